@@ -1,0 +1,319 @@
+//! The configuration as the rest of Rollcall sees it: checked, merged, complete.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::diagnostic::{Files, Place};
+use crate::digest::Digest;
+use crate::id::{AutomationName, ContactId, TriggerCode};
+
+/// A whole configuration repository, checked and merged.
+#[derive(Debug)]
+pub struct Config {
+    /// The folder of `rollcall.toml`: what relative paths are relative to.
+    pub root: PathBuf,
+    /// The text of every file read, so that later stages can point into it.
+    pub files: Files,
+    /// The digest of every file read, by name and content.
+    pub digest: Digest,
+    /// `[spotler]`.
+    pub spotler: Spotler,
+    /// `[record]`.
+    pub record: RecordLocation,
+    /// `[guard]`.
+    pub guard: GuardLimits,
+    /// `[time] zone`: what calendar days are days of.
+    pub zone: jiff::tz::TimeZone,
+    /// `[automation.*]`, sorted by name.
+    pub automations: Vec<Automation>,
+    /// `[source.*]`, sorted by name.
+    pub sources: Vec<Source>,
+    /// `[contact.*]`, sorted by id.
+    pub contacts: BTreeMap<ContactId, DeclaredContact>,
+    /// `[[enrol]]`, in the order of the files.
+    pub enrols: Vec<Enrol>,
+    /// `[[suppress]]`, one entry for each contact; the first reason counts.
+    pub suppressed: BTreeMap<ContactId, Suppression>,
+}
+
+/// Where Spotler is, and how hard it may be asked.
+#[derive(Debug, Clone)]
+pub struct Spotler {
+    /// The real service, a server on loopback, or the built-in stand-in.
+    pub base: Base,
+    /// Calls under way at once; at least 1.
+    pub concurrency: usize,
+    /// Calls a second at the most; above 0.
+    pub rate: f64,
+    /// How long one call may take in all. `timeout`, 30 s by default.
+    pub timeout: Duration,
+    /// `[spotler.paths]`: the paths that are not confirmed, so that they can be corrected without a release.
+    pub paths: Paths,
+}
+
+/// What `base_url` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Base {
+    /// `https`, or `http` on loopback; without a slash at the end.
+    Url(String),
+    /// `"sandbox"`.
+    Sandbox,
+}
+
+/// The paths of the calls, below the base URL. `{trigger_code}` and `{participation}` stand for the ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// `automation/trigger/{trigger_code}`
+    pub trigger: String,
+    /// `automation/stop/{trigger_code}` (inferred)
+    pub stop: String,
+    /// `automation/stop/{trigger_code}/{participation}` (inferred)
+    pub stop_one: String,
+    /// `automation/list` (inferred)
+    pub list: String,
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self {
+            trigger: "automation/trigger/{trigger_code}".to_owned(),
+            stop: "automation/stop/{trigger_code}".to_owned(),
+            stop_one: "automation/stop/{trigger_code}/{participation}".to_owned(),
+            list: "automation/list".to_owned(),
+        }
+    }
+}
+
+/// Where the record is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordLocation {
+    /// The SQLite file, made absolute with the configuration's root.
+    pub path: PathBuf,
+}
+
+/// Beyond these, a plan is shown but not applied.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GuardLimits {
+    /// Triggers in all.
+    pub max_triggers: Limit<u64>,
+    /// Stops: a number in all, or a share of each automation's running participations.
+    pub max_stops: Limit<StopLimit>,
+}
+
+/// A limit and where it is set; `None` is the default.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limit<T> {
+    /// The limit.
+    pub value: T,
+    /// Where the configuration sets it.
+    pub place: Option<Place>,
+}
+
+/// How many stops are too many.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum StopLimit {
+    /// A number of stops.
+    Count(u64),
+    /// A percentage (0 to 100) of the running participations, for each automation that has at least 20 of them.
+    Percent(f64),
+}
+
+/// `[automation.NAME]`.
+#[derive(Debug, Clone)]
+pub struct Automation {
+    /// Its name here.
+    pub name: AutomationName,
+    /// Its code there.
+    pub trigger_code: TriggerCode,
+    /// The loosest participation setting of its publications.
+    pub participation: ParticipationSetting,
+    /// The column that tells occurrences apart.
+    pub repeat_by: Option<String>,
+    /// What becomes of a participation whose enrolment goes.
+    pub on_leave: OnLeave,
+    /// The personalisation fields, sorted by name.
+    pub fields: Vec<Field>,
+    /// Where it is defined.
+    pub place: Place,
+}
+
+/// A publication's participation setting, as set in Spotler's Publisher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ParticipationSetting {
+    /// Each trigger starts another participation.
+    #[default]
+    Unlimited,
+    /// No second one while the first runs.
+    OnceWhileRunning,
+    /// Never a second one.
+    Once,
+}
+
+impl ParticipationSetting {
+    /// Whether Spotler itself refuses a second trigger of a participation that may be running, so that sending one
+    /// does no harm.
+    pub fn makes_second_trigger_harmless(self) -> bool {
+        self != Self::Unlimited
+    }
+}
+
+/// `on_leave`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnLeave {
+    /// It is stopped.
+    #[default]
+    Stop,
+    /// It runs out by itself.
+    Keep,
+}
+
+/// A personalisation field.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    /// Its name in the message; no spaces, case-sensitive.
+    pub name: String,
+    /// Its type and template.
+    pub template: FieldTemplate,
+    /// Where it is defined.
+    pub place: Place,
+}
+
+/// A field's type, with the template or templates of its value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FieldTemplate {
+    /// `STRING`.
+    String(String),
+    /// `URL`.
+    Url(String),
+    /// `PRODUCTLIST` from an array: a template for each id.
+    Products(Vec<String>),
+    /// `PRODUCTLIST` from one template, split at commas after rendering.
+    ProductsSplit(String),
+}
+
+/// `[source.NAME]`.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Its name.
+    pub name: String,
+    /// Where its rows are.
+    pub kind: SourceKind,
+    /// The column with the contact's id.
+    pub contact: String,
+    /// Fewer rows than this are refused.
+    pub min_rows: Option<u64>,
+    /// An older file than this is refused.
+    pub max_age: Option<Duration>,
+    /// Where it is defined.
+    pub place: Place,
+}
+
+/// Where a source's rows are.
+#[derive(Debug, Clone)]
+pub enum SourceKind {
+    /// A CSV file.
+    Csv {
+        /// The file, made absolute with the configuration's root.
+        path: PathBuf,
+        /// The path as it is written.
+        shown: String,
+        /// The separator; guessed from the header where not given.
+        delimiter: Option<u8>,
+    },
+}
+
+/// `[contact.ID]`: a contact that is declared in TOML.
+#[derive(Debug, Clone)]
+pub struct DeclaredContact {
+    /// Its attributes, sorted by name.
+    pub attributes: BTreeMap<String, Value>,
+    /// Where it is defined.
+    pub place: Place,
+}
+
+/// `[[suppress]]`, for one contact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suppression {
+    /// Why.
+    pub reason: Option<String>,
+    /// Where.
+    pub place: Place,
+}
+
+/// `[[enrol]]`.
+#[derive(Debug, Clone)]
+pub struct Enrol {
+    /// The automations, as indices into [`Config::automations`], without duplicates.
+    pub automations: Vec<usize>,
+    /// The source, as an index into [`Config::sources`]; `None` draws on the declared contacts.
+    pub source: Option<usize>,
+    /// Only these contacts; `None` is all of them.
+    pub contacts: Option<Vec<ContactId>>,
+    /// All must hold. In the order of the file.
+    pub conditions: Vec<Condition>,
+    /// What it adds to and overrides in the automations' fields, sorted by name.
+    pub fields: Vec<Field>,
+    /// Where it is defined (the line of its `[[enrol]]`).
+    pub place: Place,
+}
+
+/// One key of a `where`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Condition {
+    /// The column or attribute.
+    pub column: String,
+    /// What must hold of it. All must.
+    pub tests: Vec<Test>,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// What must hold of a cell.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Test {
+    /// It is any of these. All are of one type; never empty.
+    Any(Vec<Value>),
+    /// It is none of these, or absent. All are of one type; never empty.
+    Not(Vec<Value>),
+    /// It is there (`true`) or absent (`false`).
+    Exists(bool),
+    /// At least this (a number, date or date-time).
+    Min(Value),
+    /// At most this (a number, date or date-time).
+    Max(Value),
+    /// Earlier than this (a date or date-time).
+    Before(Value),
+    /// Later than this (a date or date-time).
+    After(Value),
+    /// Not before now minus this.
+    Within(Span),
+    /// Before now minus this.
+    OlderThan(Span),
+}
+
+/// A span of time as it is written in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Span {
+    /// Calendar days, of the configuration's zone (`d` and `w`).
+    Days(u32),
+    /// Elapsed time (`s`, `m` and `h`).
+    Elapsed(Duration),
+}
+
+/// A typed value, from TOML.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Text.
+    Text(String),
+    /// A whole number.
+    Integer(i64),
+    /// A number with a fraction; finite.
+    Float(f64),
+    /// A truth value.
+    Boolean(bool),
+    /// A calendar day.
+    Date(jiff::civil::Date),
+    /// A moment. A TOML date-time without an offset is one of the configuration's zone.
+    DateTime(jiff::Timestamp),
+}

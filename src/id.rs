@@ -1,0 +1,186 @@
+//! Identifiers. Each is a type of its own, checked once where it enters, so that a contact can never
+//! be passed for an automation and nothing inside has to check again.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Why a text cannot be an identifier.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// The text is empty.
+    #[error("it is empty")]
+    Empty,
+    /// The text begins or ends with white space.
+    #[error("it has white space at its start or end")]
+    Padded,
+    /// The text holds a control character.
+    #[error("it holds the control character U+{0:04X}")]
+    Control(u32),
+    /// The text is longer than [`MAX_LEN`] bytes.
+    #[error("it is {0} bytes long; the most is {MAX_LEN}")]
+    TooLong(usize),
+    /// A trigger code or participation id holds a character that may not stand in a URL path.
+    #[error("it holds `{0}`; letters, digits, `-`, `_` and `.` are allowed")]
+    Unsafe(char),
+}
+
+/// The longest identifier, in bytes.
+pub const MAX_LEN: usize = 1024;
+
+/// Checks the rule for all ids and names of `product.md`: not empty, no control characters, no white space
+/// at the ends.
+pub fn check(text: &str) -> Result<(), IdError> {
+    if text.is_empty() {
+        return Err(IdError::Empty);
+    }
+    if text.len() > MAX_LEN {
+        return Err(IdError::TooLong(text.len()));
+    }
+    // Nearly every id is plain ASCII; this keeps the common case to one pass over its bytes.
+    let bytes = text.as_bytes();
+    if bytes.iter().all(|b| (0x21..0x7f).contains(b)) {
+        return Ok(());
+    }
+    if let Some(c) = text.chars().find(|&c| is_control(c)) {
+        return Err(IdError::Control(c as u32));
+    }
+    if text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace) {
+        return Err(IdError::Padded);
+    }
+    Ok(())
+}
+
+/// Control characters, and the invisible ones that reorder or break what a terminal shows.
+fn is_control(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+fn check_path_safe(text: &str) -> Result<(), IdError> {
+    check(text)?;
+    match text
+        .chars()
+        .find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')))
+    {
+        Some(c) => Err(IdError::Unsafe(c)),
+        // Two dots would climb in the URL path.
+        None if text == "." || text == ".." => Err(IdError::Unsafe('.')),
+        None => Ok(()),
+    }
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $check:path) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Checks a text and takes it as an identifier.
+            ///
+            /// # Errors
+            /// An [`IdError`] that says what is wrong with the text.
+            pub fn new(text: impl AsRef<str>) -> Result<Self, IdError> {
+                let text = text.as_ref();
+                $check(text)?;
+                Ok(Self(Arc::from(text)))
+            }
+
+            /// The identifier as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", &*self.0)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+    };
+}
+
+id!(
+    /// A person, by the `externalContactId` that Spotler knows them by.
+    ContactId,
+    check
+);
+id!(
+    /// An automation's name in the configuration.
+    AutomationName,
+    check
+);
+id!(
+    /// What tells several participations of one contact in one repeating automation apart, such as an order number.
+    Occurrence,
+    check
+);
+id!(
+    /// The code of an automation's external trigger; a UUID according to the vendor's API description, which is not
+    /// relied upon. It stands in a URL path.
+    TriggerCode,
+    check_path_safe
+);
+id!(
+    /// The `automationContactId` that Spotler gave to one participation. It stands in a URL path.
+    ParticipationId,
+    check_path_safe
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_any_language_are_taken() {
+        for id in ["crm-1", "klant 12", "Ólafur/ß", "名前", "a\u{301}", "👩‍👩‍👧"] {
+            assert!(ContactId::new(id).is_ok(), "{id}");
+        }
+    }
+
+    #[test]
+    fn padded_empty_and_control_ids_are_refused() {
+        assert_eq!(ContactId::new(""), Err(IdError::Empty));
+        assert_eq!(ContactId::new(" a"), Err(IdError::Padded));
+        assert_eq!(ContactId::new("a\u{a0}"), Err(IdError::Padded));
+        assert_eq!(ContactId::new("a\tb"), Err(IdError::Control(9)));
+        assert_eq!(ContactId::new("a\u{1b}[31m"), Err(IdError::Control(0x1b)));
+        assert_eq!(ContactId::new("a\u{202e}b"), Err(IdError::Control(0x202e)));
+        assert_eq!(
+            ContactId::new("a".repeat(1025)),
+            Err(IdError::TooLong(1025))
+        );
+    }
+
+    #[test]
+    fn what_stands_in_a_url_path_cannot_leave_it() {
+        assert!(TriggerCode::new("0b8f9a52-6d0c-4f1c-8f53-2d6c9c0a7f11").is_ok());
+        assert_eq!(TriggerCode::new("../x"), Err(IdError::Unsafe('/')));
+        assert_eq!(TriggerCode::new(".."), Err(IdError::Unsafe('.')));
+        assert_eq!(ParticipationId::new("1?x"), Err(IdError::Unsafe('?')));
+    }
+}

@@ -1,0 +1,16 @@
+//! Rollcall keeps the automations of a Spotler account enrolled exactly as a configuration repository says.
+//!
+//! Data passes the modules in this order: [`config`] reads the TOML files; [`source`] streams the tables of contacts
+//! that they name; [`roster`] adds both up to the enrolments that are wanted; [`plan`] compares these with the
+//! participations on record; [`apply`] carries the plan out over the wire ([`spotler`]), writing every step to the
+//! [`record`] before and after; [`report`] shows it all to people and programs. [`cli`] is what a person types.
+//! [`sandbox`] is a stand-in for Spotler to try all this on.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod digest;
+pub mod field;
+pub mod id;
+pub mod participation;
+
+pub mod config;

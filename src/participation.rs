@@ -1,0 +1,345 @@
+//! Participations, and the one state machine of their lives.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
+use crate::digest::Digest;
+use crate::id::{AutomationName, ContactId, Occurrence, TriggerCode};
+
+/// What a participation is of: this contact, in this automation, for this occurrence.
+///
+/// Keys sort by contact, then automation, then occurrence: the order of a plan and of the record.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// The person.
+    pub contact: ContactId,
+    /// The automation, by its name in the configuration.
+    pub automation: AutomationName,
+    /// The occurrence; `None` where the automation does not repeat.
+    pub occurrence: Option<Occurrence>,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} / {}", self.contact, self.automation)?;
+        match &self.occurrence {
+            Some(occurrence) => write!(f, " / {occurrence}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What the record knows of one participation, as far as planning needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Participation {
+    /// What it is of.
+    pub key: Key,
+    /// Where it stands.
+    pub state: State,
+    /// The code it was triggered with. It may no longer be the one in the configuration; a stop goes to this one.
+    pub trigger_code: TriggerCode,
+    /// The digest of the fields that were sent with the trigger; `None` where there were none.
+    pub fields: Option<Digest>,
+    /// Why it stands there, in the words of the wire: an `errorType`, a status, `PARTICIPATION_LIMIT_REACHED`.
+    pub detail: Option<String>,
+    /// When its last trigger was sent.
+    pub triggered_at: Option<Timestamp>,
+    /// When its state last changed.
+    pub changed_at: Timestamp,
+    /// When its enrolment was first seen gone, where it is still to be stopped.
+    pub left_at: Option<Timestamp>,
+}
+
+/// Where a participation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// A trigger is about to be sent or under way. Where the run that sent it is gone, this is a doubt
+    /// ([`State::Uncertain`]).
+    Triggering,
+    /// Spotler started it, and nothing has stopped it.
+    Active,
+    /// Spotler refused the trigger: a participation limit was reached.
+    Refused,
+    /// The trigger failed and was not carried out; trying again may help.
+    Failed,
+    /// The trigger failed and was not carried out; it will fail again unless fields or automation change.
+    FailedForGood,
+    /// A trigger was sent, and nobody knows whether it was carried out.
+    Uncertain,
+    /// A stop is about to be sent or under way. Where the run that sent it is gone, this is a doubt
+    /// ([`State::StopUncertain`]).
+    Stopping,
+    /// A stop failed and was not carried out: the participation goes on.
+    StopFailed,
+    /// A stop was sent, and nobody knows whether it was carried out.
+    StopUncertain,
+    /// It was stopped.
+    Stopped,
+    /// The enrolment went and the participation was left to run out (`on_leave = "keep"`).
+    LetGo,
+}
+
+impl State {
+    /// Every state, in the order of a life.
+    pub const ALL: [State; 11] = [
+        State::Triggering,
+        State::Active,
+        State::Refused,
+        State::Failed,
+        State::FailedForGood,
+        State::Uncertain,
+        State::Stopping,
+        State::StopFailed,
+        State::StopUncertain,
+        State::Stopped,
+        State::LetGo,
+    ];
+
+    /// The word for it, in the record, in JSON and in text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Triggering => "triggering",
+            State::Active => "active",
+            State::Refused => "refused",
+            State::Failed => "failed",
+            State::FailedForGood => "failed-for-good",
+            State::Uncertain => "uncertain",
+            State::Stopping => "stopping",
+            State::StopFailed => "stop-failed",
+            State::StopUncertain => "stop-uncertain",
+            State::Stopped => "stopped",
+            State::LetGo => "let-go",
+        }
+    }
+
+    /// Whether Spotler has, or may have, a running participation behind it. These are what "active" counts in the
+    /// guard's percentages.
+    pub fn is_running(self) -> bool {
+        matches!(
+            self,
+            State::Active
+                | State::Triggering
+                | State::Uncertain
+                | State::Stopping
+                | State::StopFailed
+                | State::StopUncertain
+        )
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A word that names no [`State`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no state of a participation")]
+pub struct UnknownState(String);
+
+impl FromStr for State {
+    type Err = UnknownState;
+
+    fn from_str(word: &str) -> Result<Self, UnknownState> {
+        Self::ALL
+            .into_iter()
+            .find(|state| state.as_str() == word)
+            .ok_or_else(|| UnknownState(word.to_owned()))
+    }
+}
+
+/// What can happen to a participation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Move {
+    /// A trigger is about to be sent.
+    SendTrigger,
+    /// What came of the trigger under way, and the state before it was sent.
+    Triggered(TriggerOutcome, Before),
+    /// A stop is about to be sent.
+    SendStop,
+    /// What came of the stop under way, and the state before it was sent.
+    Stopped(StopOutcome, Before),
+    /// The enrolment is gone, and the participation is left to run out.
+    LetGo,
+    /// A person says that it is active; nothing is sent (`adopt`).
+    Adopt,
+    /// A person settles an uncertain trigger: it was carried out.
+    ResolveActive,
+    /// A person settles an uncertain trigger: it was not carried out.
+    ResolveNotSent,
+}
+
+/// What came of one trigger call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TriggerOutcome {
+    /// At least one participation started.
+    Active,
+    /// A participation limit was reached; nothing started.
+    Refused,
+    /// Not carried out; trying again may help.
+    Failed,
+    /// Not carried out; trying again will not help.
+    FailedForGood,
+    /// Nobody knows.
+    Uncertain,
+    /// The call never left, or was turned away unread (429). The participation is as it was before.
+    NotCarriedOut,
+}
+
+/// What came of one stop call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StopOutcome {
+    /// It is stopped, or was already.
+    Stopped,
+    /// Not carried out.
+    Failed,
+    /// Nobody knows.
+    Uncertain,
+    /// The call never left, or was turned away unread (429). The participation is as it was before.
+    NotCarriedOut,
+}
+
+/// The state before a call, which comes back if the call was not carried out. `None` is "not on record".
+pub type Before = Option<State>;
+
+/// A move that the state machine does not allow: a bug in Rollcall, or a record that was edited by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a participation that is {} cannot make the move {mv:?}", from.map_or("not on record", State::as_str))]
+pub struct IllegalMove {
+    /// The state it was in.
+    pub from: Before,
+    /// The move that was asked for.
+    pub mv: Move,
+}
+
+/// The state machine: where a participation stands after a move, `None` meaning "not on record".
+///
+/// This is the only place that says which moves there are.
+///
+/// # Errors
+/// [`IllegalMove`] where there is no such move.
+pub fn after(from: Before, mv: Move) -> Result<Before, IllegalMove> {
+    use Move as M;
+    use State as S;
+    let to = match (from, mv) {
+        // Whether a trigger *should* be sent from an uncertain or refused state is the plan's to decide
+        // (`participation = "once"` makes it harmless); that it never is from an active one is decided here.
+        (
+            None | Some(S::Stopped | S::LetGo | S::Failed | S::FailedForGood | S::Uncertain),
+            M::SendTrigger,
+        ) => S::Triggering,
+        (Some(S::Triggering), M::Triggered(outcome, before)) => match outcome {
+            TriggerOutcome::Active => S::Active,
+            TriggerOutcome::Refused => S::Refused,
+            TriggerOutcome::Uncertain => S::Uncertain,
+            // That a second trigger failed says nothing of the first: the doubt stays.
+            TriggerOutcome::Failed | TriggerOutcome::FailedForGood
+                if before == Some(S::Uncertain) =>
+            {
+                S::Uncertain
+            }
+            TriggerOutcome::Failed => S::Failed,
+            TriggerOutcome::FailedForGood => S::FailedForGood,
+            TriggerOutcome::NotCarriedOut => return Ok(before),
+        },
+        (
+            Some(S::Active | S::Uncertain | S::Refused | S::StopFailed | S::StopUncertain),
+            M::SendStop,
+        ) => S::Stopping,
+        (Some(S::Stopping), M::Stopped(outcome, before)) => match outcome {
+            StopOutcome::Stopped => S::Stopped,
+            StopOutcome::Uncertain => S::StopUncertain,
+            StopOutcome::Failed if before == Some(S::Active) => S::StopFailed,
+            // What was in doubt, or refused, is still so: the stop changed nothing.
+            StopOutcome::Failed | StopOutcome::NotCarriedOut => return Ok(before),
+        },
+        (
+            Some(S::Active | S::Uncertain | S::Refused | S::StopFailed | S::StopUncertain),
+            M::LetGo,
+        ) => S::LetGo,
+        (
+            None | Some(S::Stopped | S::LetGo | S::Failed | S::FailedForGood | S::Refused),
+            M::Adopt,
+        )
+        | (Some(S::Uncertain), M::ResolveActive) => S::Active,
+        // Not sent means that the enrolment is as new: worth trying again.
+        (Some(S::Uncertain), M::ResolveNotSent) => S::Failed,
+        (from, mv) => return Err(IllegalMove { from, mv }),
+    };
+    Ok(Some(to))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_reads_back() {
+        for state in State::ALL {
+            assert_eq!(state.as_str().parse(), Ok(state));
+        }
+        assert!("asleep".parse::<State>().is_err());
+    }
+
+    #[test]
+    fn an_active_participation_is_never_triggered() {
+        for from in [
+            State::Active,
+            State::Triggering,
+            State::Stopping,
+            State::StopFailed,
+            State::StopUncertain,
+        ] {
+            assert!(after(Some(from), Move::SendTrigger).is_err(), "{from}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_was_not_carried_out_changes_nothing() {
+        let before = Some(State::Stopped);
+        assert_eq!(
+            after(before, Move::SendTrigger),
+            Ok(Some(State::Triggering))
+        );
+        assert_eq!(
+            after(
+                Some(State::Triggering),
+                Move::Triggered(TriggerOutcome::NotCarriedOut, before)
+            ),
+            Ok(before)
+        );
+    }
+
+    #[test]
+    fn a_doubt_outlives_a_second_trigger_or_a_stop_that_failed() {
+        let doubt = Some(State::Uncertain);
+        for outcome in [TriggerOutcome::Failed, TriggerOutcome::FailedForGood] {
+            assert_eq!(
+                after(Some(State::Triggering), Move::Triggered(outcome, doubt)),
+                Ok(doubt)
+            );
+        }
+        assert_eq!(
+            after(
+                Some(State::Stopping),
+                Move::Stopped(StopOutcome::Failed, doubt)
+            ),
+            Ok(doubt)
+        );
+    }
+
+    #[test]
+    fn an_outcome_needs_a_call() {
+        let active = Move::Triggered(TriggerOutcome::Active, None);
+        for from in State::ALL.into_iter().filter(|s| *s != State::Triggering) {
+            assert!(after(Some(from), active).is_err());
+        }
+        let stopped = Move::Stopped(StopOutcome::Stopped, Some(State::Active));
+        for from in State::ALL.into_iter().filter(|s| *s != State::Stopping) {
+            assert!(after(Some(from), stopped).is_err());
+        }
+    }
+}
