@@ -1,5 +1,6 @@
 //! Problems with a configuration, told by file, line, underlined source and advice.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ impl fmt::Debug for Place {
 
 /// The text of every configuration file that was read.
 #[derive(Debug, Clone, Default)]
-pub struct Files(pub std::collections::BTreeMap<Arc<str>, Arc<str>>);
+pub struct Files(pub BTreeMap<Arc<str>, Arc<str>>);
 
 /// One problem, ready to be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +54,45 @@ pub struct Diagnostic {
     pub help: Option<String>,
 }
 
+impl Diagnostic {
+    /// A problem at a place.
+    pub fn at(place: Place, message: impl Into<String>) -> Self {
+        Self {
+            at: Some(place),
+            ..Self::nowhere(message)
+        }
+    }
+
+    /// A problem that is in no file's text.
+    pub fn nowhere(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            at: None,
+            label: None,
+            related: Vec::new(),
+            help: None,
+        }
+    }
+
+    /// Adds what to write instead, or to do next.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Adds a word or two at the underlined place.
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// Adds another place that has to do with it.
+    pub fn related(mut self, place: Place, label: impl Into<String>) -> Self {
+        self.related.push((place, label.into()));
+        self
+    }
+}
+
 /// All problems that were found in one reading.
 #[derive(Debug, Clone, Default)]
 pub struct Problems {
@@ -60,4 +100,14 @@ pub struct Problems {
     pub list: Vec<Diagnostic>,
     /// What they point into.
     pub files: Files,
+}
+
+impl Problems {
+    /// One problem alone.
+    pub fn one(diagnostic: Diagnostic) -> Self {
+        Self {
+            list: vec![diagnostic],
+            files: Files::default(),
+        }
+    }
 }

@@ -1,8 +1,22 @@
 //! TOML files → [`Config`]: reading, merging, checking. Knows files, places and advice; nothing of the network or the
 //! record.
 
+mod automation;
+mod condition;
 mod diagnostic;
+mod enrol;
+mod files;
+mod load;
 mod model;
+mod reader;
+mod render;
+mod settings;
+mod source;
+mod suggest;
+mod value;
 
 pub use diagnostic::{Diagnostic, Files, Place, Problems};
+pub use files::{FILE_NAME, FindError, find};
+pub use load::load;
 pub use model::*;
+pub(crate) use suggest::nearest;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::diagnostic::{Files, Place};
+use super::diagnostic::{Diagnostic, Files, Place};
 use crate::digest::Digest;
 use crate::id::{AutomationName, ContactId, TriggerCode};
 
@@ -15,6 +15,8 @@ pub struct Config {
     pub root: PathBuf,
     /// The text of every file read, so that later stages can point into it.
     pub files: Files,
+    /// What is allowed and likely a slip.
+    pub warnings: Vec<Diagnostic>,
     /// The digest of every file read, by name and content.
     pub digest: Digest,
     /// `[spotler]`.

@@ -1,0 +1,249 @@
+//! `[automation.*]` and personalisation fields.
+
+use super::diagnostic::Diagnostic;
+use super::model::{Automation, Field, FieldTemplate, OnLeave, ParticipationSetting};
+use super::reader::{Ctx, Item, Table};
+use crate::id::{AutomationName, TriggerCode};
+
+pub(super) fn automation(item: &Item<'_>) -> Option<Automation> {
+    let table = item.table(format!("[automation.{}]", item.key))?;
+    let name = match AutomationName::new(item.key) {
+        Ok(name) => Some(name),
+        Err(error) => {
+            item.ctx.problem(
+                item.key_span.clone(),
+                format!("{:?} is no name for an automation: {error}", item.key),
+                "write a name such as customer-lifecycle",
+            );
+            None
+        }
+    };
+    let example = "the code of the external trigger, copied from Spotler";
+    let trigger_code = table
+        .require("trigger_code", &format!("add {example}"))
+        .and_then(|item| {
+            let text = item.text(example)?;
+            TriggerCode::new(text)
+                .map_err(|error| {
+                    item.wrong(
+                        format!("{text:?} is no trigger code: {error}"),
+                        format!("write {example}"),
+                    );
+                })
+                .ok()
+        });
+    let participation = choice(
+        &table,
+        "participation",
+        &[
+            ("unlimited", ParticipationSetting::Unlimited),
+            ("once-while-running", ParticipationSetting::OnceWhileRunning),
+            ("once", ParticipationSetting::Once),
+        ],
+    );
+    let on_leave = choice(
+        &table,
+        "on_leave",
+        &[("stop", OnLeave::Stop), ("keep", OnLeave::Keep)],
+    );
+    let repeat_by = table
+        .get("repeat_by")
+        .and_then(|item| item.text("the name of a column, such as \"order_id\""))
+        .map(str::to_owned);
+    let fields = table
+        .get("fields")
+        .map(|item| fields(&item))
+        .unwrap_or_default();
+    let place = item.ctx.doc.place(item.key_span.clone());
+    table.finish();
+    Some(Automation {
+        name: name?,
+        trigger_code: trigger_code?,
+        participation,
+        repeat_by,
+        on_leave,
+        fields,
+        place,
+    })
+}
+
+/// A setting that is one of some words; the first is the default.
+fn choice<T: Copy>(table: &Table<'_>, key: &'static str, words: &[(&str, T)]) -> T {
+    let default = words[0].1;
+    let Some(item) = table.get(key) else {
+        return default;
+    };
+    let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+    let quoted: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+    let example = quoted.join(" or ");
+    let Some(text) = item.text(&example) else {
+        return default;
+    };
+    match words.iter().find(|(word, _)| *word == text) {
+        Some((_, value)) => *value,
+        None => {
+            let help = match super::suggest::nearest(names, text) {
+                Some(near) => format!("did you mean {near:?}?"),
+                None => format!("write {example}"),
+            };
+            item.wrong(format!("`{key}` cannot be {text:?}"), help);
+            default
+        }
+    }
+}
+
+/// The fields of an automation or a block, sorted by name.
+pub(super) fn fields(item: &Item<'_>) -> Vec<Field> {
+    let Some(table) = item.table("`fields`") else {
+        return Vec::new();
+    };
+    let mut fields: Vec<Field> = table.items().filter_map(|item| field(&item)).collect();
+    fields.sort_by(|a, b| a.name.cmp(&b.name));
+    fields
+}
+
+fn field(item: &Item<'_>) -> Option<Field> {
+    // The rules are those of the vendor's help page: unique, without spaces, case-sensitive.
+    if item.key.is_empty()
+        || item
+            .key
+            .contains(|c: char| c.is_whitespace() || c.is_control())
+    {
+        item.ctx.problem(
+            item.key_span.clone(),
+            format!(
+                "{:?} is no name for a field: it is empty or holds a space",
+                item.key
+            ),
+            "write the name of the placeholder in the message, such as customerCompany",
+        );
+        return None;
+    }
+    let template = match item.value.get_ref().as_str() {
+        Some(_) => FieldTemplate::String(template(item)?),
+        None if item.value.get_ref().is_table() => typed(item)?,
+        None => {
+            item.wrong_type(
+                "text or a table",
+                "\"{{ company }}\", or { type = \"url\", value = \"…\" }",
+            );
+            return None;
+        }
+    };
+    Some(Field {
+        name: item.key.to_owned(),
+        template,
+        place: item.place(),
+    })
+}
+
+fn typed(item: &Item<'_>) -> Option<FieldTemplate> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Kind {
+        String,
+        Url,
+        Products,
+    }
+    let table = item.table(format!("the field `{}`", item.key))?;
+    let kind = choice(
+        &table,
+        "type",
+        &[
+            ("string", Kind::String),
+            ("url", Kind::Url),
+            ("productlist", Kind::Products),
+        ],
+    );
+    let result = if kind == Kind::Products {
+        let advice = "add values = \"{{ product_ids }}\", or an array of ids";
+        table
+            .require("values", advice)
+            .and_then(|item| match item.array() {
+                Some(items) => items
+                    .iter()
+                    .map(template)
+                    .collect::<Option<Vec<_>>>()
+                    .map(FieldTemplate::Products),
+                None => template(&item).map(FieldTemplate::ProductsSplit),
+            })
+    } else {
+        let value = table.require("value", "add value = \"…\"");
+        value
+            .and_then(|item| template(&item))
+            .map(|text| match kind {
+                Kind::Url => FieldTemplate::Url(text),
+                _ => FieldTemplate::String(text),
+            })
+    };
+    table.finish();
+    result
+}
+
+fn template(item: &Item<'_>) -> Option<String> {
+    let text = item.text("a template such as \"{{ company }}\"")?;
+    let environment = minijinja::Environment::new();
+    match environment.template_from_str(text) {
+        Ok(_) => Some(text.to_owned()),
+        Err(error) => {
+            item.wrong(
+                format!(
+                    "`{}` is no template: {}",
+                    item.key,
+                    error.detail().unwrap_or("it cannot be parsed")
+                ),
+                "write columns as {{ column }}",
+            );
+            None
+        }
+    }
+}
+
+/// Warns of trigger codes that several automations share, and of such that are no UUIDs.
+pub(super) fn warnings(automations: &[Automation]) -> Vec<Diagnostic> {
+    let mut warnings = Vec::new();
+    for (index, automation) in automations.iter().enumerate() {
+        let code = &automation.trigger_code;
+        let first = automations[..index]
+            .iter()
+            .find(|other| other.trigger_code == *code);
+        if let Some(first) = first {
+            warnings.push(
+                Diagnostic::at(
+                    automation.place.clone(),
+                    format!(
+                        "{} and {} have the same trigger code, so that a stop of the one stops the other",
+                        first.name, automation.name
+                    ),
+                )
+                .related(first.place.clone(), "the first of the two")
+                .help("give each its own external trigger in Spotler"),
+            );
+        }
+        if uuid::Uuid::parse_str(code.as_str()).is_err() {
+            warnings.push(
+                Diagnostic::at(
+                    automation.place.clone(),
+                    format!(
+                        "the trigger code of {} is no UUID, as Spotler's are",
+                        automation.name
+                    ),
+                )
+                .help("compare it with the code in Spotler"),
+            );
+        }
+    }
+    warnings
+}
+
+/// Reads the name of an automation where one is referred to.
+pub(super) fn unknown(ctx: Ctx<'_>, item: &Item<'_>, kind: &str, text: &str, names: &[&str]) {
+    let help = match super::suggest::nearest(names.iter().copied(), text) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None if names.is_empty() => format!("define it as [{kind}.{text}]"),
+        None => format!(
+            "define it as [{kind}.{text}], or use {}",
+            super::reader::list(names)
+        ),
+    };
+    ctx.problem(item.span(), format!("there is no {kind} {text:?}"), help);
+}

@@ -1,0 +1,261 @@
+//! `[contact.*]`, `[[enrol]]` and `[[suppress]]`.
+
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
+
+use super::automation::{fields, unknown};
+use super::condition::conditions;
+use super::diagnostic::{Diagnostic, Place};
+use super::model::{
+    Automation, Condition, DeclaredContact, Enrol, Source, Suppression, Test, Value,
+};
+use super::reader::{Item, Table};
+use super::suggest::nearest;
+use super::value::value;
+use crate::id::ContactId;
+
+pub(super) fn contact(item: &Item<'_>, zone: &TimeZone) -> Option<(ContactId, DeclaredContact)> {
+    let table = item.table(format!("[contact.{}]", item.key))?;
+    let id = contact_id(item.key, |message, help| {
+        item.ctx.problem(item.key_span.clone(), message, help);
+    });
+    let attributes = table
+        .items()
+        .filter_map(|item| Some((item.key.to_owned(), value(&item, zone)?)))
+        .collect();
+    let place = item.ctx.doc.place(item.key_span.clone());
+    Some((id?, DeclaredContact { attributes, place }))
+}
+
+fn contact_id(text: &str, problem: impl FnOnce(String, &str)) -> Option<ContactId> {
+    match ContactId::new(text) {
+        Ok(id) => Some(id),
+        Err(error) => {
+            problem(
+                format!("{text:?} is no contact's id: {error}"),
+                "write the externalContactId by which Spotler knows the contact",
+            );
+            None
+        }
+    }
+}
+
+/// The contacts that an array names, each once.
+fn contacts(item: &Item<'_>) -> Vec<ContactId> {
+    let mut seen: BTreeMap<ContactId, Place> = BTreeMap::new();
+    let mut list = Vec::new();
+    for (text, item) in item.texts("an array such as [\"crm-1042\", \"crm-1043\"]") {
+        let Some(id) = contact_id(text, |message, help| item.wrong(message, help)) else {
+            continue;
+        };
+        match seen.get(&id) {
+            Some(first) => item.ctx.sink.push(
+                Diagnostic::at(item.place(), format!("{text:?} is named twice"))
+                    .related(first.clone(), "first named here")
+                    .help("take one of the two out"),
+            ),
+            None => {
+                seen.insert(id.clone(), item.place());
+                list.push(id);
+            }
+        }
+    }
+    list
+}
+
+/// What an `[[enrol]]` block may refer to.
+pub(super) struct Known<'a> {
+    pub automations: &'a [Automation],
+    pub sources: &'a [Source],
+    pub contacts: &'a BTreeMap<ContactId, DeclaredContact>,
+    pub zone: &'a TimeZone,
+    /// Whether all files could be parsed, so that what is not known here does not exist.
+    pub is_complete: bool,
+}
+
+pub(super) fn enrol(table: Table<'_>, known: &Known<'_>) -> Option<Enrol> {
+    let place = table.place();
+    let automations = table
+        .require("automation", "add automation = \"…\", or an array of names")
+        .map(|item| automations(&item, known))
+        .unwrap_or_default();
+    let mut is_sourced = false;
+    let source = table.get("source").and_then(|item| {
+        is_sourced = true;
+        let text = item.text("the name of a source")?;
+        let index = known.sources.iter().position(|source| source.name == text);
+        if index.is_none() && known.is_complete {
+            let names: Vec<&str> = known.sources.iter().map(|s| s.name.as_str()).collect();
+            unknown(table.ctx, &item, "source", text, &names);
+        }
+        index
+    });
+    let contacts = table.get("contacts").map(|item| contacts(&item));
+    let conditions = table
+        .get("where")
+        .map(|item| conditions(&item, known.zone))
+        .unwrap_or_default();
+    let fields = table
+        .get("fields")
+        .map(|item| fields(&item))
+        .unwrap_or_default();
+    let span = table.span.clone();
+    let ctx = table.ctx;
+    table.finish();
+    let enrol = Enrol {
+        automations,
+        source,
+        contacts,
+        conditions,
+        fields,
+        place,
+    };
+    if !is_sourced && known.is_complete {
+        for condition in &enrol.conditions {
+            check_attribute(ctx.sink, condition, known);
+        }
+        check_repeats(&ctx, span, &enrol, known);
+    }
+    (!is_sourced || source.is_some()).then_some(enrol)
+}
+
+fn automations(item: &Item<'_>, known: &Known<'_>) -> Vec<usize> {
+    let mut list = Vec::new();
+    for (text, item) in item.texts("the name of an automation, or an array of names") {
+        let index = known
+            .automations
+            .iter()
+            .position(|automation| automation.name.as_str() == text);
+        match index {
+            Some(index) if list.contains(&index) => {
+                item.wrong(
+                    format!("{text:?} is named twice"),
+                    "take one of the two out",
+                );
+            }
+            Some(index) => list.push(index),
+            None if known.is_complete => {
+                let names: Vec<&str> = known.automations.iter().map(|a| a.name.as_str()).collect();
+                unknown(item.ctx, &item, "automation", text, &names);
+            }
+            None => {}
+        }
+    }
+    list
+}
+
+/// A block without a source draws on the declared contacts: some of them must have the attribute, and of a type that
+/// can be compared.
+fn check_attribute(sink: &super::reader::Sink, condition: &Condition, known: &Known<'_>) {
+    let column = condition.column.as_str();
+    let values = known
+        .contacts
+        .values()
+        .filter_map(|contact| Some((contact.attributes.get(column)?, &contact.place)));
+    let wanted = condition.tests.iter().find_map(|test| match test {
+        Test::Any(values) | Test::Not(values) => values.first().map(Value::type_name),
+        Test::Exists(_) => None,
+        Test::Min(value) | Test::Max(value) | Test::Before(value) | Test::After(value) => {
+            Some(value.type_name())
+        }
+        Test::Within(_) | Test::OlderThan(_) => Some("a date"),
+    });
+    let mut is_known = false;
+    for (value, place) in values {
+        is_known = true;
+        if let Some(wanted) = wanted
+            && value.type_name() != wanted
+        {
+            sink.push(
+                Diagnostic::at(
+                    condition.place.clone(),
+                    format!(
+                        "`{column}` is compared with {wanted}, and a declared contact has {} there",
+                        value.type_name()
+                    ),
+                )
+                .related(place.clone(), "this contact")
+                .help(
+                    "write both with the same type: text has quotes, dates and numbers have none",
+                ),
+            );
+            return;
+        }
+    }
+    if !is_known {
+        let names = known.contacts.values().flat_map(|c| c.attributes.keys());
+        let help = match nearest(names.map(String::as_str), column) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "a block without a `source` draws on the contacts in [contact.*] tables; add the attribute there, \
+                     or add a `source`"
+                .to_owned(),
+        };
+        sink.push(
+            Diagnostic::at(
+                condition.place.clone(),
+                format!("no declared contact has `{column}`"),
+            )
+            .help(help),
+        );
+    }
+}
+
+fn check_repeats(
+    ctx: &super::reader::Ctx<'_>,
+    span: std::ops::Range<usize>,
+    enrol: &Enrol,
+    known: &Known<'_>,
+) {
+    for &index in &enrol.automations {
+        let automation = &known.automations[index];
+        let Some(column) = &automation.repeat_by else {
+            continue;
+        };
+        let lacks = |id: &ContactId| {
+            let contact = known.contacts.get(id);
+            contact.is_none_or(|contact| !contact.attributes.contains_key(column))
+        };
+        let missing = match &enrol.contacts {
+            Some(contacts) => contacts.iter().find(|id| lacks(id)).map(ContactId::as_str),
+            None if enrol.conditions.is_empty() => known
+                .contacts
+                .keys()
+                .find(|id| lacks(id))
+                .map(ContactId::as_str),
+            None => None,
+        };
+        if let Some(contact) = missing {
+            ctx.problem(
+                span.clone(),
+                format!(
+                    "{} repeats by `{column}`, which contact {contact} does not have",
+                    automation.name
+                ),
+                format!("add {column} = \"…\" to [contact.{contact}], or name a `source`"),
+            );
+        }
+    }
+}
+
+pub(super) fn suppress(table: Table<'_>) -> Vec<(ContactId, Suppression)> {
+    let place = table.place();
+    let list = table
+        .require("contacts", "add contacts = [\"…\"]")
+        .map(|item| contacts(&item))
+        .unwrap_or_default();
+    let reason = table
+        .get("reason")
+        .and_then(|item| item.text("a reason in a few words"))
+        .map(str::to_owned);
+    table.finish();
+    list.into_iter()
+        .map(|id| {
+            let suppression = Suppression {
+                reason: reason.clone(),
+                place: place.clone(),
+            };
+            (id, suppression)
+        })
+        .collect()
+}

@@ -1,0 +1,136 @@
+//! Which files there are: finding `rollcall.toml`, following its `include`, keeping paths inside the repository.
+
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use super::diagnostic::Diagnostic;
+use super::reader::Item;
+
+/// The name of the first file.
+pub const FILE_NAME: &str = "rollcall.toml";
+
+/// Why there is no configuration to read.
+#[derive(Debug, thiserror::Error)]
+pub enum FindError {
+    /// The named file or folder is not there.
+    #[error("There is no configuration at {}. Nothing was done.", .0.display())]
+    Missing(PathBuf),
+    /// No folder on the way up has one.
+    #[error(
+        "There is no {FILE_NAME} in {} or in any folder above it. Name one with --config, or make one with `rollcall \
+         init`.",
+        .0.display()
+    )]
+    NoneAbove(PathBuf),
+}
+
+/// Finds `rollcall.toml`: the named file or folder, or else the nearest one from `here` upwards.
+///
+/// # Errors
+/// That there is none.
+pub fn find(named: Option<&Path>, here: &Path) -> Result<PathBuf, FindError> {
+    if let Some(named) = named {
+        let path = here.join(named);
+        let file = if path.is_dir() {
+            path.join(FILE_NAME)
+        } else {
+            path
+        };
+        return match file.is_file() {
+            true => Ok(file),
+            false => Err(FindError::Missing(file)),
+        };
+    }
+    here.ancestors()
+        .map(|folder| folder.join(FILE_NAME))
+        .find(|file| file.is_file())
+        .ok_or_else(|| FindError::NoneAbove(here.to_owned()))
+}
+
+/// A path of the configuration, relative to the root. One that is absolute is taken as it is; one that leaves the
+/// repository by `..` is a problem.
+pub(super) fn within(root: &Path, text: &str, item: &Item<'_>) -> Option<PathBuf> {
+    let path = Path::new(text);
+    if path.is_absolute() {
+        return Some(path.to_owned());
+    }
+    let mut depth = 0_i32;
+    for part in path.components() {
+        depth += match part {
+            Component::ParentDir => -1,
+            Component::Normal(_) => 1,
+            _ => 0,
+        };
+        if depth < 0 {
+            item.wrong(
+                format!("{text:?} leads out of the configuration's folder"),
+                "move the file inside, or write its absolute path",
+            );
+            return None;
+        }
+    }
+    Some(root.join(path))
+}
+
+/// The files that one `include` pattern names, sorted.
+pub(super) fn included(root: &Path, pattern: &str, item: &Item<'_>) -> Vec<PathBuf> {
+    if within(root, pattern, item).is_none() {
+        return Vec::new();
+    }
+    let whole = if Path::new(pattern).is_absolute() {
+        pattern.to_owned()
+    } else {
+        let root = glob::Pattern::escape(&root.to_string_lossy());
+        format!("{root}/{pattern}")
+    };
+    let paths = match glob::glob(&whole) {
+        Ok(paths) => paths,
+        Err(error) => {
+            item.wrong(
+                format!("{pattern:?} is no pattern: {}", error.msg),
+                "write a path such as \"lifecycle/customers.toml\", or a pattern such as \"lifecycle/*.toml\"",
+            );
+            return Vec::new();
+        }
+    };
+    let mut files: Vec<PathBuf> = paths
+        .filter_map(Result::ok)
+        .filter(|path| path.is_file())
+        .collect();
+    files.sort();
+    if files.is_empty() {
+        // Enrolments that silently are not there any more would be stops.
+        item.wrong(
+            format!("{pattern:?} names no file"),
+            "check the path, which is relative to rollcall.toml, or take it out of `include`",
+        );
+    }
+    files
+}
+
+/// A file's name as it is shown: relative to the root, with `/`.
+pub(super) fn shown(root: &Path, file: &Path) -> Arc<str> {
+    let relative = file.strip_prefix(root).unwrap_or(file);
+    let parts: Vec<_> = relative
+        .components()
+        .map(|part| part.as_os_str().to_string_lossy())
+        .collect();
+    Arc::from(parts.join("/").replace("//", "/"))
+}
+
+/// Reads a file's text.
+pub(super) fn read(path: &Path, shown: &str) -> Result<String, Box<Diagnostic>> {
+    let bytes = std::fs::read(path).map_err(|error| {
+        let message = format!("{shown} cannot be read: {error}");
+        Box::new(Diagnostic::nowhere(message).help("check its permissions"))
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let line = 1 + error.as_bytes()[..good]
+            .iter()
+            .filter(|b| **b == b'\n')
+            .count();
+        let message = format!("{shown}:{line} is not UTF-8");
+        Box::new(Diagnostic::nowhere(message).help("save the file as UTF-8"))
+    })
+}

@@ -1,0 +1,298 @@
+//! Walking a TOML tree so that every problem is found in one reading.
+//!
+//! A [`Table`] notes which keys were asked for; what is left over when it is finished is unknown.
+
+use std::cell::RefCell;
+use std::ops::Range;
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::diagnostic::{Diagnostic, Place};
+use super::suggest::nearest;
+
+/// One file, parsed.
+pub(super) struct Doc {
+    /// Its name, relative to the configuration's root.
+    pub file: Arc<str>,
+    line_starts: Vec<usize>,
+}
+
+impl Doc {
+    pub(super) fn new(file: Arc<str>, text: &str) -> Self {
+        let breaks = text.bytes().enumerate().filter(|(_, b)| *b == b'\n');
+        Self {
+            file,
+            line_starts: std::iter::once(0)
+                .chain(breaks.map(|(at, _)| at + 1))
+                .collect(),
+        }
+    }
+
+    /// A span of it as a place.
+    pub(super) fn place(&self, span: Range<usize>) -> Place {
+        Place {
+            file: self.file.clone(),
+            line: self
+                .line_starts
+                .partition_point(|start| *start <= span.start),
+            span: (span.start, span.end),
+        }
+    }
+}
+
+/// Where problems go.
+#[derive(Default)]
+pub(super) struct Sink(RefCell<Vec<Diagnostic>>);
+
+impl Sink {
+    pub(super) fn push(&self, diagnostic: Diagnostic) {
+        self.0.borrow_mut().push(diagnostic);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.borrow().len()
+    }
+
+    pub(super) fn into_inner(self) -> Vec<Diagnostic> {
+        self.0.into_inner()
+    }
+}
+
+/// Where a value stands: its file, and where problems with it go.
+#[derive(Clone, Copy)]
+pub(super) struct Ctx<'a> {
+    pub doc: &'a Doc,
+    pub sink: &'a Sink,
+}
+
+impl Ctx<'_> {
+    pub(super) fn problem(
+        &self,
+        span: Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.sink
+            .push(Diagnostic::at(self.doc.place(span), message).help(help));
+    }
+}
+
+/// A table that is being read.
+pub(super) struct Table<'a> {
+    pub ctx: Ctx<'a>,
+    /// How messages name it: `[spotler]`.
+    pub name: String,
+    /// Its header, or itself where it is inline.
+    pub span: Range<usize>,
+    entries: &'a DeTable<'a>,
+    known: RefCell<Vec<&'static str>>,
+}
+
+impl<'a> Table<'a> {
+    pub(super) fn new(
+        ctx: Ctx<'a>,
+        name: impl Into<String>,
+        span: Range<usize>,
+        entries: &'a DeTable<'a>,
+    ) -> Self {
+        Self {
+            ctx,
+            name: name.into(),
+            span,
+            entries,
+            known: RefCell::default(),
+        }
+    }
+
+    pub(super) fn place(&self) -> Place {
+        self.ctx.doc.place(self.span.clone())
+    }
+
+    /// A key's value, if it is there.
+    pub(super) fn get(&self, key: &'static str) -> Option<Item<'a>> {
+        self.known.borrow_mut().push(key);
+        self.items().find(|item| item.key == key)
+    }
+
+    /// A key's value; that it is missing is a problem.
+    pub(super) fn require(&self, key: &'static str, advice: &str) -> Option<Item<'a>> {
+        let item = self.get(key);
+        if item.is_none() {
+            self.ctx.problem(
+                self.span.clone(),
+                format!("{} has no `{key}`", self.name),
+                advice,
+            );
+        }
+        item
+    }
+
+    /// All keys with their values, in the order of the file.
+    pub(super) fn items(&self) -> impl Iterator<Item = Item<'a>> + use<'a> {
+        let mut entries: Vec<_> = self.entries.iter().collect();
+        entries.sort_by_key(|(key, _)| key.span().start);
+        let ctx = self.ctx;
+        entries.into_iter().map(move |(key, value)| Item {
+            ctx,
+            key: key.get_ref(),
+            key_span: key.span(),
+            value,
+        })
+    }
+
+    /// Reports every key that was not asked for.
+    pub(super) fn finish(self) {
+        let known = self.known.take();
+        for item in self.items().filter(|item| !known.contains(&item.key)) {
+            let help = match nearest(known.iter().copied(), item.key) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("{} takes {}", self.name, list(&known)),
+            };
+            self.ctx.problem(
+                item.key_span,
+                format!("{} has no setting `{}`", self.name, item.key),
+                help,
+            );
+        }
+    }
+}
+
+/// `a`, `b` and `c`.
+pub(super) fn list(words: &[&str]) -> String {
+    match words {
+        [] => "nothing".to_owned(),
+        [one] => format!("`{one}`"),
+        [rest @ .., last] => {
+            let rest: Vec<String> = rest.iter().map(|word| format!("`{word}`")).collect();
+            format!("{} and `{last}`", rest.join(", "))
+        }
+    }
+}
+
+/// A value with its key.
+#[derive(Clone)]
+pub(super) struct Item<'a> {
+    pub ctx: Ctx<'a>,
+    pub key: &'a str,
+    pub key_span: Range<usize>,
+    pub value: &'a Spanned<DeValue<'a>>,
+}
+
+impl<'a> Item<'a> {
+    pub(super) fn span(&self) -> Range<usize> {
+        // The span of a table made by dotted keys is empty: its key is what can be shown.
+        if self.value.span().is_empty() {
+            self.key_span.clone()
+        } else {
+            self.value.span()
+        }
+    }
+
+    pub(super) fn place(&self) -> Place {
+        self.ctx.doc.place(self.span())
+    }
+
+    /// Reports that the value is not of the right type.
+    pub(super) fn wrong_type(&self, wanted: &str, example: &str) {
+        self.ctx.problem(
+            self.span(),
+            format!(
+                "`{}` must be {wanted}, and is {}",
+                self.key,
+                type_name(self.value.get_ref())
+            ),
+            format!("write {example}"),
+        );
+    }
+
+    pub(super) fn wrong(&self, message: impl Into<String>, help: impl Into<String>) {
+        self.ctx.problem(self.span(), message, help);
+    }
+
+    pub(super) fn text(&self, example: &str) -> Option<&'a str> {
+        let text = self.value.get_ref().as_str();
+        if text.is_none() {
+            self.wrong_type("text", example);
+        }
+        text
+    }
+
+    /// A whole number that is not negative.
+    pub(super) fn count(&self, example: &str) -> Option<u64> {
+        let number = self.value.get_ref().as_integer().and_then(integer);
+        match number.map(u64::try_from) {
+            Some(Ok(number)) => Some(number),
+            Some(Err(_)) => {
+                self.wrong(
+                    format!("`{}` must not be negative", self.key),
+                    format!("write {example}"),
+                );
+                None
+            }
+            None => {
+                self.wrong_type("a whole number", example);
+                None
+            }
+        }
+    }
+
+    pub(super) fn table(&self, name: impl Into<String>) -> Option<Table<'a>> {
+        match self.value.get_ref() {
+            DeValue::Table(entries) => Some(Table::new(self.ctx, name, self.span(), entries)),
+            _ => {
+                self.wrong_type("a table", &format!("`[{}]`", self.key));
+                None
+            }
+        }
+    }
+
+    /// The elements of an array, each as an item under the array's key.
+    pub(super) fn array(&self) -> Option<Vec<Item<'a>>> {
+        let elements = self.value.get_ref().as_array()?;
+        Some(
+            elements
+                .iter()
+                .map(|value| Item {
+                    ctx: self.ctx,
+                    key: self.key,
+                    key_span: value.span(),
+                    value,
+                })
+                .collect(),
+        )
+    }
+
+    /// Texts, of an array or of one text alone.
+    pub(super) fn texts(&self, example: &str) -> Vec<(&'a str, Item<'a>)> {
+        let items = self.array().unwrap_or_else(|| vec![self.clone()]);
+        if items.is_empty() {
+            self.wrong(
+                format!("`{}` is empty", self.key),
+                format!("write {example}"),
+            );
+        }
+        items
+            .into_iter()
+            .filter_map(|item| item.text(example).map(|text| (text, item)))
+            .collect()
+    }
+}
+
+/// A TOML integer of any notation, where it fits.
+pub(super) fn integer(number: &toml::de::DeInteger<'_>) -> Option<i64> {
+    i64::from_str_radix(number.as_str(), number.radix()).ok()
+}
+
+fn type_name(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "text",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number with a fraction",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date or time",
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
+    }
+}

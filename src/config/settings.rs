@@ -1,0 +1,321 @@
+//! `[spotler]`, `[record]`, `[guard]` and `[time]`: tables of which there is one of each, over all files.
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use url::{Host, Url};
+
+use super::diagnostic::{Diagnostic, Place};
+use super::files::within;
+use super::model::{Base, GuardLimits, Limit, Paths, RecordLocation, Spotler, StopLimit};
+use super::reader::{Item, Table};
+use super::value::{duration, percent, rate};
+
+/// The base URL of the real service, as public clients of the API use it.
+const BASE_URL: &str = "https://restapi.mailplus.nl/integrationservice-1.1.0";
+
+/// A setting that may be set once.
+struct Slot<T>(Option<(T, Place)>);
+
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T> Slot<T> {
+    fn set(&mut self, item: &Item<'_>, value: Option<T>) {
+        let Some(value) = value else { return };
+        let place = item.place();
+        match &self.0 {
+            Some((_, first)) => item.ctx.sink.push(
+                Diagnostic::at(place, format!("`{}` is set twice", item.key))
+                    .label("set again here")
+                    .related(first.clone(), "first set here")
+                    .help("keep one of the two"),
+            ),
+            None => self.0 = Some((value, place)),
+        }
+    }
+
+    fn or(self, default: T) -> T {
+        self.0.map_or(default, |(value, _)| value)
+    }
+
+    fn limit(self, default: T) -> Limit<T> {
+        match self.0 {
+            Some((value, place)) => Limit {
+                value,
+                place: Some(place),
+            },
+            None => Limit {
+                value: default,
+                place: None,
+            },
+        }
+    }
+}
+
+/// The settings of all files together.
+#[derive(Default)]
+pub(super) struct Settings {
+    base: Slot<Base>,
+    concurrency: Slot<usize>,
+    rate: Slot<f64>,
+    timeout: Slot<Duration>,
+    trigger: Slot<String>,
+    stop: Slot<String>,
+    stop_one: Slot<String>,
+    list: Slot<String>,
+    record: Slot<RecordLocation>,
+    max_triggers: Slot<u64>,
+    max_stops: Slot<StopLimit>,
+    zone: Slot<TimeZone>,
+}
+
+impl Settings {
+    pub(super) fn spotler(&mut self, table: Table<'_>) {
+        if let Some(item) = table.get("base_url") {
+            self.base.set(&item, base_url(&item));
+        }
+        if let Some(item) = table.get("concurrency") {
+            let count = item.count("a number from 1 to 1024, such as 8");
+            let count = count.and_then(|count| match usize::try_from(count) {
+                Ok(count @ 1..=1024) => Some(count),
+                _ => {
+                    item.wrong(
+                        "`concurrency` is out of range",
+                        "write a number from 1 to 1024, such as 8",
+                    );
+                    None
+                }
+            });
+            self.concurrency.set(&item, count);
+        }
+        if let Some(item) = table.get("rate") {
+            let example = "\"20/s\", \"600/min\" or \"1000/h\"";
+            let value = item.text(example).and_then(|text| {
+                let value = rate(text);
+                if value.is_none() {
+                    item.wrong(
+                        format!("`rate` is no rate: {text:?}"),
+                        format!("write {example}"),
+                    );
+                }
+                value
+            });
+            self.rate.set(&item, value);
+        }
+        if let Some(item) = table.get("timeout") {
+            let value = duration(&item, "\"30s\"").filter(|time| {
+                let is_positive = !time.is_zero();
+                if !is_positive {
+                    item.wrong("`timeout` is zero", "write \"30s\"");
+                }
+                is_positive
+            });
+            self.timeout.set(&item, value);
+        }
+        if let Some(item) = table.get("paths")
+            && let Some(paths) = item.table("[spotler.paths]")
+        {
+            self.paths(paths);
+        }
+        table.finish();
+    }
+
+    fn paths(&mut self, table: Table<'_>) {
+        let code: &[&str] = &["{trigger_code}"];
+        let both: &[&str] = &["{trigger_code}", "{participation}"];
+        for (key, slot, wanted) in [
+            ("trigger", &mut self.trigger, code),
+            ("stop", &mut self.stop, code),
+            ("stop_one", &mut self.stop_one, both),
+            ("list", &mut self.list, &[]),
+        ] {
+            if let Some(item) = table.get(key) {
+                slot.set(&item, path(&item, wanted));
+            }
+        }
+        table.finish();
+    }
+
+    pub(super) fn record(&mut self, table: Table<'_>, root: &Path) {
+        if let Some(item) = table.get("url") {
+            self.record.set(&item, record_url(&item, root));
+        }
+        table.finish();
+    }
+
+    pub(super) fn guard(&mut self, table: Table<'_>) {
+        if let Some(item) = table.get("max_triggers") {
+            self.max_triggers
+                .set(&item, item.count("a number, such as 1000"));
+        }
+        if let Some(item) = table.get("max_stops") {
+            self.max_stops.set(&item, stop_limit(&item));
+        }
+        table.finish();
+    }
+
+    pub(super) fn time(&mut self, table: Table<'_>) {
+        if let Some(item) = table.get("zone") {
+            let example = "the name of a time zone, such as \"Europe/Amsterdam\" or \"UTC\"";
+            let zone = item.text(example).and_then(|name| {
+                let zone = TimeZone::get(name).ok();
+                if zone.is_none() {
+                    item.wrong(
+                        format!("there is no time zone {name:?}"),
+                        format!("write {example}"),
+                    );
+                }
+                zone
+            });
+            self.zone.set(&item, zone);
+        }
+        table.finish();
+    }
+
+    pub(super) fn zone(&self) -> TimeZone {
+        let zone = self.zone.0.as_ref().map(|(zone, _)| zone.clone());
+        zone.unwrap_or(TimeZone::UTC)
+    }
+
+    pub(super) fn complete(self, root: &Path) -> (Spotler, RecordLocation, GuardLimits, TimeZone) {
+        let default = Paths::default();
+        let spotler = Spotler {
+            base: self.base.or(Base::Url(BASE_URL.to_owned())),
+            concurrency: self.concurrency.or(8),
+            rate: self.rate.or(20.0),
+            timeout: self.timeout.or(Duration::from_secs(30)),
+            paths: Paths {
+                trigger: self.trigger.or(default.trigger),
+                stop: self.stop.or(default.stop),
+                stop_one: self.stop_one.or(default.stop_one),
+                list: self.list.or(default.list),
+            },
+        };
+        let record = self.record.or(RecordLocation {
+            path: root.join("state/rollcall.db"),
+        });
+        let guard = GuardLimits {
+            max_triggers: self.max_triggers.limit(1000),
+            max_stops: self.max_stops.limit(StopLimit::Percent(20.0)),
+        };
+        (spotler, record, guard, self.zone.or(TimeZone::UTC))
+    }
+}
+
+fn base_url(item: &Item<'_>) -> Option<Base> {
+    let example = format!("\"{BASE_URL}\", or \"sandbox\" for the built-in stand-in");
+    let text = item.text(&example)?;
+    if text == "sandbox" {
+        return Some(Base::Sandbox);
+    }
+    let problem = match Url::parse(text) {
+        Err(error) => Some(format!("`base_url` is no URL: {error}")),
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => Some(
+            "`base_url` holds a user or password; secrets come from the environment".to_owned(),
+        ),
+        Ok(url) if url.query().is_some() || url.fragment().is_some() => {
+            Some("`base_url` has a query or a fragment".to_owned())
+        }
+        Ok(url) if !is_safe(&url) => Some(
+            "`base_url` is neither https nor http on this machine, so that credentials would travel in the clear"
+                .to_owned(),
+        ),
+        Ok(_) => None,
+    };
+    match problem {
+        Some(message) => {
+            item.wrong(message, format!("write {example}"));
+            None
+        }
+        None => Some(Base::Url(text.trim_end_matches('/').to_owned())),
+    }
+}
+
+fn is_safe(url: &Url) -> bool {
+    let is_loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    url.scheme() == "https" || (url.scheme() == "http" && is_loopback)
+}
+
+fn path(item: &Item<'_>, wanted: &[&str]) -> Option<String> {
+    let text = item.text("a path below the base URL")?;
+    let missing: Vec<&str> = wanted
+        .iter()
+        .copied()
+        .filter(|word| !text.contains(word))
+        .collect();
+    let mut rest = text.to_owned();
+    for word in wanted {
+        rest = rest.replace(word, "");
+    }
+    let is_odd = |c: char| !(c.is_ascii_alphanumeric() || "/-_.~?=&".contains(c));
+    let climbs = text.split('/').any(|part| part == "..");
+    if let Some(missing) = missing.first() {
+        item.wrong(
+            format!("`{}` has no `{missing}` in it", item.key),
+            format!("write `{missing}` where it belongs in the path"),
+        );
+    } else if let Some(odd) = rest.chars().find(|c| is_odd(*c)) {
+        item.wrong(
+            format!(
+                "`{}` holds {odd:?}, which may not stand in a path",
+                item.key
+            ),
+            "the names in braces are {trigger_code} and, in stop_one, {participation}",
+        );
+    } else if climbs || text.is_empty() {
+        item.wrong(
+            format!("`{}` is no path below the base URL", item.key),
+            "write it without `..`",
+        );
+    } else {
+        return Some(text.trim_start_matches('/').to_owned());
+    }
+    None
+}
+
+fn record_url(item: &Item<'_>, root: &Path) -> Option<RecordLocation> {
+    let example = "\"sqlite:state/rollcall.db\"";
+    let text = item.text(example)?;
+    let Some(path) = text.strip_prefix("sqlite:") else {
+        item.wrong(
+            "`url` does not begin with `sqlite:`",
+            format!("the record is a SQLite file; write {example}"),
+        );
+        return None;
+    };
+    // `sqlite:///absolute` is how other tools write an absolute path.
+    let path = path.strip_prefix("//").unwrap_or(path);
+    let odd = path.is_empty() || path.contains(['?', '#', '\0']) || path.starts_with(":memory:");
+    if odd {
+        item.wrong("`url` names no file", format!("write {example}"));
+        return None;
+    }
+    within(root, path, item).map(|path| RecordLocation { path })
+}
+
+fn stop_limit(item: &Item<'_>) -> Option<StopLimit> {
+    let example = "a number such as 50, or a percentage such as \"20%\"";
+    match item.value.get_ref().as_str() {
+        None => item.count(example).map(StopLimit::Count),
+        Some(text) => {
+            let limit = percent(text).map(StopLimit::Percent);
+            if limit.is_none() {
+                item.wrong(
+                    format!("`max_stops` is no percentage: {text:?}"),
+                    format!("write {example}"),
+                );
+            }
+            limit
+        }
+    }
+}

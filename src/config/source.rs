@@ -1,0 +1,98 @@
+//! `[source.*]`.
+
+use std::path::Path;
+
+use super::files::within;
+use super::model::{Source, SourceKind};
+use super::reader::Item;
+use super::value::duration;
+
+pub(super) fn source(item: &Item<'_>, root: &Path) -> Option<Source> {
+    let table = item.table(format!("[source.{}]", item.key))?;
+    if let Err(error) = crate::id::check(item.key) {
+        item.ctx.problem(
+            item.key_span.clone(),
+            format!("{:?} is no name for a source: {error}", item.key),
+            "write a name such as crm",
+        );
+    }
+    let csv = table.get("csv");
+    for key in ["database", "query"] {
+        if let Some(item) = table.get(key) {
+            item.wrong(
+                "sources in databases are not supported yet",
+                "export the query's result to a CSV file and name that with `csv`",
+            );
+            // What else a database source lacks would only distract.
+            table.get("contact");
+            table.get("min_rows");
+            table.get("max_age");
+            table.get("delimiter");
+            table.finish();
+            return None;
+        }
+    }
+    let delimiter = table.get("delimiter").and_then(|item| {
+        let example = "one character, such as \";\" or \"\\t\"";
+        let text = item.text(example)?;
+        match text.as_bytes() {
+            [byte]
+                if byte.is_ascii()
+                    && !byte.is_ascii_alphanumeric()
+                    && !b"\"\r\n".contains(byte) =>
+            {
+                Some(*byte)
+            }
+            _ => {
+                item.wrong(
+                    format!("`delimiter` cannot be {text:?}"),
+                    format!("write {example}"),
+                );
+                None
+            }
+        }
+    });
+    if csv.is_none() {
+        item.ctx.problem(
+            table.span.clone(),
+            format!("{} has no `csv`", table.name),
+            "add csv = \"exports/crm.csv\"",
+        );
+    }
+    let kind = csv.and_then(|item| {
+        let shown = item.text("the path of a CSV file, such as \"exports/crm.csv\"")?;
+        if shown.is_empty() {
+            item.wrong("`csv` is empty", "write the path of a CSV file");
+            return None;
+        }
+        let path = within(root, shown, &item)?;
+        Some(SourceKind::Csv {
+            path,
+            shown: shown.to_owned(),
+            delimiter,
+        })
+    });
+    let contact = table
+        .require(
+            "contact",
+            "add contact = \"…\", the column with the externalContactId",
+        )
+        .and_then(|item| item.text("the name of a column, such as \"customer_no\""))
+        .map(str::to_owned);
+    let min_rows = table
+        .get("min_rows")
+        .and_then(|item| item.count("a number, such as 100"));
+    let max_age = table
+        .get("max_age")
+        .and_then(|item| duration(&item, "\"36h\""));
+    let place = item.ctx.doc.place(item.key_span.clone());
+    table.finish();
+    Some(Source {
+        name: item.key.to_owned(),
+        kind: kind?,
+        contact: contact?,
+        min_rows,
+        max_age,
+        place,
+    })
+}
