@@ -14,3 +14,4 @@ pub mod id;
 pub mod participation;
 
 pub mod config;
+pub mod source;

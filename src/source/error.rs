@@ -1,0 +1,238 @@
+//! What can be wrong with a source.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+
+use crate::id::IdError;
+
+/// A source that cannot be used, or a row of it.
+#[derive(Debug, thiserror::Error)]
+#[error("source {name}: {file} {problem}")]
+pub struct SourceError {
+    /// The source's name.
+    pub name: String,
+    /// Its file, as the configuration writes it.
+    pub file: String,
+    /// What is wrong; reads on after the file's name.
+    pub problem: Box<SourceProblem>,
+}
+
+impl SourceError {
+    /// What to do next.
+    pub fn help(&self) -> Cow<'static, str> {
+        self.problem.help()
+    }
+}
+
+/// What is wrong with a source. Each reads on after the file's name.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceProblem {
+    /// There is no such file.
+    #[error("does not exist")]
+    Missing,
+    /// The file cannot be opened or read.
+    #[error("cannot be read: {0}")]
+    Unreadable(io::Error),
+    /// It is a folder, a pipe or a device.
+    #[error("is not a file")]
+    NotAFile,
+    /// It has not even a header.
+    #[error("is empty: it has no header row with the names of the columns")]
+    Empty,
+    /// The first row does not end within [`MAX_HEADER`](super::MAX_HEADER) bytes.
+    #[error("has a header row of more than {} KiB", super::MAX_HEADER / 1024)]
+    HeaderTooLong,
+    /// The header is not UTF-8.
+    #[error("is not UTF-8 in the header row, column number {0}")]
+    HeaderNotUtf8(usize),
+    /// A column's name breaks the rules for names.
+    #[error("has {shown} as the name of column number {number}, and {why}")]
+    BadColumn {
+        /// The column's number, from 1.
+        number: usize,
+        /// Its name, quoted and safe to print.
+        shown: String,
+        /// Which rule.
+        why: IdError,
+    },
+    /// Two columns have one name.
+    #[error("has two columns named {name:?}, numbers {first} and {second}")]
+    DuplicateColumn {
+        /// Their name.
+        name: String,
+        /// The first one's number, from 1.
+        first: usize,
+        /// The second one's.
+        second: usize,
+    },
+    /// The column that should hold the contacts' ids is not there.
+    #[error("has no column {column:?}, which should hold the contacts")]
+    NoContactColumn {
+        /// The column that the configuration names.
+        column: String,
+        /// The column that was most likely meant.
+        nearest: Option<String>,
+    },
+    /// The file is older than `max_age`.
+    #[error("was last written {written}, {age} ago, which is more than max_age = {max_age} allows")]
+    TooOld {
+        /// When it was written.
+        written: jiff::Timestamp,
+        /// How long that is ago.
+        age: String,
+        /// How long ago it may be.
+        max_age: String,
+    },
+    /// The file has fewer rows than `min_rows`.
+    #[error("has {found} rows, fewer than min_rows = {wanted}")]
+    TooFewRows {
+        /// The rows that it has.
+        found: u64,
+        /// The rows that it must have.
+        wanted: u64,
+    },
+    /// The file was written to after it was opened.
+    #[error("was changed in place after it was opened")]
+    Changed,
+    /// The file ends inside a quoted cell.
+    #[error("ends inside a quoted cell of {0}: it was cut short, or a closing quote is missing")]
+    UnclosedQuote(RowAt),
+    /// A row is longer than [`MAX_ROW`](super::MAX_ROW).
+    #[error("has more than {most} MiB in {0}", most = super::MAX_ROW >> 20)]
+    RowTooLong(RowAt),
+    /// A row has more or fewer cells than the header has columns.
+    #[error("has not as many cells in {at} as columns in its header: {found} instead of {wanted}")]
+    Ragged {
+        /// The row.
+        at: RowAt,
+        /// Its cells.
+        found: usize,
+        /// The header's columns.
+        wanted: usize,
+    },
+    /// A cell is not UTF-8.
+    #[error("is not UTF-8 in {at}, column {column}")]
+    NotUtf8 {
+        /// The row.
+        at: RowAt,
+        /// The column's name, or its number where the header has none.
+        column: String,
+    },
+    /// A contact's id is missing.
+    #[error("names no contact in {at}: column {column} is empty")]
+    NoContact {
+        /// The row.
+        at: RowAt,
+        /// The column.
+        column: String,
+    },
+    /// A contact's id breaks the rules for ids.
+    #[error("has {shown} as the contact in {at}, column {column}, and {why}")]
+    BadContact {
+        /// The row.
+        at: RowAt,
+        /// The column.
+        column: String,
+        /// The id, quoted and safe to print.
+        shown: String,
+        /// Which rule.
+        why: IdError,
+    },
+}
+
+impl SourceProblem {
+    fn help(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::NoContactColumn { nearest, .. } => {
+                return Cow::Owned(match nearest {
+                    Some(nearest) => format!("did you mean {nearest:?}?"),
+                    None => "name the column in the source's `contact`".to_owned(),
+                });
+            }
+            Self::Missing => {
+                "check the path, which is relative to rollcall.toml, and that the export was made"
+            }
+            Self::Unreadable(_) => {
+                "check the file's permissions, and those of the folders above it"
+            }
+            Self::NotAFile => "name a CSV file",
+            Self::Empty => {
+                "the first row must name the columns; an empty file is often an export that failed"
+            }
+            Self::HeaderTooLong | Self::RowTooLong(_) => {
+                "an opening quote in that row may be missing its closing one"
+            }
+            Self::HeaderNotUtf8(_) | Self::NotUtf8 { .. } => {
+                "export it as UTF-8 (spreadsheets call this \"CSV UTF-8\")"
+            }
+            Self::BadColumn { .. } | Self::DuplicateColumn { .. } => {
+                "give every column a name of its own, without white space at its ends"
+            }
+            Self::TooOld { .. } => {
+                "nothing is planned from it; make a new export, or raise max_age if this one is right"
+            }
+            Self::TooFewRows { .. } => {
+                "nothing is planned from it; make a new export, or lower min_rows if this one is right"
+            }
+            Self::Changed => {
+                "nothing is planned from it; let the export write to another name and rename it when it is complete"
+            }
+            Self::UnclosedQuote(_) => "nothing is planned from it; make the export again",
+            Self::Ragged { .. } => {
+                "a cell that holds the separator must be quoted; set `delimiter` if the separator was guessed wrongly"
+            }
+            Self::NoContact { .. } | Self::BadContact { .. } => {
+                "every row needs the id by which Spotler knows the contact"
+            }
+        })
+    }
+}
+
+/// Where a row is, in words: `row 5`, or `row 5 (line 7)` where an editor counts differently.
+///
+/// The header is row 1, as in a spreadsheet. Blank lines are no rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RowAt {
+    /// The row, from 1.
+    pub row: u64,
+    /// The line of the file on which it starts, from 1.
+    pub line: u64,
+}
+
+impl fmt::Display for RowAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "row {}", self.row)?;
+        if self.line != self.row {
+            write!(f, " (line {})", self.line)?;
+        }
+        Ok(())
+    }
+}
+
+/// A text from outside, quoted, with whatever a terminal could obey escaped, and cut where it is long.
+pub fn quoted(text: &str) -> String {
+    const MOST: usize = 80;
+    match text.char_indices().nth(MOST) {
+        None => format!("{text:?}"),
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_could_obey_is_escaped_and_what_is_long_is_cut() {
+        assert_eq!(quoted("De Vries"), "\"De Vries\"");
+        assert_eq!(quoted("\u{1b}[31m\u{202e}"), "\"\\u{1b}[31m\\u{202e}\"");
+        assert_eq!(quoted(&"é".repeat(81)), format!("\"{}\"…", "é".repeat(80)));
+    }
+
+    #[test]
+    fn a_row_is_told_with_its_line_where_they_differ() {
+        assert_eq!(RowAt { row: 5, line: 5 }.to_string(), "row 5");
+        assert_eq!(RowAt { row: 5, line: 7 }.to_string(), "row 5 (line 7)");
+    }
+}

@@ -1,0 +1,208 @@
+//! Rows, as a stream and one by one.
+
+use std::io::{self, SeekFrom};
+
+use csv::{ByteRecord, ErrorKind, Position, Reader, StringRecord};
+
+use super::csv as format;
+use super::cursor::Cursor;
+use super::error::{RowAt, SourceError, SourceProblem, quoted};
+use super::lines::Lines;
+use super::{MAX_ROW, RowId, Table};
+use crate::id::{self, IdError};
+
+/// A row: as many cells as the table has columns, all UTF-8, and a contact's id among them.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a> {
+    /// Its cells, in the order of the columns. An empty one is an absent value.
+    pub cells: &'a StringRecord,
+    /// The contact it is about; follows the rules for ids.
+    pub contact: &'a str,
+    /// By which it can be read again.
+    pub id: RowId,
+}
+
+/// All rows of a table, in order. Made by [`Table::rows`].
+#[derive(Debug)]
+pub struct Rows<'t> {
+    table: &'t Table,
+    reader: Reader<Cursor>,
+    record: StringRecord,
+    lines: Lines,
+    id: RowId,
+    number: u64,
+    ended: bool,
+}
+
+impl<'t> Rows<'t> {
+    pub(super) fn new(table: &'t Table) -> Result<Self, SourceError> {
+        let mut reader = format::reader(table.cursor(RowId(0)), table.delimiter(), 128 * 1024);
+        let mut record = StringRecord::new();
+        reader
+            .read_record(&mut record)
+            .map_err(|error| table.error(format::unreadable(error)))?;
+        Ok(Self {
+            table,
+            reader,
+            record,
+            lines: Lines::new(),
+            id: RowId(0),
+            number: 1,
+            ended: false,
+        })
+    }
+
+    /// The next row, or what is wrong with it, or with the whole table; `None` after the last.
+    ///
+    /// Reading can go on after an error, to find the others. A table is good only if no error came at all: that it is
+    /// cut short, or has too few rows, shows at its end.
+    pub fn read(&mut self) -> Option<Result<Row<'_>, SourceError>> {
+        if self.ended {
+            return None;
+        }
+        let start = self.reader.position().byte();
+        match self.reader.read_record(&mut self.record) {
+            Ok(true) => {
+                self.id = RowId(start);
+                self.number += 1;
+            }
+            Ok(false) => {
+                self.ended = true;
+                return self.check_end().err().map(|p| Err(self.table.error(p)));
+            }
+            Err(error) => return Some(Err(self.fault(RowId(start), error))),
+        }
+        match self.check_row() {
+            Ok(()) => Some(Ok(Row {
+                contact: self.record.get(self.table.contact()).unwrap_or_default(),
+                cells: &self.record,
+                id: self.id,
+            })),
+            Err(problem) => Some(Err(self.table.error(problem))),
+        }
+    }
+
+    /// Where the row read last is.
+    pub fn at(&mut self) -> RowAt {
+        RowAt {
+            row: self.number,
+            line: self.lines.of(self.table.file(), self.id),
+        }
+    }
+
+    fn check_row(&mut self) -> Result<(), SourceProblem> {
+        let columns = self.table.columns();
+        if self.record.len() != columns.len() {
+            return Err(SourceProblem::Ragged {
+                found: self.record.len(),
+                wanted: columns.len(),
+                at: self.at(),
+            });
+        }
+        if self.reader.position().byte() - self.id.0 > MAX_ROW {
+            return Err(SourceProblem::RowTooLong(self.at()));
+        }
+        let contact = self.record.get(self.table.contact()).unwrap_or_default();
+        let Err(why) = id::check(contact) else {
+            return Ok(());
+        };
+        let column = columns[self.table.contact()].clone();
+        let shown = quoted(contact);
+        let at = self.at();
+        Err(match why {
+            IdError::Empty => SourceProblem::NoContact { at, column },
+            why => SourceProblem::BadContact {
+                at,
+                column,
+                shown,
+                why,
+            },
+        })
+    }
+
+    fn check_end(&self) -> Result<(), SourceProblem> {
+        self.table.check_unchanged()?;
+        if format::ends_inside_quotes(self.table.file(), self.table.delimiter(), self.id)? {
+            return Err(SourceProblem::UnclosedQuote(RowAt {
+                row: self.number,
+                line: Lines::new().of(self.table.file(), self.id),
+            }));
+        }
+        self.table.check_rows(self.number - 1)
+    }
+
+    fn fault(&mut self, id: RowId, error: csv::Error) -> SourceError {
+        let problem = match error.kind() {
+            ErrorKind::Utf8 { err, .. } => {
+                self.id = id;
+                self.number += 1;
+                let column = match self.table.columns().get(err.field()) {
+                    Some(name) => name.clone(),
+                    None => format!("number {}", err.field() + 1),
+                };
+                let at = self.at();
+                SourceProblem::NotUtf8 { at, column }
+            }
+            _ => {
+                self.ended = true;
+                format::unreadable(error)
+            }
+        };
+        self.table.error(problem)
+    }
+}
+
+/// Reads single rows of a table again. Made by [`Table::lookup`].
+#[derive(Debug)]
+pub struct Lookup<'t> {
+    table: &'t Table,
+    reader: Reader<Cursor>,
+    record: StringRecord,
+}
+
+impl<'t> Lookup<'t> {
+    pub(super) fn new(table: &'t Table) -> Self {
+        let mut reader = format::reader(table.cursor(RowId(0)), table.delimiter(), 2 * 1024);
+        // Seeking would else read the header first.
+        reader.set_byte_headers(ByteRecord::new());
+        Self {
+            table,
+            reader,
+            record: StringRecord::new(),
+        }
+    }
+
+    /// Reads a row again.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or has been changed in place so that there is no such row.
+    pub fn row(&mut self, id: RowId) -> Result<Row<'_>, SourceError> {
+        let mut position = Position::new();
+        position.set_byte(id.0);
+        let read = self
+            .reader
+            .seek_raw(SeekFrom::Start(id.0), position)
+            .and_then(|()| self.reader.read_record(&mut self.record));
+        match read {
+            Err(error) if matches!(error.kind(), ErrorKind::Io(_)) => {
+                return Err(self.table.error(format::unreadable(error)));
+            }
+            Ok(true) if self.record.len() == self.table.columns().len() => {}
+            _ => return Err(self.table.error(SourceProblem::Changed)),
+        }
+        Ok(Row {
+            contact: self.record.get(self.table.contact()).unwrap_or_default(),
+            cells: &self.record,
+            id,
+        })
+    }
+}
+
+impl From<io::Error> for SourceProblem {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::Missing,
+            _ => Self::Unreadable(error),
+        }
+    }
+}

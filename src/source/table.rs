@@ -1,0 +1,199 @@
+//! An opened source.
+
+use std::fmt;
+use std::fs::File;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::cursor::Cursor;
+use super::error::{RowAt, SourceError, SourceProblem};
+use super::lines::Lines;
+use super::rows::{Lookup, Rows};
+use super::{RowId, csv};
+use crate::config::{Source, SourceKind, nearest};
+
+/// A source whose file is open and whose header is read.
+#[derive(Debug)]
+pub struct Table {
+    name: String,
+    shown: String,
+    min_rows: Option<u64>,
+    max_age: Option<Duration>,
+    file: Arc<File>,
+    len: u64,
+    modified: Option<SystemTime>,
+    delimiter: u8,
+    columns: Vec<String>,
+    contact: usize,
+}
+
+impl Table {
+    /// Opens a source's file and reads its header.
+    ///
+    /// # Errors
+    /// If there is no such file, if it cannot be read, if its header is missing or unusable, or lacks the column of the
+    /// contacts.
+    pub fn open(source: &Source) -> Result<Self, SourceError> {
+        let SourceKind::Csv {
+            path,
+            shown,
+            delimiter,
+        } = &source.kind;
+        let error = |problem| SourceError {
+            name: source.name.clone(),
+            file: shown.clone(),
+            problem: Box::new(problem),
+        };
+        let open = || -> Result<_, SourceProblem> {
+            // Asked first: opening a pipe would wait for its other end.
+            if !std::fs::metadata(path)?.is_file() {
+                return Err(SourceProblem::NotAFile);
+            }
+            let file = Arc::new(File::open(path)?);
+            let metadata = file.metadata()?;
+            let (delimiter, columns) = csv::header(&file, *delimiter, &source.contact)?;
+            let Some(contact) = columns.iter().position(|name| *name == source.contact) else {
+                return Err(SourceProblem::NoContactColumn {
+                    column: source.contact.clone(),
+                    nearest: nearest(columns.iter().map(String::as_str), &source.contact)
+                        .map(str::to_owned),
+                });
+            };
+            Ok((file, metadata, delimiter, columns, contact))
+        };
+        let (file, metadata, delimiter, columns, contact) = open().map_err(error)?;
+        Ok(Self {
+            name: source.name.clone(),
+            shown: shown.clone(),
+            min_rows: source.min_rows,
+            max_age: source.max_age,
+            file,
+            len: metadata.len(),
+            modified: metadata.modified().ok(),
+            delimiter,
+            columns,
+            contact,
+        })
+    }
+
+    /// The names of its columns, in their order.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// A column's place in each row.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column == name)
+    }
+
+    /// All rows, from the first.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn rows(&self) -> Result<Rows<'_>, SourceError> {
+        Rows::new(self)
+    }
+
+    /// A reader of single rows.
+    pub fn lookup(&self) -> Lookup<'_> {
+        Lookup::new(self)
+    }
+
+    /// Where a row is, in words, given its number.
+    pub fn at(&self, number: u64, id: RowId) -> RowAt {
+        RowAt {
+            row: number,
+            line: Lines::new().of(&self.file, id),
+        }
+    }
+
+    /// Checks the file's age against `max_age`.
+    ///
+    /// # Errors
+    /// If it was last written longer ago than that.
+    pub fn check_age(&self, now: Timestamp) -> Result<(), SourceError> {
+        let Some(max_age) = self.max_age else {
+            return Ok(());
+        };
+        let written = self
+            .modified
+            .and_then(|time| Timestamp::try_from(time).ok())
+            .unwrap_or(Timestamp::MIN);
+        let age = now.duration_since(written);
+        if age <= SignedDuration::try_from(max_age).unwrap_or(SignedDuration::MAX) {
+            return Ok(());
+        }
+        Err(self.error(SourceProblem::TooOld {
+            written: Timestamp::from_second(written.as_second()).unwrap_or(written),
+            age: in_words(age.unsigned_abs()),
+            max_age: in_words(max_age),
+        }))
+    }
+
+    pub(super) fn check_rows(&self, found: u64) -> Result<(), SourceProblem> {
+        match self.min_rows {
+            Some(wanted) if found < wanted => Err(SourceProblem::TooFewRows { found, wanted }),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn check_unchanged(&self) -> Result<(), SourceProblem> {
+        let metadata = self.file.metadata()?;
+        if metadata.len() == self.len && metadata.modified().ok() == self.modified {
+            Ok(())
+        } else {
+            Err(SourceProblem::Changed)
+        }
+    }
+
+    pub(super) fn error(&self, problem: SourceProblem) -> SourceError {
+        SourceError {
+            name: self.name.clone(),
+            file: self.shown.clone(),
+            problem: Box::new(problem),
+        }
+    }
+
+    pub(super) fn contact(&self) -> usize {
+        self.contact
+    }
+
+    pub(super) fn delimiter(&self) -> u8 {
+        self.delimiter
+    }
+
+    pub(super) fn file(&self) -> &Arc<File> {
+        &self.file
+    }
+
+    pub(super) fn cursor(&self, row: RowId) -> Cursor {
+        Cursor::new(&self.file, row.0)
+    }
+}
+
+impl fmt::Display for Table {
+    /// As the errors begin: `source crm: exports/crm.csv`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "source {}: {}", self.name, self.shown)
+    }
+}
+
+/// A span of time as people say it: `3 days 4 hours`.
+fn in_words(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let parts = match seconds {
+        0..60 => vec![(seconds, "second")],
+        60..3600 => vec![(seconds / 60, "minute"), (seconds % 60, "second")],
+        3600..172_800 => vec![(seconds / 3600, "hour"), (seconds / 60 % 60, "minute")],
+        _ => vec![(seconds / 86_400, "day"), (seconds / 3600 % 24, "hour")],
+    };
+    let words: Vec<String> = parts
+        .iter()
+        .enumerate()
+        .filter(|(place, (count, _))| *place == 0 || *count > 0)
+        .map(|(_, (count, unit))| format!("{count} {unit}{}", if *count == 1 { "" } else { "s" }))
+        .collect();
+    words.join(" ")
+}

@@ -1,0 +1,278 @@
+//! What a source refuses and how it says so.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::*;
+use crate::config::{Place, Source, SourceKind};
+
+struct Export {
+    folder: tempfile::TempDir,
+    source: Source,
+}
+
+fn export(content: impl AsRef<[u8]>) -> Export {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("crm.csv");
+    fs::write(&path, content).unwrap();
+    let source = Source {
+        name: "crm".to_owned(),
+        kind: SourceKind::Csv {
+            path,
+            shown: "exports/crm.csv".to_owned(),
+            delimiter: None,
+        },
+        contact: "id".to_owned(),
+        min_rows: None,
+        max_age: None,
+        place: Place {
+            file: Arc::from("rollcall.toml"),
+            line: 1,
+            span: (0, 0),
+        },
+    };
+    Export { folder, source }
+}
+
+impl Export {
+    fn path(&self) -> &Path {
+        let SourceKind::Csv { path, .. } = &self.source.kind;
+        path
+    }
+
+    fn table(&self) -> Table {
+        Table::open(&self.source).unwrap()
+    }
+
+    /// Every row's cells joined by `|`, or what is wrong with it.
+    fn read(&self) -> Vec<String> {
+        match Table::open(&self.source) {
+            Err(error) => vec![error.to_string()],
+            Ok(table) => read(&table),
+        }
+    }
+}
+
+fn read(table: &Table) -> Vec<String> {
+    let mut rows = table.rows().unwrap();
+    let mut found = Vec::new();
+    while let Some(row) = rows.read() {
+        found.push(match row {
+            Ok(row) => row.cells.iter().collect::<Vec<_>>().join("|"),
+            Err(error) => error.to_string(),
+        });
+    }
+    found
+}
+
+#[test]
+fn rows_are_read_whatever_the_separator_line_end_and_byte_order_mark() {
+    let wanted = ["a|x", "b|y"];
+    for text in [
+        "id,name\na,x\nb,y\n",
+        "id;name\r\na;x\r\nb;y\r\n",
+        "id\tname\na\tx\nb\ty",
+        "\u{feff}id,name\n\n\na,x\n\nb,y\n\n",
+        "\u{feff}id;name\r\n\r\na;x\r\nb;y",
+        "\"id\",\"name\"\n\"a\",\"x\"\nb,\"y\"\n",
+    ] {
+        assert_eq!(export(text).read(), wanted, "{text:?}");
+    }
+}
+
+#[test]
+fn quotes_hold_separators_line_breaks_and_doubled_quotes() {
+    let text = "id,name\na,\"x, \"\"y\"\"\nz\"\nb,De \"Vries\"\n";
+    assert_eq!(export(text).read(), ["a|x, \"y\"\nz", "b|De \"Vries\""]);
+}
+
+#[test]
+fn the_separator_is_the_one_that_shows_the_contact_column() {
+    let text = "id;name, first, last;x\na;b;c\n";
+    assert_eq!(
+        export(text).table().columns(),
+        ["id", "name, first, last", "x"]
+    );
+    assert_eq!(export("id\na\n").read(), ["a"]);
+}
+
+#[test]
+fn a_separator_that_is_given_is_not_guessed() {
+    let mut export = export("id|a,b\n1|2\n");
+    let SourceKind::Csv { delimiter, .. } = &mut export.source.kind;
+    *delimiter = Some(b'|');
+    assert_eq!(export.table().columns(), ["id", "a,b"]);
+}
+
+#[test]
+fn a_header_that_cannot_be_used_is_refused() {
+    let long = format!("id,{}\n", "x".repeat(1 << 20));
+    for (text, says) in [
+        (
+            &b""[..],
+            "is empty: it has no header row with the names of the columns",
+        ),
+        (
+            b"\xef\xbb\xbf\n\n",
+            "is empty: it has no header row with the names of the columns",
+        ),
+        (
+            b"id,a,b,a\n",
+            "has two columns named \"a\", numbers 2 and 4",
+        ),
+        (
+            b"id,,b\n",
+            "has \"\" as the name of column number 2, and it is empty",
+        ),
+        (
+            b"id, a\n",
+            "has \" a\" as the name of column number 2, and it has white space at its start or end",
+        ),
+        (
+            b"id,\xff\n",
+            "is not UTF-8 in the header row, column number 2",
+        ),
+        (
+            b"ids,a\n",
+            "has no column \"id\", which should hold the contacts",
+        ),
+        (long.as_bytes(), "has a header row of more than 1024 KiB"),
+    ] {
+        assert_eq!(
+            export(text).read(),
+            [format!("source crm: exports/crm.csv {says}")]
+        );
+    }
+}
+
+#[test]
+fn every_bad_row_is_named_and_the_others_are_still_read() {
+    let text =
+        b"id,name\r\n\r\na,x\r\nb\r\nc,y,z\r\n,x\r\n d,x\r\ne,\xff\r\n\"f\r\n\",x\r\ng,x\r\n";
+    let prefix = "source crm: exports/crm.csv";
+    assert_eq!(
+        export(text).read(),
+        [
+            "a|x".to_owned(),
+            format!(
+                "{prefix} has not as many cells in row 3 (line 4) as columns in its header: 1 instead of 2"
+            ),
+            format!(
+                "{prefix} has not as many cells in row 4 (line 5) as columns in its header: 3 instead of 2"
+            ),
+            format!("{prefix} names no contact in row 5 (line 6): column id is empty"),
+            format!(
+                "{prefix} has \" d\" as the contact in row 6 (line 7), column id, and it has white space at its start or end"
+            ),
+            format!("{prefix} is not UTF-8 in row 7 (line 8), column name"),
+            format!(
+                "{prefix} has \"f\\r\\n\" as the contact in row 8 (line 9), column id, and it holds the control character U+000D"
+            ),
+            "g|x".to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn a_file_that_ends_in_a_quoted_cell_is_refused() {
+    for (text, place) in [
+        ("id,name\na,x\nb,\"De Vr", "row 3"),
+        ("id,name\n\na,x\nb,\"De Vr\n", "row 3 (line 4)"),
+        ("id,name\na,x\nb,\"De \"\"Vries\"\"", "row 3"),
+    ] {
+        let says = format!(
+            "source crm: exports/crm.csv ends inside a quoted cell of {place}: it was cut short, or a closing quote is missing"
+        );
+        assert_eq!(export(text).read().last(), Some(&says), "{text:?}");
+    }
+    assert_eq!(export("id,name\na,\"x\"").read(), ["a|x"]);
+    assert_eq!(export("id,name\n").read(), [""; 0]);
+}
+
+#[test]
+fn a_missing_file_and_a_folder_are_refused() {
+    let mut missing = export("");
+    let SourceKind::Csv { path, .. } = &mut missing.source.kind;
+    path.set_file_name("other.csv");
+    assert_eq!(
+        missing.read(),
+        ["source crm: exports/crm.csv does not exist"]
+    );
+    let mut folder = export("");
+    let SourceKind::Csv { path, .. } = &mut folder.source.kind;
+    path.pop();
+    assert_eq!(folder.read(), ["source crm: exports/crm.csv is not a file"]);
+}
+
+#[test]
+fn too_few_rows_are_refused_at_the_end() {
+    let mut export = export("id\na\nb\n");
+    export.source.min_rows = Some(2);
+    assert_eq!(export.read(), ["a", "b"]);
+    export.source.min_rows = Some(3);
+    assert_eq!(
+        export.read(),
+        [
+            "a",
+            "b",
+            "source crm: exports/crm.csv has 2 rows, fewer than min_rows = 3"
+        ]
+    );
+}
+
+#[test]
+fn an_old_file_is_refused_and_one_from_the_future_is_not() {
+    let mut export = export("id\n");
+    let written: Timestamp = "2026-11-20T08:00:00Z".parse().unwrap();
+    let file = fs::File::options().write(true).open(export.path()).unwrap();
+    file.set_modified(written.try_into().unwrap()).unwrap();
+    export.source.max_age = Some(Duration::from_secs(36 * 3600));
+    let table = export.table();
+    for fine in ["2026-11-21T20:00:00Z", "2026-01-01T00:00:00Z"] {
+        assert!(table.check_age(fine.parse().unwrap()).is_ok());
+    }
+    let error = table.check_age("2026-11-23T09:00:00Z".parse().unwrap());
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "source crm: exports/crm.csv was last written 2026-11-20T08:00:00Z, 3 days 1 hour ago, which is more than \
+         max_age = 36 hours allows"
+    );
+}
+
+#[test]
+fn rows_can_be_read_again_by_their_ids_even_after_the_file_was_replaced() {
+    let export = export("\u{feff}id,name\r\n\r\na,x\r\nb,\"y\r\ny\"\r\nc,z");
+    let table = export.table();
+    let mut rows = table.rows().unwrap();
+    let mut ids = Vec::new();
+    while let Some(row) = rows.read() {
+        ids.push(row.unwrap().id);
+    }
+    let other = export.folder.path().join("new.csv");
+    fs::write(&other, "id\nz\n").unwrap();
+    fs::rename(&other, export.path()).unwrap();
+    let mut lookup = table.lookup();
+    for place in [2, 0, 1, 1, 0, 2] {
+        let row = lookup.row(ids[place]).unwrap();
+        assert_eq!(row.contact, ["a", "b", "c"][place]);
+        assert_eq!(&row.cells[1], ["x", "y\r\ny", "z"][place]);
+    }
+}
+
+#[test]
+fn a_file_that_is_written_over_in_place_is_refused() {
+    let export = export("id,name\na,x\n");
+    let table = export.table();
+    let mut rows = table.rows().unwrap();
+    let id = rows.read().unwrap().unwrap().id;
+    fs::write(export.path(), "id\na\nb\nc\nd\n").unwrap();
+    let changed = "source crm: exports/crm.csv was changed in place after it was opened";
+    let last = std::iter::from_fn(|| rows.read().map(|row| row.map(drop))).last();
+    assert_eq!(last.unwrap().unwrap_err().to_string(), changed);
+    let again = table.lookup().row(id).map(drop);
+    assert_eq!(again.unwrap_err().to_string(), changed);
+}
