@@ -15,3 +15,4 @@ pub mod participation;
 
 pub mod config;
 pub mod source;
+pub mod roster;
