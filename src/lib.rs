@@ -9,6 +9,7 @@
 #![warn(missing_docs)]
 
 pub mod digest;
+pub mod failpoint;
 pub mod field;
 pub mod id;
 pub mod participation;
@@ -16,3 +17,4 @@ pub mod participation;
 pub mod config;
 pub mod source;
 pub mod roster;
+pub mod record;

@@ -1,0 +1,169 @@
+//! What can go wrong with the record.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::participation::IllegalMove;
+
+/// Why the record cannot be opened or read.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The file or its folder cannot be made or opened.
+    #[error("The record {} cannot be opened: {error}. Nothing was sent.", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The file is something else.
+    #[error(
+        "{} is not a record of Rollcall ({what}). It was left as it is and nothing was sent. Check `[record] url`, or \
+         restore the record from a backup.",
+        path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What tells.
+        what: String,
+    },
+    /// The file was made by a newer Rollcall.
+    #[error(
+        "The record {} was made by a newer Rollcall (schema {found}; this one knows {known}). It was left as it is and \
+         nothing was sent. Upgrade this Rollcall.",
+        path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The newest schema known here.
+        known: i64,
+    },
+    /// The file has an older schema, and could not be migrated by a reader.
+    #[error(
+        "The record {} has the older schema {found} (this Rollcall knows {known}) and is migrated by the next command \
+         that writes, such as `rollcall apply`.",
+        path.display()
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The newest schema known here.
+        known: i64,
+    },
+    /// SQLite says no.
+    #[error("The record {} cannot be {doing}: {}.", path.display(), explain(error))]
+    Sql {
+        /// The file.
+        path: PathBuf,
+        /// What was being done to it.
+        doing: &'static str,
+        /// What SQLite says.
+        error: sqlx::Error,
+    },
+    /// A row cannot be understood.
+    #[error(
+        "The record {} holds something that Rollcall did not write: {what}. Restore it from a backup; nothing was sent.",
+        path.display()
+    )]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
+        what: String,
+    },
+}
+
+/// Why the record cannot be locked.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Somebody else holds the lock.
+    #[error("{0} Nothing was sent. Wait for it with --lock-timeout 5m.")]
+    Held(Holder),
+    /// The record itself.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+/// Who holds the lock of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Which run.
+    pub holder: String,
+    /// On which machine.
+    pub host: String,
+    /// Which process there.
+    pub pid: u32,
+    /// Doing what.
+    pub command: String,
+    /// Since when.
+    pub acquired_at: Timestamp,
+    /// When it last gave a sign of life.
+    pub heartbeat_at: Timestamp,
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "The record is locked by `rollcall {}` (process {} on {}) since {}; its last sign of life was at {}.",
+            self.command,
+            self.pid,
+            self.host,
+            self.acquired_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            self.heartbeat_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        )
+    }
+}
+
+/// Why nothing could be written to the record. Whatever it was is not in the record, not even in part.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum JournalError {
+    /// Another run has taken the lock.
+    #[error(
+        "The lock of the record was lost to another run; nothing more is sent. What was under way is uncertain in the \
+         record."
+    )]
+    LockLost,
+    /// The state machine refuses.
+    #[error("The record refuses a change: {0}. This is a fault in Rollcall; please report it.")]
+    Illegal(#[from] IllegalMove),
+    /// SQLite says no.
+    #[error(
+        "The record cannot be written: {0}. Nothing more is sent; what was under way is uncertain in the record."
+    )]
+    Sql(String),
+    /// The writer is gone.
+    #[error("The writer of the record has ended; nothing more is sent.")]
+    Closed,
+}
+
+/// How old a heartbeat must be for its holder to count as dead.
+pub const DEAD_AFTER: Duration = Duration::from_secs(60);
+
+/// What SQLite says, in words that help.
+pub(super) fn explain(error: &sqlx::Error) -> String {
+    let sqlx::Error::Database(database) = error else {
+        return error.to_string();
+    };
+    let code: i64 = database.code().and_then(|c| c.parse().ok()).unwrap_or(0);
+    match code & 0xff {
+        5 | 6 => "another program keeps it busy".to_owned(),
+        8 => "it may only be read; check the permissions of the file and its folder".to_owned(),
+        10 => format!("the disk fails ({})", database.message()),
+        11 => "it is damaged; restore it from a backup".to_owned(),
+        13 => "the disk is full".to_owned(),
+        14 => {
+            "the file cannot be opened; check the permissions of the file and its folder".to_owned()
+        }
+        26 => "it is no SQLite file".to_owned(),
+        _ => database.message().to_owned(),
+    }
+}

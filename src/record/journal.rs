@@ -1,0 +1,660 @@
+//! The journal: what is about to be sent is durable before its first byte leaves, and what came of it before it is told.
+//!
+//! One task owns the connection that writes. It takes all requests that wait and writes them in one transaction, so that
+//! durability costs one flush for many calls.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::{Connection, QueryBuilder, Sqlite, SqliteConnection};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::error::{JournalError, LockError, explain};
+use super::lock::{self, Lock, LockRequest};
+use super::names::Names;
+use super::recover;
+use crate::digest::Digest;
+use crate::failpoint::fail_point;
+use crate::id::{ParticipationId, TriggerCode};
+use crate::participation::{Before, Key, Move, State, StopOutcome, TriggerOutcome, after};
+
+/// So many requests are written in one transaction at the most.
+const BATCH: usize = 512;
+
+/// How often the lock's heartbeat is renewed where nothing else writes.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// What kind of call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallKind {
+    /// A trigger.
+    Trigger,
+    /// A stop.
+    Stop,
+}
+
+impl CallKind {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CallKind::Trigger => "trigger",
+            CallKind::Stop => "stop",
+        }
+    }
+}
+
+/// A call that is about to be sent.
+#[derive(Debug, Clone)]
+pub struct Intent {
+    /// What kind.
+    pub kind: CallKind,
+    /// What it is for, with the states before it: one for a trigger, and one or several of one contact and automation
+    /// for a stop. Never empty.
+    pub affected: Vec<(Key, Before)>,
+    /// Whether it stops all of the contact's participations in the automation.
+    pub all: bool,
+    /// The trigger code that it goes to.
+    pub trigger_code: TriggerCode,
+    /// The one participation that it stops, where it is for one.
+    pub participation: Option<ParticipationId>,
+    /// The digest of the fields that are sent.
+    pub fields: Option<Digest>,
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallOutcome {
+    /// Of a trigger.
+    Trigger(TriggerOutcome),
+    /// Of a stop.
+    Stop(StopOutcome),
+    /// Of a stop that is one of several for the same participation, and not the last: the participation stays as it is.
+    PartOfStop(StopOutcome),
+}
+
+impl CallOutcome {
+    /// The word for it, in the history.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CallOutcome::Trigger(outcome) => match outcome {
+                TriggerOutcome::Active => "active",
+                TriggerOutcome::Refused => "refused",
+                TriggerOutcome::Failed => "failed",
+                TriggerOutcome::FailedForGood => "failed-for-good",
+                TriggerOutcome::Uncertain => "uncertain",
+                TriggerOutcome::NotCarriedOut => "not-carried-out",
+            },
+            CallOutcome::Stop(outcome) | CallOutcome::PartOfStop(outcome) => match outcome {
+                StopOutcome::Stopped => "stopped",
+                StopOutcome::Failed => "stop-failed",
+                StopOutcome::Uncertain => "stop-uncertain",
+                StopOutcome::NotCarriedOut => "not-carried-out",
+            },
+        }
+    }
+}
+
+/// What came of a call, with what is kept of the answer.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// What came of it.
+    pub outcome: CallOutcome,
+    /// The HTTP status, if there was an answer.
+    pub http_status: Option<u16>,
+    /// Why, in the words of the wire.
+    pub detail: Option<String>,
+    /// What each published automation answered, as a JSON array.
+    pub entries: Option<String>,
+    /// The participations that started.
+    pub ids: Vec<ParticipationId>,
+}
+
+/// A change of a participation without a call.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// Which participation.
+    pub key: Key,
+    /// The state before.
+    pub before: Before,
+    /// What happens to it.
+    pub mv: Move,
+    /// Its trigger code.
+    pub trigger_code: TriggerCode,
+    /// The digest of its fields, where they are known.
+    pub fields: Option<Digest>,
+}
+
+/// The number of a call on record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallId(i64);
+
+/// The way to write to the record; held by one run at a time.
+#[derive(Clone)]
+pub struct Journal {
+    requests: mpsc::Sender<Request>,
+}
+
+enum Request {
+    Intend(Intent, oneshot::Sender<Result<CallId, JournalError>>),
+    Settle(
+        CallId,
+        Settlement,
+        oneshot::Sender<Result<(), JournalError>>,
+    ),
+    Change(Vec<Change>, oneshot::Sender<Result<(), JournalError>>),
+}
+
+/// The lock and the task behind a [`Journal`].
+pub struct Writing {
+    journal: Journal,
+    task: JoinHandle<()>,
+}
+
+impl Writing {
+    /// Takes the lock of a record, makes or migrates it, and settles as uncertain what an earlier run left open.
+    ///
+    /// # Errors
+    /// Who holds the lock, or what is wrong with the record.
+    pub async fn begin(path: &Path, request: LockRequest) -> Result<Self, LockError> {
+        let (lock, mut connection) = lock::acquire(path, &request).await?;
+        recover::recover(path, &mut connection).await?;
+        let writer = Writer::begin(path, connection, lock, &request).await?;
+        let (sender, receiver) = mpsc::channel(4096);
+        Ok(Self {
+            journal: Journal { requests: sender },
+            task: tokio::spawn(writer.run(receiver)),
+        })
+    }
+
+    /// The way to write.
+    pub fn journal(&self) -> Journal {
+        self.journal.clone()
+    }
+
+    /// Waits until all is written, and gives the lock back. All clones of the journal must be gone.
+    pub async fn end(self) {
+        drop(self.journal);
+        // Where the task failed, the lock goes with its process.
+        let _ = self.task.await;
+    }
+}
+
+impl Journal {
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, JournalError>>) -> Request,
+    ) -> Result<T, JournalError> {
+        let (sender, receiver) = oneshot::channel();
+        self.requests
+            .send(request(sender))
+            .await
+            .map_err(|_| JournalError::Closed)?;
+        receiver.await.map_err(|_| JournalError::Closed)?
+    }
+
+    /// Writes that a call is about to be sent. It is durable when this returns.
+    ///
+    /// # Errors
+    /// Why it is not on record; the call must not be sent then.
+    pub async fn intend(&self, intent: Intent) -> Result<CallId, JournalError> {
+        self.ask(|reply| Request::Intend(intent, reply)).await
+    }
+
+    /// Writes what came of a call. It is durable when this returns.
+    ///
+    /// # Errors
+    /// Why it is not on record; the call stays open there, and so is in doubt.
+    pub async fn settle(&self, call: CallId, settlement: Settlement) -> Result<(), JournalError> {
+        self.ask(|reply| Request::Settle(call, settlement, reply))
+            .await
+    }
+
+    /// Writes changes that need no call, all or none. They are durable when this returns.
+    ///
+    /// # Errors
+    /// Why none of them is on record.
+    pub async fn change(&self, changes: Vec<Change>) -> Result<(), JournalError> {
+        self.ask(|reply| Request::Change(changes, reply)).await
+    }
+}
+
+/// Which of the journal's own errors ends the writer for good.
+struct Fenced;
+
+struct Writer {
+    connection: SqliteConnection,
+    lock: Lock,
+    names: Names,
+    run: i64,
+    next_call: i64,
+    /// The calls under way.
+    open: HashMap<CallId, Intent>,
+}
+
+/// The rows of one transaction.
+#[derive(Default)]
+struct Rows {
+    intents: Vec<(CallId, Intent)>,
+    settlements: Vec<(CallId, Settlement)>,
+    participations: Vec<ParticipationRow>,
+    states: Vec<(Key, State, Option<String>)>,
+}
+
+struct ParticipationRow {
+    key: Key,
+    state: State,
+    trigger_code: TriggerCode,
+    ids: Option<String>,
+    fields: Option<Digest>,
+    detail: Option<String>,
+    is_triggered: bool,
+}
+
+impl Writer {
+    async fn begin(
+        path: &Path,
+        mut connection: SqliteConnection,
+        lock: Lock,
+        request: &LockRequest,
+    ) -> Result<Self, LockError> {
+        let failed = super::open::sql(path, "written");
+        let names = Names::read(path, &mut connection).await?;
+        let (next_call,): (i64,) = sqlx::query_as("SELECT coalesce(max(id), 0) + 1 FROM call")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(&failed)?;
+        let run = sqlx::query(
+            "INSERT INTO run (command, started_at, host, pid, version, config_digest, git_revision) \
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(&request.command)
+        .bind(Timestamp::now().as_millisecond())
+        .bind(lock::this_host())
+        .bind(i64::from(std::process::id()))
+        .bind(env!("CARGO_PKG_VERSION"))
+        .bind(&request.config_digest)
+        .bind(&request.git_revision)
+        .execute(&mut connection)
+        .await
+        .map_err(&failed)?
+        .last_insert_rowid();
+        Ok(Self {
+            connection,
+            lock,
+            names,
+            run,
+            next_call,
+            open: HashMap::new(),
+        })
+    }
+
+    async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        let mut heartbeat = tokio::time::interval(HEARTBEAT);
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            tokio::select! {
+                count = requests.recv_many(&mut batch, BATCH) => {
+                    if count == 0 {
+                        break;
+                    }
+                    self.write(std::mem::take(&mut batch)).await;
+                }
+                // A failed heartbeat is noticed by the next transaction, which checks the lock itself.
+                _ = heartbeat.tick() => { let _ = self.transaction(&Rows::default()).await; }
+            }
+        }
+        self.finish().await;
+    }
+
+    /// Ends the run and gives the lock back. Where that fails, the next run takes it over.
+    async fn finish(mut self) {
+        let _ = sqlx::query("UPDATE run SET ended_at = ? WHERE id = ?")
+            .bind(Timestamp::now().as_millisecond())
+            .bind(self.run)
+            .execute(&mut self.connection)
+            .await;
+        let _ = sqlx::query("DELETE FROM lock WHERE holder = ?")
+            .bind(&self.lock.holder)
+            .execute(&mut self.connection)
+            .await;
+        let _ = self.connection.close().await;
+    }
+
+    /// Writes all requests of a batch in one transaction, and answers them.
+    async fn write(&mut self, batch: Vec<Request>) {
+        type Reply = Box<dyn FnOnce(Result<(), JournalError>) + Send>;
+        let mut rows = Rows::default();
+        let mut replies: Vec<Reply> = Vec::with_capacity(batch.len());
+        for request in batch {
+            match request {
+                Request::Intend(intent, reply) => match check_intent(&intent) {
+                    Ok(()) => {
+                        let id = CallId(self.next_call);
+                        self.next_call += 1;
+                        rows.intents.push((id, intent));
+                        replies.push(Box::new(move |result| {
+                            // Who no longer waits for an answer needs none.
+                            let _ = reply.send(result.map(|()| id));
+                        }));
+                    }
+                    Err(error) => {
+                        let _ = reply.send(Err(error));
+                    }
+                },
+                Request::Settle(id, settlement, reply) => {
+                    match self.settle_rows(id, settlement, &mut rows) {
+                        Ok(()) => replies.push(Box::new(move |result| {
+                            let _ = reply.send(result);
+                        })),
+                        Err(error) => {
+                            let _ = reply.send(Err(error));
+                        }
+                    }
+                }
+                Request::Change(changes, reply) => match change_rows(changes, &mut rows) {
+                    Ok(()) => replies.push(Box::new(move |result| {
+                        let _ = reply.send(result);
+                    })),
+                    Err(error) => {
+                        let _ = reply.send(Err(error));
+                    }
+                },
+            }
+        }
+        if replies.is_empty() {
+            return;
+        }
+        let result = self.transaction(&rows).await;
+        if result.is_ok() {
+            for (id, _) in &rows.settlements {
+                self.open.remove(id);
+            }
+            self.open.extend(rows.intents);
+        }
+        for reply in replies {
+            reply(result.clone());
+        }
+    }
+
+    /// Works out what a settlement changes.
+    fn settle_rows(
+        &self,
+        id: CallId,
+        settlement: Settlement,
+        rows: &mut Rows,
+    ) -> Result<(), JournalError> {
+        let intent = self.open.get(&id).ok_or(JournalError::Closed)?;
+        for (key, before) in &intent.affected {
+            let (from, mv, is_trigger) = match settlement.outcome {
+                CallOutcome::Trigger(outcome) => {
+                    (State::Triggering, Move::Triggered(outcome, *before), true)
+                }
+                CallOutcome::Stop(outcome) => {
+                    (State::Stopping, Move::Stopped(outcome, *before), false)
+                }
+                CallOutcome::PartOfStop(_) => continue,
+            };
+            let state = after(Some(from), mv)?;
+            match state {
+                // As before the call, so there is nothing to write.
+                None => {}
+                Some(state) if Some(state) == *before && settlement.ids.is_empty() => {}
+                Some(state) if is_trigger => rows.participations.push(ParticipationRow {
+                    key: key.clone(),
+                    state,
+                    trigger_code: intent.trigger_code.clone(),
+                    ids: ids_json(&settlement.ids),
+                    fields: intent.fields,
+                    detail: settlement.detail.clone(),
+                    is_triggered: true,
+                }),
+                Some(state) => {
+                    rows.states
+                        .push((key.clone(), state, settlement.detail.clone()));
+                }
+            }
+        }
+        rows.settlements.push((id, settlement));
+        Ok(())
+    }
+
+    async fn transaction(&mut self, rows: &Rows) -> Result<(), JournalError> {
+        let result = self.try_transaction(rows).await;
+        match result {
+            Ok(Ok(())) => self.names.committed(),
+            _ => self.names.rolled_back(),
+        }
+        match result {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(Fenced)) => Err(JournalError::LockLost),
+            Err(error) => Err(JournalError::Sql(explain(&error))),
+        }
+    }
+
+    async fn try_transaction(&mut self, rows: &Rows) -> Result<Result<(), Fenced>, sqlx::Error> {
+        let now = Timestamp::now().as_millisecond();
+        let mut tx = self.connection.begin_with("BEGIN IMMEDIATE").await?;
+        // The heartbeat and the proof that the lock is still this run's.
+        let held = sqlx::query("UPDATE lock SET heartbeat_at = ? WHERE holder = ?")
+            .bind(now)
+            .bind(&self.lock.holder)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
+        if held != 1 {
+            return Ok(Err(Fenced));
+        }
+        let names = &mut self.names;
+        insert_intents(&mut tx, names, self.run, now, &rows.intents).await?;
+        update_calls(&mut tx, now, &rows.settlements).await?;
+        upsert_participations(&mut tx, names, now, &rows.participations).await?;
+        update_states(&mut tx, names, now, &rows.states).await?;
+        if !rows.participations.is_empty() || !rows.states.is_empty() {
+            sqlx::query("UPDATE meta SET serial = serial + 1")
+                .execute(&mut *tx)
+                .await?;
+        }
+        if !rows.intents.is_empty() {
+            fail_point("intent:before");
+        }
+        if !rows.settlements.is_empty() {
+            fail_point("outcome:before");
+        }
+        tx.commit().await?;
+        if !rows.intents.is_empty() {
+            fail_point("intent:after");
+        }
+        if !rows.settlements.is_empty() {
+            fail_point("outcome:after");
+        }
+        Ok(Ok(()))
+    }
+}
+
+fn check_intent(intent: &Intent) -> Result<(), JournalError> {
+    let mv = match intent.kind {
+        CallKind::Trigger => Move::SendTrigger,
+        CallKind::Stop => Move::SendStop,
+    };
+    for (_, before) in &intent.affected {
+        after(*before, mv)?;
+    }
+    Ok(())
+}
+
+fn change_rows(changes: Vec<Change>, rows: &mut Rows) -> Result<(), JournalError> {
+    // All are checked before any is taken.
+    let states = changes
+        .iter()
+        .map(|change| after(change.before, change.mv))
+        .collect::<Result<Vec<_>, _>>()?;
+    for (change, state) in changes.into_iter().zip(states) {
+        let Some(state) = state else { continue };
+        if change.before.is_none() {
+            rows.participations.push(ParticipationRow {
+                key: change.key,
+                state,
+                trigger_code: change.trigger_code,
+                ids: None,
+                fields: change.fields,
+                detail: None,
+                is_triggered: false,
+            });
+        } else {
+            rows.states.push((change.key, state, None));
+        }
+    }
+    Ok(())
+}
+
+fn ids_json(ids: &[ParticipationId]) -> Option<String> {
+    (!ids.is_empty())
+        .then(|| serde_json::to_string(ids).ok())
+        .flatten()
+}
+
+async fn insert_intents(
+    tx: &mut SqliteConnection,
+    names: &mut Names,
+    run: i64,
+    now: i64,
+    intents: &[(CallId, Intent)],
+) -> Result<(), sqlx::Error> {
+    if intents.is_empty() {
+        return Ok(());
+    }
+    let mut tuples = Vec::with_capacity(intents.len());
+    for (id, intent) in intents {
+        let Some((key, _)) = intent.affected.first() else {
+            continue;
+        };
+        let automation = names.automation(tx, &key.automation).await?;
+        let code = names.code(tx, &intent.trigger_code).await?;
+        tuples.push((id.0, intent, key, automation, code));
+    }
+    let mut query = QueryBuilder::<Sqlite>::new(
+        "INSERT INTO call (id, run, kind, contact, automation, occurrence, trigger_code, participation_id, fields, \
+         sent_at) ",
+    );
+    query.push_values(tuples, |mut row, (id, intent, key, automation, code)| {
+        let occurrence = (!intent.all).then(|| key.occurrence.as_ref().map_or("", |o| o.as_str()));
+        row.push_bind(id)
+            .push_bind(run)
+            .push_bind(intent.kind.as_str())
+            .push_bind(key.contact.as_str().to_owned())
+            .push_bind(automation)
+            .push_bind(occurrence.map(str::to_owned))
+            .push_bind(code)
+            .push_bind(intent.participation.as_ref().map(|p| p.as_str().to_owned()))
+            .push_bind(intent.fields.map(|digest| digest.as_bytes().to_vec()))
+            .push_bind(now);
+    });
+    query.build().execute(tx).await?;
+    Ok(())
+}
+
+async fn update_calls(
+    tx: &mut SqliteConnection,
+    now: i64,
+    settlements: &[(CallId, Settlement)],
+) -> Result<(), sqlx::Error> {
+    if settlements.is_empty() {
+        return Ok(());
+    }
+    let mut query = QueryBuilder::<Sqlite>::new(
+        "UPDATE call SET settled_at = v.column2, outcome = v.column3, http_status = v.column4, detail = v.column5, \
+         entries = v.column6 FROM (",
+    );
+    query.push_values(settlements, |mut row, (id, settlement)| {
+        row.push_bind(id.0)
+            .push_bind(now)
+            .push_bind(settlement.outcome.as_str())
+            .push_bind(settlement.http_status.map(i64::from))
+            .push_bind(settlement.detail.clone())
+            .push_bind(settlement.entries.clone());
+    });
+    query.push(") AS v WHERE call.id = v.column1");
+    query.build().execute(tx).await?;
+    Ok(())
+}
+
+async fn upsert_participations(
+    tx: &mut SqliteConnection,
+    names: &mut Names,
+    now: i64,
+    rows: &[ParticipationRow],
+) -> Result<(), sqlx::Error> {
+    for rows in rows.chunks(1000) {
+        let mut tuples = Vec::with_capacity(rows.len());
+        for row in rows {
+            let automation = names.automation(tx, &row.key.automation).await?;
+            let code = names.code(tx, &row.trigger_code).await?;
+            tuples.push((row, automation, code));
+        }
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "INSERT INTO participation (contact, automation, occurrence, state, trigger_code, ids, fields, detail, \
+             triggered_at, changed_at) ",
+        );
+        query.push_values(tuples, |mut out, (row, automation, code)| {
+            out.push_bind(row.key.contact.as_str().to_owned())
+                .push_bind(automation)
+                .push_bind(occurrence(&row.key))
+                .push_bind(row.state.as_str())
+                .push_bind(code)
+                .push_bind(row.ids.clone())
+                .push_bind(row.fields.map(|digest| digest.as_bytes().to_vec()))
+                .push_bind(row.detail.clone())
+                .push_bind(row.is_triggered.then_some(now))
+                .push_bind(now);
+        });
+        query.push(
+            " ON CONFLICT (contact, automation, occurrence) DO UPDATE SET state = excluded.state, \
+             trigger_code = excluded.trigger_code, ids = excluded.ids, fields = excluded.fields, \
+             detail = excluded.detail, triggered_at = excluded.triggered_at, changed_at = excluded.changed_at, \
+             left_at = NULL",
+        );
+        query.build().execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+async fn update_states(
+    tx: &mut SqliteConnection,
+    names: &mut Names,
+    now: i64,
+    rows: &[(Key, State, Option<String>)],
+) -> Result<(), sqlx::Error> {
+    for rows in rows.chunks(1000) {
+        let mut tuples = Vec::with_capacity(rows.len());
+        for row in rows {
+            tuples.push((row, names.automation(tx, &row.0.automation).await?));
+        }
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "UPDATE participation SET state = v.column4, detail = v.column5, changed_at = v.column6, left_at = NULL \
+             FROM (",
+        );
+        query.push_values(tuples, |mut out, ((key, state, detail), automation)| {
+            out.push_bind(key.contact.as_str().to_owned())
+                .push_bind(automation)
+                .push_bind(occurrence(key))
+                .push_bind(state.as_str())
+                .push_bind(detail.clone())
+                .push_bind(now);
+        });
+        query.push(
+            ") AS v WHERE participation.contact = v.column1 AND participation.automation = v.column2 \
+             AND participation.occurrence = v.column3",
+        );
+        query.build().execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+fn occurrence(key: &Key) -> String {
+    key.occurrence
+        .as_ref()
+        .map_or_else(String::new, |o| o.as_str().to_owned())
+}

@@ -1,0 +1,14 @@
+//! The record: participations, the journal of every call, the lock. The only place that knows SQL.
+
+mod error;
+mod journal;
+mod lock;
+mod names;
+mod open;
+mod read;
+mod recover;
+
+pub use error::{Holder, JournalError, LockError, RecordError};
+pub use journal::{CallId, CallKind, CallOutcome, Change, Intent, Journal, Settlement, Writing};
+pub use lock::LockRequest;
+pub use read::{BlockingIter, Call, Listed, Record, Selection, Snapshot};

@@ -1,0 +1,123 @@
+//! Automation names and trigger codes are written once each and pointed to by number.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use sqlx::SqliteConnection;
+
+use super::error::RecordError;
+use super::open::sql;
+use crate::id::{AutomationName, TriggerCode};
+
+/// The numbers of all names and codes on record.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    automations: HashMap<AutomationName, i64>,
+    codes: HashMap<TriggerCode, i64>,
+    /// Those that the transaction under way has written.
+    fresh: Vec<Fresh>,
+}
+
+#[derive(Debug)]
+enum Fresh {
+    Automation(AutomationName),
+    Code(TriggerCode),
+}
+
+impl Names {
+    pub(super) async fn read(
+        path: &Path,
+        connection: &mut SqliteConnection,
+    ) -> Result<Self, RecordError> {
+        let failed = sql(path, "read");
+        let corrupt = |what: String| RecordError::Corrupt {
+            path: path.to_owned(),
+            what,
+        };
+        let rows: Vec<(i64, String)> = sqlx::query_as("SELECT id, name FROM automation")
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(&failed)?;
+        let mut names = Self::default();
+        for (id, name) in rows {
+            let name = AutomationName::new(&name)
+                .map_err(|e| corrupt(format!("an automation's name, {e}")))?;
+            names.automations.insert(name, id);
+        }
+        let rows: Vec<(i64, String)> = sqlx::query_as("SELECT id, code FROM trigger_code")
+            .fetch_all(connection)
+            .await
+            .map_err(&failed)?;
+        for (id, code) in rows {
+            let code =
+                TriggerCode::new(&code).map_err(|e| corrupt(format!("a trigger code, {e}")))?;
+            names.codes.insert(code, id);
+        }
+        Ok(names)
+    }
+
+    /// The names by number.
+    pub(super) fn automations_by_id(&self) -> HashMap<i64, AutomationName> {
+        let pairs = self.automations.iter();
+        pairs.map(|(name, id)| (*id, name.clone())).collect()
+    }
+
+    /// The codes by number.
+    pub(super) fn codes_by_id(&self) -> HashMap<i64, TriggerCode> {
+        let pairs = self.codes.iter();
+        pairs.map(|(code, id)| (*id, code.clone())).collect()
+    }
+
+    /// The number of a name, which is written where it is new.
+    pub(super) async fn automation(
+        &mut self,
+        tx: &mut SqliteConnection,
+        name: &AutomationName,
+    ) -> Result<i64, sqlx::Error> {
+        if let Some(id) = self.automations.get(name) {
+            return Ok(*id);
+        }
+        let id = sqlx::query("INSERT INTO automation (name) VALUES (?)")
+            .bind(name.as_str())
+            .execute(tx)
+            .await?
+            .last_insert_rowid();
+        self.automations.insert(name.clone(), id);
+        self.fresh.push(Fresh::Automation(name.clone()));
+        Ok(id)
+    }
+
+    /// The number of a code, which is written where it is new.
+    pub(super) async fn code(
+        &mut self,
+        tx: &mut SqliteConnection,
+        code: &TriggerCode,
+    ) -> Result<i64, sqlx::Error> {
+        if let Some(id) = self.codes.get(code) {
+            return Ok(*id);
+        }
+        let id = sqlx::query("INSERT INTO trigger_code (code) VALUES (?)")
+            .bind(code.as_str())
+            .execute(tx)
+            .await?
+            .last_insert_rowid();
+        self.codes.insert(code.clone(), id);
+        self.fresh.push(Fresh::Code(code.clone()));
+        Ok(id)
+    }
+
+    /// The transaction is durable.
+    pub(super) fn committed(&mut self) {
+        self.fresh.clear();
+    }
+
+    /// The transaction never was: what it wrote is forgotten.
+    pub(super) fn rolled_back(&mut self) {
+        for fresh in self.fresh.drain(..) {
+            match fresh {
+                Fresh::Automation(name) => self.automations.remove(&name),
+                Fresh::Code(code) => self.codes.remove(&code),
+            };
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Opening the SQLite file: permissions, settings, recognition, migrations.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqliteConnection};
+
+use super::error::RecordError;
+use crate::failpoint::fail_point;
+
+static MIGRATOR: Migrator = sqlx::migrate!("state/migrations");
+
+/// "Roll", in the file's header.
+const APPLICATION_ID: i64 = 0x526f_6c6c;
+
+/// What a file turns out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Nothing in it yet.
+    Empty,
+    /// A record with this schema.
+    Record(i64),
+}
+
+fn newest() -> i64 {
+    MIGRATOR.iter().map(|m| m.version).max().unwrap_or(0)
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(Duration::from_secs(30))
+        .foreign_keys(true)
+        .statement_cache_capacity(256)
+        // Statements may hold ids; they are nothing for a log.
+        .disable_statement_logging()
+}
+
+/// Makes an error of what SQLite says while something is being done to a record.
+pub(super) fn sql(path: &Path, doing: &'static str) -> impl Fn(sqlx::Error) -> RecordError + use<> {
+    let path = path.to_owned();
+    move |error| {
+        if let sqlx::Error::Database(database) = &error
+            && matches!(
+                database.code().as_deref(),
+                Some("26" | "11" | "267" | "523" | "779")
+            )
+        {
+            return RecordError::Foreign {
+                path: path.clone(),
+                what: super::error::explain(&error),
+            };
+        }
+        RecordError::Sql {
+            path: path.clone(),
+            doing,
+            error,
+        }
+    }
+}
+
+/// Opens a file to read. `None` where there is no file yet, which is an empty record.
+pub(super) async fn reader(path: &Path) -> Result<Option<SqliteConnection>, RecordError> {
+    match fs::metadata(path) {
+        Ok(meta) if meta.len() == 0 => return Ok(None),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            return Err(RecordError::Io {
+                path: path.to_owned(),
+                error,
+            });
+        }
+    }
+    let mut connection = options(path)
+        .read_only(true)
+        .connect()
+        .await
+        .map_err(sql(path, "opened"))?;
+    let known = newest();
+    match recognise(path, &mut connection).await? {
+        Kind::Empty => Ok(None),
+        Kind::Record(found) if found < known => Err(RecordError::Older {
+            path: path.to_owned(),
+            found,
+            known,
+        }),
+        Kind::Record(_) => Ok(Some(connection)),
+    }
+}
+
+/// Opens a file to write, and makes or migrates it. Only for the holder of the host's lock.
+pub(super) async fn writer(path: &Path) -> Result<SqliteConnection, RecordError> {
+    make_private(path)?;
+    let mut connection = options(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        // A call must not be forgotten in a power cut: every commit is on the disk before it is believed.
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("secure_delete", "on")
+        .connect()
+        .await
+        .map_err(sql(path, "opened to write"))?;
+    let kind = recognise(path, &mut connection).await?;
+    if kind != Kind::Record(newest()) {
+        fail_point("migrate:before");
+        MIGRATOR
+            .run_direct(None, &mut connection, false)
+            .await
+            .map_err(|error| RecordError::Sql {
+                path: path.to_owned(),
+                doing: "migrated",
+                error: sqlx::Error::Migrate(Box::new(error)),
+            })?;
+        fail_point("migrate:after");
+    }
+    Ok(connection)
+}
+
+/// Makes the folder and the file where they are missing, for the owner's eyes only. SQLite gives the files beside it
+/// the same permissions.
+fn make_private(path: &Path) -> Result<(), RecordError> {
+    let io = |path: PathBuf| move |error| RecordError::Io { path, error };
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(io(path.to_owned()))?;
+    }
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(io(path.to_owned()))?;
+    Ok(())
+}
+
+async fn recognise(path: &Path, connection: &mut SqliteConnection) -> Result<Kind, RecordError> {
+    let read = |error| sql(path, "read")(error);
+    let (id,): (i64,) = sqlx::query_as("PRAGMA application_id")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(read)?;
+    let (tables,): (i64,) = sqlx::query_as(
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' \
+         AND name <> '_sqlx_migrations'",
+    )
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(read)?;
+    if id != APPLICATION_ID {
+        // A migration that was cut short leaves nothing but its own list behind.
+        if id == 0 && tables == 0 {
+            return Ok(Kind::Empty);
+        }
+        return Err(RecordError::Foreign {
+            path: path.to_owned(),
+            what: "it is another program's SQLite file".to_owned(),
+        });
+    }
+    let (found,): (i64,) =
+        sqlx::query_as("SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success")
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(read)?;
+    let known = newest();
+    if found > known {
+        return Err(RecordError::Newer {
+            path: path.to_owned(),
+            found,
+            known,
+        });
+    }
+    Ok(Kind::Record(found))
+}

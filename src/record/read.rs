@@ -1,0 +1,606 @@
+//! Reading: a consistent snapshot for a plan, and lists for people.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use futures_util::TryStreamExt;
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite, SqliteConnection};
+use tokio::sync::mpsc;
+
+use super::error::{Holder, RecordError};
+use super::lock;
+use super::names::Names;
+use super::open::{self, sql};
+use super::recover::LEFT_OPEN;
+use crate::digest::Digest;
+use crate::id::{AutomationName, ContactId, Occurrence, ParticipationId, TriggerCode};
+use crate::participation::{Key, Participation, State};
+
+/// So many participations pass from the record to a plan at once.
+const BATCH: usize = 1024;
+
+/// The record, to read. A file that does not exist is an empty record and is not made.
+#[derive(Debug, Clone)]
+pub struct Record {
+    path: PathBuf,
+}
+
+/// The record as it was at one moment, for a plan.
+pub struct Snapshot {
+    /// Grows with every change of a participation.
+    pub serial: u64,
+    /// All participations, sorted by contact (bytewise), in batches.
+    pub participations: mpsc::Receiver<Result<Vec<Participation>, RecordError>>,
+}
+
+impl Snapshot {
+    /// All participations one by one, for a thread that may wait.
+    pub fn into_blocking_iter(self) -> BlockingIter {
+        BlockingIter {
+            batches: self.participations,
+            batch: Vec::new().into_iter(),
+        }
+    }
+}
+
+/// All participations of a [`Snapshot`], one by one.
+pub struct BlockingIter {
+    batches: mpsc::Receiver<Result<Vec<Participation>, RecordError>>,
+    batch: std::vec::IntoIter<Participation>,
+}
+
+impl Iterator for BlockingIter {
+    type Item = Result<Participation, RecordError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(participation) = self.batch.next() {
+                return Some(Ok(participation));
+            }
+            match self.batches.blocking_recv()? {
+                Ok(batch) => self.batch = batch.into_iter(),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+/// What part of the record is wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Only this contact.
+    pub contact: Option<ContactId>,
+    /// Only this automation.
+    pub automation: Option<AutomationName>,
+    /// Only this state.
+    pub state: Option<State>,
+}
+
+/// A participation with all that is on record of it.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// As a plan sees it.
+    pub participation: Participation,
+    /// The ids that Spotler gave.
+    pub ids: Vec<ParticipationId>,
+}
+
+/// A call on record.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// When it was sent.
+    pub sent_at: Timestamp,
+    /// `trigger` or `stop`.
+    pub kind: String,
+    /// The automation.
+    pub automation: String,
+    /// The contact.
+    pub contact: String,
+    /// The occurrence; `None` where it stops all.
+    pub occurrence: Option<String>,
+    /// The one participation that it stops, where it is for one.
+    pub participation: Option<String>,
+    /// What came of it; `None` while it is under way.
+    pub outcome: Option<String>,
+    /// The HTTP status, if there was an answer.
+    pub http_status: Option<i64>,
+    /// Why, in the words of the wire.
+    pub detail: Option<String>,
+    /// What each published automation answered, as a JSON array.
+    pub entries: Option<String>,
+    /// The command that made it.
+    pub command: String,
+    /// The digest of the configuration by which it was made.
+    pub config_digest: Option<String>,
+    /// The Git revision of that configuration.
+    pub git_revision: Option<String>,
+}
+
+impl Record {
+    /// A record by its file. Nothing is opened yet.
+    pub fn at(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+        }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The record as it is now. It stays so for who reads it, whatever is written meanwhile.
+    ///
+    /// # Errors
+    /// Why it cannot be opened or read.
+    pub async fn snapshot(&self) -> Result<Snapshot, RecordError> {
+        let (sender, participations) = mpsc::channel(8);
+        let Some(mut connection) = open::reader(&self.path).await? else {
+            return Ok(Snapshot {
+                serial: 0,
+                participations,
+            });
+        };
+        let failed = sql(&self.path, "read");
+        sqlx::query("BEGIN")
+            .execute(&mut connection)
+            .await
+            .map_err(&failed)?;
+        let (serial,): (i64,) = sqlx::query_as("SELECT serial FROM meta")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(&failed)?;
+        let mut reader = Reader::begin(self.path.clone(), connection).await?;
+        tokio::spawn(async move {
+            if let Err(error) = reader.stream(&sender).await {
+                // Who no longer listens needs no error.
+                let _ = sender.send(Err(error)).await;
+            }
+        });
+        Ok(Snapshot {
+            serial: u64::try_from(serial).unwrap_or(0),
+            participations,
+        })
+    }
+
+    /// The ids that Spotler gave to a participation.
+    ///
+    /// # Errors
+    /// Why the record cannot be read.
+    pub async fn ids(&self, key: &Key) -> Result<Vec<ParticipationId>, RecordError> {
+        let selection = Selection {
+            contact: Some(key.contact.clone()),
+            automation: Some(key.automation.clone()),
+            state: None,
+        };
+        let mut listed = Vec::new();
+        self.list(&selection, |item| {
+            if item.participation.key == *key {
+                listed = item.ids;
+            }
+        })
+        .await?;
+        Ok(listed)
+    }
+
+    /// Passes the selected participations to `each`, sorted by contact.
+    ///
+    /// # Errors
+    /// Why the record cannot be read.
+    pub async fn list(
+        &self,
+        selection: &Selection,
+        mut each: impl FnMut(Listed),
+    ) -> Result<(), RecordError> {
+        let Some(connection) = open::reader(&self.path).await? else {
+            return Ok(());
+        };
+        let mut reader = Reader::begin(self.path.clone(), connection).await?;
+        reader.list(selection, &mut each).await
+    }
+
+    /// Every call that was made for a contact, or for all, the oldest first.
+    ///
+    /// # Errors
+    /// Why the record cannot be read.
+    pub async fn calls(
+        &self,
+        contact: Option<&ContactId>,
+        mut each: impl FnMut(Call),
+    ) -> Result<(), RecordError> {
+        let Some(mut connection) = open::reader(&self.path).await? else {
+            return Ok(());
+        };
+        let failed = sql(&self.path, "read");
+        let query = match contact {
+            Some(contact) => sqlx::query(CALLS_OF_ONE).bind(contact.as_str().to_owned()),
+            None => sqlx::query(CALLS_OF_ALL),
+        };
+        let mut rows = query.fetch(&mut connection);
+        while let Some(row) = rows.try_next().await.map_err(&failed)? {
+            each(call(&row).map_err(&failed)?);
+        }
+        Ok(())
+    }
+
+    /// Who holds the lock, if anybody.
+    ///
+    /// # Errors
+    /// Why the record cannot be read.
+    pub async fn holder(&self) -> Result<Option<Holder>, RecordError> {
+        match open::reader(&self.path).await? {
+            Some(mut connection) => lock::read_row(&self.path, &mut connection).await,
+            None => Ok(None),
+        }
+    }
+}
+
+macro_rules! calls {
+    ($rest:literal) => {
+        concat!(
+            "SELECT call.sent_at, call.kind, automation.name, call.contact, nullif(call.occurrence, ''), \
+             call.participation_id, call.outcome, call.http_status, call.detail, call.entries, run.command, \
+             run.config_digest, run.git_revision FROM call JOIN run ON run.id = call.run \
+             JOIN automation ON automation.id = call.automation ",
+            $rest
+        )
+    };
+}
+const CALLS_OF_ONE: &str = calls!("WHERE call.contact = ? ORDER BY call.id");
+const CALLS_OF_ALL: &str = calls!("ORDER BY call.id");
+
+fn call(row: &SqliteRow) -> Result<Call, sqlx::Error> {
+    Ok(Call {
+        sent_at: time(row.try_get(0)?),
+        kind: row.try_get(1)?,
+        automation: row.try_get(2)?,
+        contact: row.try_get(3)?,
+        occurrence: row.try_get(4)?,
+        participation: row.try_get(5)?,
+        outcome: row.try_get(6)?,
+        http_status: row.try_get(7)?,
+        detail: row.try_get(8)?,
+        entries: row.try_get(9)?,
+        command: row.try_get(10)?,
+        config_digest: row.try_get(11)?,
+        git_revision: row.try_get(12)?,
+    })
+}
+
+fn time(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// A call under way, or left so by a run that is gone: for a reader both are a doubt.
+struct Open {
+    is_trigger: bool,
+    automation: i64,
+    /// `None` is all of the contact's participations in the automation.
+    occurrence: Option<String>,
+    trigger_code: i64,
+    fields: Option<Vec<u8>>,
+    sent_at: i64,
+}
+
+/// Reads rows into types.
+struct Reader {
+    path: PathBuf,
+    connection: SqliteConnection,
+    automations: HashMap<i64, AutomationName>,
+    codes: HashMap<i64, TriggerCode>,
+    open: BTreeMap<String, Vec<Open>>,
+}
+
+const COLUMNS: &str = "SELECT contact, automation, occurrence, state, trigger_code, fields, detail, triggered_at, \
+                       changed_at, left_at, ids FROM participation";
+
+impl Reader {
+    async fn begin(path: PathBuf, mut connection: SqliteConnection) -> Result<Self, RecordError> {
+        let names = Names::read(&path, &mut connection).await?;
+        let failed = sql(&path, "read");
+        let rows = sqlx::query(
+            "SELECT contact, kind, automation, occurrence, trigger_code, fields, sent_at FROM call \
+             WHERE outcome IS NULL ORDER BY id",
+        )
+        .fetch_all(&mut connection)
+        .await
+        .map_err(&failed)?;
+        let mut open: BTreeMap<String, Vec<Open>> = BTreeMap::new();
+        for row in rows {
+            let read = || {
+                Ok::<_, sqlx::Error>((
+                    row.try_get::<String, _>(0)?,
+                    Open {
+                        is_trigger: row.try_get::<String, _>(1)? == "trigger",
+                        automation: row.try_get(2)?,
+                        occurrence: row.try_get(3)?,
+                        trigger_code: row.try_get(4)?,
+                        fields: row.try_get(5)?,
+                        sent_at: row.try_get(6)?,
+                    },
+                ))
+            };
+            let (contact, call) = read().map_err(&failed)?;
+            open.entry(contact).or_default().push(call);
+        }
+        Ok(Self {
+            automations: names.automations_by_id(),
+            codes: names.codes_by_id(),
+            path,
+            connection,
+            open,
+        })
+    }
+
+    /// Sends all participations, sorted by contact.
+    async fn stream(
+        &mut self,
+        sender: &mpsc::Sender<Result<Vec<Participation>, RecordError>>,
+    ) -> Result<(), RecordError> {
+        let failed = sql(&self.path, "read");
+        let statement = AssertSqlSafe(format!(
+            "{COLUMNS} ORDER BY contact, automation, occurrence"
+        ));
+        let mut open = std::mem::take(&mut self.open);
+        let (automations, codes, path) = (&self.automations, &self.codes, &self.path);
+        let mut rows = sqlx::query(statement).fetch(&mut self.connection);
+        let mut batch = Vec::with_capacity(BATCH);
+        while let Some(row) = rows.try_next().await.map_err(&failed)? {
+            let contact: &str = row.try_get(0).map_err(&failed)?;
+            while let Some(first) = open.first_entry() {
+                if first.key().as_str() >= contact {
+                    break;
+                }
+                let (contact, calls) = first.remove_entry();
+                for call in &calls {
+                    batch.extend(started(path, automations, codes, &contact, call)?);
+                }
+            }
+            let mut item = participation(path, automations, codes, &row)?;
+            if !open.is_empty()
+                && let Some(calls) = open.get_mut(contact)
+            {
+                let automation: i64 = row.try_get(1).map_err(&failed)?;
+                calls.retain(|call| !overlay(path, codes, automation, call, &mut item));
+            }
+            // What is open for this contact and not on record yet comes behind its last row: a plan needs what
+            // belongs to one contact together, and sorts it itself.
+            batch.push(item);
+            if batch.len() >= BATCH {
+                let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+                if sender.send(Ok(full)).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        for (contact, calls) in open {
+            for call in &calls {
+                batch.extend(started(path, automations, codes, &contact, call)?);
+            }
+        }
+        let _ = sender.send(Ok(batch)).await;
+        Ok(())
+    }
+
+    async fn list(
+        &mut self,
+        selection: &Selection,
+        each: &mut impl FnMut(Listed),
+    ) -> Result<(), RecordError> {
+        let failed = sql(&self.path, "read");
+        let automation = match &selection.automation {
+            None => None,
+            Some(name) => match self.automations.iter().find(|(_, n)| *n == name) {
+                Some((id, _)) => Some(*id),
+                None => return Ok(()),
+            },
+        };
+        let mut query = QueryBuilder::<Sqlite>::new(COLUMNS);
+        if let Some(contact) = &selection.contact {
+            query
+                .push(" WHERE contact = ")
+                .push_bind(contact.as_str().to_owned());
+        }
+        if let Some(automation) = automation {
+            let word = if selection.contact.is_some() {
+                "AND"
+            } else {
+                "WHERE"
+            };
+            query
+                .push(format_args!(" {word} automation = "))
+                .push_bind(automation);
+        }
+        query.push(" ORDER BY contact, automation, occurrence");
+        let mut open = std::mem::take(&mut self.open);
+        let (automations, codes, path) = (&self.automations, &self.codes, &self.path);
+        let is_wanted = |item: &Participation| {
+            selection.state.is_none_or(|state| state == item.state)
+                && selection
+                    .contact
+                    .as_ref()
+                    .is_none_or(|c| *c == item.key.contact)
+                && selection
+                    .automation
+                    .as_ref()
+                    .is_none_or(|a| *a == item.key.automation)
+        };
+        let mut rows = query.build().fetch(&mut self.connection);
+        while let Some(row) = rows.try_next().await.map_err(&failed)? {
+            let mut item = participation(path, automations, codes, &row)?;
+            let automation: i64 = row.try_get(1).map_err(&failed)?;
+            if let Some(calls) = open.get_mut(item.key.contact.as_str()) {
+                calls.retain(|call| !overlay(path, codes, automation, call, &mut item));
+            }
+            if is_wanted(&item) {
+                let ids: Option<&str> = row.try_get(10).map_err(&failed)?;
+                each(Listed {
+                    participation: item,
+                    ids: read_ids(ids),
+                });
+            }
+        }
+        for (contact, calls) in open {
+            for call in &calls {
+                if let Some(item) = started(path, automations, codes, &contact, call)?
+                    && is_wanted(&item)
+                {
+                    each(Listed {
+                        participation: item,
+                        ids: Vec::new(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_ids(json: Option<&str>) -> Vec<ParticipationId> {
+    let texts: Vec<String> = json
+        .and_then(|json| serde_json::from_str(json).ok())
+        .unwrap_or_default();
+    texts
+        .iter()
+        .filter_map(|text| ParticipationId::new(text).ok())
+        .collect()
+}
+
+fn read_digest(bytes: Option<&[u8]>) -> Option<Digest> {
+    bytes
+        .and_then(|bytes| <[u8; 16]>::try_from(bytes).ok())
+        .map(Digest::from_bytes)
+}
+
+fn corrupt(path: &Path, what: String) -> RecordError {
+    RecordError::Corrupt {
+        path: path.to_owned(),
+        what,
+    }
+}
+
+fn name_of(
+    path: &Path,
+    automations: &HashMap<i64, AutomationName>,
+    id: i64,
+) -> Result<AutomationName, RecordError> {
+    let missing = || corrupt(path, format!("an automation with the number {id}"));
+    automations.get(&id).cloned().ok_or_else(missing)
+}
+
+fn code_of(
+    path: &Path,
+    codes: &HashMap<i64, TriggerCode>,
+    id: i64,
+) -> Result<TriggerCode, RecordError> {
+    let missing = || corrupt(path, format!("a trigger code with the number {id}"));
+    codes.get(&id).cloned().ok_or_else(missing)
+}
+
+fn occurrence_of(path: &Path, text: &str) -> Result<Option<Occurrence>, RecordError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    Occurrence::new(text)
+        .map(Some)
+        .map_err(|error| corrupt(path, format!("an occurrence of which {error}")))
+}
+
+fn participation(
+    path: &Path,
+    automations: &HashMap<i64, AutomationName>,
+    codes: &HashMap<i64, TriggerCode>,
+    row: &SqliteRow,
+) -> Result<Participation, RecordError> {
+    let failed = sql(path, "read");
+    let contact: &str = row.try_get(0).map_err(&failed)?;
+    let occurrence: &str = row.try_get(2).map_err(&failed)?;
+    let state: &str = row.try_get(3).map_err(&failed)?;
+    let triggered_at: Option<i64> = row.try_get(7).map_err(&failed)?;
+    let left_at: Option<i64> = row.try_get(9).map_err(&failed)?;
+    Ok(Participation {
+        key: Key {
+            contact: ContactId::new(contact)
+                .map_err(|error| corrupt(path, format!("a contact id of which {error}")))?,
+            automation: name_of(path, automations, row.try_get(1).map_err(&failed)?)?,
+            occurrence: occurrence_of(path, occurrence)?,
+        },
+        state: state
+            .parse()
+            .map_err(|error| corrupt(path, format!("a state of which {error}")))?,
+        trigger_code: code_of(path, codes, row.try_get(4).map_err(&failed)?)?,
+        fields: read_digest(row.try_get(5).map_err(&failed)?),
+        detail: row.try_get(6).map_err(&failed)?,
+        triggered_at: triggered_at.map(time),
+        changed_at: time(row.try_get(8).map_err(&failed)?),
+        left_at: left_at.map(time),
+    })
+}
+
+/// Lays an open call over a participation that it is for. Returns whether the call is for it alone.
+fn overlay(
+    path: &Path,
+    codes: &HashMap<i64, TriggerCode>,
+    automation: i64,
+    call: &Open,
+    item: &mut Participation,
+) -> bool {
+    if call.automation != automation {
+        return false;
+    }
+    let occurrence = item.key.occurrence.as_ref().map_or("", |o| o.as_str());
+    let is_for_it = call.occurrence.as_deref() == Some(occurrence);
+    if call.is_trigger && is_for_it {
+        item.state = State::Uncertain;
+        item.fields = read_digest(call.fields.as_deref());
+        item.triggered_at = Some(time(call.sent_at));
+        if let Ok(code) = code_of(path, codes, call.trigger_code) {
+            item.trigger_code = code;
+        }
+    } else if !call.is_trigger && (is_for_it || call.occurrence.is_none()) {
+        if matches!(
+            item.state,
+            State::Active
+                | State::Uncertain
+                | State::Refused
+                | State::StopFailed
+                | State::StopUncertain
+        ) {
+            item.state = State::StopUncertain;
+        }
+    } else {
+        return false;
+    }
+    item.detail = Some(LEFT_OPEN.to_owned());
+    is_for_it
+}
+
+/// The participation that an open trigger may have started, where none is on record yet.
+fn started(
+    path: &Path,
+    automations: &HashMap<i64, AutomationName>,
+    codes: &HashMap<i64, TriggerCode>,
+    contact: &str,
+    call: &Open,
+) -> Result<Option<Participation>, RecordError> {
+    let (true, Some(occurrence)) = (call.is_trigger, &call.occurrence) else {
+        return Ok(None);
+    };
+    Ok(Some(Participation {
+        key: Key {
+            contact: ContactId::new(contact)
+                .map_err(|error| corrupt(path, format!("a contact id of which {error}")))?,
+            automation: name_of(path, automations, call.automation)?,
+            occurrence: occurrence_of(path, occurrence)?,
+        },
+        state: State::Uncertain,
+        trigger_code: code_of(path, codes, call.trigger_code)?,
+        fields: read_digest(call.fields.as_deref()),
+        detail: Some(LEFT_OPEN.to_owned()),
+        triggered_at: Some(time(call.sent_at)),
+        changed_at: time(call.sent_at),
+        left_at: None,
+    }))
+}

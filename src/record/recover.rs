@@ -1,0 +1,75 @@
+//! What an earlier run left open: it may have been carried out, and nobody knows.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use sqlx::{Connection, SqliteConnection};
+
+use super::error::RecordError;
+use super::open::sql;
+use crate::failpoint::fail_point;
+
+/// The detail of a call that was left open.
+pub(super) const LEFT_OPEN: &str = "the run ended before an answer was recorded";
+
+/// Settles all open calls as uncertain. Only for the holder of the lock: no other run can have them under way.
+pub(super) async fn recover(
+    path: &Path,
+    connection: &mut SqliteConnection,
+) -> Result<(), RecordError> {
+    let failed = sql(path, "recovered after a run that was cut short");
+    let (open,): (i64,) = sqlx::query_as("SELECT count(*) FROM call WHERE outcome IS NULL")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(&failed)?;
+    if open == 0 {
+        return Ok(());
+    }
+    tracing::warn!(
+        calls = open,
+        "an earlier run was cut short; its open calls are uncertain now"
+    );
+    let now = Timestamp::now().as_millisecond();
+    let mut tx = connection
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(&failed)?;
+    for statement in [TRIGGERS, STOPS, CALLS] {
+        sqlx::query(statement)
+            .bind(now)
+            .bind(LEFT_OPEN)
+            .execute(&mut *tx)
+            .await
+            .map_err(&failed)?;
+    }
+    sqlx::query("UPDATE meta SET serial = serial + 1")
+        .execute(&mut *tx)
+        .await
+        .map_err(&failed)?;
+    fail_point("recover:before");
+    tx.commit().await.map_err(&failed)?;
+    fail_point("recover:after");
+    Ok(())
+}
+
+const TRIGGERS: &str = "\
+INSERT INTO participation
+    (contact, automation, occurrence, state, trigger_code, fields, detail, triggered_at, changed_at)
+SELECT contact, automation, occurrence, 'uncertain', trigger_code, fields, ?2, sent_at, ?1
+FROM call WHERE outcome IS NULL AND kind = 'trigger' AND occurrence IS NOT NULL
+ON CONFLICT (contact, automation, occurrence) DO UPDATE SET
+    state = excluded.state, trigger_code = excluded.trigger_code, ids = NULL, fields = excluded.fields,
+    detail = excluded.detail, triggered_at = excluded.triggered_at, changed_at = excluded.changed_at, left_at = NULL";
+
+const STOPS: &str = "\
+UPDATE participation SET state = 'stop-uncertain', detail = ?2, changed_at = ?1
+FROM call
+WHERE call.outcome IS NULL AND call.kind = 'stop'
+  AND participation.contact = call.contact AND participation.automation = call.automation
+  AND (call.occurrence IS NULL OR call.occurrence = participation.occurrence)
+  AND participation.state IN ('active', 'uncertain', 'refused', 'stop-failed', 'stop-uncertain')";
+
+const CALLS: &str = "\
+UPDATE call SET settled_at = ?1, detail = ?2,
+    outcome = CASE kind WHEN 'trigger' THEN 'uncertain' ELSE 'stop-uncertain' END
+WHERE outcome IS NULL";
