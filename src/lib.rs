@@ -18,3 +18,4 @@ pub mod config;
 pub mod source;
 pub mod roster;
 pub mod record;
+pub mod spotler;

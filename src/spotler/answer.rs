@@ -1,0 +1,614 @@
+//! What an answer means: pure functions from status, headers and body.
+//!
+//! Read leniently: unknown keys and values are kept or passed over, never an error. Where an answer to a trigger cannot
+//! be understood, that is a doubt; it is never guessed that a call was or was not carried out.
+
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use crate::id::ParticipationId;
+
+/// What one published automation answered to a trigger. One trigger code can start several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The published automation, where it is named.
+    pub automation_id: Option<String>,
+    /// The participation, where one started.
+    pub participation: Option<ParticipationId>,
+    /// `OK`, `AUTOMATION_INACTIVE`, `PARTICIPATION_LIMIT_REACHED`, or a word that is not documented.
+    pub result: String,
+}
+
+impl Entry {
+    /// Whether a participation started.
+    pub fn is_ok(&self) -> bool {
+        self.result == "OK"
+    }
+}
+
+/// Why a call was rejected. The message that came with it is left out: it may repeat what was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    /// The HTTP status.
+    pub status: u16,
+    /// The `errorType` or `result`, where one can be read.
+    pub error_type: Option<String>,
+}
+
+impl std::fmt::Display for Complaint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.error_type {
+            Some(word) => write!(f, "{word}, HTTP {}", self.status),
+            None => write!(f, "HTTP {}", self.status),
+        }
+    }
+}
+
+/// What Spotler answered to a trigger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TriggerAnswer {
+    /// At least one participation started. The entries may be none, where Spotler said only `OK`.
+    Started(Vec<Entry>),
+    /// Nothing started: a participation limit was reached, and nothing is inactive.
+    LimitReached(Vec<Entry>),
+    /// Nothing started: a published automation is inactive.
+    Inactive(Vec<Entry>),
+    /// Nothing started, for a reason that is not documented.
+    NotTriggered(Complaint),
+    /// There is no such trigger code, or nothing at this address.
+    UnknownTrigger(Complaint),
+    /// The contact is not (yet) known to Spotler.
+    UnknownContact(Complaint),
+    /// The call is not right, and will not be when it is sent again.
+    Rejected(Complaint),
+}
+
+/// What Spotler answered to a stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StopAnswer {
+    /// It is stopped; or it was finished, not triggered or not found, which is the same end.
+    Stopped {
+        /// The `errorType`, where it was not running.
+        already: Option<String>,
+    },
+    /// The call is not right.
+    Rejected(Complaint),
+}
+
+/// Why a call has no answer that says what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallError {
+    /// Nothing was sent: no connection, no name, no TLS.
+    NotSent(String),
+    /// Turned away unread: 429, or 503 with `Retry-After`.
+    Limited {
+        /// The HTTP status.
+        status: u16,
+        /// How long to wait, where that was said.
+        retry_after: Option<Duration>,
+    },
+    /// 401 or 403.
+    Unauthorized {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// Sent, and nobody knows what became of it.
+    Doubtful(String),
+}
+
+/// The part of an answer's headers that counts.
+#[derive(Debug, Clone, Default)]
+pub struct Head {
+    /// The HTTP status.
+    pub status: u16,
+    /// `Retry-After`, as it came.
+    pub retry_after: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct TriggerBody {
+    #[serde(default, deserialize_with = "word")]
+    result: Option<String>,
+    #[serde(default, rename = "errorType", deserialize_with = "word")]
+    error_type: Option<String>,
+    // The older description calls it `automationResults`, the help page `publishedAutomationResults`.
+    #[serde(
+        default,
+        alias = "automationResults",
+        rename = "publishedAutomationResults"
+    )]
+    entries: Option<Vec<EntryBody>>,
+}
+
+#[derive(Deserialize)]
+struct EntryBody {
+    #[serde(default, rename = "automationContactId", deserialize_with = "word")]
+    participation: Option<String>,
+    #[serde(default, rename = "automationId", deserialize_with = "word")]
+    automation_id: Option<String>,
+    #[serde(default, deserialize_with = "word")]
+    result: Option<String>,
+}
+
+/// The longest word of the wire that is kept, in characters.
+const LONGEST_WORD: usize = 100;
+
+/// A JSON string or number as text, made harmless; anything else as absent.
+fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = match Value::deserialize(deserializer)? {
+        Value::String(text) => text,
+        Value::Number(number) => number.to_string(),
+        _ => return Ok(None),
+    };
+    Ok(Some(
+        text.chars()
+            .filter(|c| !c.is_control())
+            .take(LONGEST_WORD)
+            .collect(),
+    ))
+}
+
+impl From<EntryBody> for Entry {
+    fn from(body: EntryBody) -> Self {
+        Entry {
+            automation_id: body.automation_id,
+            participation: body
+                .participation
+                .and_then(|id| ParticipationId::new(id).ok()),
+            result: body.result.unwrap_or_else(|| "UNKNOWN".to_owned()),
+        }
+    }
+}
+
+/// What is common to all answers: statuses that say something whatever the call and the body.
+fn common(head: &Head, now: SystemTime) -> Result<(), CallError> {
+    let status = head.status;
+    let retry_after = head
+        .retry_after
+        .as_deref()
+        .and_then(|text| read_retry_after(text, now));
+    match status {
+        401 | 403 => Err(CallError::Unauthorized { status }),
+        429 => Err(CallError::Limited {
+            status,
+            retry_after,
+        }),
+        503 if head.retry_after.is_some() => Err(CallError::Limited {
+            status,
+            retry_after,
+        }),
+        // 408 is a server, or a proxy before it, that gave up waiting; nobody says for what.
+        408 | 500..=599 | 0..=199 | 300..=399 => Err(CallError::Doubtful(format!("HTTP {status}"))),
+        _ => Ok(()),
+    }
+}
+
+/// `Retry-After`: seconds or an HTTP date (RFC 9110 §10.2.3).
+fn read_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = httpdate::parse_http_date(text).ok()?;
+    Some(at.duration_since(now).unwrap_or(Duration::ZERO))
+}
+
+/// Reads the answer to a trigger.
+///
+/// # Errors
+/// Why it says nothing of what became of the call.
+pub fn read_trigger(head: &Head, body: &[u8], now: SystemTime) -> Result<TriggerAnswer, CallError> {
+    common(head, now)?;
+    let status = head.status;
+    let parsed: Option<TriggerBody> = serde_json::from_slice(body).ok();
+    let is_readable = parsed.is_some();
+    let (result, error_type, entries) = match parsed {
+        Some(body) => (body.result, body.error_type, body.entries),
+        None => (None, None, None),
+    };
+    let entries: Vec<Entry> = entries
+        .unwrap_or_default()
+        .into_iter()
+        .map(Entry::from)
+        .collect();
+    let said = result.clone().or(error_type);
+    let complaint = Complaint {
+        status,
+        error_type: said.clone(),
+    };
+    match status {
+        200..=299 if entries.iter().any(Entry::is_ok) => Ok(TriggerAnswer::Started(entries)),
+        200..=299 if result.as_deref() == Some("OK") && entries.is_empty() => {
+            Ok(TriggerAnswer::Started(entries))
+        }
+        200..=299 => match said.as_deref() {
+            Some("NOT_TRIGGERED") => Ok(not_started(entries, complaint)),
+            Some("TRIGGER_NOTFOUND") => Ok(TriggerAnswer::UnknownTrigger(complaint)),
+            Some("CONTACT_NOTFOUND") => Ok(TriggerAnswer::UnknownContact(complaint)),
+            // It says that something started and that nothing did, or something that is not documented.
+            _ => Err(CallError::Doubtful(format!(
+                "HTTP {status} with an answer that cannot be {}",
+                if is_readable { "understood" } else { "read" }
+            ))),
+        },
+        417 => Ok(not_started(entries, complaint)),
+        404 => Ok(match said.as_deref() {
+            Some("CONTACT_NOTFOUND" | "CONTACT_NOT_FOUND") => {
+                TriggerAnswer::UnknownContact(complaint)
+            }
+            _ => TriggerAnswer::UnknownTrigger(complaint),
+        }),
+        _ => Ok(match said.as_deref() {
+            Some("CONTACT_NOTFOUND" | "CONTACT_NOT_FOUND") => {
+                TriggerAnswer::UnknownContact(complaint)
+            }
+            Some("TRIGGER_NOTFOUND") => TriggerAnswer::UnknownTrigger(complaint),
+            _ => TriggerAnswer::Rejected(complaint),
+        }),
+    }
+}
+
+fn not_started(entries: Vec<Entry>, complaint: Complaint) -> TriggerAnswer {
+    if entries.iter().any(|e| e.result == "AUTOMATION_INACTIVE") {
+        TriggerAnswer::Inactive(entries)
+    } else if entries
+        .iter()
+        .any(|e| e.result == "PARTICIPATION_LIMIT_REACHED")
+    {
+        TriggerAnswer::LimitReached(entries)
+    } else {
+        TriggerAnswer::NotTriggered(complaint)
+    }
+}
+
+/// Reads the answer to a stop.
+///
+/// # Errors
+/// Why it says nothing of what became of the call.
+pub fn read_stop(head: &Head, body: &[u8], now: SystemTime) -> Result<StopAnswer, CallError> {
+    common(head, now)?;
+    let parsed: Option<TriggerBody> = serde_json::from_slice(body).ok();
+    let said = parsed.and_then(|body| body.error_type.or(body.result));
+    let complaint = Complaint {
+        status: head.status,
+        error_type: said.clone(),
+    };
+    Ok(match (head.status, said.as_deref()) {
+        (200..=299, _) => StopAnswer::Stopped { already: None },
+        // Trigger or participation not found; and whatever else is not there does not run.
+        (404 | 410, Some(_)) => StopAnswer::Stopped { already: said },
+        // By analogy with `POST /campaign/{id}/stop`: finished, not triggered, or not known.
+        (
+            400 | 409 | 417,
+            Some(
+                "INVALID_STATE" | "NOT_TRIGGERED" | "TRIGGER_NOTFOUND" | "CAMPAIGN_NOTFOUND"
+                | "RESOURCE_NOT_FOUND" | "CONTACT_NOTFOUND" | "CONTACT_NOT_FOUND",
+            ),
+        ) => StopAnswer::Stopped { already: said },
+        // A 404 that is not Spotler's own (a wrong base URL, a proxy's page) says nothing of the participation.
+        _ => StopAnswer::Rejected(complaint),
+    })
+}
+
+/// An automation as Spotler lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct ListedAutomation {
+    /// Its id.
+    #[serde(default, deserialize_with = "word")]
+    pub id: Option<String>,
+    /// Its name.
+    #[serde(default, deserialize_with = "word")]
+    pub name: Option<String>,
+    /// Whether it is active, where that is said.
+    #[serde(default, deserialize_with = "flag")]
+    pub active: Option<bool>,
+    /// Its external triggers.
+    #[serde(default)]
+    pub triggers: Vec<ListedTrigger>,
+}
+
+/// An external trigger as Spotler lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct ListedTrigger {
+    /// Its code.
+    #[serde(default, rename = "triggerCode", deserialize_with = "word")]
+    pub code: Option<String>,
+    /// Its name.
+    #[serde(default, deserialize_with = "word")]
+    pub name: Option<String>,
+}
+
+fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Bool(flag) => Some(flag),
+        Value::String(text) => text.to_ascii_lowercase().parse().ok(),
+        _ => None,
+    })
+}
+
+/// Reads the answer to a list.
+///
+/// # Errors
+/// Why there is no list in it.
+pub fn read_list(
+    head: &Head,
+    body: &[u8],
+    now: SystemTime,
+) -> Result<Vec<ListedAutomation>, CallError> {
+    common(head, now)?;
+    if head.status != 200 {
+        return Err(CallError::Doubtful(format!("HTTP {}", head.status)));
+    }
+    let unreadable = || CallError::Doubtful("the answer is not a list of automations".to_owned());
+    let items: Vec<Value> = match serde_json::from_slice(body).map_err(|_| unreadable())? {
+        Value::Array(items) => items,
+        // Some lists of the API come wrapped in an object.
+        Value::Object(map) => match map.into_iter().find(|(_, value)| value.is_array()) {
+            Some((_, Value::Array(items))) => items,
+            _ => return Err(unreadable()),
+        },
+        _ => return Err(unreadable()),
+    };
+    Ok(items
+        .into_iter()
+        .filter_map(|item| serde_json::from_value(item).ok())
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn trigger(status: u16, body: &str) -> String {
+        let head = Head {
+            status,
+            retry_after: None,
+        };
+        match read_trigger(&head, body.as_bytes(), SystemTime::UNIX_EPOCH) {
+            Ok(TriggerAnswer::Started(entries)) => {
+                let ids: Vec<_> = entries
+                    .iter()
+                    .filter(|e| e.is_ok())
+                    .map(|e| e.participation.as_ref().map_or("-", |id| id.as_str()))
+                    .collect();
+                format!("started {}", ids.join(" "))
+            }
+            Ok(TriggerAnswer::LimitReached(_)) => "limit".into(),
+            Ok(TriggerAnswer::Inactive(_)) => "inactive".into(),
+            Ok(TriggerAnswer::NotTriggered(_)) => "not triggered".into(),
+            Ok(TriggerAnswer::UnknownTrigger(_)) => "unknown trigger".into(),
+            Ok(TriggerAnswer::UnknownContact(_)) => "unknown contact".into(),
+            Ok(TriggerAnswer::Rejected(complaint)) => format!("rejected {complaint}"),
+            Err(CallError::Doubtful(_)) => "doubt".into(),
+            Err(CallError::Limited { .. }) => "limited".into(),
+            Err(CallError::Unauthorized { .. }) => "unauthorized".into(),
+            Err(CallError::NotSent(_)) => "not sent".into(),
+        }
+    }
+
+    #[test]
+    fn every_documented_and_many_an_undocumented_answer_to_a_trigger() {
+        let ok = r#"{"result":"OK","publishedAutomationResults":[{"automationContactId":"a1","automationId":"9","result":"OK"}]}"#;
+        let both = r#"{"result":"OK","publishedAutomationResults":[{"automationContactId":"a1","result":"OK"},{"automationContactId":"a2","result":"OK"}]}"#;
+        let mixed = r#"{"result":"OK","publishedAutomationResults":[{"result":"AUTOMATION_INACTIVE"},{"automationContactId":77,"result":"OK"}]}"#;
+        let old = r#"{"result":"OK","automationResults":[{"automationContactId":12345678901234567890,"result":"OK"}]}"#;
+        let limit = r#"{"result":"NOT_TRIGGERED","publishedAutomationResults":[{"result":"PARTICIPATION_LIMIT_REACHED"}]}"#;
+        let inactive = r#"{"result":"NOT_TRIGGERED","publishedAutomationResults":[{"result":"PARTICIPATION_LIMIT_REACHED"},{"result":"AUTOMATION_INACTIVE"}]}"#;
+        let html = "<html><body>Bad gateway</body></html>";
+        let error = |word: &str| format!(r#"{{"errorType":"{word}","message":"hush"}}"#);
+        for (status, body, expected) in [
+            (200, ok, "started a1"),
+            (201, ok, "started a1"),
+            (200, both, "started a1 a2"),
+            (200, mixed, "started 77"),
+            (200, old, "started 12345678901234567890"),
+            (200, r#"{"result":"OK"}"#, "started "),
+            (
+                200,
+                r#"{"result":"OK","publishedAutomationResults":[]}"#,
+                "started ",
+            ),
+            (
+                200,
+                r#"{"publishedAutomationResults":[{"automationContactId":"x","result":"OK"}]}"#,
+                "started x",
+            ),
+            (
+                200,
+                r#"{"result":"OK","extra":{"a":1},"publishedAutomationResults":[{"automationContactId":"x","result":"OK","b":[]}]}"#,
+                "started x",
+            ),
+            (
+                200,
+                r#"{"result":"OK","publishedAutomationResults":[{"automationContactId":"a/../b","result":"OK"}]}"#,
+                "started -",
+            ),
+            (
+                200,
+                r#"{"result":"OK","publishedAutomationResults":[{"automationContactId":{},"result":"OK"}]}"#,
+                "started -",
+            ),
+            (200, limit, "limit"),
+            (200, inactive, "inactive"),
+            (
+                200,
+                r#"{"result":"OK","publishedAutomationResults":[{"result":"NEW_WORD"}]}"#,
+                "doubt",
+            ),
+            (
+                200,
+                r#"{"result":"OK","publishedAutomationResults":"x"}"#,
+                "doubt",
+            ),
+            (200, r#"{"result":"UNKNOWN"}"#, "doubt"),
+            (200, r#"{"result":"NEW_WORD"}"#, "doubt"),
+            (200, r#"{"result":7}"#, "doubt"),
+            (200, r#"{"result":"TRIGGER_NOTFOUND"}"#, "unknown trigger"),
+            (200, r#"{"result":"CONTACT_NOTFOUND"}"#, "unknown contact"),
+            (200, "{}", "doubt"),
+            (200, "[]", "doubt"),
+            (200, "null", "doubt"),
+            (200, "", "doubt"),
+            (200, html, "doubt"),
+            (200, &ok[..40], "doubt"),
+            (204, "", "doubt"),
+            (202, "", "doubt"),
+            (404, r#"{"result":"TRIGGER_NOTFOUND"}"#, "unknown trigger"),
+            (404, r#"{"result":"CONTACT_NOTFOUND"}"#, "unknown contact"),
+            (404, &error("CONTACT_NOT_FOUND"), "unknown contact"),
+            (404, &error("TRIGGER_NOTFOUND"), "unknown trigger"),
+            (404, &error("RESOURCE_NOT_FOUND"), "unknown trigger"),
+            (404, html, "unknown trigger"),
+            (404, "", "unknown trigger"),
+            (417, limit, "limit"),
+            (417, inactive, "inactive"),
+            (417, r#"{"result":"NOT_TRIGGERED"}"#, "not triggered"),
+            (
+                417,
+                r#"{"result":"NOT_TRIGGERED","publishedAutomationResults":[{"result":"NEW_WORD"}]}"#,
+                "not triggered",
+            ),
+            (417, html, "not triggered"),
+            (
+                400,
+                &error("INVALID_PARAMS"),
+                "rejected INVALID_PARAMS, HTTP 400",
+            ),
+            (400, &error("NEW_WORD"), "rejected NEW_WORD, HTTP 400"),
+            (400, &error("CONTACT_NOT_FOUND"), "unknown contact"),
+            (400, &error("TRIGGER_NOTFOUND"), "unknown trigger"),
+            (400, html, "rejected HTTP 400"),
+            (405, "", "rejected HTTP 405"),
+            (413, html, "rejected HTTP 413"),
+            (415, html, "rejected HTTP 415"),
+            (422, "", "rejected HTTP 422"),
+            (401, html, "unauthorized"),
+            (403, &error("NOT_AUTHORIZED"), "unauthorized"),
+            (429, "", "limited"),
+            (429, ok, "limited"),
+            (408, "", "doubt"),
+            (301, "", "doubt"),
+            (302, ok, "doubt"),
+            (307, "", "doubt"),
+            (100, "", "doubt"),
+            (500, &error("BACKEND_EXCEPTION"), "doubt"),
+            (500, ok, "doubt"),
+            (502, html, "doubt"),
+            (503, "", "doubt"),
+            (504, html, "doubt"),
+            (599, "", "doubt"),
+        ] {
+            assert_eq!(trigger(status, body), expected, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_503_that_says_when_to_come_back_was_not_carried_out() {
+        for (text, expected) in [
+            ("7", Some(Duration::from_secs(7))),
+            (" 0 ", Some(Duration::ZERO)),
+            (
+                "Thu, 01 Jan 1970 00:01:00 GMT",
+                Some(Duration::from_secs(60)),
+            ),
+            ("Wed, 31 Dec 1969 00:00:00 GMT", None),
+            ("soon", None),
+            ("-3", None),
+        ] {
+            for status in [429, 503] {
+                let head = Head {
+                    status,
+                    retry_after: Some(text.to_owned()),
+                };
+                let answer = read_trigger(&head, b"", SystemTime::UNIX_EPOCH);
+                let Err(CallError::Limited { retry_after, .. }) = answer else {
+                    panic!("{text}: {answer:?}");
+                };
+                assert_eq!(retry_after, expected, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_way_of_not_running_any_more_is_stopped() {
+        let stop = |status, body: &str| {
+            let head = Head {
+                status,
+                retry_after: None,
+            };
+            match read_stop(&head, body.as_bytes(), SystemTime::UNIX_EPOCH) {
+                Ok(StopAnswer::Stopped { .. }) => "stopped",
+                Ok(StopAnswer::Rejected(_)) => "rejected",
+                Err(CallError::Doubtful(_)) => "doubt",
+                Err(_) => "other",
+            }
+        };
+        let error = |word: &str| format!(r#"{{"errorType":"{word}","message":"hush"}}"#);
+        for (status, body, expected) in [
+            (200, "", "stopped"),
+            (200, "true", "stopped"),
+            (204, "", "stopped"),
+            (202, "<html>", "stopped"),
+            (404, &error("TRIGGER_NOTFOUND"), "stopped"),
+            (404, r#"{"result":"TRIGGER_NOTFOUND"}"#, "stopped"),
+            (404, &error("NEW_WORD"), "stopped"),
+            (404, "<html>", "rejected"),
+            (404, "", "rejected"),
+            (400, &error("INVALID_STATE"), "stopped"),
+            (400, &error("CAMPAIGN_NOTFOUND"), "stopped"),
+            (400, &error("CONTACT_NOT_FOUND"), "stopped"),
+            (400, &error("INVALID_PARAMS"), "rejected"),
+            (400, "<html>", "rejected"),
+            (405, "", "rejected"),
+            (500, "", "doubt"),
+            (503, "", "doubt"),
+            (302, "", "doubt"),
+            (401, "", "other"),
+            (429, "", "other"),
+        ] {
+            assert_eq!(stop(status, body), expected, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn lists_are_read_whatever_surrounds_them() {
+        let head = Head {
+            status: 200,
+            retry_after: None,
+        };
+        let item = r#"{"id":5,"name":"Customer lifecycle","active":true,"new":1,"triggers":[{"triggerCode":"c","name":"t"}]}"#;
+        for body in [
+            format!("[{item}]"),
+            format!(r#"{{"automations":[{item}]}}"#),
+        ] {
+            let list = read_list(&head, body.as_bytes(), SystemTime::UNIX_EPOCH).unwrap();
+            assert_eq!(list[0].id.as_deref(), Some("5"));
+            assert_eq!(list[0].active, Some(true));
+            assert_eq!(list[0].triggers[0].code.as_deref(), Some("c"));
+        }
+        assert!(read_list(&head, b"<html>", SystemTime::UNIX_EPOCH).is_err());
+    }
+
+    #[test]
+    fn what_the_wire_says_is_kept_short_and_harmless() {
+        let body = format!(r#"{{"errorType":"\u001b[31m{}"}}"#, "x".repeat(1000));
+        let shown = trigger(400, &body);
+        assert!(shown.len() < 150 && !shown.contains('\u{1b}'), "{shown}");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_starts_unless_an_ok_says_so(status in 0u16..700, body in any::<Vec<u8>>(), retry in proptest::option::of(".*")) {
+            let head = Head { status, retry_after: retry };
+            let now = SystemTime::UNIX_EPOCH;
+            if let Ok(TriggerAnswer::Started(_)) = read_trigger(&head, &body, now) {
+                prop_assert!(body.windows(2).any(|pair| pair == b"OK"));
+            }
+            let _ = read_stop(&head, &body, now);
+            let _ = read_list(&head, &body, now);
+        }
+    }
+}

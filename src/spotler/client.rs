@@ -1,0 +1,431 @@
+//! The client: one signed request, one answer, no repeating, no redirects.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::{Method, Url, redirect};
+use secrecy::ExposeSecret;
+use serde::Serialize;
+
+use super::answer::{
+    CallError, Head, ListedAutomation, StopAnswer, TriggerAnswer, read_list, read_stop,
+    read_trigger,
+};
+use super::credentials::Credentials;
+use super::oauth::Signer;
+use crate::field::{FieldContent, FieldValue};
+use crate::id::{ContactId, ParticipationId, TriggerCode};
+
+/// An answer is read up to this many bytes; a longer one cannot be read.
+const LONGEST_ANSWER: usize = 1 << 20;
+
+/// The longest time that making a connection may take.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// The paths of the calls, below the base URL. `{trigger_code}` and `{participation}` stand for the ids.
+///
+/// `trigger` is in the vendor's API description; the others are inferred from the rest of the same API and not
+/// confirmed, so the configuration can override all of them (`[spotler.paths]`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// Starts a participation.
+    pub trigger: String,
+    /// Stops all participations of a contact (inferred).
+    pub stop: String,
+    /// Stops one participation (inferred).
+    pub stop_one: String,
+    /// Lists the automations (inferred).
+    pub list: String,
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self {
+            trigger: "automation/trigger/{trigger_code}".to_owned(),
+            stop: "automation/stop/{trigger_code}".to_owned(),
+            stop_one: "automation/stop/{trigger_code}/{participation}".to_owned(),
+            list: "automation/list".to_owned(),
+        }
+    }
+}
+
+/// What a client is made from.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where Spotler is: `https`, or `http` on loopback.
+    pub base_url: String,
+    /// Who asks.
+    pub credentials: Credentials,
+    /// The paths below the base URL.
+    pub paths: Paths,
+    /// How long one call may take in all.
+    pub timeout: Duration,
+    /// How many connections are kept open; as many as calls may be under way.
+    pub connections: usize,
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The base URL is not one.
+    #[error("The base URL {url} is not a URL: {error}. Nothing was sent.")]
+    Malformed {
+        /// The URL.
+        url: String,
+        /// What is wrong with it.
+        error: String,
+    },
+    /// The base URL would send credentials in the clear.
+    #[error(
+        "The base URL {url} is neither https nor http on loopback, so that credentials would travel in the clear. \
+         Nothing was sent."
+    )]
+    Insecure {
+        /// The URL.
+        url: String,
+    },
+    /// The HTTP library says no.
+    #[error("The HTTP client cannot be made: {0}. Nothing was sent.")]
+    Build(String),
+}
+
+/// A client of Spotler's API.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    paths: Paths,
+    signer: Signer,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("base", &self.base).finish()
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TriggerBody<'a> {
+    external_contact_id: &'a str,
+    // The key is inferred from `campaignFields` of the vendor's API description.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    automation_fields: Vec<FieldBody<'a>>,
+}
+
+#[derive(Serialize)]
+struct FieldBody<'a> {
+    name: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    values: Option<&'a [String]>,
+}
+
+/// The body of a trigger.
+pub fn trigger_body(contact: &ContactId, fields: &[FieldValue]) -> Vec<u8> {
+    let automation_fields = fields
+        .iter()
+        .map(|field| {
+            let (value, values) = match &field.content {
+                FieldContent::String(text) | FieldContent::Url(text) => (Some(text.as_str()), None),
+                FieldContent::Products(ids) => (None, Some(ids.as_slice())),
+            };
+            FieldBody {
+                name: &field.name,
+                kind: field.content.type_name(),
+                value,
+                values,
+            }
+        })
+        .collect();
+    let body = TriggerBody {
+        external_contact_id: contact.as_str(),
+        automation_fields,
+    };
+    // Texts and lists of texts always are JSON.
+    serde_json::to_vec(&body).unwrap_or_default()
+}
+
+impl Client {
+    /// Makes a client; sends nothing.
+    ///
+    /// # Errors
+    /// That the base URL cannot be used, or that the HTTP library refuses.
+    pub fn new(options: Options) -> Result<Self, ClientError> {
+        let url = Url::parse(&options.base_url).map_err(|error| ClientError::Malformed {
+            url: options.base_url.clone(),
+            error: error.to_string(),
+        })?;
+        let is_loopback = match url.host() {
+            Some(url::Host::Domain(name)) => name == "localhost",
+            Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+            None => false,
+        };
+        let is_https = url.scheme() == "https";
+        let is_safe = is_https || (url.scheme() == "http" && is_loopback);
+        if !is_safe {
+            return Err(ClientError::Insecure {
+                url: options.base_url,
+            });
+        }
+        let http = build(&options, is_https, is_loopback)
+            .map_err(|error| ClientError::Build(error.to_string()))?;
+        let credentials = options.credentials;
+        Ok(Self {
+            http,
+            base: url.as_str().trim_end_matches('/').to_owned(),
+            paths: options.paths,
+            signer: Signer::new(credentials.key.expose_secret(), &credentials.secret),
+        })
+    }
+
+    /// Sends one trigger.
+    ///
+    /// # Errors
+    /// Why there is no answer that says what became of it.
+    pub async fn trigger(
+        &self,
+        code: &TriggerCode,
+        contact: &ContactId,
+        fields: &[FieldValue],
+    ) -> Result<TriggerAnswer, CallError> {
+        let path = self.paths.trigger.replace("{trigger_code}", code.as_str());
+        let body = trigger_body(contact, fields);
+        let (head, body) = self.call(Method::POST, &path, Some(body)).await?;
+        read_trigger(&head, &body, SystemTime::now())
+    }
+
+    /// Sends one stop: of one participation, or of all of the contact's in the automation.
+    ///
+    /// # Errors
+    /// Why there is no answer that says what became of it.
+    pub async fn stop(
+        &self,
+        code: &TriggerCode,
+        contact: &ContactId,
+        participation: Option<&ParticipationId>,
+    ) -> Result<StopAnswer, CallError> {
+        let path = match participation {
+            None => self.paths.stop.replace("{trigger_code}", code.as_str()),
+            Some(id) => self
+                .paths
+                .stop_one
+                .replace("{trigger_code}", code.as_str())
+                .replace("{participation}", id.as_str()),
+        };
+        let body = trigger_body(contact, &[]);
+        let (head, body) = self.call(Method::POST, &path, Some(body)).await?;
+        read_stop(&head, &body, SystemTime::now())
+    }
+
+    /// Lists the automations.
+    ///
+    /// # Errors
+    /// Why there is no list.
+    pub async fn automations(&self) -> Result<Vec<ListedAutomation>, CallError> {
+        let (head, body) = self.call(Method::GET, &self.paths.list, None).await?;
+        read_list(&head, &body, SystemTime::now())
+    }
+
+    /// Makes one request, once.
+    ///
+    /// The HTTP library repeats a request by itself in one case alone: where a kept connection turns out to be closed
+    /// before the first byte was written to it. That one was not sent.
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<(Head, Vec<u8>), CallError> {
+        let url = Url::parse(&format!("{}/{path}", self.base))
+            .map_err(|_| CallError::NotSent(format!("the path {path} makes no URL")))?;
+        let authorization = self.authorization(&method, &url)?;
+        let mut request = self
+            .http
+            .request(method, url)
+            .header(ACCEPT, "application/json")
+            .header(AUTHORIZATION, authorization);
+        if let Some(body) = body {
+            request = request
+                .header(CONTENT_TYPE, "application/json; charset=utf-8")
+                .body(body);
+        }
+        let mut response = request.send().await.map_err(from_reqwest)?;
+        let head = Head {
+            status: response.status().as_u16(),
+            retry_after: response
+                .headers()
+                .get(RETRY_AFTER)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned),
+        };
+        let mut bytes = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if bytes.len() + chunk.len() > LONGEST_ANSWER => {
+                    return if is_told_by_status(head.status) {
+                        Ok((head, Vec::new()))
+                    } else {
+                        Err(CallError::Doubtful(format!(
+                            "HTTP {} with an answer of over {LONGEST_ANSWER} bytes",
+                            head.status
+                        )))
+                    };
+                }
+                Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+                Ok(None) => return Ok((head, bytes)),
+                Err(_) if is_told_by_status(head.status) => return Ok((head, Vec::new())),
+                Err(error) => return Err(from_reqwest(error)),
+            }
+        }
+    }
+
+    fn authorization(&self, method: &Method, url: &Url) -> Result<HeaderValue, CallError> {
+        let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+        let query: Vec<(&str, &str)> = pairs
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        let without_query = url.as_str().split(['?', '#']).next().unwrap_or_default();
+        let nonce = uuid::Uuid::new_v4().simple().to_string();
+        let timestamp = Timestamp::now().as_second();
+        let header =
+            self.signer
+                .authorization(method.as_str(), without_query, &query, timestamp, &nonce);
+        let mut header = HeaderValue::from_str(&header)
+            .map_err(|_| CallError::NotSent("the signature makes no header".to_owned()))?;
+        header.set_sensitive(true);
+        Ok(header)
+    }
+}
+
+/// Whether the status alone says that a call was turned away, so that its body does not matter.
+fn is_told_by_status(status: u16) -> bool {
+    matches!(status, 401 | 403 | 429)
+}
+
+fn build(options: &Options, is_https: bool, is_loopback: bool) -> reqwest::Result<reqwest::Client> {
+    let builder = || {
+        let builder = reqwest::Client::builder()
+            .user_agent(concat!("rollcall/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .timeout(options.timeout)
+            .connect_timeout(CONNECT.min(options.timeout / 2))
+            .tcp_nodelay(true)
+            .pool_max_idle_per_host(options.connections)
+            .https_only(is_https);
+        // What is on this machine is not asked of another.
+        if is_loopback {
+            builder.no_proxy()
+        } else {
+            builder
+        }
+    };
+    let shipped = || {
+        webpki_root_certs::TLS_SERVER_ROOT_CERTS
+            .iter()
+            .filter_map(|der| reqwest::Certificate::from_der(der).ok())
+    };
+    if !is_https {
+        // No TLS is made, and a machine without CA certificates must not matter.
+        return builder().tls_certs_only([]).build();
+    }
+    // The system's own certificates count too, for those who add theirs; a container may have none.
+    builder()
+        .tls_certs_merge(shipped())
+        .build()
+        .or_else(|_| builder().tls_certs_only(shipped()).build())
+}
+
+/// Only what certainly never left is not sent; everything else is a doubt.
+fn from_reqwest(error: reqwest::Error) -> CallError {
+    let error = error.without_url();
+    if error.is_connect() {
+        CallError::NotSent(format!("no connection: {}", innermost(&error)))
+    } else if error.is_builder() {
+        CallError::NotSent("the request could not be made".to_owned())
+    } else if error.is_timeout() {
+        CallError::Doubtful("timed out".to_owned())
+    } else {
+        CallError::Doubtful(format!("the connection broke: {}", innermost(&error)))
+    }
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(base_url: &str) -> Options {
+        Options {
+            base_url: base_url.to_owned(),
+            credentials: Credentials::new("key", "hush"),
+            paths: Paths::default(),
+            timeout: Duration::from_secs(5),
+            connections: 2,
+        }
+    }
+
+    #[test]
+    fn only_https_or_loopback() {
+        for url in [
+            "https://restapi.mailplus.nl/integrationservice-1.1.0",
+            "http://127.0.0.1:8025/x",
+            "http://localhost:1",
+            "http://[::1]:1",
+        ] {
+            assert!(Client::new(options(url)).is_ok(), "{url}");
+        }
+        for url in [
+            "http://restapi.mailplus.nl",
+            "ftp://127.0.0.1",
+            "nonsense",
+            "http://localhost.example",
+        ] {
+            assert!(Client::new(options(url)).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_body_is_as_documented() {
+        let contact = ContactId::new("crm-1001").unwrap();
+        assert_eq!(
+            trigger_body(&contact, &[]),
+            br#"{"externalContactId":"crm-1001"}"#
+        );
+        let fields = [
+            FieldValue {
+                name: "customerCompany".into(),
+                content: FieldContent::String("Jansen B.V.".into()),
+            },
+            FieldValue {
+                name: "productlist".into(),
+                content: FieldContent::Products(vec!["sku-1".into(), "sku-2".into()]),
+            },
+        ];
+        assert_eq!(
+            String::from_utf8(trigger_body(&contact, &fields)).unwrap(),
+            r#"{"externalContactId":"crm-1001","automationFields":[{"name":"customerCompany","type":"STRING","value":"Jansen B.V."},{"name":"productlist","type":"PRODUCTLIST","values":["sku-1","sku-2"]}]}"#
+        );
+    }
+
+    #[test]
+    fn a_client_shows_no_secret() {
+        let client = Client::new(options("http://localhost:1")).unwrap();
+        assert!(!format!("{client:?}").contains("hush"));
+    }
+}

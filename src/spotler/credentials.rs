@@ -1,0 +1,154 @@
+//! The consumer key and secret: where they come from, and that they cannot be shown.
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+/// The environment variable with the consumer key.
+pub const KEY: &str = "SPOTLER_CONSUMER_KEY";
+/// The environment variable with the consumer secret.
+pub const SECRET: &str = "SPOTLER_CONSUMER_SECRET";
+
+/// A consumer key and its secret. Neither can be printed.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    pub(super) key: SecretString,
+    pub(super) secret: SecretString,
+}
+
+/// Why there are no credentials. None of these sentences holds a value.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialsError {
+    /// Neither the variable nor its `_FILE` is set.
+    #[error(
+        "{name} is not set. Set it in the environment, or set {name}_FILE to the path of a file that holds it. Nothing \
+         was sent."
+    )]
+    Missing {
+        /// The variable.
+        name: &'static str,
+    },
+    /// Both the variable and its `_FILE` are set.
+    #[error("Both {name} and {name}_FILE are set; unset one of them. Nothing was sent.")]
+    Both {
+        /// The variable.
+        name: &'static str,
+    },
+    /// The file cannot be read.
+    #[error("{name}_FILE names {}, which cannot be read: {error}. Nothing was sent.", path.display())]
+    Unreadable {
+        /// The variable.
+        name: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// It is empty, or holds white space or a control character.
+    #[error("{from} {what}. It is not shown here. Copy it again from Spotler; nothing was sent.")]
+    Malformed {
+        /// The variable, or its `_FILE`.
+        from: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+}
+
+impl Credentials {
+    /// From texts that are at hand.
+    pub fn new(key: impl Into<String>, secret: impl Into<String>) -> Self {
+        Self {
+            key: SecretString::from(key.into()),
+            secret: SecretString::from(secret.into()),
+        }
+    }
+
+    /// From the environment, which is handed in: `SPOTLER_CONSUMER_KEY` and `SPOTLER_CONSUMER_SECRET`, each also as
+    /// `…_FILE`.
+    ///
+    /// # Errors
+    /// What is missing or malformed, without its value.
+    pub fn from_env(env: impl Fn(&str) -> Option<String>) -> Result<Self, CredentialsError> {
+        Ok(Self {
+            key: one(&env, KEY)?,
+            secret: one(&env, SECRET)?,
+        })
+    }
+}
+
+fn one(
+    env: &impl Fn(&str) -> Option<String>,
+    name: &'static str,
+) -> Result<SecretString, CredentialsError> {
+    let file_name = format!("{name}_FILE");
+    let (text, from) = match (env(name), env(&file_name)) {
+        (Some(_), Some(_)) => return Err(CredentialsError::Both { name }),
+        (None, None) => return Err(CredentialsError::Missing { name }),
+        (Some(text), None) => (text, name.to_owned()),
+        (None, Some(path)) => {
+            let path = PathBuf::from(path);
+            match std::fs::read_to_string(&path) {
+                // Editors and `echo` end a file with a line break.
+                Ok(text) => (text.trim_end_matches(['\n', '\r']).to_owned(), file_name),
+                Err(error) => return Err(CredentialsError::Unreadable { name, path, error }),
+            }
+        }
+    };
+    let what = if text.is_empty() {
+        "is empty"
+    } else if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        "holds white space or a control character"
+    } else {
+        return Ok(SecretString::from(text));
+    };
+    Err(CredentialsError::Malformed { from, what })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secrecy::ExposeSecret;
+
+    fn from(pairs: &[(&str, &str)]) -> Result<Credentials, CredentialsError> {
+        Credentials::from_env(|name| {
+            let pair = pairs.iter().find(|(n, _)| *n == name);
+            pair.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn both_come_from_the_environment() {
+        let credentials = from(&[(KEY, "k"), (SECRET, "s")]).unwrap();
+        assert_eq!(credentials.key.expose_secret(), "k");
+        assert_eq!(credentials.secret.expose_secret(), "s");
+    }
+
+    #[test]
+    fn a_file_may_end_with_a_line_break() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "s3cret\r\n").unwrap();
+        let path = file.path().to_str().unwrap();
+        let credentials = from(&[(KEY, "k"), ("SPOTLER_CONSUMER_SECRET_FILE", path)]).unwrap();
+        assert_eq!(credentials.secret.expose_secret(), "s3cret");
+    }
+
+    #[test]
+    fn nothing_that_is_wrong_is_shown() {
+        for pairs in [
+            &[(KEY, "k")][..],
+            &[(KEY, "hush hush"), (SECRET, "s")],
+            &[(KEY, ""), (SECRET, "s")],
+            &[(KEY, "hush"), ("SPOTLER_CONSUMER_KEY_FILE", "/x")],
+            &[
+                (KEY, "k"),
+                ("SPOTLER_CONSUMER_SECRET_FILE", "/does/not/exist"),
+            ],
+        ] {
+            let error = from(pairs).unwrap_err().to_string();
+            assert!(!error.contains("hush"), "{error}");
+            assert!(error.contains("SPOTLER_CONSUMER_"), "{error}");
+        }
+        let shown = format!("{:?}", Credentials::new("hush", "hush"));
+        assert!(!shown.contains("hush"), "{shown}");
+    }
+}

@@ -1,0 +1,16 @@
+//! The wire: signature, messages, client. The only place that knows HTTP.
+//!
+//! Each call is one attempt. Repeating is for the caller to decide, as each attempt must be on record before it is made.
+
+mod answer;
+mod client;
+mod credentials;
+mod oauth;
+
+pub use answer::{
+    CallError, Complaint, Entry, StopAnswer, TriggerAnswer, read_list, read_stop, read_trigger,
+};
+pub use answer::{ListedAutomation, ListedTrigger};
+pub use client::{Client, ClientError, Options, Paths};
+pub use credentials::{Credentials, CredentialsError};
+pub use oauth::Signer;

@@ -1,0 +1,268 @@
+//! OAuth 1.0a signatures (RFC 5849), one-legged: a consumer key and secret, and no token.
+//!
+//! Nonce and timestamp are arguments, so that everything here is pure.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hmac::{Hmac, KeyInit, Mac};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use secrecy::{ExposeSecret, SecretString};
+use sha1::Sha1;
+
+/// What RFC 5849 §3.6 leaves as it is: letters, digits, `-`, `.`, `_` and `~`.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// Percent-encodes as RFC 5849 §3.6 says.
+pub fn encode(text: &str) -> String {
+    utf8_percent_encode(text, UNRESERVED).to_string()
+}
+
+/// Signs requests with one consumer's key and secret.
+#[derive(Clone)]
+pub struct Signer {
+    /// The HMAC with its key already in it, so that a request costs two hashes less.
+    keyed: Hmac<Sha1>,
+    /// The consumer key, percent-encoded.
+    key: String,
+}
+
+impl Signer {
+    /// For a consumer without a token. The signing key is the encoded secret and `&` (RFC 5849 §3.4.2).
+    pub fn new(key: &str, secret: &SecretString) -> Self {
+        Self::with_token_secret(key, secret, "")
+    }
+
+    fn with_token_secret(key: &str, secret: &SecretString, token_secret: &str) -> Self {
+        let signing_key = format!(
+            "{}&{}",
+            encode(secret.expose_secret()),
+            encode(token_secret)
+        );
+        let keyed = match Hmac::<Sha1>::new_from_slice(signing_key.as_bytes()) {
+            Ok(keyed) => keyed,
+            Err(_) => unreachable!("HMAC takes keys of any length (RFC 2104 §3)"),
+        };
+        Self {
+            keyed,
+            key: encode(key),
+        }
+    }
+
+    /// The value of the `Authorization` header for a request without a form-encoded body.
+    ///
+    /// `url` is the request's URL without its query and fragment, as it is sent; `query` its pairs, decoded.
+    pub fn authorization(
+        &self,
+        method: &str,
+        url: &str,
+        query: &[(&str, &str)],
+        timestamp: i64,
+        nonce: &str,
+    ) -> String {
+        let nonce = encode(nonce);
+        let timestamp = timestamp.to_string();
+        let oauth = [
+            ("oauth_consumer_key", self.key.as_str()),
+            ("oauth_nonce", nonce.as_str()),
+            ("oauth_signature_method", "HMAC-SHA1"),
+            ("oauth_timestamp", timestamp.as_str()),
+            ("oauth_version", "1.0"),
+        ];
+        let mut pairs: Vec<(String, String)> = query
+            .iter()
+            .map(|(name, value)| (encode(name), encode(value)))
+            .collect();
+        pairs.extend(oauth.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let signature = self.sign(method, url, pairs);
+        format!(
+            "OAuth oauth_consumer_key=\"{}\", oauth_nonce=\"{nonce}\", oauth_signature_method=\"HMAC-SHA1\", \
+             oauth_timestamp=\"{timestamp}\", oauth_version=\"1.0\", oauth_signature=\"{}\"",
+            self.key,
+            encode(&signature)
+        )
+    }
+
+    /// The signature of a request (RFC 5849 §3.4.2), base64-encoded. The pairs come encoded, in any order.
+    fn sign(&self, method: &str, url: &str, pairs: Vec<(String, String)>) -> String {
+        let mut mac = self.keyed.clone();
+        mac.update(base_string(method, url, pairs).as_bytes());
+        BASE64.encode(mac.finalize().into_bytes())
+    }
+}
+
+/// The signature base string (RFC 5849 §3.4.1). The pairs come encoded, in any order.
+fn base_string(method: &str, url: &str, mut pairs: Vec<(String, String)>) -> String {
+    // Sorted after encoding (§3.4.1.3.2), by name and then by value.
+    pairs.sort();
+    let mut parameters = String::with_capacity(256);
+    for (name, value) in &pairs {
+        if !parameters.is_empty() {
+            parameters.push('&');
+        }
+        parameters.push_str(name);
+        parameters.push('=');
+        parameters.push_str(value);
+    }
+    format!(
+        "{}&{}&{}",
+        method.to_ascii_uppercase(),
+        encode(url),
+        encode(&parameters)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+        list.iter()
+            .map(|(name, value)| (encode(name), encode(value)))
+            .collect()
+    }
+
+    fn signature(
+        key: &str,
+        secrets: (&str, &str),
+        method: &str,
+        url: &str,
+        list: &[(&str, &str)],
+    ) -> String {
+        Signer::with_token_secret(key, &secrets.0.into(), secrets.1).sign(method, url, pairs(list))
+    }
+
+    #[test]
+    fn rfc_5849_section_1_2_temporary_credentials() {
+        let list = [
+            ("oauth_consumer_key", "dpf43f3p2l4k3l03"),
+            ("oauth_signature_method", "HMAC-SHA1"),
+            ("oauth_timestamp", "137131200"),
+            ("oauth_nonce", "wIjqoS"),
+            ("oauth_callback", "http://printer.example.com/ready"),
+        ];
+        let url = "https://photos.example.net/initiate";
+        assert_eq!(
+            signature(
+                "dpf43f3p2l4k3l03",
+                ("kd94hf93k423kf44", ""),
+                "POST",
+                url,
+                &list
+            ),
+            "74KNZJeDHnMBp0EMJ9ZHt/XKycU="
+        );
+    }
+
+    #[test]
+    fn rfc_5849_section_1_2_photos_resource() {
+        let list = [
+            ("oauth_consumer_key", "dpf43f3p2l4k3l03"),
+            ("oauth_token", "nnch734d00sl2jdk"),
+            ("oauth_signature_method", "HMAC-SHA1"),
+            ("oauth_timestamp", "137131202"),
+            ("oauth_nonce", "chapoH"),
+            ("file", "vacation.jpg"),
+            ("size", "original"),
+        ];
+        let secrets = ("kd94hf93k423kf44", "pfkkdhi9sl3r4s00");
+        assert_eq!(
+            signature(
+                "",
+                secrets,
+                "GET",
+                "http://photos.example.net/photos",
+                &list
+            ),
+            "MdpQcU8iPSUjWoN/UDMsK2sui9I="
+        );
+    }
+
+    #[test]
+    fn rfc_5849_section_3_4_1_base_string() {
+        let list = [
+            ("b5", "=%3D"),
+            ("a3", "a"),
+            ("c@", ""),
+            ("a2", "r b"),
+            ("oauth_consumer_key", "9djdj82h48djs9d2"),
+            ("oauth_token", "kkk9d7dh3k39sjv7"),
+            ("oauth_signature_method", "HMAC-SHA1"),
+            ("oauth_timestamp", "137131201"),
+            ("oauth_nonce", "7d8f3e4a"),
+            ("c2", ""),
+            ("a3", "2 q"),
+        ];
+        assert_eq!(
+            base_string("post", "http://example.com/request", pairs(&list)),
+            "POST&http%3A%2F%2Fexample.com%2Frequest&a2%3Dr%2520b%26a3%3D2%2520q%26a3%3Da%26b5%3D%253D%25253D\
+             %26c%2540%3D%26c2%3D%26oauth_consumer_key%3D9djdj82h48djs9d2%26oauth_nonce%3D7d8f3e4a\
+             %26oauth_signature_method%3DHMAC-SHA1%26oauth_timestamp%3D137131201%26oauth_token%3Dkkk9d7dh3k39sjv7"
+        );
+    }
+
+    #[test]
+    fn oauth_core_1_0_appendix_a_5() {
+        let list = [
+            ("oauth_consumer_key", "dpf43f3p2l4k3l03"),
+            ("oauth_token", "nnch734d00sl2jdk"),
+            ("oauth_signature_method", "HMAC-SHA1"),
+            ("oauth_timestamp", "1191242096"),
+            ("oauth_nonce", "kllo9940pd9333jh"),
+            ("oauth_version", "1.0"),
+            ("file", "vacation.jpg"),
+            ("size", "original"),
+        ];
+        let secrets = ("kd94hf93k423kf44", "pfkkdhi9sl3r4s00");
+        assert_eq!(
+            signature(
+                "",
+                secrets,
+                "GET",
+                "http://photos.example.net/photos",
+                &list
+            ),
+            "tR3+Ty81lMeYAr/Fid0kMTYa/WM="
+        );
+    }
+
+    #[test]
+    fn twitters_documentation_of_creating_a_signature() {
+        let list = [
+            (
+                "status",
+                "Hello Ladies + Gentlemen, a signed OAuth request!",
+            ),
+            ("include_entities", "true"),
+            ("oauth_consumer_key", "xvz1evFS4wEEPTGEFPHBog"),
+            ("oauth_nonce", "kYjzVBB8Y0ZFabxSWbWovY3uYSQ2pTgmZeNu2VS4cg"),
+            ("oauth_signature_method", "HMAC-SHA1"),
+            ("oauth_timestamp", "1318622958"),
+            (
+                "oauth_token",
+                "370773112-GmHxMAgYyLbNEtIKZeRNFsMKPR9EyMZeS9weJAEb",
+            ),
+            ("oauth_version", "1.0"),
+        ];
+        let secrets = (
+            "kAcSOqF21Fu85e7zjz7ZN2U4ZRhfV3WpwPAoE3Z7kBw",
+            "LswwdoUaIvS8ltyTt5jkRh4J50vUPVVHtR2YPi5kE",
+        );
+        let url = "https://api.twitter.com/1.1/statuses/update.json";
+        assert_eq!(
+            signature("", secrets, "POST", url, &list),
+            "hCtSmYh+iHYCEqBWrE7C7hYmtUk="
+        );
+    }
+
+    #[test]
+    fn the_header_holds_what_was_signed_and_nothing_secret() {
+        let signer = Signer::new("key one", &"s3cret".into());
+        let header = signer.authorization("POST", "http://127.0.0.1:1/a", &[], 1, "n");
+        assert!(header.starts_with("OAuth oauth_consumer_key=\"key%20one\", oauth_nonce=\"n\""));
+        assert!(!header.contains("s3cret"));
+    }
+}
