@@ -19,3 +19,4 @@ pub mod source;
 pub mod roster;
 pub mod record;
 pub mod spotler;
+pub mod sandbox;
