@@ -14,9 +14,14 @@ pub mod field;
 pub mod id;
 pub mod participation;
 
+pub mod apply;
 pub mod config;
-pub mod source;
-pub mod roster;
+pub mod plan;
 pub mod record;
-pub mod spotler;
+pub mod report;
+pub mod roster;
 pub mod sandbox;
+pub mod source;
+pub mod spotler;
+
+pub mod cli;

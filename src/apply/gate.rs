@@ -1,0 +1,436 @@
+//! The gate that every call passes: how many are under way, how fast they may follow each other, when all of them wait,
+//! and when none may be sent any more.
+//!
+//! A fault that hits everything must not cost more calls than are under way at once. So each answer that leaves a doubt
+//! narrows the gate by one until an answer that can be read opens it again; when it is shut, the run ends.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use governor::clock::DefaultClock;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// How calls may be made.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Calls under way at once; at least 1.
+    pub concurrency: usize,
+    /// Calls a second at the most; above 0.
+    pub rate: f64,
+    /// For how long calls that were not carried out are tried again.
+    pub retry_for: Duration,
+}
+
+/// Why nothing more is sent in a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// A signal: Ctrl-C or SIGTERM.
+    Interrupted,
+    /// Spotler refused the credentials.
+    Unauthorized {
+        /// The HTTP status, 401 or 403.
+        status: u16,
+    },
+    /// Calls were turned away, or did not reach Spotler, for longer than `--retry-for`.
+    Unavailable {
+        /// What was said last.
+        detail: String,
+    },
+    /// As many calls in a row as may be under way were left without an answer that can be read.
+    Doubts {
+        /// How many.
+        count: usize,
+        /// What the last one was.
+        detail: String,
+    },
+    /// The record could not be written, or its lock was lost.
+    Record {
+        /// What went wrong.
+        detail: String,
+    },
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Interrupted => f.write_str("interrupted by a signal"),
+            End::Unauthorized { status } => write!(
+                f,
+                "Spotler refused the credentials (HTTP {status}); check SPOTLER_CONSUMER_KEY and \
+                 SPOTLER_CONSUMER_SECRET"
+            ),
+            End::Unavailable { detail } => {
+                write!(f, "Spotler could not be reached for too long ({detail})")
+            }
+            End::Doubts { count, detail } => write!(
+                f,
+                "the last {count} calls were left without a readable answer ({detail})"
+            ),
+            End::Record { detail } => f.write_str(detail),
+        }
+    }
+}
+
+/// How a call came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Return {
+    /// With an answer that can be read.
+    Answered,
+    /// Sent, and without an answer that can be read.
+    Doubt(String),
+    /// Not carried out: turned away, or not sent at all. With the wait that was asked for, if any.
+    TurnedAway {
+        /// `Retry-After`.
+        wait: Option<Duration>,
+        /// What was said.
+        detail: String,
+    },
+}
+
+/// The gate.
+pub struct Gate {
+    limits: Limits,
+    pace: RateLimiter<NotKeyed, InMemoryState, DefaultClock>,
+    inner: Mutex<Inner>,
+    changed: Notify,
+}
+
+struct Inner {
+    under_way: usize,
+    doubts: usize,
+    /// When calls may be sent again.
+    resume_at: Option<Instant>,
+    /// The waits of the trouble that is going on, and since when it does.
+    trouble: Option<(ExponentialBackoff, Instant)>,
+    /// When the last pause began: what was sent before it says nothing new.
+    paused_at: Option<Instant>,
+    /// The end of the last pause that was told of.
+    told: Option<Instant>,
+    end: Option<End>,
+}
+
+/// The right to make one call.
+#[derive(Debug)]
+#[must_use]
+pub struct Pass {
+    since: Instant,
+}
+
+/// The growing waits after calls that were not carried out.
+pub fn waits() -> ExponentialBackoff {
+    ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(500))
+        .with_max_delay(Duration::from_secs(30))
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
+
+impl Gate {
+    /// An open one.
+    pub fn new(limits: Limits) -> Self {
+        let rate = limits.rate.max(f64::MIN_POSITIVE);
+        // A timer wakes a millisecond late; a hundredth of a second's worth at once makes up for it.
+        let burst = NonZeroU32::new((rate / 100.0) as u32).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::with_period(Duration::from_secs_f64((1.0 / rate).clamp(1e-9, 1e9)))
+            .unwrap_or(Quota::per_second(NonZeroU32::MIN))
+            .allow_burst(burst);
+        Self {
+            limits,
+            pace: RateLimiter::direct(quota),
+            inner: Mutex::new(Inner {
+                under_way: 0,
+                doubts: 0,
+                resume_at: None,
+                trouble: None,
+                paused_at: None,
+                told: None,
+                end: None,
+            }),
+            changed: Notify::new(),
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        // Nothing panics while it holds the lock, and a count is never half written.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until a call may be made.
+    ///
+    /// # Errors
+    /// Why none may be made any more.
+    pub async fn enter(&self) -> Result<Pass, End> {
+        self.wait_until_open().await?;
+        tokio::select! {
+            () = self.pace.until_ready() => {}
+            end = self.ended() => return Err(end),
+        }
+        // The pace may have taken a while, in which the gate narrowed or shut.
+        loop {
+            let notified = self.changed.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            match self.try_enter()? {
+                Ok(pass) => return Ok(pass),
+                Err(wait) => wait_for(notified, wait).await,
+            }
+        }
+    }
+
+    /// Enters if that is possible now; otherwise says until when it cannot be, if that is known.
+    fn try_enter(&self) -> Result<Result<Pass, Option<Instant>>, End> {
+        let mut inner = self.inner();
+        if let Some(end) = &inner.end {
+            return Err(end.clone());
+        }
+        let now = Instant::now();
+        if let Some(at) = inner.resume_at {
+            if at > now {
+                return Ok(Err(Some(at)));
+            }
+            inner.resume_at = None;
+        }
+        if inner.under_way + inner.doubts >= self.limits.concurrency {
+            return Ok(Err(None));
+        }
+        inner.under_way += 1;
+        Ok(Ok(Pass { since: now }))
+    }
+
+    async fn wait_until_open(&self) -> Result<(), End> {
+        loop {
+            let notified = self.changed.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            let resume_at = {
+                let inner = self.inner();
+                if let Some(end) = &inner.end {
+                    return Err(end.clone());
+                }
+                inner.resume_at.filter(|at| *at > Instant::now())
+            };
+            match resume_at {
+                None => return Ok(()),
+                at => wait_for(notified, at).await,
+            }
+        }
+    }
+
+    /// Gives a pass back. Returns whether a call that was turned away should be tried again; where not, the run has
+    /// ended.
+    pub fn leave(&self, pass: Pass, how: Return) -> bool {
+        let mut inner = self.inner();
+        inner.under_way -= 1;
+        let again = match how {
+            Return::Answered => {
+                inner.doubts = 0;
+                inner.trouble = None;
+                false
+            }
+            Return::Doubt(detail) => {
+                inner.doubts += 1;
+                if inner.doubts >= self.limits.concurrency {
+                    let count = inner.doubts;
+                    inner.end.get_or_insert(End::Doubts { count, detail });
+                }
+                inner.end.is_none()
+            }
+            Return::TurnedAway { wait, detail } => self.pause(&mut inner, &pass, wait, detail),
+        };
+        drop(inner);
+        self.changed.notify_waiters();
+        again
+    }
+
+    /// Makes all calls wait. A call that was sent before the last pause began tells nothing new, so it does not make
+    /// the waits grow.
+    fn pause(
+        &self,
+        inner: &mut Inner,
+        pass: &Pass,
+        wait: Option<Duration>,
+        detail: String,
+    ) -> bool {
+        if inner.end.is_some() {
+            return false;
+        }
+        let now = Instant::now();
+        let is_news = inner.paused_at.is_none_or(|at| pass.since >= at);
+        let (backoff, since) = inner.trouble.get_or_insert_with(|| (waits(), now));
+        let since = *since;
+        let wait = match wait {
+            Some(wait) => wait,
+            None if is_news => backoff.next().unwrap_or(self.limits.retry_for),
+            None => Duration::ZERO,
+        };
+        let resume_at = now + wait;
+        if resume_at > since + self.limits.retry_for {
+            inner.end = Some(End::Unavailable { detail });
+            return false;
+        }
+        if is_news {
+            inner.paused_at = Some(now);
+        }
+        if inner.resume_at.is_none_or(|at| at < resume_at) {
+            inner.resume_at = Some(resume_at);
+        }
+        true
+    }
+
+    /// Gives a pass back without having made a call.
+    pub fn give_back(&self, pass: Pass) {
+        let Pass { .. } = pass;
+        self.inner().under_way -= 1;
+        self.changed.notify_waiters();
+    }
+
+    /// Ends the run: nothing more is sent. The first reason counts.
+    pub fn end(&self, end: End) {
+        self.inner().end.get_or_insert(end);
+        self.changed.notify_waiters();
+    }
+
+    /// Why nothing more is sent, if that is so.
+    pub fn why_ended(&self) -> Option<End> {
+        self.inner().end.clone()
+    }
+
+    /// For how long all calls wait, if they do and this was not asked before.
+    pub fn news_of_pause(&self) -> Option<Duration> {
+        let mut inner = self.inner();
+        let at = inner.resume_at?;
+        if inner.told.is_some_and(|told| told >= at) {
+            return None;
+        }
+        inner.told = Some(at);
+        at.checked_duration_since(Instant::now())
+    }
+
+    /// Waits until nothing more is sent.
+    pub async fn ended(&self) -> End {
+        loop {
+            let notified = self.changed.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            if let Some(end) = self.why_ended() {
+                return end;
+            }
+            notified.await;
+        }
+    }
+}
+
+async fn wait_for(
+    notified: std::pin::Pin<&mut tokio::sync::futures::Notified<'_>>,
+    until: Option<Instant>,
+) {
+    match until {
+        Some(at) => tokio::select! {
+            () = notified => {}
+            () = tokio::time::sleep_until(at) => {}
+        },
+        None => notified.await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate(concurrency: usize) -> Gate {
+        Gate::new(Limits {
+            concurrency,
+            rate: 1e6,
+            retry_for: Duration::from_secs(300),
+        })
+    }
+
+    #[tokio::test]
+    async fn doubts_narrow_the_gate_until_it_is_shut() {
+        let gate = gate(3);
+        for expected in [true, true, false] {
+            let pass = gate.enter().await.unwrap();
+            assert_eq!(gate.leave(pass, Return::Doubt("HTTP 500".into())), expected);
+        }
+        assert!(matches!(
+            gate.enter().await,
+            Err(End::Doubts { count: 3, .. })
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_readable_answer_opens_it_again() {
+        let gate = gate(2);
+        for _ in 0..10 {
+            let pass = gate.enter().await.unwrap();
+            assert!(gate.leave(pass, Return::Doubt("HTTP 500".into())));
+            let pass = gate.enter().await.unwrap();
+            gate.leave(pass, Return::Answered);
+        }
+        assert_eq!(gate.why_ended(), None);
+    }
+
+    #[tokio::test]
+    async fn no_more_calls_go_through_than_doubts_leave_room_for() {
+        let gate = gate(2);
+        let first = gate.enter().await.unwrap();
+        let _second = gate.enter().await.unwrap();
+        gate.leave(first, Return::Doubt("time-out".into()));
+        assert!(matches!(gate.try_enter(), Ok(Err(None))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_wait_for_as_long_as_was_asked() {
+        let gate = gate(2);
+        let start = Instant::now();
+        let pass = gate.enter().await.unwrap();
+        assert!(gate.leave(
+            pass,
+            Return::TurnedAway {
+                wait: Some(Duration::from_secs(7)),
+                detail: "HTTP 429".into()
+            }
+        ));
+        let _pass = gate.enter().await.unwrap();
+        assert_eq!(start.elapsed().as_secs(), 7);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_goes_on_for_longer_than_retry_for_ends_the_run() {
+        let gate = gate(1);
+        let start = Instant::now();
+        loop {
+            let Ok(pass) = gate.enter().await else { break };
+            let _ = gate.leave(
+                pass,
+                Return::TurnedAway {
+                    wait: None,
+                    detail: "connection refused".into(),
+                },
+            );
+        }
+        assert!(matches!(gate.why_ended(), Some(End::Unavailable { .. })));
+        assert!(start.elapsed() <= Duration::from_secs(300));
+        assert!(start.elapsed() >= Duration::from_secs(200));
+    }
+
+    #[tokio::test]
+    async fn an_end_wakes_those_who_wait() {
+        let gate = std::sync::Arc::new(gate(1));
+        let _pass = gate.enter().await.unwrap();
+        let waiting = tokio::spawn({
+            let gate = gate.clone();
+            async move { gate.enter().await.map(|_| ()) }
+        });
+        tokio::task::yield_now().await;
+        gate.end(End::Interrupted);
+        assert_eq!(waiting.await.unwrap(), Err(End::Interrupted));
+    }
+}

@@ -1,0 +1,246 @@
+//! The table of answers of the product's contract: what an answer makes of a call, and what follows from it.
+
+use super::gate::{End, Return};
+use super::outcome::{Outcome, Settled};
+use crate::participation::{StopOutcome, TriggerOutcome};
+use crate::record::{CallOutcome, Settlement};
+use crate::spotler::{CallError, Entry, StopAnswer, TriggerAnswer};
+
+/// What one attempt came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Meaning {
+    pub outcome: CallOutcome,
+    pub detail: Option<String>,
+    pub http_status: Option<u16>,
+    pub entries: Vec<Entry>,
+    /// How the gate is told.
+    pub returned: Return,
+    pub then: Then,
+}
+
+/// What follows from an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Then {
+    /// The action is over.
+    Over,
+    /// It is tried again when the gate lets it.
+    Again,
+    /// It is tried again after a wait of its own: a stop whose answer was lost.
+    AgainByItself,
+    /// The action is over, and no more triggers of its automation are sent.
+    Halt,
+    /// The action is over, and so is the run.
+    End(End),
+}
+
+impl Meaning {
+    fn answered(outcome: CallOutcome, detail: Option<String>, http_status: u16) -> Self {
+        Self {
+            outcome,
+            detail,
+            http_status: Some(http_status),
+            entries: Vec::new(),
+            returned: Return::Answered,
+            then: Then::Over,
+        }
+    }
+
+    fn then(self, then: Then) -> Self {
+        Self { then, ..self }
+    }
+
+    fn with(self, entries: Vec<Entry>) -> Self {
+        Self { entries, ..self }
+    }
+
+    /// What a trigger's answer means.
+    pub(super) fn of_trigger(answer: Result<TriggerAnswer, CallError>) -> Self {
+        use TriggerOutcome as T;
+        let trigger = CallOutcome::Trigger;
+        match answer {
+            Ok(TriggerAnswer::Started(entries)) => {
+                let odd: Vec<&str> = entries
+                    .iter()
+                    .filter(|entry| !entry.is_ok())
+                    .map(|entry| entry.result.as_str())
+                    .collect();
+                let detail = (!odd.is_empty()).then(|| format!("in part: {}", odd.join(", ")));
+                Self::answered(trigger(T::Active), detail, 200).with(entries)
+            }
+            Ok(TriggerAnswer::LimitReached(entries)) => {
+                let detail = Some("PARTICIPATION_LIMIT_REACHED".to_owned());
+                Self::answered(trigger(T::Refused), detail, 417).with(entries)
+            }
+            Ok(TriggerAnswer::Inactive(entries)) => {
+                let detail = Some("AUTOMATION_INACTIVE".to_owned());
+                Self::answered(trigger(T::Failed), detail, 417)
+                    .with(entries)
+                    .then(Then::Halt)
+            }
+            Ok(TriggerAnswer::NotTriggered(complaint)) => {
+                let detail = Some(complaint.to_string());
+                Self::answered(trigger(T::Failed), detail, complaint.status)
+            }
+            Ok(TriggerAnswer::UnknownTrigger(complaint)) => {
+                let detail = match &complaint.error_type {
+                    Some(word) => word.clone(),
+                    None => format!("{complaint} without a reason; is base_url right?"),
+                };
+                Self::answered(trigger(T::Failed), Some(detail), complaint.status).then(Then::Halt)
+            }
+            Ok(TriggerAnswer::UnknownContact(complaint)) => {
+                let detail = complaint.error_type.clone();
+                Self::answered(trigger(T::Failed), detail, complaint.status)
+            }
+            Ok(TriggerAnswer::Rejected(complaint)) => {
+                let detail = Some(complaint.to_string());
+                Self::answered(trigger(T::FailedForGood), detail, complaint.status)
+            }
+            Err(error) => Self::of_error(
+                error,
+                trigger(T::Failed),
+                trigger(T::NotCarriedOut),
+                trigger(T::Uncertain),
+                Then::Over,
+            ),
+        }
+    }
+
+    /// What a stop's answer means.
+    pub(super) fn of_stop(answer: Result<StopAnswer, CallError>) -> Self {
+        use StopOutcome as S;
+        let stop = CallOutcome::Stop;
+        match answer {
+            Ok(StopAnswer::Stopped { already }) => Self::answered(
+                stop(S::Stopped),
+                already.clone(),
+                if already.is_some() { 404 } else { 200 },
+            ),
+            Ok(StopAnswer::Rejected(complaint)) => {
+                let detail = Some(complaint.to_string());
+                Self::answered(stop(S::Failed), detail, complaint.status)
+            }
+            Err(error) => Self::of_error(
+                error,
+                stop(S::Failed),
+                stop(S::NotCarriedOut),
+                stop(S::Uncertain),
+                Then::AgainByItself,
+            ),
+        }
+    }
+
+    fn of_error(
+        error: CallError,
+        failed: CallOutcome,
+        not_carried_out: CallOutcome,
+        uncertain: CallOutcome,
+        after_doubt: Then,
+    ) -> Self {
+        let turned_away = |detail: String, wait, http_status| Self {
+            outcome: not_carried_out,
+            detail: Some(detail.clone()),
+            http_status,
+            entries: Vec::new(),
+            returned: Return::TurnedAway { wait, detail },
+            then: Then::Again,
+        };
+        match error {
+            CallError::NotSent(detail) => turned_away(detail, None, None),
+            CallError::Limited {
+                status,
+                retry_after,
+            } => turned_away(format!("HTTP {status}"), retry_after, Some(status)),
+            CallError::Unauthorized { status } => {
+                Self::answered(failed, Some(format!("HTTP {status}")), status)
+                    .then(Then::End(End::Unauthorized { status }))
+            }
+            CallError::Doubtful(detail) => Self {
+                outcome: uncertain,
+                detail: Some(detail.clone()),
+                http_status: None,
+                entries: Vec::new(),
+                returned: Return::Doubt(detail),
+                then: after_doubt,
+            },
+        }
+    }
+
+    /// The same, where it is not tried again any more: what was turned away for too long failed.
+    pub(super) fn given_up(self) -> Self {
+        let outcome = match self.outcome {
+            CallOutcome::Trigger(_) => CallOutcome::Trigger(TriggerOutcome::Failed),
+            CallOutcome::Stop(_) | CallOutcome::PartOfStop(_) => {
+                CallOutcome::Stop(StopOutcome::Failed)
+            }
+        };
+        Self {
+            outcome,
+            then: Then::Over,
+            ..self
+        }
+    }
+
+    /// The same, as one of several stops of a participation that leaves it as it is.
+    pub(super) fn into_part(self) -> Self {
+        let outcome = match self.outcome {
+            CallOutcome::Stop(outcome) => CallOutcome::PartOfStop(outcome),
+            other => other,
+        };
+        Self { outcome, ..self }
+    }
+
+    /// What the record keeps of it.
+    pub(super) fn settlement(&self) -> Settlement {
+        let entries = (!self.entries.is_empty()).then(|| {
+            let entries: Vec<_> = self
+                .entries
+                .iter()
+                .map(|entry| {
+                    serde_json::json!({
+                        "automationId": entry.automation_id,
+                        "automationContactId": entry.participation,
+                        "result": entry.result,
+                    })
+                })
+                .collect();
+            serde_json::Value::from(entries).to_string()
+        });
+        Settlement {
+            outcome: self.outcome,
+            http_status: self.http_status,
+            detail: self.detail.clone(),
+            entries,
+            ids: self
+                .entries
+                .iter()
+                .filter(|entry| entry.is_ok())
+                .filter_map(|entry| entry.participation.clone())
+                .collect(),
+        }
+    }
+
+    /// What is told of it.
+    pub(super) fn settled(&self) -> Settled {
+        let outcome = match self.outcome {
+            CallOutcome::Trigger(outcome) => match outcome {
+                TriggerOutcome::Active => Outcome::Active,
+                TriggerOutcome::Refused => Outcome::Refused,
+                TriggerOutcome::Failed => Outcome::Failed,
+                TriggerOutcome::FailedForGood => Outcome::FailedForGood,
+                TriggerOutcome::Uncertain => Outcome::Uncertain,
+                TriggerOutcome::NotCarriedOut => Outcome::NotSent,
+            },
+            CallOutcome::Stop(outcome) | CallOutcome::PartOfStop(outcome) => match outcome {
+                StopOutcome::Stopped => Outcome::Stopped,
+                StopOutcome::Failed => Outcome::StopFailed,
+                StopOutcome::Uncertain => Outcome::StopUncertain,
+                StopOutcome::NotCarriedOut => Outcome::NotSent,
+            },
+        };
+        Settled {
+            outcome,
+            detail: self.detail.as_deref().map(Box::from),
+        }
+    }
+}

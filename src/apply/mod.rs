@@ -1,0 +1,150 @@
+//! Plan → calls → outcomes.
+//!
+//! Every attempt is written to the record before its first byte leaves, and what came of it before it is told. What
+//! happens is told as [`Event`]s; nothing is drawn here.
+
+mod gate;
+mod meaning;
+mod outcome;
+mod worker;
+
+pub use gate::{End, Limits};
+pub use outcome::{Event, Outcome, Run, Settled};
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::participation::Move;
+use crate::plan::{Action, Plan};
+use crate::record::{Change, Journal, JournalError, Record};
+use crate::roster::Roster;
+use crate::spotler::Client;
+use gate::Gate;
+use worker::Worker;
+
+/// All that an apply needs.
+pub struct Job {
+    /// What to do.
+    pub plan: Arc<Plan>,
+    /// The enrolments that the plan's triggers are of.
+    pub roster: Arc<Roster>,
+    /// The configuration that both were made from.
+    pub config: Arc<Config>,
+    /// The way to Spotler.
+    pub client: Client,
+    /// The record, to look up ids.
+    pub record: Record,
+    /// The way to write to it.
+    pub journal: Journal,
+    /// How calls may be made.
+    pub limits: Limits,
+    /// Cancelled when nothing new is to be sent: Ctrl-C or SIGTERM.
+    pub interrupt: CancellationToken,
+}
+
+/// Applies a plan.
+///
+/// Actions of one contact go one after the other, in the plan's order; different contacts go side by side. Events are
+/// sent to `events`; when nobody reads them, the apply waits.
+///
+/// # Errors
+/// That what is let go could not be written to the record; nothing was sent then. All that happens later is in the
+/// [`Run`].
+pub async fn run(job: Job, events: mpsc::Sender<Event>) -> Result<Run, JournalError> {
+    for chunk in job.plan.let_go.chunks(1000) {
+        let changes = chunk.iter().map(|let_go| Change {
+            key: let_go.participation.key.clone(),
+            before: Some(let_go.participation.state),
+            mv: Move::LetGo,
+            trigger_code: let_go.participation.trigger_code.clone(),
+            fields: let_go.participation.fields,
+        });
+        job.journal.change(changes.collect()).await?;
+    }
+    let concurrency = job.limits.concurrency;
+    let settled = vec![None; job.plan.actions.len()];
+    let shared = Arc::new(Shared {
+        gate: Gate::new(job.limits.clone()),
+        cursor: Mutex::new(0),
+        halted: Mutex::default(),
+        settled: Mutex::new(settled),
+        job,
+    });
+    let ending = tokio::spawn(tell_the_end(shared.clone(), events.clone()));
+    let workers: Vec<_> = (0..concurrency)
+        .map(|_| tokio::spawn(Worker::new(shared.clone(), events.clone()).run()))
+        .collect();
+    let interrupt = tokio::spawn({
+        let shared = shared.clone();
+        async move {
+            shared.job.interrupt.cancelled().await;
+            shared.gate.end(End::Interrupted);
+        }
+    });
+    for worker in workers {
+        if let Err(error) = worker.await {
+            // A bug in a worker: what it had under way stays open in the record, and so is known to be in doubt.
+            shared.gate.end(End::Record {
+                detail: format!("a worker failed: {error}"),
+            });
+        }
+    }
+    for task in [interrupt, ending] {
+        task.abort();
+        // It holds what is shared until it has ended.
+        let _ = task.await;
+    }
+    let settled = std::mem::take(&mut *lock(&shared.settled));
+    Ok(Run {
+        settled,
+        end: shared.gate.why_ended(),
+    })
+}
+
+async fn tell_the_end(shared: Arc<Shared>, events: mpsc::Sender<Event>) {
+    let end = shared.gate.ended().await;
+    let _ = events.send(Event::Ending(end)).await;
+}
+
+/// What the workers share.
+struct Shared {
+    job: Job,
+    gate: Gate,
+    /// The next action that nobody has taken.
+    cursor: Mutex<usize>,
+    /// Automations of which no more triggers are sent in this run, and why. By index.
+    halted: Mutex<std::collections::HashMap<usize, String>>,
+    settled: Mutex<Vec<Option<Settled>>>,
+}
+
+impl Shared {
+    /// Takes the next contact's actions.
+    fn next_contact(&self) -> Option<Range<usize>> {
+        let actions = &self.job.plan.actions;
+        let mut cursor = lock(&self.cursor);
+        let from = *cursor;
+        let contact = self.contact(actions.get(from)?);
+        let mut to = from + 1;
+        while actions.get(to).is_some_and(|a| self.contact(a) == contact) {
+            to += 1;
+        }
+        *cursor = to;
+        Some(from..to)
+    }
+
+    fn contact<'a>(&'a self, action: &'a Action) -> &'a str {
+        match action {
+            Action::Stop(stop) => stop.participation.key.contact.as_str(),
+            Action::Trigger(trigger) => self.job.roster.get(trigger.enrolment as usize).contact,
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // Nothing panics while it holds one of these.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,212 @@
+//! `rollcall apply`: triggers what is new and stops what is gone, after showing it and asking.
+
+use std::io::{BufRead, IsTerminal};
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::args::{ApplyArgs, Format};
+use super::output::{self, Output};
+use super::prepare::{self, Line, Prepared};
+use super::{CommandError, Common, Exit};
+use crate::apply::{self, Event, Job, Limits, Run};
+use crate::plan::Filter;
+use crate::record::{LockRequest, Record, Writing};
+use crate::report::{Progress, plan_text, run_json, run_summary};
+
+pub(super) async fn run(args: &ApplyArgs, common: &Common) -> Result<Exit, CommandError> {
+    let output = Output::new(common);
+    let config = prepare::config(common, &output)?;
+    let now = prepare::now(common);
+    let record = Record::at(&config.record.path);
+    let (config, roster) = prepare::roster(config, now).await?;
+    let plan = || {
+        prepare::plan(
+            config.clone(),
+            roster.clone(),
+            &record,
+            Filter::default(),
+            now,
+        )
+    };
+
+    let mut prepared = plan().await?;
+    if let Some(exit) = show_and_ask(args, common, &output, &prepared)? {
+        return Ok(exit);
+    }
+    // Nothing is written, not even the lock, before it is certain that something is to be done.
+    let line = Line::open(&config).await?;
+    let request = LockRequest {
+        command: "apply".to_owned(),
+        timeout: args.lock_timeout,
+        config_digest: Some(config.digest.to_string()),
+        git_revision: git_revision(&config.root),
+    };
+    let writing = Writing::begin(record.path(), request)
+        .await
+        .map_err(anyhow::Error::from)?;
+    // Another run may have worked between the plan and the lock.
+    let again = plan().await?;
+    let is_same = again.plan.does_the_same(&prepared.plan);
+    prepared = again;
+    if !is_same {
+        output.notice(|out| {
+            writeln!(
+                out,
+                "The record has changed meanwhile; this is the plan now.\n"
+            )
+        });
+        if let Some(exit) = show_and_ask(args, common, &output, &prepared)? {
+            writing.end().await;
+            line.close().await;
+            return Ok(exit);
+        }
+    }
+    let result = send(args, common, &prepared, &line, &writing, &record).await;
+    writing.end().await;
+    line.close().await;
+    let run = result?;
+    match args.format {
+        Format::Json => output.result(|mut out| run_json(&mut out, prepared.view(), &run))?,
+        Format::Text => output.result(|mut out| run_summary(&mut out, prepared.view(), &run))?,
+    }
+    Ok(if run.is_good() {
+        Exit::Fine
+    } else {
+        Exit::Incomplete
+    })
+}
+
+/// Shows the plan; says how the command ends where it is not to be applied.
+fn show_and_ask(
+    args: &ApplyArgs,
+    common: &Common,
+    output: &Output,
+    prepared: &Prepared,
+) -> Result<Option<Exit>, CommandError> {
+    let plan = &prepared.plan;
+    match args.format {
+        Format::Json if plan.is_empty() => {
+            let nothing = Run::default();
+            output.result(|mut out| run_json(&mut out, prepared.view(), &nothing))?;
+        }
+        Format::Json => output.notice(|mut out| plan_text(&mut out, prepared.view())),
+        // Cron mails whatever is printed, so where nothing is to be done nothing is said.
+        Format::Text if common.quiet && plan.is_empty() => {}
+        Format::Text => output.result(|mut out| plan_text(&mut out, prepared.view()))?,
+    }
+    if plan.is_empty() {
+        return Ok(Some(Exit::Fine));
+    }
+    if prepared.guard.refuses() && !args.allow_large {
+        output.always(|out| {
+            writeln!(
+                out,
+                "Refused by the guard; nothing was sent and nothing was written."
+            )
+        });
+        return Ok(Some(Exit::Refused));
+    }
+    if args.yes {
+        return Ok(None);
+    }
+    if !output::is_interactive() {
+        return Err(anyhow!(
+            "There is no terminal to ask on. Nothing was sent and nothing was written. Apply without asking with --yes."
+        )
+        .into());
+    }
+    if ask(output, "Apply this?")? {
+        return Ok(None);
+    }
+    Err(anyhow!("Not applied. Nothing was sent and nothing was written.").into())
+}
+
+/// Asks a question that only `yes` answers.
+fn ask(output: &Output, question: &str) -> Result<bool, CommandError> {
+    output.always(|out| write!(out, "{question} Only \"yes\" is taken as yes: "));
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(answer.trim() == "yes")
+}
+
+async fn send(
+    args: &ApplyArgs,
+    common: &Common,
+    prepared: &Prepared,
+    line: &Line,
+    writing: &Writing,
+    record: &Record,
+) -> Result<Run, CommandError> {
+    let interrupt = CancellationToken::new();
+    let signals = tokio::spawn({
+        let interrupt = interrupt.clone();
+        async move {
+            prepare::interrupted().await;
+            interrupt.cancel();
+        }
+    });
+    let spotler = &prepared.config.spotler;
+    let job = Job {
+        plan: prepared.plan.clone(),
+        roster: prepared.roster.clone(),
+        config: prepared.config.clone(),
+        client: line.client.clone(),
+        record: record.clone(),
+        journal: writing.journal(),
+        limits: Limits {
+            concurrency: spotler.concurrency,
+            rate: spotler.rate,
+            retry_for: args.retry_for,
+        },
+        interrupt,
+    };
+    let (sender, events) = mpsc::channel(1024);
+    let total = prepared.plan.actions.len() as u64;
+    let running = tokio::spawn(apply::run(job, sender));
+    tell(events, total, common, &prepared.plan).await;
+    signals.abort();
+    let run = running
+        .await
+        .map_err(|error| anyhow!("The apply failed: {error}"))?;
+    Ok(run.map_err(anyhow::Error::from)?)
+}
+
+/// Shows what happens while it happens.
+async fn tell(
+    mut events: mpsc::Receiver<Event>,
+    total: u64,
+    common: &Common,
+    plan: &Arc<crate::plan::Plan>,
+) {
+    let terminal = std::io::stderr().is_terminal();
+    let mut progress = Progress::new(total, terminal, common.quiet);
+    while let Some(event) = events.recv().await {
+        if let Event::Settled { action, settled } = &event {
+            let kind = match &plan.actions[*action] {
+                crate::plan::Action::Stop(_) => "stop",
+                crate::plan::Action::Trigger(_) => "trigger",
+            };
+            tracing::debug!(action = kind, index = action, outcome = %settled.outcome, "settled");
+        }
+        progress.event(&event);
+    }
+    progress.finish();
+}
+
+/// The Git revision of the configuration, if it is in a repository.
+fn git_revision(root: &std::path::Path) -> Option<String> {
+    let output = std::process::Command::new("git")
+        .arg("-C")
+        .arg(root)
+        .args(["rev-parse", "HEAD"])
+        .stdin(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let revision = text.trim();
+    (output.status.success() && revision.len() >= 40).then(|| revision.to_owned())
+}

@@ -1,0 +1,260 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
+
+use crate::id::{AutomationName, ContactId};
+use crate::participation::State;
+use crate::sandbox::SandboxArgs;
+
+/// Keeps the automations of a Spotler account enrolled exactly as a configuration repository says.
+///
+/// Exit codes: 0 fine; 1 error, nothing done; 2 changes pending (plan --detailed-exitcode); 3 apply ran, and some
+/// actions failed or are uncertain; 4 apply refused by a guard, nothing done.
+#[derive(Debug, Parser)]
+#[command(name = "rollcall", version, propagate_version = true)]
+pub struct Cli {
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// The configuration: rollcall.toml or its folder [default: rollcall.toml here or in a parent]
+    #[arg(long, global = true, value_name = "DIR|FILE", env = "ROLLCALL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The time to reckon with, as RFC 3339 (2026-11-23T09:00:00Z) or a date [default: now]
+    #[arg(long, global = true, value_name = "TIME", value_parser = parse_time)]
+    pub now: Option<Timestamp>,
+    /// How the log on standard error looks
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+    /// Log more: -v what is done, -vv every call
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Print errors and what was asked for, and nothing else
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// When to use colours; NO_COLOR is honoured
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+}
+
+/// How the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a small configuration repository to start from, sandbox and all
+    Init(InitArgs),
+    /// Read the whole configuration and its sources; no network and no record
+    Validate,
+    /// Show what would change
+    Plan(PlanArgs),
+    /// Trigger what is new and stop what is gone, after showing it and asking
+    Apply(ApplyArgs),
+    /// Show what Spotler lists, next to what is configured
+    Automations(AutomationsArgs),
+    /// Read the record of participations
+    #[command(subcommand)]
+    Record(RecordCommand),
+    /// Run the stand-in for Spotler as a server on loopback
+    Sandbox(SandboxArgs),
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Where to write it; made if it is missing
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub dir: PathBuf,
+}
+
+/// `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// How to show it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+    /// Exit with 2 where changes are pending
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// Only this automation
+    #[arg(long, value_name = "NAME", value_parser = parse_automation)]
+    pub automation: Option<AutomationName>,
+    /// Only this contact
+    #[arg(long, value_name = "ID", value_parser = parse_contact)]
+    pub contact: Option<ContactId>,
+}
+
+/// `apply`.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    /// Apply even what is beyond the guard
+    #[arg(long)]
+    pub allow_large: bool,
+    /// How to show what came of it; the plan itself goes to standard error with json
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+    /// How long to wait for another apply of the same record
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
+    pub lock_timeout: Duration,
+    /// For how long to try calls again that were not carried out
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
+    pub retry_for: Duration,
+}
+
+/// `automations`.
+#[derive(Debug, Args)]
+pub struct AutomationsArgs {
+    /// How to show them
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+}
+
+/// `record`.
+#[derive(Debug, Subcommand)]
+pub enum RecordCommand {
+    /// List participations
+    List(RecordListArgs),
+    /// Show all that is on record of one contact
+    Show(RecordShowArgs),
+}
+
+/// `record list`.
+#[derive(Debug, Args)]
+pub struct RecordListArgs {
+    /// Only this automation
+    #[arg(long, value_name = "NAME", value_parser = parse_automation)]
+    pub automation: Option<AutomationName>,
+    /// Only this contact
+    #[arg(long, value_name = "ID", value_parser = parse_contact)]
+    pub contact: Option<ContactId>,
+    /// Only those in this state (active, uncertain, stopped, …)
+    #[arg(long, value_name = "STATE")]
+    pub state: Option<State>,
+    /// How to show them
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+}
+
+/// `record show`.
+#[derive(Debug, Args)]
+pub struct RecordShowArgs {
+    /// The contact
+    #[arg(value_name = "CONTACT", value_parser = parse_contact)]
+    pub contact: ContactId,
+    /// How to show it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+}
+
+/// How a result is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+fn parse_contact(text: &str) -> Result<ContactId, crate::id::IdError> {
+    ContactId::new(text)
+}
+
+fn parse_automation(text: &str) -> Result<AutomationName, crate::id::IdError> {
+    AutomationName::new(text)
+}
+
+fn parse_time(text: &str) -> Result<Timestamp, String> {
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Ok(at);
+    }
+    text.parse::<jiff::civil::Date>()
+        .and_then(|date| {
+            let midnight = date.to_datetime(jiff::civil::Time::midnight());
+            jiff::tz::TimeZone::UTC.to_timestamp(midnight)
+        })
+        .map_err(|_| "write it as 2026-11-23T09:00:00Z or 2026-11-23".to_owned())
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let advice = || "write it as 30s, 5m or 1h".to_owned();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.parse().map_err(|_| advice())?;
+    let seconds = match &text[digits.len()..] {
+        "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3600,
+        "d" => 86400,
+        _ => return Err(advice()),
+    };
+    number
+        .checked_mul(seconds)
+        .map(Duration::from_secs)
+        .ok_or_else(advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_read() {
+        assert_eq!(parse_duration("5m"), Ok(Duration::from_secs(300)));
+        for bad in [
+            "5",
+            "m",
+            "",
+            "5 m",
+            "99999999999999999999s",
+            "9999999999999999999h",
+        ] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_its_midnight() {
+        assert_eq!(
+            parse_time("2026-11-23").unwrap(),
+            parse_time("2026-11-23T00:00:00Z").unwrap()
+        );
+        assert!(parse_time("yesterday").is_err());
+    }
+}

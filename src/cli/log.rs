@@ -1,0 +1,38 @@
+//! The log, on standard error.
+
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::writer::MakeWriterExt;
+
+use super::Common;
+use super::args::{Color, LogFormat};
+
+/// Starts the log as the command line says.
+///
+/// Only Rollcall's own spans and events are shown: what libraries say may hold what must not be shown.
+pub fn log(common: &Common) {
+    let level = match (common.quiet, common.verbose) {
+        (true, _) => LevelFilter::ERROR,
+        (false, 0) => LevelFilter::WARN,
+        (false, 1) => LevelFilter::INFO,
+        (false, _) => LevelFilter::DEBUG,
+    };
+    let own = tracing_subscriber::filter::Targets::new().with_target("rollcall", level);
+    let writer = std::io::stderr.with_max_level(tracing::Level::TRACE);
+    use tracing_subscriber::layer::SubscriberExt;
+    use tracing_subscriber::util::SubscriberInitExt;
+    let registry = tracing_subscriber::registry().with(own);
+    // A second start is a test's, and keeps the first.
+    let _ = match common.log_format {
+        LogFormat::Json => registry
+            .with(tracing_subscriber::fmt::layer().json().with_writer(writer))
+            .try_init(),
+        LogFormat::Text => registry
+            .with(
+                tracing_subscriber::fmt::layer()
+                    .with_ansi(common.color == Color::Always)
+                    .with_target(false)
+                    .with_writer(writer),
+            )
+            .try_init(),
+    };
+}

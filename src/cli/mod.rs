@@ -1,0 +1,84 @@
+//! What a person types: one file per command. Each calls and prints; none decides.
+
+mod apply;
+mod args;
+mod automations;
+mod init;
+mod log;
+mod output;
+mod plan;
+mod prepare;
+mod record;
+mod sandbox;
+mod validate;
+
+pub use args::{Cli, Command, Common};
+pub use log::log;
+
+use std::process::ExitCode;
+
+use args::RecordCommand;
+use output::Output;
+
+/// The exit codes of `product.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Fine.
+    Fine = 0,
+    /// An error; nothing was done.
+    Error = 1,
+    /// Changes are pending (`plan --detailed-exitcode`).
+    Pending = 2,
+    /// `apply` ran, and some actions failed or are uncertain.
+    Incomplete = 3,
+    /// `apply` was refused by a guard; nothing was done.
+    Refused = 4,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// What a command says when it cannot do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The configuration or its sources are not right.
+    #[error("the configuration is not right")]
+    Problems(Box<crate::config::Problems>),
+    /// Anything else, as whole sentences.
+    #[error("{0:#}")]
+    Other(#[from] anyhow::Error),
+}
+
+impl From<crate::config::Problems> for CommandError {
+    fn from(problems: crate::config::Problems) -> Self {
+        CommandError::Problems(Box::new(problems))
+    }
+}
+
+impl From<std::io::Error> for CommandError {
+    fn from(error: std::io::Error) -> Self {
+        CommandError::Other(error.into())
+    }
+}
+
+/// Runs the command that was typed.
+pub async fn run(cli: Cli) -> Exit {
+    let common = &cli.common;
+    let result = match &cli.command {
+        Command::Init(args) => init::run(args, common),
+        Command::Validate => validate::run(common).await,
+        Command::Plan(args) => plan::run(args, common).await,
+        Command::Apply(args) => apply::run(args, common).await,
+        Command::Automations(args) => automations::run(args, common).await,
+        Command::Record(RecordCommand::List(args)) => record::list(args, common).await,
+        Command::Record(RecordCommand::Show(args)) => record::show(args, common).await,
+        Command::Sandbox(args) => sandbox::run(args, common).await,
+    };
+    result.unwrap_or_else(|error| {
+        Output::new(common).error(&error);
+        Exit::Error
+    })
+}

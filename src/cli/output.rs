@@ -1,0 +1,127 @@
+//! Standard output and standard error: results to the one, everything else to the other.
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+
+use anstream::{AutoStream, ColorChoice};
+
+use super::args::Color;
+use super::{CommandError, Common};
+use crate::config::Config;
+use crate::report::SafeText;
+
+/// Where a command writes.
+pub struct Output {
+    color: Color,
+    quiet: bool,
+}
+
+impl Output {
+    /// As the command line says.
+    pub fn new(common: &Common) -> Self {
+        Self {
+            color: common.color,
+            quiet: common.quiet,
+        }
+    }
+
+    fn choice(&self, raw: &impl anstream::stream::RawStream) -> ColorChoice {
+        match self.color {
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+            Color::Auto => AutoStream::choice(raw),
+        }
+    }
+
+    /// Writes a result to standard output. That nobody reads on is no error.
+    ///
+    /// # Errors
+    /// What standard output says.
+    pub fn result(
+        &self,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), CommandError> {
+        let stdout = io::stdout().lock();
+        let choice = self.choice(&stdout);
+        let mut buffered = BufWriter::with_capacity(1 << 16, AutoStream::new(stdout, choice));
+        match write(&mut buffered).and_then(|()| buffered.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => result.map_err(CommandError::from),
+        }
+    }
+
+    /// Writes to standard error, unless it is to be quiet.
+    pub fn notice(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
+        if !self.quiet {
+            self.always(write);
+        }
+    }
+
+    /// Writes to standard error, quiet or not. Where nobody reads it, there is nothing to be done about that.
+    pub fn always(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
+        let stderr = io::stderr().lock();
+        let choice = self.choice(&stderr);
+        let mut stream = AutoStream::new(stderr, choice);
+        let _ = write(&mut stream).and_then(|()| stream.flush());
+    }
+
+    /// Tells what is allowed in a configuration and likely a slip.
+    pub fn warnings(&self, config: &Config) {
+        let color = !matches!(self.choice(&io::stderr()), ColorChoice::Never);
+        for warning in &config.warnings {
+            let text = warning.render(&config.files, color, terminal_width());
+            self.notice(|out| writeln!(out, "warning: {}", text.trim_start()));
+        }
+    }
+
+    /// Tells an error.
+    pub fn error(&self, error: &CommandError) {
+        match error {
+            CommandError::Problems(problems) => {
+                let color = !matches!(self.choice(&io::stderr()), ColorChoice::Never);
+                let width = terminal_width();
+                self.always(|out| write!(out, "{}", problems.render(color, width)));
+            }
+            CommandError::Other(error) => self.always(|out| {
+                let (on, off) = (
+                    anstyle::AnsiColor::Red
+                        .on_default()
+                        .bold()
+                        .render()
+                        .to_string(),
+                    anstyle::Reset.render().to_string(),
+                );
+                let text = format!("{error:#}");
+                writeln!(out, "{on}error:{off} {}", Lines(&text))
+            }),
+        }
+    }
+}
+
+/// Text of several lines, each shown safely.
+struct Lines<'a>(&'a str);
+
+impl std::fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (i, line) in self.0.lines().enumerate() {
+            if i > 0 {
+                f.write_str("\n  ")?;
+            }
+            write!(f, "{}", SafeText(line))?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a person can be asked: both what is typed and what is shown belong to a terminal.
+pub fn is_interactive() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+fn terminal_width() -> usize {
+    std::env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.parse().ok())
+        .or_else(|| comfy_table::Table::new().width().map(usize::from))
+        .unwrap_or(100)
+        .clamp(40, 160)
+}

@@ -1,0 +1,217 @@
+//! What several commands begin with: the configuration, the roster, the record, and the plan made of them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use jiff::Timestamp;
+
+use super::output::Output;
+use super::{CommandError, Common};
+use crate::config::{self, Base, Config, ParticipationSetting};
+use crate::id::AutomationName;
+use crate::plan::{Filter, Guard, Plan};
+use crate::record::Record;
+use crate::report::PlanView;
+use crate::roster::{self, Roster};
+use crate::sandbox::{self, Running, SANDBOX_KEY, SANDBOX_SECRET};
+use crate::spotler::{Client, Credentials, Options, Paths};
+
+/// The time to reckon with.
+pub(super) fn now(common: &Common) -> Timestamp {
+    common.now.unwrap_or_else(Timestamp::now)
+}
+
+/// Finds, reads and checks the configuration; shows its warnings.
+pub(super) fn config(common: &Common, output: &Output) -> Result<Config, CommandError> {
+    let here = std::env::current_dir().context("The current folder cannot be found.")?;
+    let file = config::find(common.config.as_deref(), &here).map_err(anyhow::Error::from)?;
+    let config = config::load(&file)?;
+    output.warnings(&config);
+    Ok(config)
+}
+
+/// Reads the sources and adds up the roster, on a thread where that may take its time.
+pub(super) async fn roster(
+    config: Config,
+    now: Timestamp,
+) -> Result<(Arc<Config>, Arc<Roster>), CommandError> {
+    let config = Arc::new(config);
+    let roster = tokio::task::spawn_blocking({
+        let config = config.clone();
+        move || roster::build(&config, now)
+    })
+    .await
+    .context("The roster could not be made.")??;
+    Ok((config, Arc::new(roster)))
+}
+
+/// Checks that an automation that was named on the command line is configured.
+///
+/// One that is on record and gone from the configuration has no name to plan by; `record list` shows it.
+pub(super) fn check_automation(config: &Config, name: &AutomationName) -> Result<(), CommandError> {
+    let names = || {
+        config
+            .automations
+            .iter()
+            .map(|automation| automation.name.as_str())
+    };
+    if names().any(|known| known == name.as_str()) {
+        return Ok(());
+    }
+    let help = match config::nearest(names(), name.as_str()) {
+        Some(near) => format!(" Did you mean {near}?"),
+        None => String::new(),
+    };
+    Err(anyhow::anyhow!("There is no automation {name} in the configuration.{help}").into())
+}
+
+/// A plan with all that it was made from.
+pub(super) struct Prepared {
+    pub config: Arc<Config>,
+    pub roster: Arc<Roster>,
+    pub plan: Arc<Plan>,
+    pub guard: Guard,
+    pub record_serial: u64,
+    pub now: Timestamp,
+}
+
+impl Prepared {
+    pub(super) fn view(&self) -> PlanView<'_> {
+        PlanView {
+            plan: &self.plan,
+            guard: &self.guard,
+            config: &self.config,
+            roster: &self.roster,
+            record_serial: self.record_serial,
+            now: self.now,
+        }
+    }
+}
+
+/// Makes the plan: the record is read while nothing else is done, and both are merged on a thread of their own.
+pub(super) async fn plan(
+    config: Arc<Config>,
+    roster: Arc<Roster>,
+    record: &Record,
+    filter: Filter,
+    now: Timestamp,
+) -> Result<Prepared, CommandError> {
+    let snapshot = record.snapshot().await.context("No plan was made.")?;
+    let record_serial = snapshot.serial;
+    let task = {
+        let (config, roster) = (config.clone(), roster.clone());
+        tokio::task::spawn_blocking(move || -> anyhow::Result<Plan> {
+            let recorded = snapshot.into_blocking_iter();
+            let mut plan = Plan::build(&config.automations, &roster, recorded, &filter)?;
+            let reasons = roster.absence(&config, now, &plan.leaving())?;
+            plan.give_reasons(reasons);
+            Ok(plan)
+        })
+    };
+    let plan = task.await.context("No plan was made.")??;
+    let guard = Guard::check(&plan, &config.guard);
+    Ok(Prepared {
+        config,
+        roster,
+        plan: Arc::new(plan),
+        guard,
+        record_serial,
+        now,
+    })
+}
+
+/// The way to Spotler, or to a sandbox inside this process.
+pub(super) struct Line {
+    pub client: Client,
+    sandbox: Option<Running>,
+}
+
+impl Line {
+    /// Makes the client, and starts the sandbox where the configuration says so.
+    pub(super) async fn open(config: &Config) -> Result<Self, CommandError> {
+        let mut sandbox = None;
+        let (base_url, credentials) = match &config.spotler.base {
+            Base::Url(url) => {
+                let credentials = Credentials::from_env(|name| std::env::var(name).ok());
+                (url.clone(), credentials.map_err(anyhow::Error::from)?)
+            }
+            Base::Sandbox => {
+                let options = sandbox::Options {
+                    triggers: triggers(config),
+                    memory: Some(sandbox_memory(&config.record.path)),
+                    ..sandbox::Options::default()
+                };
+                let running = sandbox::start(options)
+                    .await
+                    .context("The built-in sandbox cannot start. Nothing was sent.")?;
+                let url = running.base_url();
+                sandbox = Some(running);
+                (url, Credentials::new(SANDBOX_KEY, SANDBOX_SECRET))
+            }
+        };
+        let paths = &config.spotler.paths;
+        let client = Client::new(Options {
+            base_url,
+            credentials,
+            paths: Paths {
+                trigger: paths.trigger.clone(),
+                stop: paths.stop.clone(),
+                stop_one: paths.stop_one.clone(),
+                list: paths.list.clone(),
+            },
+            timeout: config.spotler.timeout,
+            connections: config.spotler.concurrency,
+        })
+        .map_err(anyhow::Error::from)?;
+        Ok(Self { client, sandbox })
+    }
+
+    /// Ends the sandbox, if there is one.
+    pub(super) async fn close(self) {
+        drop(self.client);
+        if let Some(sandbox) = self.sandbox {
+            sandbox.shutdown().await;
+        }
+    }
+}
+
+/// The built-in sandbox remembers next to the record, so that a second apply finds what the first one did.
+fn sandbox_memory(record: &Path) -> PathBuf {
+    let mut name = record.as_os_str().to_owned();
+    name.push(".sandbox.jsonl");
+    PathBuf::from(name)
+}
+
+/// The configured automations, as a sandbox knows them.
+pub(super) fn triggers(config: &Config) -> Vec<sandbox::Trigger> {
+    config
+        .automations
+        .iter()
+        .map(|automation| {
+            let setting = match automation.participation {
+                ParticipationSetting::Unlimited => sandbox::Setting::Unlimited,
+                ParticipationSetting::OnceWhileRunning => sandbox::Setting::OnceWhileRunning,
+                ParticipationSetting::Once => sandbox::Setting::Once,
+            };
+            let code = automation.trigger_code.as_str();
+            sandbox::Trigger::new(automation.name.as_str(), code, setting)
+        })
+        .collect()
+}
+
+/// Resolves when the process is asked to end: Ctrl-C or SIGTERM.
+pub(super) async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

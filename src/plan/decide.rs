@@ -1,0 +1,238 @@
+//! The table 'How a plan is made' of the product's contract: one declared or recorded thing in, one decision out.
+
+use crate::digest::Digest;
+use crate::id::TriggerCode;
+use crate::participation::{Participation, State};
+
+/// What is declared, as far as the decision needs it.
+#[derive(Debug, Clone, Copy)]
+pub struct Declared<'a> {
+    /// The automation's trigger code now.
+    pub trigger_code: &'a TriggerCode,
+    /// The digest of the fields now.
+    pub fields: Option<Digest>,
+    /// Whether Spotler itself refuses a second trigger.
+    pub second_trigger_is_harmless: bool,
+}
+
+/// What to do about one (automation, contact, occurrence).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Send a trigger.
+    Trigger(WhyTrigger),
+    /// Send a stop.
+    Stop(WhyStop),
+    /// Stop it, and once that is certain trigger it: it left, the stop is in doubt, and it is declared again.
+    StopThenTrigger,
+    /// Take note that it runs out by itself.
+    LetGo,
+    /// Do nothing, and say why.
+    Hold(WhyHeld),
+    /// It is as declared.
+    Unchanged,
+    /// Neither declared nor running.
+    Nothing,
+}
+
+/// Why a trigger is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WhyTrigger {
+    /// Never seen before.
+    New,
+    /// It was stopped and is declared again.
+    Returned,
+    /// It was let go and is declared again.
+    ReturnedAfterLetGo,
+    /// The last trigger failed; trying again may help.
+    TryAgain,
+    /// The last trigger failed for good, and the fields changed since.
+    FieldsChanged,
+    /// The last trigger failed for good, and the trigger code changed since.
+    CodeChanged,
+    /// The last trigger is in doubt, and a second one does no harm.
+    Harmless,
+    /// It is declared again, and the stop before this trigger settles the doubt of an earlier stop.
+    AfterStop,
+}
+
+/// Why a stop is sent, besides that the enrolment is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhyStop {
+    /// The enrolment is gone.
+    Gone,
+    /// The enrolment is gone, and an earlier stop failed or is in doubt.
+    Again,
+}
+
+/// Why nothing is done about something declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhyHeld {
+    /// A trigger was sent, and nobody knows whether it was carried out.
+    Uncertain,
+    /// A participation limit was reached.
+    Refused,
+    /// The last trigger failed for good, and nothing changed since.
+    FailedForGood,
+}
+
+/// Decides about something that is declared.
+pub fn declared(declared: Declared<'_>, recorded: Option<&Participation>) -> Decision {
+    let Some(recorded) = recorded else {
+        return Decision::Trigger(WhyTrigger::New);
+    };
+    let same_code = recorded.trigger_code == *declared.trigger_code;
+    match recorded.state {
+        State::Stopped => Decision::Trigger(WhyTrigger::Returned),
+        State::LetGo => Decision::Trigger(WhyTrigger::ReturnedAfterLetGo),
+        // A stop that failed was not carried out: the participation goes on, as is now wanted again.
+        State::Active | State::StopFailed => Decision::Unchanged,
+        State::Failed => Decision::Trigger(WhyTrigger::TryAgain),
+        State::FailedForGood if !same_code => Decision::Trigger(WhyTrigger::CodeChanged),
+        State::FailedForGood if recorded.fields != declared.fields => {
+            Decision::Trigger(WhyTrigger::FieldsChanged)
+        }
+        State::FailedForGood => Decision::Hold(WhyHeld::FailedForGood),
+        State::Refused => Decision::Hold(WhyHeld::Refused),
+        // Spotler's own limit guards the publications behind one code, not those behind another.
+        State::Uncertain | State::Triggering
+            if declared.second_trigger_is_harmless && same_code =>
+        {
+            Decision::Trigger(WhyTrigger::Harmless)
+        }
+        State::Uncertain | State::Triggering => Decision::Hold(WhyHeld::Uncertain),
+        State::Stopping | State::StopUncertain => Decision::StopThenTrigger,
+    }
+}
+
+/// Decides about something that is on record and not declared. `keep` is the automation's `on_leave = "keep"`.
+pub fn gone(state: State, keep: bool) -> Decision {
+    match state {
+        State::Active | State::Uncertain | State::Triggering | State::Refused if keep => {
+            Decision::LetGo
+        }
+        State::Active | State::Uncertain | State::Triggering | State::Refused => {
+            Decision::Stop(WhyStop::Gone)
+        }
+        State::StopFailed | State::StopUncertain | State::Stopping => {
+            Decision::Stop(WhyStop::Again)
+        }
+        State::Failed | State::FailedForGood | State::Stopped | State::LetGo => Decision::Nothing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Hasher;
+    use crate::id::{AutomationName, ContactId};
+    use crate::participation::Key;
+    use jiff::Timestamp;
+
+    fn recorded(state: State) -> Participation {
+        Participation {
+            key: Key {
+                contact: ContactId::new("crm-1").unwrap(),
+                automation: AutomationName::new("welcome").unwrap(),
+                occurrence: None,
+            },
+            state,
+            trigger_code: TriggerCode::new("code").unwrap(),
+            fields: None,
+            detail: None,
+            triggered_at: None,
+            changed_at: Timestamp::UNIX_EPOCH,
+            left_at: None,
+        }
+    }
+
+    fn decide(state: State, code: &str, fields: Option<Digest>, harmless: bool) -> Decision {
+        declared(
+            Declared {
+                trigger_code: &TriggerCode::new(code).unwrap(),
+                fields,
+                second_trigger_is_harmless: harmless,
+            },
+            Some(&recorded(state)),
+        )
+    }
+
+    #[test]
+    fn what_is_declared_and_not_running_is_triggered() {
+        for state in [State::Stopped, State::LetGo, State::Failed] {
+            assert!(
+                matches!(decide(state, "code", None, false), Decision::Trigger(_)),
+                "{state}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_declared_and_active_is_left_alone_even_if_its_code_changed() {
+        for code in ["code", "other"] {
+            assert_eq!(decide(State::Active, code, None, true), Decision::Unchanged);
+        }
+    }
+
+    #[test]
+    fn an_uncertain_trigger_is_held_unless_a_second_one_is_harmless_at_the_same_code() {
+        let held = Decision::Hold(WhyHeld::Uncertain);
+        assert_eq!(decide(State::Uncertain, "code", None, false), held);
+        assert_eq!(decide(State::Uncertain, "other", None, true), held);
+        assert_eq!(
+            decide(State::Uncertain, "code", None, true),
+            Decision::Trigger(WhyTrigger::Harmless)
+        );
+    }
+
+    #[test]
+    fn what_failed_for_good_is_held_until_its_fields_or_code_change() {
+        let digest = Some(Hasher::new().part("x").finish());
+        assert_eq!(
+            decide(State::FailedForGood, "code", None, false),
+            Decision::Hold(WhyHeld::FailedForGood)
+        );
+        assert_eq!(
+            decide(State::FailedForGood, "code", digest, false),
+            Decision::Trigger(WhyTrigger::FieldsChanged)
+        );
+        assert_eq!(
+            decide(State::FailedForGood, "other", None, false),
+            Decision::Trigger(WhyTrigger::CodeChanged)
+        );
+    }
+
+    #[test]
+    fn refused_is_held_for_ever() {
+        assert_eq!(
+            decide(State::Refused, "other", None, true),
+            Decision::Hold(WhyHeld::Refused)
+        );
+    }
+
+    #[test]
+    fn a_doubtful_stop_is_settled_before_a_new_trigger() {
+        assert_eq!(
+            decide(State::StopUncertain, "code", None, true),
+            Decision::StopThenTrigger
+        );
+    }
+
+    #[test]
+    fn what_is_gone_is_stopped_or_let_go() {
+        for state in [State::Active, State::Uncertain, State::Refused] {
+            assert_eq!(gone(state, false), Decision::Stop(WhyStop::Gone), "{state}");
+            assert_eq!(gone(state, true), Decision::LetGo, "{state}");
+        }
+        for state in [State::StopFailed, State::StopUncertain] {
+            assert_eq!(gone(state, true), Decision::Stop(WhyStop::Again), "{state}");
+        }
+        for state in [
+            State::Failed,
+            State::FailedForGood,
+            State::Stopped,
+            State::LetGo,
+        ] {
+            assert_eq!(gone(state, false), Decision::Nothing, "{state}");
+        }
+    }
+}

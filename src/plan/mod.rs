@@ -1,0 +1,462 @@
+//! Enrolments × participations → [`Plan`].
+//!
+//! Both sides come sorted by contact, so that a plan is a merge of two streams: neither the record nor a list of all
+//! enrolments with their texts is ever held in memory a second time. Nothing here reads or writes anything.
+
+mod decide;
+mod guard;
+mod reason;
+
+pub use decide::{WhyHeld, WhyStop, WhyTrigger};
+pub use guard::{Breach, Guard};
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::config::{Automation, OnLeave};
+use crate::id::{AutomationName, ContactId};
+use crate::participation::{Key, Participation, State};
+use crate::roster::{Enrolment, Roster};
+use decide::{Decision, Declared};
+
+/// What has to happen so that the participations are as declared.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// Sorted by contact, stops before triggers, then by automation and occurrence.
+    pub actions: Vec<Action>,
+    /// Participations that will be left to run out; no call is made. In the order of the record.
+    pub let_go: Vec<LetGo>,
+    /// Declared, and nothing is done about it. Sorted like the actions.
+    pub held: Vec<Held>,
+    /// How many enrolments are as declared.
+    pub unchanged: u64,
+    /// How many participations are running, by automation: what the guard's percentages are of.
+    pub running: BTreeMap<AutomationName, u64>,
+}
+
+/// One thing that a plan will do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Stop a participation.
+    Stop(Box<Stop>),
+    /// Send a trigger.
+    Trigger(Trigger),
+}
+
+/// A trigger. The enrolment is kept by its place in the roster, as there may be millions of these.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trigger {
+    /// The place of its enrolment in the roster.
+    pub enrolment: u32,
+    /// The state on record before it.
+    pub before: Option<State>,
+    /// Why.
+    pub why: WhyTrigger,
+    /// Why the trigger before this one failed, in the words of the wire.
+    pub detail: Option<Box<str>>,
+}
+
+/// A stop.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stop {
+    /// What is on record.
+    pub participation: Participation,
+    /// Why.
+    pub why: WhyStop,
+    /// Which call.
+    pub scope: StopScope,
+    /// Whether it is declared again and a trigger follows.
+    pub returns: bool,
+    /// Why the enrolment is gone, in words; empty until [`Plan::give_reasons`].
+    pub reason: String,
+}
+
+/// Which call stops a participation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopScope {
+    /// The one that stops all participations of the contact: no other occurrence stays.
+    All,
+    /// The one that stops one participation, for each `automationContactId` on record.
+    One,
+}
+
+/// A participation that is left to run out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LetGo {
+    /// What is on record.
+    pub participation: Participation,
+    /// Why the enrolment is gone, in words; empty until [`Plan::give_reasons`].
+    pub reason: String,
+}
+
+/// A thing about which nothing is done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held {
+    /// Which.
+    pub key: Key,
+    /// The state on record.
+    pub state: State,
+    /// Why nothing is done.
+    pub reason: String,
+}
+
+/// What part of a plan is wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only this automation.
+    pub automation: Option<AutomationName>,
+    /// Only this contact.
+    pub contact: Option<ContactId>,
+}
+
+impl Filter {
+    fn lets_through(&self, contact: &str, automation: &str) -> bool {
+        self.contact.as_ref().is_none_or(|c| c.as_str() == contact)
+            && self
+                .automation
+                .as_ref()
+                .is_none_or(|a| a.as_str() == automation)
+    }
+}
+
+impl Plan {
+    /// Merges the roster with the participations on record, which come sorted by contact (bytewise).
+    ///
+    /// # Errors
+    /// The first error of `recorded`.
+    pub fn build<E>(
+        automations: &[Automation],
+        roster: &Roster,
+        recorded: impl IntoIterator<Item = Result<Participation, E>>,
+        filter: &Filter,
+    ) -> Result<Self, E> {
+        let mut planner = Planner {
+            automations,
+            by_name: automations
+                .iter()
+                .enumerate()
+                .map(|(ix, a)| (a.name.as_str(), ix))
+                .collect(),
+            roster,
+            filter,
+            plan: Plan::default(),
+        };
+        let mut next = 0;
+        let mut group: Vec<Participation> = Vec::new();
+        for participation in recorded {
+            let participation = participation?;
+            if group
+                .first()
+                .is_some_and(|first| first.key.contact != participation.key.contact)
+            {
+                next = planner.up_to(next, &mut group);
+            }
+            group.push(participation);
+        }
+        next = planner.up_to(next, &mut group);
+        while next < roster.len() {
+            next = planner.contact(next, &[]);
+        }
+        Ok(planner.plan)
+    }
+
+    /// Whether applying it would change anything.
+    pub fn is_empty(&self) -> bool {
+        self.actions.is_empty() && self.let_go.is_empty()
+    }
+
+    /// Whether it does the same as another plan, by whatever states on record it came to that.
+    pub fn does_the_same(&self, other: &Plan) -> bool {
+        let same = |(a, b): (&Action, &Action)| match (a, b) {
+            (Action::Trigger(a), Action::Trigger(b)) => a.enrolment == b.enrolment,
+            (Action::Stop(a), Action::Stop(b)) => {
+                a.scope == b.scope && a.participation.key == b.participation.key
+            }
+            _ => false,
+        };
+        let keys = |plan: &Plan| {
+            let keys = plan
+                .let_go
+                .iter()
+                .map(|let_go| let_go.participation.key.clone());
+            keys.collect::<Vec<_>>()
+        };
+        self.actions.len() == other.actions.len()
+            && self.actions.iter().zip(&other.actions).all(same)
+            && keys(self) == keys(other)
+    }
+
+    /// How many triggers it holds.
+    pub fn triggers(&self) -> u64 {
+        self.actions
+            .iter()
+            .filter(|action| matches!(action, Action::Trigger(_)))
+            .count() as u64
+    }
+
+    /// How many stops it holds.
+    pub fn stops(&self) -> u64 {
+        self.actions.len() as u64 - self.triggers()
+    }
+
+    /// The keys of what leaves, stops first and then what is let go, for [`Plan::give_reasons`].
+    pub fn leaving(&self) -> Vec<Key> {
+        let stops = self.actions.iter().filter_map(|action| match action {
+            Action::Stop(stop) if !stop.returns => Some(&stop.participation.key),
+            _ => None,
+        });
+        stops
+            .chain(self.let_go.iter().map(|let_go| &let_go.participation.key))
+            .cloned()
+            .collect()
+    }
+
+    /// Puts the reasons why the enrolments are gone, in the order of [`Plan::leaving`].
+    pub fn give_reasons(&mut self, reasons: impl IntoIterator<Item = String>) {
+        let stops = self.actions.iter_mut().filter_map(|action| match action {
+            Action::Stop(stop) if !stop.returns => Some(&mut stop.reason),
+            _ => None,
+        });
+        let places = stops.chain(self.let_go.iter_mut().map(|let_go| &mut let_go.reason));
+        for (place, reason) in places.zip(reasons) {
+            *place = reason;
+        }
+    }
+}
+
+/// The state of a merge.
+struct Planner<'a> {
+    automations: &'a [Automation],
+    by_name: HashMap<&'a str, usize>,
+    roster: &'a Roster,
+    filter: &'a Filter,
+    plan: Plan,
+}
+
+impl Planner<'_> {
+    /// Plans all contacts that are only declared and sort before the group's, and then the group's own. Returns the
+    /// place of the next enrolment, and leaves the group empty.
+    fn up_to(&mut self, mut next: usize, group: &mut Vec<Participation>) -> usize {
+        let Some(first) = group.first() else {
+            return next;
+        };
+        let contact = first.key.contact.clone();
+        while next < self.roster.len() && self.roster.get(next).contact < contact.as_str() {
+            next = self.contact(next, &[]);
+        }
+        group.sort_by(|a, b| a.key.cmp(&b.key));
+        if next < self.roster.len() && self.roster.get(next).contact == contact.as_str() {
+            next = self.contact(next, group);
+        } else {
+            self.merge(next..next, group);
+        }
+        group.clear();
+        next
+    }
+
+    /// Plans the contact whose enrolments begin at `from`. Returns where the next contact's begin.
+    fn contact(&mut self, from: usize, recorded: &[Participation]) -> usize {
+        let contact = self.roster.get(from).contact;
+        let mut to = from + 1;
+        while to < self.roster.len() && self.roster.get(to).contact == contact {
+            to += 1;
+        }
+        self.merge(from..to, recorded);
+        to
+    }
+
+    /// Merges one contact's enrolments and participations, both sorted by automation and occurrence.
+    fn merge(&mut self, declared: std::ops::Range<usize>, recorded: &[Participation]) {
+        let first_action = self.plan.actions.len();
+        let mut next = declared.start;
+        for participation in recorded {
+            let key = &participation.key;
+            while next < declared.end && self.is_before(self.roster.get(next), key) {
+                self.declared(next, None);
+                next += 1;
+            }
+            if next < declared.end && self.is_same(self.roster.get(next), key) {
+                self.count_running(participation);
+                self.declared(next, Some(participation));
+                next += 1;
+            } else {
+                self.count_running(participation);
+                self.gone(declared.clone(), participation);
+            }
+        }
+        for index in next..declared.end {
+            self.declared(index, None);
+        }
+        // Stops come first. The sort is stable, so that each kind stays sorted by automation and occurrence.
+        self.plan.actions[first_action..]
+            .sort_by_key(|action| matches!(action, Action::Trigger(_)));
+    }
+
+    fn name(&self, enrolment: Enrolment<'_>) -> &str {
+        self.automations[enrolment.automation].name.as_str()
+    }
+
+    fn is_before(&self, enrolment: Enrolment<'_>, key: &Key) -> bool {
+        (self.name(enrolment), enrolment.occurrence)
+            < (
+                key.automation.as_str(),
+                key.occurrence.as_ref().map(|o| o.as_str()),
+            )
+    }
+
+    fn is_same(&self, enrolment: Enrolment<'_>, key: &Key) -> bool {
+        self.name(enrolment) == key.automation.as_str()
+            && enrolment.occurrence == key.occurrence.as_ref().map(|o| o.as_str())
+    }
+
+    fn count_running(&mut self, participation: &Participation) {
+        if participation.state.is_running() {
+            match self.plan.running.get_mut(&participation.key.automation) {
+                Some(count) => *count += 1,
+                None => {
+                    let name = participation.key.automation.clone();
+                    self.plan.running.insert(name, 1);
+                }
+            }
+        }
+    }
+
+    fn declared(&mut self, index: usize, recorded: Option<&Participation>) {
+        let enrolment = self.roster.get(index);
+        let automation = &self.automations[enrolment.automation];
+        if !self
+            .filter
+            .lets_through(enrolment.contact, automation.name.as_str())
+        {
+            return;
+        }
+        let declared = Declared {
+            trigger_code: &automation.trigger_code,
+            fields: enrolment.fields,
+            second_trigger_is_harmless: automation.participation.makes_second_trigger_harmless(),
+        };
+        match decide::declared(declared, recorded) {
+            Decision::Unchanged => self.plan.unchanged += 1,
+            Decision::Trigger(why) => self.trigger(index, recorded, why),
+            Decision::Hold(why) => {
+                if let Some(recorded) = recorded {
+                    self.hold(recorded, reason::held(why, recorded));
+                }
+            }
+            Decision::StopThenTrigger => {
+                if let Some(recorded) = recorded {
+                    let stopped = self.stop(
+                        self.stays_beside(index, recorded),
+                        recorded,
+                        WhyStop::Again,
+                        true,
+                    );
+                    if stopped {
+                        self.trigger(index, Some(recorded), WhyTrigger::AfterStop);
+                    }
+                }
+            }
+            // These are decisions about what is not declared.
+            Decision::Stop(_) | Decision::LetGo | Decision::Nothing => {}
+        }
+    }
+
+    fn trigger(&mut self, index: usize, recorded: Option<&Participation>, why: WhyTrigger) {
+        let detail = match why {
+            WhyTrigger::TryAgain | WhyTrigger::FieldsChanged | WhyTrigger::CodeChanged => {
+                recorded.and_then(|r| r.detail.as_deref()).map(Box::from)
+            }
+            _ => None,
+        };
+        self.plan.actions.push(Action::Trigger(Trigger {
+            // A roster refuses to grow beyond what a u32 counts.
+            enrolment: index as u32,
+            before: recorded.map(|r| r.state),
+            why,
+            detail,
+        }));
+    }
+
+    fn gone(&mut self, declared: std::ops::Range<usize>, recorded: &Participation) {
+        let key = &recorded.key;
+        if !self
+            .filter
+            .lets_through(key.contact.as_str(), key.automation.as_str())
+        {
+            return;
+        }
+        let automation = self.by_name.get(key.automation.as_str()).copied();
+        let keep = automation.is_some_and(|ix| self.automations[ix].on_leave == OnLeave::Keep);
+        match decide::gone(recorded.state, keep) {
+            Decision::Stop(why) => {
+                let others_stay = declared
+                    .into_iter()
+                    .any(|index| Some(self.roster.get(index).automation) == automation);
+                self.stop(others_stay, recorded, why, false);
+            }
+            Decision::LetGo => self.let_go(recorded),
+            _ => {}
+        }
+    }
+
+    /// Whether another occurrence of the contact in the same automation is declared beside the one at `index`.
+    fn stays_beside(&self, index: usize, recorded: &Participation) -> bool {
+        let automation = self.roster.get(index).automation;
+        let is_beside = |other: usize| {
+            let enrolment = self.roster.get(other);
+            enrolment.contact == recorded.key.contact.as_str() && enrolment.automation == automation
+        };
+        (index > 0 && is_beside(index - 1))
+            || (index + 1 < self.roster.len() && is_beside(index + 1))
+    }
+
+    /// Plans a stop; returns whether there is one.
+    fn stop(
+        &mut self,
+        others_stay: bool,
+        recorded: &Participation,
+        why: WhyStop,
+        returns: bool,
+    ) -> bool {
+        if others_stay {
+            match recorded.state {
+                // Nothing started, so there is nothing to stop, and no id to stop it by.
+                State::Refused => {
+                    self.let_go(recorded);
+                    return false;
+                }
+                State::Uncertain | State::Triggering => {
+                    self.hold(recorded, reason::cannot_stop_alone());
+                    return false;
+                }
+                _ => {}
+            }
+        }
+        self.plan.actions.push(Action::Stop(Box::new(Stop {
+            participation: recorded.clone(),
+            why,
+            scope: if others_stay {
+                StopScope::One
+            } else {
+                StopScope::All
+            },
+            returns,
+            reason: String::new(),
+        })));
+        true
+    }
+
+    fn let_go(&mut self, recorded: &Participation) {
+        self.plan.let_go.push(LetGo {
+            participation: recorded.clone(),
+            reason: String::new(),
+        });
+    }
+
+    fn hold(&mut self, recorded: &Participation, reason: String) {
+        self.plan.held.push(Held {
+            key: recorded.key.clone(),
+            state: recorded.state,
+            reason,
+        });
+    }
+}

@@ -1,0 +1,89 @@
+//! The reasons of a plan, in words.
+
+use super::{Stop, Trigger, WhyHeld, WhyStop, WhyTrigger};
+use crate::participation::{Participation, State};
+
+impl Trigger {
+    /// Why it is sent.
+    pub fn reason(&self) -> String {
+        let detail = match &self.detail {
+            Some(detail) => format!(" ({detail})"),
+            None => String::new(),
+        };
+        match self.why {
+            WhyTrigger::New => "new".to_owned(),
+            WhyTrigger::Returned => "declared again after it was stopped".to_owned(),
+            WhyTrigger::ReturnedAfterLetGo => "declared again after it was let go".to_owned(),
+            WhyTrigger::TryAgain => format!("the last trigger failed{detail}; worth trying again"),
+            WhyTrigger::FieldsChanged => {
+                format!("the last trigger failed{detail}; its fields have changed since")
+            }
+            WhyTrigger::CodeChanged => {
+                format!(
+                    "the last trigger failed{detail}; the automation's trigger code has changed since"
+                )
+            }
+            WhyTrigger::Harmless => {
+                "the last trigger is uncertain; the automation's participation setting makes a second one harmless"
+                    .to_owned()
+            }
+            WhyTrigger::AfterStop => {
+                "declared again; sent once the stop before it is certain".to_owned()
+            }
+        }
+    }
+}
+
+impl Stop {
+    /// Why it is sent.
+    pub fn full_reason(&self) -> String {
+        if self.returns {
+            return "the last stop is uncertain, and it is declared again".to_owned();
+        }
+        let earlier = match (self.why, self.participation.state) {
+            (WhyStop::Gone, _) => return self.reason.clone(),
+            (WhyStop::Again, State::StopFailed) => "failed",
+            (WhyStop::Again, _) => "is uncertain",
+        };
+        let detail = match &self.participation.detail {
+            Some(detail) => format!(" ({detail})"),
+            None => String::new(),
+        };
+        format!("{}; the last stop {earlier}{detail}", self.reason)
+    }
+}
+
+/// Why something declared is held.
+pub(super) fn held(why: WhyHeld, recorded: &Participation) -> String {
+    let detail = recorded.detail.as_deref();
+    match why {
+        WhyHeld::Uncertain => format!(
+            "a trigger was sent{} and nobody knows whether it was carried out; settle it with `rollcall resolve`",
+            when(recorded)
+        ),
+        WhyHeld::Refused => format!(
+            "Spotler refused the trigger{}: {}",
+            when(recorded),
+            detail.unwrap_or("a participation limit was reached")
+        ),
+        WhyHeld::FailedForGood => format!(
+            "the trigger{} failed for good ({}), and neither its fields nor its automation have changed since",
+            when(recorded),
+            detail.unwrap_or("no reason was given")
+        ),
+    }
+}
+
+fn when(recorded: &Participation) -> String {
+    match recorded.triggered_at {
+        Some(at) => format!(" at {}", at.strftime("%Y-%m-%dT%H:%M:%SZ")),
+        None => String::new(),
+    }
+}
+
+/// Why an uncertain occurrence cannot be stopped while others stay.
+pub(super) fn cannot_stop_alone() -> String {
+    "it is no longer declared, but its trigger is uncertain, so that there is no id to stop it by, and the call that \
+     stops all would stop the contact's other occurrences too"
+        .to_owned()
+}

@@ -1,0 +1,189 @@
+//! Plans and runs as JSON, as `product.md` describes it: one action a line, the same input the same bytes.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::rows::{ActionRow, PlanView};
+use crate::apply::{Run, Settled};
+use crate::id::{AutomationName, ContactId, Occurrence};
+use crate::plan::Plan;
+
+/// The version of the document.
+pub const FORMAT_VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct ActionJson<'a> {
+    action: &'a str,
+    automation: &'a str,
+    contact: &'a str,
+    occurrence: Option<&'a str>,
+    reason: &'a str,
+    declared_at: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct HeldJson<'a> {
+    automation: &'a AutomationName,
+    contact: &'a ContactId,
+    occurrence: Option<&'a Occurrence>,
+    state: &'a str,
+    reason: &'a str,
+}
+
+#[derive(Serialize)]
+struct SummaryJson {
+    trigger: u64,
+    stop: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    let_go: u64,
+    held: u64,
+    unchanged: u64,
+}
+
+#[derive(Serialize)]
+struct GuardJson {
+    refused: bool,
+    reasons: Vec<String>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// Writes a plan.
+///
+/// # Errors
+/// What the writer says.
+pub fn plan_json(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
+    document(out, view, None)
+}
+
+/// Writes a plan with what came of each of its actions.
+///
+/// # Errors
+/// What the writer says.
+pub fn run_json(out: &mut impl Write, view: PlanView<'_>, run: &Run) -> io::Result<()> {
+    document(out, view, Some(run))
+}
+
+fn document(out: &mut impl Write, view: PlanView<'_>, run: Option<&Run>) -> io::Result<()> {
+    writeln!(
+        out,
+        "{{ \"format_version\": {FORMAT_VERSION},\n  \"config_digest\": \"{}\", \"record_serial\": {}, \"now\": \"{}\",",
+        view.config.digest,
+        view.record_serial,
+        view.now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )?;
+    write!(out, "  \"actions\": ")?;
+    let actions = view.rows().enumerate();
+    list(out, actions, |out, (index, row)| {
+        let settled = run.map(|run| {
+            let none = Settled::plain(crate::apply::Outcome::NotSent);
+            run.settled.get(index).cloned().flatten().unwrap_or(none)
+        });
+        action(out, &row, settled.as_ref())
+    })?;
+    write!(out, "  \"held\": ")?;
+    list(out, &view.plan.held, |out, held| {
+        to_json(
+            out,
+            &HeldJson {
+                automation: &held.key.automation,
+                contact: &held.key.contact,
+                occurrence: held.key.occurrence.as_ref(),
+                state: held.state.as_str(),
+                reason: &held.reason,
+            },
+        )
+    })?;
+    if !view.plan.let_go.is_empty() {
+        write!(out, "  \"let_go\": ")?;
+        list(out, &view.plan.let_go, |out, let_go| {
+            to_json(
+                out,
+                &HeldJson {
+                    automation: &let_go.participation.key.automation,
+                    contact: &let_go.participation.key.contact,
+                    occurrence: let_go.participation.key.occurrence.as_ref(),
+                    state: let_go.participation.state.as_str(),
+                    reason: &let_go.reason,
+                },
+            )
+        })?;
+    }
+    write!(out, "  \"summary\": ")?;
+    to_json(out, &summary(view.plan))?;
+    write!(out, ",\n  \"guard\": ")?;
+    to_json(
+        out,
+        &GuardJson {
+            refused: view.guard.refuses(),
+            reasons: view
+                .guard
+                .breaches
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+        },
+    )?;
+    if let Some(run) = run {
+        write!(out, ",\n  \"ended_early\": ")?;
+        to_json(out, &run.end.as_ref().map(ToString::to_string))?;
+    }
+    writeln!(out, " }}")
+}
+
+fn summary(plan: &Plan) -> SummaryJson {
+    let trigger = plan.triggers();
+    SummaryJson {
+        trigger,
+        stop: plan.actions.len() as u64 - trigger,
+        let_go: plan.let_go.len() as u64,
+        held: plan.held.len() as u64,
+        unchanged: plan.unchanged,
+    }
+}
+
+fn action(out: &mut impl Write, row: &ActionRow<'_>, settled: Option<&Settled>) -> io::Result<()> {
+    to_json(
+        out,
+        &ActionJson {
+            action: row.action,
+            automation: row.automation,
+            contact: row.contact,
+            occurrence: row.occurrence,
+            reason: &row.reason,
+            declared_at: row.declared_at.as_deref(),
+            outcome: settled.map(|s| s.outcome.as_str()),
+            detail: settled.and_then(|s| s.detail.as_deref()),
+        },
+    )
+}
+
+/// Writes a list, one item a line, with a comma behind it.
+fn list<W: Write, T>(
+    out: &mut W,
+    items: impl IntoIterator<Item = T>,
+    mut write: impl FnMut(&mut W, T) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut items = items.into_iter();
+    let Some(first) = items.next() else {
+        return out.write_all(b"[],\n");
+    };
+    out.write_all(b"[\n    ")?;
+    write(out, first)?;
+    for item in items {
+        out.write_all(b",\n    ")?;
+        write(out, item)?;
+    }
+    out.write_all(b" ],\n")
+}
+
+fn to_json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(out, value).map_err(io::Error::from)
+}

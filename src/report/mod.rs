@@ -1,0 +1,15 @@
+//! How plans, runs and records look to people and to programs. Decides nothing.
+
+mod json;
+mod progress;
+mod rows;
+mod style;
+mod summary;
+mod text;
+
+pub use json::{plan_json, run_json};
+pub use progress::Progress;
+pub use rows::{ActionRow, PlanView};
+pub use style::{SafeText, plural, thousands};
+pub use summary::run_summary;
+pub use text::plan_text;

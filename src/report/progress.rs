@@ -1,0 +1,139 @@
+//! The progress of an apply: a bar on a terminal, a line every few seconds otherwise.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::style::thousands;
+use crate::apply::Event;
+
+/// How often a line is printed where there is no terminal.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Draws what it is told.
+pub struct Progress {
+    look: Look,
+    total: u64,
+    done: u64,
+    bad: u64,
+}
+
+enum Look {
+    Bar(ProgressBar),
+    Lines { start: Instant, last: Instant },
+    Quiet,
+}
+
+impl Progress {
+    /// For so many actions. Everything is drawn to standard error.
+    pub fn new(total: u64, terminal: bool, quiet: bool) -> Self {
+        let now = Instant::now();
+        let look = if quiet {
+            Look::Quiet
+        } else if terminal {
+            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+            if let Ok(style) = ProgressStyle::with_template(
+                "{bar:30} {human_pos}/{human_len}  {per_sec}  {eta} to go  {msg}",
+            ) {
+                bar.set_style(style);
+            }
+            bar.enable_steady_tick(Duration::from_millis(250));
+            Look::Bar(bar)
+        } else {
+            Look::Lines {
+                start: now,
+                last: now,
+            }
+        };
+        Self {
+            look,
+            total,
+            done: 0,
+            bad: 0,
+        }
+    }
+
+    /// Takes note of an event.
+    pub fn event(&mut self, event: &Event) {
+        match event {
+            Event::Settled { settled, .. } => {
+                self.done += 1;
+                if !settled.outcome.is_good() {
+                    self.bad += 1;
+                }
+                self.draw();
+            }
+            Event::Paused { wait, detail } => {
+                let seconds = wait.as_secs_f64();
+                self.say(&format!(
+                    "Waiting {seconds:.1} s before calling Spotler again ({detail})."
+                ));
+            }
+            Event::Halted { automation, detail } => {
+                self.say(&format!(
+                    "No more triggers of {automation} are sent in this run: {detail}."
+                ));
+            }
+            Event::Ending(end) => {
+                self.say(&format!(
+                    "Sending nothing more: {end}. Finishing what is under way."
+                ));
+            }
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(self) {
+        if let Look::Bar(bar) = self.look {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn draw(&mut self) {
+        match &mut self.look {
+            Look::Bar(bar) => {
+                bar.set_position(self.done);
+                if self.bad > 0 {
+                    bar.set_message(format!("{} not as wanted", thousands(self.bad)));
+                }
+            }
+            Look::Lines { start, last } => {
+                if last.elapsed() >= EVERY {
+                    *last = Instant::now();
+                    let rate = self.done as f64 / start.elapsed().as_secs_f64();
+                    let to_go = (self.total - self.done.min(self.total)) as f64 / rate;
+                    let line = format!(
+                        "{} of {} done, {} not as wanted, {rate:.0}/s, about {} to go",
+                        thousands(self.done),
+                        thousands(self.total),
+                        thousands(self.bad),
+                        duration(to_go)
+                    );
+                    self.say(&line);
+                }
+            }
+            Look::Quiet => {}
+        }
+    }
+
+    fn say(&self, line: &str) {
+        match &self.look {
+            Look::Bar(bar) => bar.println(line),
+            Look::Lines { .. } => {
+                // Nobody reads it: nothing to be done about that.
+                let _ = writeln!(std::io::stderr(), "{line}");
+            }
+            Look::Quiet => {}
+        }
+    }
+}
+
+fn duration(seconds: f64) -> String {
+    let seconds = seconds.ceil() as u64;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds.div_ceil(60)),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}

@@ -1,0 +1,100 @@
+//! A plan as rows of words: what every format of it is made from.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+
+use crate::config::Config;
+use crate::plan::{Action, Guard, Plan};
+use crate::roster::Roster;
+
+/// A plan with all that is told of it.
+#[derive(Clone, Copy)]
+pub struct PlanView<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// What the guard says of it.
+    pub guard: &'a Guard,
+    /// The configuration that it was made from.
+    pub config: &'a Config,
+    /// The enrolments that it was made from.
+    pub roster: &'a Roster,
+    /// The serial number of the record that it was made from.
+    pub record_serial: u64,
+    /// The time that it was made for.
+    pub now: Timestamp,
+}
+
+/// One action in words.
+pub struct ActionRow<'a> {
+    /// `stop` or `trigger`.
+    pub action: &'static str,
+    /// The automation's name.
+    pub automation: &'a str,
+    /// The contact's id.
+    pub contact: &'a str,
+    /// The occurrence, if it is of one.
+    pub occurrence: Option<&'a str>,
+    /// Why.
+    pub reason: String,
+    /// File and line of the `[[enrol]]` block; `None` for a stop.
+    pub declared_at: Option<String>,
+}
+
+impl<'a> PlanView<'a> {
+    /// Every action, in the plan's order.
+    pub fn rows(self) -> impl Iterator<Item = ActionRow<'a>> {
+        self.plan.actions.iter().map(move |action| self.row(action))
+    }
+
+    /// An action in words.
+    pub fn row(self, action: &'a Action) -> ActionRow<'a> {
+        match action {
+            Action::Stop(stop) => {
+                let key = &stop.participation.key;
+                ActionRow {
+                    action: "stop",
+                    automation: key.automation.as_str(),
+                    contact: key.contact.as_str(),
+                    occurrence: key.occurrence.as_ref().map(|o| o.as_str()),
+                    reason: stop.full_reason(),
+                    declared_at: None,
+                }
+            }
+            Action::Trigger(trigger) => {
+                let enrolment = self.roster.get(trigger.enrolment as usize);
+                ActionRow {
+                    action: "trigger",
+                    automation: self.config.automations[enrolment.automation].name.as_str(),
+                    contact: enrolment.contact,
+                    occurrence: enrolment.occurrence,
+                    reason: trigger.reason(),
+                    declared_at: self
+                        .config
+                        .enrols
+                        .get(enrolment.block)
+                        .map(|block| block.place.to_string()),
+                }
+            }
+        }
+    }
+
+    /// The automation that an action is of, without the cost of its words.
+    pub fn automation(self, action: &'a Action) -> &'a str {
+        match action {
+            Action::Stop(stop) => stop.participation.key.automation.as_str(),
+            Action::Trigger(trigger) => {
+                let enrolment = self.roster.get(trigger.enrolment as usize);
+                self.config.automations[enrolment.automation].name.as_str()
+            }
+        }
+    }
+}
+
+/// What a row, or anything like it, is of: the contact, and the occurrence behind a slash.
+pub(super) fn subject<'a>(contact: &'a str, occurrence: Option<&str>) -> Cow<'a, str> {
+    match occurrence {
+        Some(occurrence) => Cow::Owned(format!("{contact} / {occurrence}")),
+        None => Cow::Borrowed(contact),
+    }
+}

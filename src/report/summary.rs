@@ -1,0 +1,133 @@
+//! What came of an apply, by automation and outcome.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use comfy_table::{CellAlignment, Table};
+
+use super::rows::{PlanView, subject};
+use super::style::{self, SafeText, plural, thousands};
+use crate::apply::{Outcome, Run};
+
+/// Failures beyond this many are counted and not listed.
+const MOST_LISTED: usize = 20;
+
+/// Writes the summary of a run.
+///
+/// # Errors
+/// What the writer says.
+pub fn run_summary(out: &mut impl Write, view: PlanView<'_>, run: &Run) -> io::Result<()> {
+    let mut counts: BTreeMap<&str, BTreeMap<Outcome, u64>> = BTreeMap::new();
+    let mut bad = Vec::new();
+    let mut total: BTreeMap<Outcome, u64> = BTreeMap::new();
+    for (index, action) in view.plan.actions.iter().enumerate() {
+        let outcome = run.outcome(index);
+        *counts
+            .entry(view.automation(action))
+            .or_default()
+            .entry(outcome)
+            .or_default() += 1;
+        *total.entry(outcome).or_default() += 1;
+        if !outcome.is_good() && run.settled.get(index).is_some_and(Option::is_some) {
+            bad.push(index);
+        }
+    }
+    list_bad(out, view, run, &bad)?;
+    if !view.plan.actions.is_empty() {
+        let columns: Vec<Outcome> = Outcome::ALL
+            .into_iter()
+            .filter(|outcome| total.contains_key(outcome))
+            .collect();
+        let mut table = Table::new();
+        table.load_style(style::PLAIN_TABLE);
+        let header = columns.iter().map(|outcome| outcome.as_str());
+        table.set_header(std::iter::once("automation").chain(header));
+        for (automation, counts) in &counts {
+            let cells = columns
+                .iter()
+                .map(|outcome| thousands(counts.get(outcome).copied().unwrap_or(0)));
+            table.add_row(std::iter::once((*automation).to_owned()).chain(cells));
+        }
+        for column in table.column_iter_mut().skip(1) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        for line in table.lines() {
+            writeln!(out, "{}", line.trim_end())?;
+        }
+        writeln!(out)?;
+    }
+    if let Some(end) = &run.end {
+        let (on, off) = (style::ATTENTION.render(), style::ATTENTION.render_reset());
+        writeln!(
+            out,
+            "{on}Ended early:{off} {end}. What was under way is recorded; the next apply goes on from here."
+        )?;
+    }
+    let (on, off) = (style::STRONG.render(), style::STRONG.render_reset());
+    let mut words: Vec<String> = total
+        .iter()
+        .map(|(outcome, count)| format!("{} {}", thousands(*count), told(*outcome)))
+        .collect();
+    if !view.plan.let_go.is_empty() {
+        words.push(format!(
+            "{} let go",
+            thousands(view.plan.let_go.len() as u64)
+        ));
+    }
+    writeln!(out, "{on}Applied:{off} {}.", words.join(", "))?;
+    let doubts = total.get(&Outcome::Uncertain).copied().unwrap_or(0);
+    if doubts > 0 {
+        writeln!(
+            out,
+            "{} may or may not have been carried out and will not be sent again by itself: look at them in Spotler, \
+             then settle them with `rollcall resolve`.",
+            plural(doubts, "trigger")
+        )?;
+    }
+    Ok(())
+}
+
+fn told(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Active => "triggered",
+        Outcome::Stopped => "stopped",
+        Outcome::Refused => "refused",
+        Outcome::Failed => "failed",
+        Outcome::FailedForGood => "failed for good",
+        Outcome::Uncertain => "uncertain",
+        Outcome::StopFailed => "not stopped",
+        Outcome::StopUncertain => "with the stop uncertain",
+        Outcome::NotSent => "not sent",
+    }
+}
+
+fn list_bad(out: &mut impl Write, view: PlanView<'_>, run: &Run, bad: &[usize]) -> io::Result<()> {
+    if bad.is_empty() {
+        return Ok(());
+    }
+    for &index in bad.iter().take(MOST_LISTED) {
+        let row = view.row(&view.plan.actions[index]);
+        let detail = run.settled[index]
+            .as_ref()
+            .and_then(|settled| settled.detail.as_deref())
+            .unwrap_or("no reason was given");
+        let (on, off) = (style::ATTENTION.render(), style::ATTENTION.render_reset());
+        writeln!(
+            out,
+            "{on}! {}{off}  {} {}  {}  {}",
+            run.outcome(index),
+            row.action,
+            subject(row.contact, row.occurrence),
+            row.automation,
+            SafeText(detail)
+        )?;
+    }
+    if bad.len() > MOST_LISTED {
+        writeln!(
+            out,
+            "… and {} more; `rollcall record list` has them all.",
+            thousands((bad.len() - MOST_LISTED) as u64)
+        )?;
+    }
+    writeln!(out)
+}

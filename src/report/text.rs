@@ -1,0 +1,211 @@
+//! A plan as text for people: one line an action, a table of automations, one line of sum.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use comfy_table::{CellAlignment, Table};
+use unicode_width::UnicodeWidthStr;
+
+use super::rows::{PlanView, subject};
+use super::style::{self, SafeText, pad, plural, thousands};
+use crate::plan::{Action, Plan};
+
+/// Columns grow no wider than this to keep the lines aligned.
+const WIDEST: usize = 40;
+
+/// Writes a plan. Colours are for the writer to take out where they are not wanted.
+///
+/// # Errors
+/// What the writer says.
+pub fn plan_text(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
+    let plan = view.plan;
+    actions(out, view)?;
+    if !plan.let_go.is_empty() {
+        writeln!(out, "Let go, to run out by themselves without a call:")?;
+        for let_go in &plan.let_go {
+            let key = &let_go.participation.key;
+            writeln!(
+                out,
+                "  {}  {}  {}",
+                subject(
+                    key.contact.as_str(),
+                    key.occurrence.as_ref().map(|o| o.as_str())
+                ),
+                key.automation,
+                SafeText(&let_go.reason)
+            )?;
+        }
+        writeln!(out)?;
+    }
+    held(out, plan)?;
+    if !plan.is_empty() {
+        table(out, view)?;
+    }
+    let breaches = &view.guard.breaches;
+    if !breaches.is_empty() {
+        let (on, off) = (style::ATTENTION.render(), style::ATTENTION.render_reset());
+        writeln!(out, "{on}The guard refuses to apply this plan:{off}")?;
+        for breach in breaches {
+            writeln!(out, "  {breach}")?;
+        }
+        writeln!(
+            out,
+            "  Check that this is what you mean; then apply it with --allow-large, or raise the limit.\n"
+        )?;
+    }
+    sum(out, plan)
+}
+
+fn actions(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
+    let (mut contacts, mut automations) = (0, 0);
+    for action in &view.plan.actions {
+        let (contact, occurrence) = match action {
+            Action::Stop(stop) => {
+                let key = &stop.participation.key;
+                (
+                    key.contact.as_str(),
+                    key.occurrence.as_ref().map(|o| o.as_str()),
+                )
+            }
+            Action::Trigger(trigger) => {
+                let enrolment = view.roster.get(trigger.enrolment as usize);
+                (enrolment.contact, enrolment.occurrence)
+            }
+        };
+        let wide = contact.width() + occurrence.map_or(0, |o| o.width() + 3);
+        contacts = contacts.max(wide.min(WIDEST));
+        automations = automations.max(view.automation(action).width().min(WIDEST));
+    }
+    for row in view.rows() {
+        let (sign, colour) = match row.action {
+            "stop" => ('-', style::REMOVED),
+            _ => ('+', style::ADDED),
+        };
+        let (on, off) = (colour.render(), colour.render_reset());
+        write!(
+            out,
+            "{on}{sign} {:<7}{off}  {}  {}  {}",
+            row.action,
+            pad(&subject(row.contact, row.occurrence), contacts),
+            pad(row.automation, automations),
+            SafeText(&row.reason)
+        )?;
+        if let Some(place) = row.declared_at {
+            let (on, off) = (style::DIMMED.render(), style::DIMMED.render_reset());
+            write!(out, "  {on}({place}){off}")?;
+        }
+        writeln!(out)?;
+    }
+    if !view.plan.actions.is_empty() {
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn held(out: &mut impl Write, plan: &Plan) -> io::Result<()> {
+    if plan.held.is_empty() {
+        return Ok(());
+    }
+    let (on, off) = (style::ATTENTION.render(), style::ATTENTION.render_reset());
+    writeln!(out, "Held; nothing is done about these:")?;
+    for held in &plan.held {
+        let key = &held.key;
+        writeln!(
+            out,
+            "{on}! {}{off}  {}  {}  {}",
+            held.state,
+            subject(
+                key.contact.as_str(),
+                key.occurrence.as_ref().map(|o| o.as_str())
+            ),
+            key.automation,
+            SafeText(&held.reason)
+        )?;
+    }
+    writeln!(out)
+}
+
+fn table(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
+    #[derive(Default)]
+    struct Counts {
+        trigger: u64,
+        stop: u64,
+        let_go: u64,
+        held: u64,
+    }
+    let mut counts: BTreeMap<&str, Counts> = BTreeMap::new();
+    for action in &view.plan.actions {
+        let counts = counts.entry(view.automation(action)).or_default();
+        match action {
+            Action::Stop(_) => counts.stop += 1,
+            Action::Trigger(_) => counts.trigger += 1,
+        }
+    }
+    for let_go in &view.plan.let_go {
+        counts
+            .entry(let_go.participation.key.automation.as_str())
+            .or_default()
+            .let_go += 1;
+    }
+    for held in &view.plan.held {
+        counts.entry(held.key.automation.as_str()).or_default().held += 1;
+    }
+    let mut table = Table::new();
+    table.load_style(style::PLAIN_TABLE);
+    table.set_header([
+        "automation",
+        "trigger",
+        "stop",
+        "let go",
+        "held",
+        "running now",
+    ]);
+    for (automation, counts) in counts {
+        let running = view.plan.running.get(automation).copied().unwrap_or(0);
+        let mut cells = vec![automation.to_owned()];
+        cells.extend(
+            [
+                counts.trigger,
+                counts.stop,
+                counts.let_go,
+                counts.held,
+                running,
+            ]
+            .map(thousands),
+        );
+        table.add_row(cells);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    for line in table.lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    writeln!(out)
+}
+
+fn sum(out: &mut impl Write, plan: &Plan) -> io::Result<()> {
+    let (on, off) = (style::STRONG.render(), style::STRONG.render_reset());
+    let held = match plan.held.len() as u64 {
+        0 => String::new(),
+        count => format!(", {} held", thousands(count)),
+    };
+    if plan.is_empty() {
+        return writeln!(
+            out,
+            "{on}Nothing to do.{off} {} as declared{held}.",
+            plural(plan.unchanged, "participation")
+        );
+    }
+    let let_go = match plan.let_go.len() as u64 {
+        0 => String::new(),
+        count => format!(", {} to let go", thousands(count)),
+    };
+    writeln!(
+        out,
+        "{on}Plan:{off} {} to trigger, {} to stop{let_go}{held}, {} unchanged.",
+        thousands(plan.triggers()),
+        thousands(plan.stops()),
+        thousands(plan.unchanged)
+    )
+}
