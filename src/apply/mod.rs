@@ -31,9 +31,9 @@ pub struct Job {
     /// What to do.
     pub plan: Arc<Plan>,
     /// The enrolments that the plan's triggers are of.
-    pub roster: Arc<Roster>,
+    pub roster: Arc<Roster<'static>>,
     /// The configuration that both were made from.
-    pub config: Arc<Config>,
+    pub config: &'static Config,
     /// The way to Spotler.
     pub client: Client,
     /// The record, to look up ids.

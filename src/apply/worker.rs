@@ -141,7 +141,7 @@ impl Worker {
             Ok(key) => key,
             Err(error) => return not_sent(error.to_string()),
         };
-        let fields = match job.roster.fields(&job.config, trigger.enrolment as usize) {
+        let fields = match job.roster.fields(&enrolment) {
             Ok(fields) => fields,
             Err(error) => return not_sent(error.to_string()),
         };

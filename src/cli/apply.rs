@@ -21,23 +21,15 @@ pub(super) async fn run(args: &ApplyArgs, common: &Common) -> Result<Exit, Comma
     let config = prepare::config(common, &output)?;
     let now = prepare::now(common);
     let record = Record::at(&config.record.path);
-    let (config, roster) = prepare::roster(config, now).await?;
-    let plan = || {
-        prepare::plan(
-            config.clone(),
-            roster.clone(),
-            &record,
-            Filter::default(),
-            now,
-        )
-    };
+    let roster = prepare::roster(config, now).await?;
+    let plan = || prepare::plan(config, roster.clone(), &record, Filter::default(), now);
 
     let mut prepared = plan().await?;
     if let Some(exit) = show_and_ask(args, common, &output, &prepared)? {
         return Ok(exit);
     }
     // Nothing is written, not even the lock, before it is certain that something is to be done.
-    let line = Line::open(&config).await?;
+    let line = Line::open(config).await?;
     let request = LockRequest {
         command: "apply".to_owned(),
         timeout: args.lock_timeout,
@@ -152,7 +144,7 @@ async fn send(
     let job = Job {
         plan: prepared.plan.clone(),
         roster: prepared.roster.clone(),
-        config: prepared.config.clone(),
+        config: prepared.config,
         client: line.client.clone(),
         record: record.clone(),
         journal: writing.journal(),

@@ -28,11 +28,11 @@ struct Row {
 pub(super) async fn run(args: &AutomationsArgs, common: &Common) -> Result<Exit, CommandError> {
     let output = Output::new(common);
     let config = prepare::config(common, &output)?;
-    let line = Line::open(&config).await?;
+    let line = Line::open(config).await?;
     let listed = line.client.automations().await;
     line.close().await;
     let listed = listed.map_err(|error| anyhow!(told(&error)))?;
-    let rows = rows(&config, &listed);
+    let rows = rows(config, &listed);
     output.result(|out| match args.format {
         Format::Json => {
             serde_json::to_writer_pretty(&mut *out, &serde_json::json!({ "automations": rows }))?;

@@ -15,11 +15,11 @@ pub(super) async fn run(args: &PlanArgs, common: &Common) -> Result<Exit, Comman
         contact: args.contact.clone(),
     };
     if let Some(name) = &args.automation {
-        prepare::check_automation(&config, name)?;
+        prepare::check_automation(config, name)?;
     }
     let now = prepare::now(common);
     let record = Record::at(&config.record.path);
-    let (config, roster) = prepare::roster(config, now).await?;
+    let roster = prepare::roster(config, now).await?;
     let prepared = prepare::plan(config, roster, &record, filter, now).await?;
     let view = prepared.view();
     output.result(|mut out| match args.format {

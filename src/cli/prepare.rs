@@ -13,7 +13,7 @@ use crate::id::AutomationName;
 use crate::plan::{Filter, Guard, Plan};
 use crate::record::Record;
 use crate::report::PlanView;
-use crate::roster::{self, Roster};
+use crate::roster::{self, Gone, Roster};
 use crate::sandbox::{self, Running, SANDBOX_KEY, SANDBOX_SECRET};
 use crate::spotler::{Client, Credentials, Options, Paths};
 
@@ -23,27 +23,37 @@ pub(super) fn now(common: &Common) -> Timestamp {
 }
 
 /// Finds, reads and checks the configuration; shows its warnings.
-pub(super) fn config(common: &Common, output: &Output) -> Result<Config, CommandError> {
+///
+/// It lives as long as the process, which reads one configuration and ends: so the roster and the tasks that apply a
+/// plan can all point into it.
+pub(super) fn config(common: &Common, output: &Output) -> Result<&'static Config, CommandError> {
     let here = std::env::current_dir().context("The current folder cannot be found.")?;
     let file = config::find(common.config.as_deref(), &here).map_err(anyhow::Error::from)?;
     let config = config::load(&file)?;
     output.warnings(&config);
-    Ok(config)
+    Ok(Box::leak(Box::new(config)))
 }
 
 /// Reads the sources and adds up the roster, on a thread where that may take its time.
 pub(super) async fn roster(
-    config: Config,
+    config: &'static Config,
     now: Timestamp,
-) -> Result<(Arc<Config>, Arc<Roster>), CommandError> {
-    let config = Arc::new(config);
-    let roster = tokio::task::spawn_blocking({
-        let config = config.clone();
-        move || roster::build(&config, now)
-    })
-    .await
-    .context("The roster could not be made.")??;
-    Ok((config, Arc::new(roster)))
+) -> Result<Arc<Roster<'static>>, CommandError> {
+    let roster = tokio::task::spawn_blocking(move || roster::build(config, now))
+        .await
+        .context("The roster could not be made.")??;
+    Ok(Arc::new(roster))
+}
+
+/// The same, with the sources that no block draws on read and checked too.
+pub(super) async fn check(
+    config: &'static Config,
+    now: Timestamp,
+) -> Result<Arc<Roster<'static>>, CommandError> {
+    let roster = tokio::task::spawn_blocking(move || roster::check(config, now))
+        .await
+        .context("The roster could not be made.")??;
+    Ok(Arc::new(roster))
 }
 
 /// Checks that an automation that was named on the command line is configured.
@@ -68,8 +78,8 @@ pub(super) fn check_automation(config: &Config, name: &AutomationName) -> Result
 
 /// A plan with all that it was made from.
 pub(super) struct Prepared {
-    pub config: Arc<Config>,
-    pub roster: Arc<Roster>,
+    pub config: &'static Config,
+    pub roster: Arc<Roster<'static>>,
     pub plan: Arc<Plan>,
     pub guard: Guard,
     pub record_serial: u64,
@@ -81,7 +91,7 @@ impl Prepared {
         PlanView {
             plan: &self.plan,
             guard: &self.guard,
-            config: &self.config,
+            config: self.config,
             roster: &self.roster,
             record_serial: self.record_serial,
             now: self.now,
@@ -91,8 +101,8 @@ impl Prepared {
 
 /// Makes the plan: the record is read while nothing else is done, and both are merged on a thread of their own.
 pub(super) async fn plan(
-    config: Arc<Config>,
-    roster: Arc<Roster>,
+    config: &'static Config,
+    roster: Arc<Roster<'static>>,
     record: &Record,
     filter: Filter,
     now: Timestamp,
@@ -100,12 +110,11 @@ pub(super) async fn plan(
     let snapshot = record.snapshot().await.context("No plan was made.")?;
     let record_serial = snapshot.serial;
     let task = {
-        let (config, roster) = (config.clone(), roster.clone());
+        let roster = roster.clone();
         tokio::task::spawn_blocking(move || -> anyhow::Result<Plan> {
             let recorded = snapshot.into_blocking_iter();
             let mut plan = Plan::build(&config.automations, &roster, recorded, &filter)?;
-            let reasons = roster.absence(&config, now, &plan.leaving())?;
-            plan.give_reasons(reasons);
+            give_reasons(config, &roster, &mut plan)?;
             Ok(plan)
         })
     };
@@ -119,6 +128,26 @@ pub(super) async fn plan(
         record_serial,
         now,
     })
+}
+
+/// Puts into a plan why the enrolments of what it stops are gone.
+fn give_reasons(config: &Config, roster: &Roster<'_>, plan: &mut Plan) -> anyhow::Result<()> {
+    let keys = plan.leaving();
+    let index = |name: &AutomationName| config.automations.iter().position(|a| a.name == *name);
+    let places: Vec<Option<usize>> = keys.iter().map(|key| index(&key.automation)).collect();
+    let known = keys.iter().zip(&places).filter_map(|(key, automation)| {
+        Some(Gone {
+            contact: key.contact.as_str(),
+            automation: (*automation)?,
+            occurrence: key.occurrence.as_ref().map(|o| o.as_str()),
+        })
+    });
+    let mut reasons = roster.absence(&known.collect::<Vec<_>>())?.into_iter();
+    plan.give_reasons(places.iter().map(|automation| match automation {
+        Some(_) => reasons.next().unwrap_or_default(),
+        None => "the automation is gone from the configuration".to_owned(),
+    }));
+    Ok(())
 }
 
 /// The way to Spotler, or to a sandbox inside this process.

@@ -11,7 +11,7 @@ pub(super) async fn run(args: &SandboxArgs, common: &Common) -> Result<Exit, Com
     // A configuration is welcome, and needed only where it is named.
     let is_there = common.config.is_some() || config::find(None, &here).is_ok();
     let triggers = if is_there && !args.any_trigger {
-        prepare::triggers(&prepare::config(common, &output)?)
+        prepare::triggers(prepare::config(common, &output)?)
     } else {
         Vec::new()
     };

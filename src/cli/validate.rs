@@ -8,7 +8,7 @@ pub(super) async fn run(common: &Common) -> Result<Exit, CommandError> {
     let output = Output::new(common);
     let config = prepare::config(common, &output)?;
     let now = prepare::now(common);
-    let (config, roster) = prepare::roster(config, now).await?;
+    let roster = prepare::check(config, now).await?;
     output.result(|out| {
         writeln!(
             out,
@@ -18,7 +18,7 @@ pub(super) async fn run(common: &Common) -> Result<Exit, CommandError> {
             plural(config.enrols.len() as u64, "[[enrol]] block"),
             plural(roster.len() as u64, "enrolment"),
         )?;
-        let sizes = roster.sizes(&config);
+        let sizes = roster.sizes();
         let width = config
             .automations
             .iter()
@@ -26,7 +26,12 @@ pub(super) async fn run(common: &Common) -> Result<Exit, CommandError> {
             .max()
             .unwrap_or(0);
         for (automation, size) in config.automations.iter().zip(sizes) {
-            writeln!(out, "  {:<width$}  {}", automation.name, thousands(size))?;
+            writeln!(
+                out,
+                "  {:<width$}  {}",
+                automation.name,
+                thousands(*size as u64)
+            )?;
         }
         Ok(())
     })?;

@@ -125,7 +125,7 @@ impl Plan {
     /// The first error of `recorded`.
     pub fn build<E>(
         automations: &[Automation],
-        roster: &Roster,
+        roster: &Roster<'_>,
         recorded: impl IntoIterator<Item = Result<Participation, E>>,
         filter: &Filter,
     ) -> Result<Self, E> {
@@ -227,7 +227,7 @@ impl Plan {
 struct Planner<'a> {
     automations: &'a [Automation],
     by_name: HashMap<&'a str, usize>,
-    roster: &'a Roster,
+    roster: &'a Roster<'a>,
     filter: &'a Filter,
     plan: Plan,
 }

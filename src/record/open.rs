@@ -62,7 +62,8 @@ pub(super) fn sql(path: &Path, doing: &'static str) -> impl Fn(sqlx::Error) -> R
     }
 }
 
-/// Opens a file to read. `None` where there is no file yet, which is an empty record.
+/// Opens a file to read, as it is at this moment: what is written later is not seen. `None` where there is no file yet,
+/// which is an empty record.
 pub(super) async fn reader(path: &Path) -> Result<Option<SqliteConnection>, RecordError> {
     match fs::metadata(path) {
         Ok(meta) if meta.len() == 0 => return Ok(None),
@@ -81,6 +82,10 @@ pub(super) async fn reader(path: &Path) -> Result<Option<SqliteConnection>, Reco
         .await
         .map_err(sql(path, "opened"))?;
     let known = newest();
+    sqlx::query("BEGIN")
+        .execute(&mut connection)
+        .await
+        .map_err(sql(path, "read"))?;
     match recognise(path, &mut connection).await? {
         Kind::Empty => Ok(None),
         Kind::Record(found) if found < known => Err(RecordError::Older {

@@ -144,10 +144,6 @@ impl Record {
             });
         };
         let failed = sql(&self.path, "read");
-        sqlx::query("BEGIN")
-            .execute(&mut connection)
-            .await
-            .map_err(&failed)?;
         let (serial,): (i64,) = sqlx::query_as("SELECT serial FROM meta")
             .fetch_one(&mut connection)
             .await

@@ -18,7 +18,7 @@ pub struct PlanView<'a> {
     /// The configuration that it was made from.
     pub config: &'a Config,
     /// The enrolments that it was made from.
-    pub roster: &'a Roster,
+    pub roster: &'a Roster<'a>,
     /// The serial number of the record that it was made from.
     pub record_serial: u64,
     /// The time that it was made for.

@@ -1,198 +1,333 @@
-//! Why participations are no longer declared, in words.
+//! Why a contact is not in an automation, in words.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
-use jiff::Timestamp;
+use super::block::Block;
+use super::cell::{Cells, SourceCells};
+use super::select::draws_on;
+use super::{Opened, Roster};
+use crate::source::{RowAt, SourceError};
 
-use super::Roster;
-use super::blocks::{Block, declared_cells};
-use super::cell::SourceCells;
-use super::condition::Clock;
-use crate::config::Config;
-use crate::participation::Key;
-use crate::source::{Lookup, RowId, SourceError};
-
-/// How near a block came to declaring something: the less, the nearer.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Miss {
-    /// So many conditions do not hold.
-    Conditions(usize),
-    /// The block does not name the contact.
-    NotNamed,
-    /// The source has no such row.
-    NotThere,
+/// A participation whose enrolment is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Gone<'k> {
+    /// The person.
+    pub contact: &'k str,
+    /// The automation, as an index into [`Config::automations`](crate::config::Config::automations).
+    pub automation: usize,
+    /// The occurrence, if the participation has one.
+    pub occurrence: Option<&'k str>,
 }
 
-impl Roster {
-    /// For each key, why it is not declared: the condition that no longer holds and the value found, or what else is
-    /// missing.
+/// What a block says of a contact and one of its automations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockVerdict {
+    /// The block, as an index into [`Config::enrols`](crate::config::Config::enrols).
+    pub block: usize,
+    /// The automation, as an index into [`Config::automations`](crate::config::Config::automations).
+    pub automation: usize,
+    /// The source's row that it is about; `None` for a declared contact, and where there is no row.
+    pub row: Option<RowAt>,
+    /// The occurrence that the row gives.
+    pub occurrence: Option<String>,
+    /// Why the contact is not in; empty if it is, unless it is suppressed.
+    pub out: Vec<String>,
+}
+
+/// Why a block leaves a contact out.
+#[derive(Debug, Default)]
+struct Misses {
+    /// The fewest conditions that kept a row out, with what was found.
+    nearest: Option<Vec<String>>,
+    /// The places of blocks that name contacts, and not this one.
+    unnamed: Vec<String>,
+    /// Where nothing is found of the contact, or of the occurrence, in the order of the blocks.
+    missing: Vec<String>,
+}
+
+impl Misses {
+    fn conditions(&mut self, failures: Vec<String>) {
+        let fewest = self.nearest.as_ref().map_or(usize::MAX, Vec::len);
+        if (1..fewest).contains(&failures.len()) {
+            self.nearest = Some(failures);
+        }
+    }
+
+    /// The nearest miss. Not being named counts as one condition.
+    fn reason(mut self) -> String {
+        match self.nearest {
+            Some(nearest) if nearest.len() == 1 || self.unnamed.is_empty() => {
+                return nearest.join("; ");
+            }
+            Some(_) => self.missing.clear(),
+            None => {}
+        }
+        if !self.unnamed.is_empty() {
+            let unnamed = self.unnamed.join(" or ");
+            self.missing.push(format!("no longer named in {unnamed}"));
+        }
+        if self.missing.is_empty() {
+            return "no longer declared".to_owned();
+        }
+        self.missing.join("; ")
+    }
+}
+
+impl<'c> Roster<'c> {
+    /// Why each of these participations is not declared any more, in their order.
+    ///
+    /// `status is "ex-customer", wanted "customer"`, `not in source crm any more`,
+    /// `suppressed: objected to marketing (lifecycle/customers.toml:30)`. It costs one pass over a small index and the
+    /// reading of these contacts' rows.
     ///
     /// # Errors
-    /// That a source cannot be read again.
-    pub fn absence(
-        &self,
-        config: &Config,
-        now: Timestamp,
-        keys: &[Key],
-    ) -> Result<Vec<String>, SourceError> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        let clock = Clock {
-            now,
-            zone: &config.zone,
-        };
-        // Every column was found when the roster was built.
-        let mut problems = Vec::new();
-        let blocks: Vec<(Block<'_>, Vec<String>)> = (0..config.enrols.len())
-            .map(|index| match config.enrols[index].source {
-                Some(source) => {
-                    let table = &self.sources[source].table;
-                    (
-                        Block::sourced(config, index, table, &clock, &mut problems),
-                        Vec::new(),
-                    )
-                }
-                None => Block::declared(config, index, &clock),
-            })
-            .collect();
-        let contacts: Vec<&str> = keys.iter().map(|key| key.contact.as_str()).collect();
-        let mut rows = Vec::with_capacity(self.sources.len());
-        let mut lookups: Vec<Lookup<'_>> = Vec::with_capacity(self.sources.len());
-        for opened in &self.sources {
-            let mut lookup = opened.table.lookup();
-            let mut of: HashMap<String, Vec<RowId>> = HashMap::new();
-            for (_, id) in opened.index.find(contacts.iter().copied()) {
-                let row = lookup.row(id)?;
-                of.entry(row.contact.to_owned()).or_default().push(id);
+    /// If a source cannot be read again.
+    pub fn absence(&self, gone: &[Gone<'_>]) -> Result<Vec<String>, SourceError> {
+        let mut misses: Vec<Misses> = gone.iter().map(|_| Misses::default()).collect();
+        let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (place, key) in gone.iter().enumerate() {
+            if !self.config.suppressed.contains_key(key.contact) {
+                places.entry(key.contact).or_default().push(place);
             }
-            rows.push(of);
-            lookups.push(lookup);
         }
-        keys.iter()
-            .map(|key| reason(config, &blocks, &rows, &mut lookups, key))
-            .collect()
+        for (source, opened) in self.sources.iter().enumerate() {
+            let Some(opened) = opened else { continue };
+            self.source_misses(source, opened, gone, &places, &mut misses)?;
+        }
+        for (contact, places) in &places {
+            self.declared_misses(contact, gone, places, &mut misses);
+        }
+        let reasons = gone.iter().zip(misses).map(|(key, misses)| {
+            let reason = self.standing_reason(key);
+            reason.unwrap_or_else(|| misses.reason())
+        });
+        Ok(reasons.collect())
     }
-}
 
-fn reason(
-    config: &Config,
-    blocks: &[(Block<'_>, Vec<String>)],
-    rows: &[HashMap<String, Vec<RowId>>],
-    lookups: &mut [Lookup<'_>],
-    key: &Key,
-) -> Result<String, SourceError> {
-    if let Some(suppression) = config.suppressed.get(&key.contact) {
-        let reason = suppression
-            .reason
-            .as_deref()
-            .unwrap_or("no reason is given");
-        return Ok(format!("suppressed: {reason} ({})", suppression.place));
-    }
-    let Some(automation) = config
-        .automations
-        .iter()
-        .position(|a| a.name == key.automation)
-    else {
-        return Ok("the automation is gone from the configuration".to_owned());
-    };
-    let mut nearest: Option<(Miss, String)> = None;
-    for (block, columns) in blocks {
-        let Some(target) = block
-            .targets
+    /// A reason that no row has a part in.
+    fn standing_reason(&self, key: &Gone<'_>) -> Option<String> {
+        if let Some(suppression) = self.config.suppressed.get(key.contact) {
+            let place = &suppression.place;
+            return Some(match &suppression.reason {
+                Some(reason) => format!("suppressed: {} ({place})", reason.escape_debug()),
+                None => format!("suppressed ({place})"),
+            });
+        }
+        let enrols = &self.config.enrols;
+        if !enrols
             .iter()
-            .find(|target| target.automation == automation)
-        else {
-            continue;
-        };
-        let miss = miss(
-            config,
-            block,
-            target.occurrence,
-            columns,
-            rows,
-            lookups,
-            key,
-        )?;
-        if nearest.as_ref().is_none_or(|(least, _)| miss.0 < *least) {
-            nearest = Some(miss);
+            .any(|enrol| enrol.automations.contains(&key.automation))
+        {
+            return Some("no [[enrol]] block names this automation any more".to_owned());
+        }
+        let repeat_by = &self.config.automations[key.automation].repeat_by;
+        match (repeat_by, key.occurrence) {
+            (Some(column), None) => Some(format!(
+                "the automation repeats by {column} now, and this participation has no occurrence"
+            )),
+            (None, Some(occurrence)) => Some(format!(
+                "the automation does not repeat any more, and this participation is of occurrence {occurrence}"
+            )),
+            _ => None,
         }
     }
-    Ok(nearest.map_or_else(
-        || "no [[enrol]] block names this automation any more".to_owned(),
-        |(_, words)| words,
-    ))
+
+    fn source_misses(
+        &self,
+        source: usize,
+        Opened { table, index }: &Opened,
+        gone: &[Gone<'_>],
+        places: &HashMap<&str, Vec<usize>>,
+        misses: &mut [Misses],
+    ) -> Result<(), SourceError> {
+        let blocks: Vec<&Block> = self.blocks_of(Some(source)).collect();
+        let name = &self.config.sources[source].name;
+        let mut seen = vec![Seen::Nothing; gone.len()];
+        let mut lookup = table.lookup();
+        for (_, id) in index.find(places.keys().copied()) {
+            let row = lookup.row(id)?;
+            let Some(places) = places.get(row.contact) else {
+                continue;
+            };
+            let cells = SourceCells {
+                cells: row.cells,
+                zone: &self.config.zone,
+            };
+            for &place in places {
+                let found = gone[place].occurrence.is_none()
+                    || blocks
+                        .iter()
+                        .any(|block| gives(block, &gone[place], &cells));
+                seen[place] = seen[place].max(if found { Seen::It } else { Seen::Others });
+            }
+            for (block, place) in pairs(&blocks, gone, places) {
+                if gives(block, &gone[place], &cells) && !block.leaves_out(row.contact) {
+                    misses[place].conditions(block.failures(&cells));
+                }
+            }
+        }
+        for places in places.values() {
+            for (block, place) in pairs(&blocks, gone, places) {
+                let key = &gone[place];
+                let missing = match (seen[place], key.occurrence) {
+                    (Seen::It, _) => {
+                        if block.leaves_out(key.contact) {
+                            misses[place].unnamed.push(block.enrol.place.to_string());
+                        }
+                        continue;
+                    }
+                    (Seen::Others, Some(occurrence)) => {
+                        format!("occurrence {occurrence} is not in source {name} any more")
+                    }
+                    _ => format!("not in source {name} any more"),
+                };
+                if !misses[place].missing.contains(&missing) {
+                    misses[place].missing.push(missing);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn declared_misses(
+        &self,
+        contact: &str,
+        gone: &[Gone<'_>],
+        places: &[usize],
+        misses: &mut [Misses],
+    ) {
+        let blocks: Vec<&Block> = self.blocks_of(None).collect();
+        let row = self.declared.find(contact);
+        let table = row.and_then(|row| self.declared.rows[row].1);
+        let cells = self.declared.cells(table);
+        for (block, place) in pairs(&blocks, gone, places) {
+            let (key, misses) = (&gone[place], &mut misses[place]);
+            if block.leaves_out(contact) {
+                misses.unnamed.push(block.enrol.place.to_string());
+            } else if !draws_on(block, table) {
+                misses
+                    .missing
+                    .push(format!("no [contact.{contact}] any more"));
+            } else if let (Some(occurrence), false) = (key.occurrence, gives(block, key, &cells)) {
+                misses
+                    .missing
+                    .push(format!("occurrence {occurrence} is not declared any more"));
+            } else {
+                misses.conditions(block.failures(&cells));
+            }
+        }
+    }
+
+    /// What each block says of a contact, in their order: one verdict for each of its automations, and each row of the
+    /// contact.
+    ///
+    /// # Errors
+    /// If a source cannot be read again.
+    pub fn explain(&self, contact: &str) -> Result<Vec<BlockVerdict>, SourceError> {
+        let mut verdicts = Vec::new();
+        for block in &self.blocks {
+            let before = verdicts.len();
+            let mut missing = String::new();
+            if let Some(source) = block.enrol.source {
+                missing = format!("not in source {}", self.config.sources[source].name);
+                if let Some(Opened { table, index }) = &self.sources[source] {
+                    let mut lookup = table.lookup();
+                    for (number, id) in index.find([contact]) {
+                        let row = lookup.row(id)?;
+                        if row.contact == contact {
+                            let cells = SourceCells {
+                                cells: row.cells,
+                                zone: &self.config.zone,
+                            };
+                            let at = Some(table.at(number, id));
+                            verdicts.extend(judge(block, contact, at, &cells));
+                        }
+                    }
+                }
+            } else {
+                let row = self.declared.find(contact);
+                let table = row.and_then(|row| self.declared.rows[row].1);
+                if draws_on(block, table) {
+                    verdicts.extend(judge(block, contact, None, &self.declared.cells(table)));
+                } else {
+                    missing = format!("no [contact.{contact}]");
+                }
+            }
+            if verdicts.len() == before {
+                verdicts.extend(block.targets.iter().map(|target| BlockVerdict {
+                    block: block.index,
+                    automation: target.automation,
+                    row: None,
+                    occurrence: None,
+                    out: vec![missing.clone()],
+                }));
+            }
+        }
+        Ok(verdicts)
+    }
+
+    fn blocks_of(&self, source: Option<usize>) -> impl Iterator<Item = &Block<'c>> {
+        self.blocks
+            .iter()
+            .filter(move |block| block.enrol.source == source)
+    }
 }
 
-fn miss(
-    config: &Config,
-    block: &Block<'_>,
-    occurrence: Option<usize>,
-    columns: &[String],
-    rows: &[HashMap<String, Vec<RowId>>],
-    lookups: &mut [Lookup<'_>],
-    key: &Key,
-) -> Result<(Miss, String), SourceError> {
-    let contact = key.contact.as_str();
-    let not_named = || {
-        let words = format!("no longer named in {}", block.enrol.place);
-        (Miss::NotNamed, words)
-    };
-    let of_failures = |failures: Vec<String>| match failures.len() {
-        0 => (
-            Miss::Conditions(usize::MAX),
-            "it is not declared any more".to_owned(),
-        ),
-        count => (Miss::Conditions(count), failures.join(" and ")),
-    };
-    let Some(source) = block.enrol.source else {
-        if !block.names(contact) {
-            return Ok(not_named());
-        }
-        let is_declared = config.contacts.contains_key(contact);
-        if !is_declared && block.enrol.contacts.is_none() {
-            let words = format!("there is no [contact.{contact}] any more");
-            return Ok((Miss::NotThere, words));
-        }
-        let cells = declared_cells(config, contact, columns);
-        return Ok(of_failures(block.failures(&cells)));
-    };
-    let mut nearest: Option<Vec<String>> = None;
-    let mut has_rows = false;
-    for &id in rows[source]
-        .get(contact)
-        .map(Vec::as_slice)
-        .unwrap_or_default()
-    {
-        has_rows = true;
-        let row = lookups[source].row(id)?;
-        let wanted = key.occurrence.as_ref().map(|o| o.as_str());
-        if let Some(column) = occurrence
-            && row.cells.get(column) != wanted
-        {
-            continue;
-        }
-        let cells = SourceCells {
-            cells: row.cells,
-            zone: &config.zone,
-        };
-        let failures = block.failures(&cells);
-        if nearest
-            .as_ref()
-            .is_none_or(|least| failures.len() < least.len())
-        {
-            nearest = Some(failures);
-        }
-    }
-    let name = &config.sources[source].name;
-    Ok(match nearest {
-        Some(_) if !block.names(contact) => not_named(),
-        Some(failures) => of_failures(failures),
-        None if has_rows => {
-            let which = key.occurrence.as_ref().map_or("", |o| o.as_str());
-            let words = format!("occurrence {which} is not in source {name} any more");
-            (Miss::NotThere, words)
-        }
-        None => (Miss::NotThere, format!("not in source {name} any more")),
+/// What was seen of a participation's contact in a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Seen {
+    Nothing,
+    /// Rows of other occurrences.
+    Others,
+    It,
+}
+
+/// Each block with each participation in an automation of its own.
+fn pairs<'p, 'c>(
+    blocks: &'p [&'p Block<'c>],
+    gone: &'p [Gone<'p>],
+    places: &'p [usize],
+) -> impl Iterator<Item = (&'p Block<'c>, usize)> {
+    blocks.iter().flat_map(move |block| {
+        let enrols = |place: &usize| block.enrol.automations.contains(&gone[*place].automation);
+        places
+            .iter()
+            .copied()
+            .filter(enrols)
+            .map(move |place| (*block, place))
     })
+}
+
+/// Whether a row gives a participation's occurrence in a block's automation.
+fn gives(block: &Block<'_>, key: &Gone<'_>, cells: &dyn Cells) -> bool {
+    let mut targets = block.targets.iter();
+    let target = targets.find(|target| target.automation == key.automation);
+    target.is_some_and(|target| match target.occurrence {
+        None => true,
+        Some(column) => cells.text(column).as_deref() == key.occurrence,
+    })
+}
+
+fn judge(
+    block: &Block<'_>,
+    contact: &str,
+    row: Option<RowAt>,
+    cells: &dyn Cells,
+) -> Vec<BlockVerdict> {
+    let mut out = Vec::new();
+    if block.leaves_out(contact) {
+        out.push(format!("not named in {}", block.enrol.place));
+    }
+    out.extend(block.failures(cells));
+    let verdict = |target: &super::block::Target<'_>| BlockVerdict {
+        block: block.index,
+        automation: target.automation,
+        row,
+        occurrence: target
+            .occurrence
+            .and_then(|column| cells.text(column))
+            .map(Into::into),
+        out: out.clone(),
+    };
+    block.targets.iter().map(verdict).collect()
 }

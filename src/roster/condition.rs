@@ -266,3 +266,285 @@ fn span_in_words(span: Span) -> String {
     };
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use csv::StringRecord;
+
+    use super::*;
+    use crate::config::Value;
+    use crate::roster::cell::SourceCells;
+    use crate::roster::testing::{date, moment, place, text};
+
+    /// What comes of a test on a cell, with now at half past midnight of 2 March in Amsterdam: `true`, `false` or what
+    /// is wrong with the cell.
+    fn outcome(test: &Test, cell: &str) -> String {
+        let zone = TimeZone::get("Europe/Amsterdam").unwrap();
+        let clock = Clock {
+            now: "2025-03-01T23:30:00Z".parse().unwrap(),
+            zone: &zone,
+        };
+        let condition = Condition {
+            column: "c".to_owned(),
+            tests: vec![test.clone()],
+            place: place(7),
+        };
+        let record = StringRecord::from(vec![cell]);
+        let cells = SourceCells {
+            cells: &record,
+            zone: &zone,
+        };
+        let clause = Clause::new(&condition, 0, &clock);
+        match clause.holds(&cells) {
+            Ok(holds) => {
+                assert_eq!(clause.failure(&cells).is_none(), holds);
+                holds.to_string()
+            }
+            Err(issue) => issue.sentence(),
+        }
+    }
+
+    #[track_caller]
+    fn check(test: Test, holding: &[&str], failing: &[&str]) {
+        for (cells, wanted) in [(holding, "true"), (failing, "false")] {
+            for cell in cells {
+                assert_eq!(outcome(&test, cell), wanted, "{test:?} of {cell:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn text_is_compared_exactly() {
+        check(
+            Test::Any(vec![text("NL"), text("BE")]),
+            &["NL", "BE"],
+            &["nl", "NL ", "", "DE"],
+        );
+        check(
+            Test::Not(vec![text("NL"), text("BE")]),
+            &["nl", "", "DE"],
+            &["NL", "BE"],
+        );
+        check(Test::Any(vec![text("1")]), &["1"], &["1.0", "01"]);
+    }
+
+    #[test]
+    fn presence_is_about_empty_cells() {
+        check(Test::Exists(true), &["x", " "], &[""]);
+        check(Test::Exists(false), &[""], &["x", " "]);
+    }
+
+    #[test]
+    fn numbers_are_compared_by_value_and_their_bounds_are_inclusive() {
+        let (whole, part) = (Value::Integer(10), Value::Float(2.5));
+        check(
+            Test::Any(vec![whole.clone()]),
+            &["10", "10.0", "010"],
+            &["11", "10.5", ""],
+        );
+        check(Test::Not(vec![whole.clone()]), &["11", ""], &["10.0"]);
+        check(
+            Test::Min(whole.clone()),
+            &["10", "10.01", "99999999999999999999"],
+            &["9.99", "-11", ""],
+        );
+        check(Test::Max(part), &["2.5", "2", "-3"], &["2.51", "3", ""]);
+        assert_eq!(
+            outcome(&Test::Min(whole), "1,5"),
+            "column c holds \"1,5\", which is not a number, as lifecycle/customers.toml:7 wants it"
+        );
+    }
+
+    #[test]
+    fn truth_values_are_compared_whatever_their_case() {
+        check(
+            Test::Any(vec![Value::Boolean(true)]),
+            &["true", "TRUE", "True"],
+            &["false", ""],
+        );
+        assert_eq!(
+            outcome(&Test::Any(vec![Value::Boolean(true)]), "yes"),
+            "column c holds \"yes\", which is not true or false, as lifecycle/customers.toml:7 wants it"
+        );
+    }
+
+    #[test]
+    fn before_and_after_are_exclusive_and_min_and_max_inclusive() {
+        let day = || date("2025-03-01");
+        check(
+            Test::Before(day()),
+            &["2025-02-28"],
+            &["2025-03-01", "2025-03-01T10:00:00", ""],
+        );
+        check(
+            Test::After(day()),
+            &["2025-03-02"],
+            &["2025-03-01", "2025-03-01T23:00:00", ""],
+        );
+        check(
+            Test::Min(day()),
+            &["2025-03-01", "2025-03-01 00:00:00"],
+            &["2025-02-28", ""],
+        );
+        check(
+            Test::Max(day()),
+            &["2025-03-01", "2025-03-01 23:59:59"],
+            &["2025-03-02", ""],
+        );
+        // Half past eleven in the evening in UTC is the next day in Amsterdam.
+        check(
+            Test::Any(vec![day()]),
+            &["2025-02-28T23:30:00Z"],
+            &["2025-03-01T23:30:00Z"],
+        );
+        let noon = || moment("2025-03-01T11:00:00Z");
+        check(
+            Test::Before(noon()),
+            &["2025-03-01T11:59:59", "2025-02-28"],
+            &["2025-03-01T12:00:00", "2025-03-01"],
+        );
+        assert_eq!(
+            outcome(&Test::Before(day()), "31-12-2024"),
+            "column c holds \"31-12-2024\", which is not a date, as lifecycle/customers.toml:7 wants it"
+        );
+    }
+
+    #[test]
+    fn within_and_older_than_days_are_opposites_by_the_calendar_of_the_zone() {
+        let (recent, old) = (
+            [
+                "2025-02-20",
+                "2025-02-20T00:00:00",
+                "2025-02-19T23:00:00Z",
+                "2025-03-02",
+                "2031-01-01",
+            ],
+            [
+                "2025-02-19",
+                "2025-02-19T23:59:59",
+                "2025-02-19T22:59:59Z",
+                "0001-01-01",
+            ],
+        );
+        let days = Span::Days(10);
+        check(Test::Within(days), &recent, &[&old[..], &[""]].concat());
+        check(Test::OlderThan(days), &old, &[&recent[..], &[""]].concat());
+        check(Test::Within(Span::Days(u32::MAX)), &recent, &[""]);
+    }
+
+    #[test]
+    fn within_and_older_than_hours_compare_moments() {
+        let hour = Span::Elapsed(Duration::from_secs(3600));
+        let recent = ["2025-03-01T22:30:00Z", "2025-03-02", "2025-03-01T23:30:00"];
+        let old = ["2025-03-01T22:29:59Z", "2025-03-01", "2025-03-01T23:29:59"];
+        check(Test::Within(hour), &recent, &[&old[..], &[""]].concat());
+        check(Test::OlderThan(hour), &old, &[&recent[..], &[""]].concat());
+        check(Test::Within(Span::Elapsed(Duration::MAX)), &recent, &[""]);
+    }
+
+    #[test]
+    fn a_failure_says_what_was_found_and_what_was_wanted() {
+        let zone = TimeZone::UTC;
+        let clock = Clock {
+            now: "2026-11-23T09:00:00Z".parse().unwrap(),
+            zone: &zone,
+        };
+        let failure = |cell: &str, tests: &[Test]| {
+            let condition = Condition {
+                column: "c".to_owned(),
+                tests: tests.to_vec(),
+                place: place(7),
+            };
+            let record = StringRecord::from(vec![cell]);
+            let cells = SourceCells {
+                cells: &record,
+                zone: &zone,
+            };
+            Clause::new(&condition, 0, &clock).failure(&cells).unwrap()
+        };
+        let texts = |texts: &[&str]| texts.iter().map(|t| text(t)).collect::<Vec<_>>();
+        let elapsed = |seconds| Span::Elapsed(Duration::from_secs(seconds));
+        for (cell, tests, says) in [
+            (
+                "ex-customer",
+                vec![Test::Any(texts(&["customer"]))],
+                "c is \"ex-customer\", wanted \"customer\"",
+            ),
+            (
+                "DE",
+                vec![Test::Any(texts(&["NL", "BE", "LU"]))],
+                "c is \"DE\", wanted \"NL\", \"BE\" or \"LU\"",
+            ),
+            (
+                "",
+                vec![Test::Any(texts(&["NL"]))],
+                "c is empty, wanted \"NL\"",
+            ),
+            (
+                "NL",
+                vec![Test::Not(texts(&["NL", "BE"]))],
+                "c is \"NL\", wanted anything but \"NL\" or \"BE\"",
+            ),
+            ("", vec![Test::Exists(true)], "c is empty, wanted a value"),
+            (
+                "\u{1b}[1m",
+                vec![Test::Exists(false)],
+                "c is \"\\u{1b}[1m\", wanted it empty",
+            ),
+            (
+                "7",
+                vec![Test::Min(Value::Integer(10)), Test::Max(Value::Integer(20))],
+                "c is 7, wanted at least 10",
+            ),
+            (
+                "",
+                vec![Test::Min(Value::Float(0.5)), Test::Max(Value::Integer(20))],
+                "c is empty, wanted at least 0.5 and at most 20",
+            ),
+            (
+                "2026-11-01",
+                vec![Test::OlderThan(Span::Days(365))],
+                "c is 2026-11-01, wanted older than 365 days",
+            ),
+            (
+                "2026-11-01",
+                vec![Test::Within(Span::Days(1))],
+                "c is 2026-11-01, wanted within 1 day",
+            ),
+            (
+                "2026-11-01",
+                vec![Test::Within(elapsed(7200))],
+                "c is 2026-11-01, wanted within 2 hours",
+            ),
+            (
+                "2026-11-01",
+                vec![Test::Within(elapsed(5400))],
+                "c is 2026-11-01, wanted within 90 minutes",
+            ),
+            (
+                "2026-11-01",
+                vec![Test::Within(elapsed(45))],
+                "c is 2026-11-01, wanted within 45 seconds",
+            ),
+            (
+                "2026-11-01",
+                vec![Test::Before(date("2026-01-01"))],
+                "c is 2026-11-01, wanted before 2026-01-01",
+            ),
+            (
+                "2026-11-01",
+                vec![Test::After(moment("2026-11-02T00:00:00Z"))],
+                "c is 2026-11-01, wanted after 2026-11-02T00:00:00Z",
+            ),
+            (
+                "true",
+                vec![Test::Any(vec![Value::Boolean(false)])],
+                "c is true, wanted false",
+            ),
+        ] {
+            assert_eq!(failure(cell, &tests), says);
+        }
+    }
+}

@@ -3,74 +3,27 @@
 //! A template sees the row's columns, or the declared contact's attributes, as text. The names `contact`, `automation`
 //! and, where the automation repeats, `occurrence` stand for the enrolment's own, even where a column is called so.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
+use minijinja::value::Object;
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 
-use super::Enrolment;
-use super::cell::{Cells, DeclaredCells};
-use crate::config::{Config, Diagnostic, Enrol, Field, FieldTemplate, nearest};
+use super::cell::Cells;
+use crate::config::nearest;
+use crate::config::{Automation, Diagnostic, Enrol, Field, FieldTemplate};
 use crate::field::{FieldContent, FieldValue};
-use crate::id::ContactId;
-use crate::source::{SourceError, Table};
 
-/// Why fields cannot be sent. None of these sentences holds a value.
-#[derive(Debug, thiserror::Error)]
-pub enum FieldError {
-    /// The row cannot be read again.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// A field cannot be made of the row.
-    #[error("the field `{name}` {why}")]
-    Field {
-        /// The field.
-        name: String,
-        /// What is wrong; reads on after its name.
-        why: String,
-    },
-    /// The row gives other fields than the plan was made with.
-    #[error("the source has changed since the plan was made; plan again")]
-    Changed,
-}
-
-/// What a name in a template stands for.
-#[derive(Debug, Clone)]
-enum Input {
-    Contact,
-    Automation,
-    Occurrence,
-    Column(usize),
-    Attribute,
-}
-
-/// The fields of one automation's enrolments by one block.
+/// The templates of all fields. Each is known by its own text.
 #[derive(Debug)]
-struct FieldPlan {
-    fields: Vec<Field>,
-    inputs: Vec<(String, Input)>,
+pub(super) struct Templates<'c> {
+    environment: Environment<'c>,
 }
 
-/// All fields, by block and automation.
-pub(super) struct Plans {
-    environment: Environment<'static>,
-    plans: HashMap<(usize, usize), FieldPlan>,
-}
-
-impl fmt::Debug for Plans {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(&self.plans).finish()
-    }
-}
-
-impl Plans {
-    /// Compiles all templates, and checks the names that they use against the sources' columns.
-    pub(super) fn new(
-        config: &Config,
-        tables: &[Option<Table>],
-        problems: &mut Vec<Diagnostic>,
-    ) -> Self {
+impl<'c> Templates<'c> {
+    pub(super) fn new() -> Self {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
@@ -78,250 +31,305 @@ impl Plans {
         if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
             environment.set_syntax(syntax);
         }
-        let mut plans = Self {
-            environment,
-            plans: HashMap::new(),
-        };
-        for (block, enrol) in config.enrols.iter().enumerate() {
-            for &automation in &enrol.automations {
-                let fields = merged(&config.automations[automation].fields, &enrol.fields);
-                if fields.is_empty() {
-                    continue;
-                }
-                let table = enrol.source.map(|source| tables[source].as_ref());
-                // A source that cannot be opened is a problem already.
-                if matches!(table, Some(None)) {
-                    continue;
-                }
-                let inputs = plans.inputs(
-                    config,
-                    automation,
-                    enrol,
-                    table.flatten(),
-                    &fields,
-                    problems,
-                );
-                plans
-                    .plans
-                    .insert((block, automation), FieldPlan { fields, inputs });
-            }
-        }
-        plans
+        Self { environment }
     }
 
-    fn inputs(
-        &mut self,
-        config: &Config,
-        automation: usize,
-        enrol: &Enrol,
-        table: Option<&Table>,
-        fields: &[Field],
-        problems: &mut Vec<Diagnostic>,
-    ) -> Vec<(String, Input)> {
-        let repeats = config.automations[automation].repeat_by.is_some();
-        let mut inputs: BTreeMap<String, Input> = BTreeMap::new();
-        for field in fields {
-            let mut names: Vec<String> = Vec::new();
-            for text in templates(&field.template) {
-                match self.names_in(text) {
-                    Ok(found) => names.extend(found),
-                    Err(why) => problems.push(Diagnostic::at(
-                        field.place.clone(),
-                        format!("`{}` is no template: {why}", field.name),
-                    )),
+    /// Adds a template and says which names it uses, or why it is none.
+    fn add(&mut self, text: &'c str) -> Result<Vec<String>, String> {
+        let names = self
+            .environment
+            .add_template(text, text)
+            .and_then(|()| self.environment.get_template(text))
+            .map(|template| template.undeclared_variables(false));
+        match names {
+            Ok(mut names) => {
+                for (global, _) in self.environment.globals() {
+                    names.remove(global);
                 }
+                Ok(names.into_iter().collect())
             }
-            names.sort();
-            names.dedup();
-            for name in names {
-                let input = match (name.as_str(), table) {
-                    ("contact", _) => Input::Contact,
-                    ("automation", _) => Input::Automation,
-                    ("occurrence", _) if repeats => Input::Occurrence,
-                    (_, None) => Input::Attribute,
-                    (column, Some(table)) => match table.column(column) {
-                        Some(column) => Input::Column(column),
-                        None => {
-                            problems.push(unknown_column(table, enrol, field, column));
-                            continue;
-                        }
-                    },
-                };
-                inputs.insert(name, input);
-            }
+            Err(error) => Err(error.detail().unwrap_or("it cannot be read").to_owned()),
         }
-        inputs.into_iter().collect()
     }
 
-    /// Compiles a template and says which names it uses.
-    fn names_in(&mut self, text: &str) -> Result<Vec<String>, String> {
-        let detail =
-            |error: minijinja::Error| error.detail().unwrap_or("it cannot be read").to_owned();
+    fn render(&self, text: &str, inputs: &Value) -> Result<String, ErrorKind> {
+        if !text.contains('{') {
+            return Ok(text.to_owned());
+        }
+        // The message of an error may quote a value; its kind does not.
         self.environment
-            .add_template_owned(text.to_owned(), text.to_owned())
-            .map_err(detail)?;
-        let template = self.environment.get_template(text).map_err(detail)?;
-        let is_global = |name: &String| self.environment.globals().any(|(known, _)| known == name);
-        let names = template.undeclared_variables(false).into_iter();
-        Ok(names.filter(|name| !is_global(name)).collect())
+            .get_template(text)
+            .and_then(|template| template.render(inputs))
+            .map_err(|error| error.kind())
     }
+}
 
-    /// Whether a block's enrolments in an automation have fields.
-    pub(super) fn has(&self, block: usize, automation: usize) -> bool {
-        self.plans.contains_key(&(block, automation))
-    }
+/// The fields of an automation's enrolments by one block.
+#[derive(Debug)]
+pub(super) struct Fields<'c> {
+    list: Vec<&'c Field>,
+    names: Arc<[(String, Input)]>,
+}
 
-    /// Renders an enrolment's fields from a row.
-    pub(super) fn render(
-        &self,
-        config: &Config,
-        enrolment: &Enrolment<'_>,
-        cell: &dyn Fn(usize) -> Option<String>,
-    ) -> Result<Vec<FieldValue>, FieldError> {
-        self.render_with(config, enrolment, &|input, _| match input {
-            Input::Column(column) => cell(*column),
-            _ => None,
-        })
-    }
+/// What a name in a template stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Input {
+    Contact,
+    Automation,
+    Occurrence,
+    Column(usize),
+}
 
-    /// Renders the fields of an enrolment of a declared contact.
-    pub(super) fn render_declared(
-        &self,
-        config: &Config,
-        enrolment: &Enrolment<'_>,
-    ) -> Result<Vec<FieldValue>, FieldError> {
-        let contact = ContactId::new(enrolment.contact).ok();
-        let declared = contact.and_then(|id| config.contacts.get(&id));
-        self.render_with(config, enrolment, &|_, name| {
-            let columns = [name.to_owned()];
-            let cells = DeclaredCells {
-                columns: &columns,
-                attributes: declared.map(|contact| &contact.attributes),
-            };
-            cells.text(0).map(|text| text.into_owned())
-        })
-    }
+/// Whom fields are rendered for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct For<'a> {
+    pub(super) contact: &'a str,
+    pub(super) automation: &'a str,
+    pub(super) occurrence: Option<&'a str>,
+}
 
-    fn render_with(
-        &self,
-        config: &Config,
-        enrolment: &Enrolment<'_>,
-        lookup: &dyn Fn(&Input, &str) -> Option<String>,
-    ) -> Result<Vec<FieldValue>, FieldError> {
-        let Some(plan) = self.plans.get(&(enrolment.block, enrolment.automation)) else {
-            return Ok(Vec::new());
-        };
-        let mut values: BTreeMap<&str, String> = BTreeMap::new();
-        for (name, input) in &plan.inputs {
-            let value = match input {
-                Input::Contact => Some(enrolment.contact.to_owned()),
-                Input::Automation => {
-                    Some(config.automations[enrolment.automation].name.to_string())
-                }
-                Input::Occurrence => enrolment.occurrence.map(str::to_owned),
-                Input::Column(_) | Input::Attribute => lookup(input, name),
-            };
-            // What is missing stays undefined, and strict rendering says so.
-            if let Some(value) = value {
-                values.insert(name, value);
-            }
-        }
-        let values = Value::from_pairs(values);
-        plan.fields
-            .iter()
-            .map(|field| self.field(field, &values))
-            .collect()
-    }
+/// A field that cannot be made for an enrolment. It does not hold the value.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct FieldIssue<'c> {
+    pub(super) field: &'c Field,
+    pub(super) why: String,
+}
 
-    fn field(&self, field: &Field, values: &Value) -> Result<FieldValue, FieldError> {
-        let wrong = |why: &str| FieldError::Field {
-            name: field.name.clone(),
-            why: why.to_owned(),
-        };
-        let text = |template: &str| {
-            self.environment
-                .get_template(template)
-                .and_then(|template| template.render(values))
-                .map_err(|error| match error.kind() {
-                    minijinja::ErrorKind::UndefinedError => {
-                        wrong("uses a name that is not defined for this contact")
+impl<'c> Fields<'c> {
+    /// Compiles the fields of an automation, with a block's own over them; `None` where there are none.
+    ///
+    /// `columns` are those that a template may name; each is `origin` ("a column of source crm").
+    pub(super) fn new(
+        templates: &mut Templates<'c>,
+        automation: &'c Automation,
+        enrol: &'c Enrol,
+        columns: &[String],
+        origin: &str,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Option<Self> {
+        let both = automation.fields.iter().chain(&enrol.fields);
+        let merged: BTreeMap<&str, &Field> = both.map(|f| (f.name.as_str(), f)).collect();
+        let mut names = BTreeMap::new();
+        for field in merged.values() {
+            for text in texts(&field.template) {
+                let used = templates.add(text).unwrap_or_else(|why| {
+                    problems.push(not_a_template(field, &why));
+                    Vec::new()
+                });
+                for name in used {
+                    let input = match name.as_str() {
+                        "contact" => Some(Input::Contact),
+                        "automation" => Some(Input::Automation),
+                        "occurrence" => automation.repeat_by.is_some().then_some(Input::Occurrence),
+                        _ => columns.iter().position(|c| *c == name).map(Input::Column),
+                    };
+                    match input {
+                        Some(input) => _ = names.insert(name, input),
+                        None => problems.push(unknown_name(field, &name, enrol, columns, origin)),
                     }
-                    // The message of an error may quote a value; its kind does not.
-                    kind => wrong(&format!("cannot be rendered: {kind}")),
-                })
-        };
-        let content = match &field.template {
-            FieldTemplate::String(template) => FieldContent::String(text(template)?),
-            FieldTemplate::Url(template) => {
-                let url = text(template)?;
-                let is_url =
-                    url::Url::parse(&url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-                if !is_url {
-                    return Err(wrong(
-                        "is of type url, and what it renders to is no http(s) URL",
-                    ));
                 }
-                FieldContent::Url(url)
             }
-            FieldTemplate::Products(templates) => {
-                let ids: Vec<String> = templates
-                    .iter()
-                    .map(|template| text(template))
-                    .collect::<Result<_, _>>()?;
-                FieldContent::Products(ids)
-            }
-            FieldTemplate::ProductsSplit(template) => {
-                let ids = text(template)?;
-                FieldContent::Products(ids.split(',').map(|id| id.trim().to_owned()).collect())
-            }
-        };
-        if let FieldContent::Products(ids) = &content
-            && (ids.is_empty() || ids.iter().any(String::is_empty))
-        {
-            return Err(wrong(
-                "is a productlist, and one of its product ids is empty",
-            ));
         }
-        Ok(FieldValue {
-            name: field.name.clone(),
-            content,
+        (!merged.is_empty()).then(|| Self {
+            list: merged.into_values().collect(),
+            names: names.into_iter().collect(),
         })
     }
-}
 
-/// The automation's fields, added to and overridden by the block's.
-fn merged(automation: &[Field], block: &[Field]) -> Vec<Field> {
-    let mut by_name: BTreeMap<&str, &Field> = BTreeMap::new();
-    for field in automation.iter().chain(block) {
-        by_name.insert(&field.name, field);
-    }
-    by_name.into_values().cloned().collect()
-}
-
-fn templates(template: &FieldTemplate) -> Vec<&str> {
-    match template {
-        FieldTemplate::String(text)
-        | FieldTemplate::Url(text)
-        | FieldTemplate::ProductsSplit(text) => {
-            vec![text]
+    /// Renders all of them, in the order of their names.
+    pub(super) fn render<C: Cells>(
+        &self,
+        templates: &Templates<'c>,
+        cells: &C,
+        whom: For<'_>,
+    ) -> Result<Vec<FieldValue>, FieldIssue<'c>> {
+        let value = |input: Input| match input {
+            Input::Contact => Value::from(whom.contact),
+            Input::Automation => Value::from(whom.automation),
+            Input::Occurrence => whom.occurrence.map_or(Value::UNDEFINED, Value::from),
+            Input::Column(column) => cells.text(column).map_or(Value::UNDEFINED, Value::from),
+        };
+        let inputs = Value::from_object(Inputs {
+            names: Arc::clone(&self.names),
+            values: self.names.iter().map(|(_, input)| value(*input)).collect(),
+        });
+        let mut fields = Vec::with_capacity(self.list.len());
+        for field in &self.list {
+            let render = |text: &String| {
+                let rendered = templates.render(text, &inputs);
+                rendered.map_err(|kind| self.unrendered(kind, cells))
+            };
+            let content = content(&field.template, render);
+            fields.push(FieldValue {
+                name: field.name.clone(),
+                content: content.map_err(|why| FieldIssue { field, why })?,
+            });
         }
-        FieldTemplate::Products(texts) => texts.iter().map(String::as_str).collect(),
+        Ok(fields)
+    }
+
+    fn unrendered<C: Cells>(&self, kind: ErrorKind, cells: &C) -> String {
+        let absent = |(name, input): &(String, Input)| match input {
+            Input::Column(column) if cells.text(*column).is_none() => Some(name.clone()),
+            _ => None,
+        };
+        let absent: Vec<String> = self.names.iter().filter_map(absent).collect();
+        match kind {
+            ErrorKind::UndefinedError if !absent.is_empty() => {
+                format!("there is no attribute {}", absent.join(" or "))
+            }
+            kind => format!("its template failed: {kind}"),
+        }
     }
 }
 
-fn unknown_column(table: &Table, enrol: &Enrol, field: &Field, column: &str) -> Diagnostic {
-    let reserved = ["contact", "automation"];
-    let names = table.columns().iter().map(String::as_str).chain(reserved);
-    Diagnostic::at(
-        field.place.clone(),
-        format!(
-            "the field `{}` uses `{column}`, and {table} has no such column",
-            field.name
-        ),
-    )
-    .related(enrol.place.clone(), "for the enrolments of this block")
-    .help(match nearest(names, column) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("the columns are {}", table.columns().join(", ")),
-    })
+/// The templates of a field.
+fn texts(template: &FieldTemplate) -> &[String] {
+    match template {
+        FieldTemplate::String(text) | FieldTemplate::Url(text) => std::slice::from_ref(text),
+        FieldTemplate::ProductsSplit(text) => std::slice::from_ref(text),
+        FieldTemplate::Products(texts) => texts,
+    }
+}
+
+/// A field's content, checked as its type demands.
+fn content(
+    template: &FieldTemplate,
+    render: impl Fn(&String) -> Result<String, String>,
+) -> Result<FieldContent, String> {
+    let products = match template {
+        FieldTemplate::String(text) => return Ok(FieldContent::String(render(text)?)),
+        FieldTemplate::Url(text) => {
+            let text = render(text)?;
+            return match is_web_address(&text) {
+                true => Ok(FieldContent::Url(text)),
+                false => Err("its value is not an absolute http or https URL".to_owned()),
+            };
+        }
+        FieldTemplate::Products(texts) => {
+            texts.iter().map(render).collect::<Result<Vec<_>, _>>()?
+        }
+        FieldTemplate::ProductsSplit(text) => {
+            let text = render(text)?;
+            text.split(',').map(|id| id.trim().to_owned()).collect()
+        }
+    };
+    match products.iter().any(|id| id.trim().is_empty()) {
+        true => Err("one of its product ids is empty".to_owned()),
+        false => Ok(FieldContent::Products(products)),
+    }
+}
+
+/// The text is sent as it is, so it must be a URL without the repairs that a browser would make.
+fn is_web_address(text: &str) -> bool {
+    let clean = !text.contains(|c: char| c.is_whitespace() || c.is_control());
+    clean
+        && url::Url::parse(text)
+            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        && text.contains("://")
+}
+
+fn not_a_template(field: &Field, why: &str) -> Diagnostic {
+    Diagnostic {
+        message: format!("field {} is not a template: {why}", field.name),
+        at: Some(field.place.clone()),
+        label: None,
+        related: Vec::new(),
+        help: Some("a column stands between double braces: {{ company }}".to_owned()),
+    }
+}
+
+fn unknown_name(
+    field: &Field,
+    name: &str,
+    enrol: &Enrol,
+    columns: &[String],
+    origin: &str,
+) -> Diagnostic {
+    let help = match nearest(columns.iter().map(String::as_str), name) {
+        _ if name == "occurrence" => {
+            "give the automation a `repeat_by`, or leave the occurrence out".to_owned()
+        }
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => "an enrolment's own `contact`, `automation` and `occurrence` may be named too"
+            .to_owned(),
+    };
+    Diagnostic {
+        message: match name {
+            "occurrence" => format!(
+                "field {} names an occurrence, and there is none",
+                field.name
+            ),
+            _ => format!("field {} names `{name}`, which is not {origin}", field.name),
+        },
+        at: Some(field.place.clone()),
+        label: None,
+        related: vec![(enrol.place.clone(), "enrolled here".to_owned())],
+        help: Some(help),
+    }
+}
+
+/// What templates see of a row. `Debug` does not show the values.
+struct Inputs {
+    names: Arc<[(String, Input)]>,
+    values: Vec<Value>,
+}
+
+impl Object for Inputs {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let key = key.as_str()?;
+        let place = self.names.iter().position(|(name, _)| name == key)?;
+        self.values.get(place).cloned()
+    }
+}
+
+impl fmt::Debug for Inputs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_absolute_of_the_web_and_needs_no_repair() {
+        for good in [
+            "https://shop.example/cart/42?a=b#c",
+            "http://localhost:8080",
+        ] {
+            assert!(is_web_address(good), "{good}");
+        }
+        for bad in [
+            "",
+            "shop.example",
+            "/cart",
+            "ftp://shop.example",
+            "https:shop.example",
+            "https://",
+            " https://shop.example",
+            "https://shop.example/a b",
+            "https://shop.example/\n",
+            "javascript:alert(1)",
+            "mailto:a@b.example",
+        ] {
+            assert!(!is_web_address(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn products_are_split_at_commas_and_trimmed_and_none_is_empty() {
+        let split = |text: &str| {
+            content(&FieldTemplate::ProductsSplit(text.to_owned()), |text| {
+                Ok(text.clone())
+            })
+        };
+        let ids =
+            |ids: &[&str]| FieldContent::Products(ids.iter().map(|&id| id.to_owned()).collect());
+        assert!(split("sku-1, sku-2") == Ok(ids(&["sku-1", "sku-2"])));
+        for bad in ["", " ", "sku-1,", ",sku-1", "a,,b"] {
+            assert!(split(bad).is_err(), "{bad:?}");
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! Where each contact's rows are, in eight bytes a row.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashSet};
 
 use crate::source::RowId;
 
@@ -11,7 +12,7 @@ use crate::source::RowId;
 /// once, whatever the number of contacts asked for.
 #[derive(Debug, Default)]
 pub(super) struct RowIndex {
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
     rows: Vec<(u32, u32)>,
     last: u64,
 }
@@ -32,12 +33,12 @@ impl RowIndex {
         &self,
         contacts: impl IntoIterator<Item = &'a str>,
     ) -> Vec<(u64, RowId)> {
-        let hashes: HashMap<u32, ()> = contacts
+        let hashes: HashSet<u32> = contacts
             .into_iter()
-            .map(|contact| (self.hash(contact), ()))
+            .map(|contact| self.hash(contact))
             .collect();
         self.numbered()
-            .filter(|(hash, ..)| hashes.contains_key(hash))
+            .filter(|(hash, ..)| hashes.contains(hash))
             .map(|(_, number, row)| (number, row))
             .collect()
     }

@@ -1,173 +1,227 @@
-//! Configuration + rows → enrolments: who should be in which automation.
+//! Config + rows → enrolments: conditions, suppression, fields.
 //!
-//! Rows are streamed and conditions are compiled once. What is kept of an enrolment is some thirty bytes over one arena
-//! of texts, so that a roster of millions fits in memory; its fields are rendered again when they are sent.
+//! [`build`] reads every source that an `[[enrol]]` block draws on once, from start to end, and keeps of each enrolment
+//! a few numbers and the digest of its fields. Field values are personal data: they are made again, from the row, when
+//! they are sent ([`Roster::fields`]).
 
 mod absence;
-mod blocks;
+mod block;
 mod build;
 mod cell;
 mod condition;
+mod entries;
 mod fields;
 mod index;
+mod problems;
+mod select;
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use build::build;
-pub use fields::FieldError;
+pub use absence::{BlockVerdict, Gone};
+pub use build::{build, check};
+
+use block::Block;
+use cell::SourceCells;
+use entries::{Entries, Entry};
+use fields::{For, Templates};
+use index::RowIndex;
+use select::Declared;
 
 use crate::config::Config;
 use crate::digest::{Digest, Hasher};
 use crate::field::{self, FieldValue};
-use crate::source::{RowId, Table};
-use fields::Plans;
-use index::RowIndex;
+use crate::id::AutomationName;
+use crate::source::{RowId, SourceError, Table};
 
-/// All enrolments that a configuration and its sources add up to, sorted by contact, automation and occurrence.
+/// All enrolments that a configuration and its sources add up to.
 #[derive(Debug)]
-pub struct Roster {
-    text: String,
-    entries: Vec<Entry>,
-    digests: Vec<Digest>,
-    /// By the configuration's sources.
-    sources: Vec<Opened>,
-    plans: Plans,
+pub struct Roster<'c> {
+    config: &'c Config,
+    templates: Templates<'c>,
+    /// As [`Config::enrols`].
+    blocks: Vec<Block<'c>>,
+    /// As [`Config::sources`]; those that no block draws on are not opened.
+    sources: Vec<Option<Opened>>,
+    declared: Declared<'c>,
+    entries: Entries,
+    sizes: Vec<usize>,
 }
 
-/// A source that was read.
+/// A source that was read, and where its rows are.
 #[derive(Debug)]
 struct Opened {
     table: Table,
     index: RowIndex,
 }
 
-/// One enrolment, in little room.
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    /// Where its contact's id begins in the text; the occurrence follows it.
-    start: u32,
-    contact: u16,
-    /// The occurrence's length; 0 is none.
-    occurrence: u16,
-    automation: u16,
-    block: u16,
-    /// The place of its fields' digest, from 1; 0 is no fields.
-    fields: u32,
-    /// Its row; meaningless without a source.
-    row: RowId,
-}
-
-/// An enrolment: this contact should be in this automation.
+/// A declared enrolment: this contact should be in this automation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Enrolment<'r> {
     /// The person.
     pub contact: &'r str,
     /// The automation, as an index into [`Config::automations`].
     pub automation: usize,
-    /// The occurrence, where the automation repeats.
+    /// The occurrence; `None` where the automation does not repeat.
     pub occurrence: Option<&'r str>,
     /// The digest of its fields; `None` where it has none.
     pub fields: Option<Digest>,
-    /// The `[[enrol]]` block that declares it, as an index into [`Config::enrols`]; the first, where there are several.
+    /// The block that declares it, the first if several do, as an index into [`Config::enrols`].
     pub block: usize,
+    row: u64,
 }
 
-impl Roster {
+/// The fields of an enrolment cannot be made again.
+#[derive(Debug, thiserror::Error)]
+pub enum FieldError {
+    /// The source's row cannot be read again.
+    #[error(
+        "the fields of contact {contact} in automation {automation} could not be read again, and nothing was sent for it: {error}"
+    )]
+    Unreadable {
+        /// The person.
+        contact: String,
+        /// The automation.
+        automation: AutomationName,
+        /// Why.
+        error: SourceError,
+    },
+    /// The row can be read, and gives other fields than when it was planned.
+    #[error(
+        "the fields of contact {contact} in automation {automation} are not those that were planned, and nothing was sent for it: its row was changed in place after it was read; plan again"
+    )]
+    Changed {
+        /// The person.
+        contact: String,
+        /// The automation.
+        automation: AutomationName,
+    },
+}
+
+impl<'c> Roster<'c> {
+    /// Every enrolment, by contact, automation name and occurrence, each compared byte by byte.
+    pub fn enrolments(&self) -> impl ExactSizeIterator<Item = Enrolment<'_>> {
+        self.entries
+            .list()
+            .iter()
+            .map(|entry| self.enrolment(entry))
+    }
+
+    /// An enrolment by its place in that order, which is below [`Roster::len`].
+    pub fn get(&self, place: usize) -> Enrolment<'_> {
+        self.enrolment(&self.entries.list()[place])
+    }
+
     /// How many enrolments there are.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.entries.list().len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len() == 0
     }
 
-    /// An enrolment by its place, which is below [`Roster::len`].
-    pub fn get(&self, place: usize) -> Enrolment<'_> {
-        self.view(&self.entries[place])
+    /// How many there are of each automation, as [`Config::automations`].
+    pub fn sizes(&self) -> &[usize] {
+        &self.sizes
     }
 
-    /// All enrolments, in order.
-    pub fn enrolments(&self) -> impl Iterator<Item = Enrolment<'_>> {
-        self.entries.iter().map(|entry| self.view(entry))
-    }
-
-    fn view(&self, entry: &Entry) -> Enrolment<'_> {
-        let (contact, occurrence) = texts(&self.text, entry);
-        Enrolment {
-            contact,
-            automation: usize::from(entry.automation),
-            occurrence,
-            fields: digest_of(&self.digests, entry),
-            block: usize::from(entry.block),
-        }
-    }
-
-    /// How many enrolments each automation has, by [`Config::automations`].
-    pub fn sizes(&self, config: &Config) -> Vec<u64> {
-        let mut sizes = vec![0; config.automations.len()];
-        for entry in &self.entries {
-            sizes[usize::from(entry.automation)] += 1;
-        }
-        sizes
-    }
-
-    /// The digest of all enrolments with their fields: it changes when any of them does.
-    pub fn digest(&self, config: &Config) -> Digest {
+    /// The digest of all enrolments, their fields' digests among them. It does not depend on where the configuration
+    /// declares them.
+    pub fn digest(&self) -> Digest {
+        const CHUNK: usize = 64 * 1024;
         let mut hasher = Hasher::new();
+        let mut chunk = Vec::with_capacity(2 * CHUNK);
+        let part = |chunk: &mut Vec<u8>, bytes: &[u8]| {
+            chunk.extend((bytes.len() as u64).to_le_bytes());
+            chunk.extend(bytes);
+        };
         for enrolment in self.enrolments() {
-            hasher
-                .part(enrolment.contact)
-                .part(config.automations[enrolment.automation].name.as_str())
-                .part(enrolment.occurrence.unwrap_or_default());
-            if let Some(digest) = enrolment.fields {
-                hasher.part(digest.as_bytes());
+            let automation = &self.config.automations[enrolment.automation].name;
+            part(&mut chunk, enrolment.contact.as_bytes());
+            part(&mut chunk, automation.as_str().as_bytes());
+            part(
+                &mut chunk,
+                enrolment.occurrence.unwrap_or_default().as_bytes(),
+            );
+            let fields = enrolment.fields.as_ref().map(Digest::as_bytes);
+            part(&mut chunk, fields.map_or(&[][..], |digest| digest));
+            if chunk.len() >= CHUNK {
+                hasher.part(&chunk);
+                chunk.clear();
             }
         }
-        hasher.finish()
+        hasher.part(&chunk).finish()
     }
 
-    /// The fields of the enrolment at a place, rendered again from its row.
+    /// Makes the fields of an enrolment again, to be sent now and kept nowhere. May be called from several threads.
     ///
     /// # Errors
-    /// That the row cannot be read any more, or now gives other fields than the plan was made with.
-    pub fn fields(&self, config: &Config, place: usize) -> Result<Vec<FieldValue>, FieldError> {
-        let entry = &self.entries[place];
-        let enrolment = self.view(entry);
-        let Some(planned) = enrolment.fields else {
+    /// If the source cannot be read any more, or its row has changed since.
+    pub fn fields(&self, enrolment: &Enrolment<'_>) -> Result<Vec<FieldValue>, FieldError> {
+        if enrolment.fields.is_none() {
             return Ok(Vec::new());
+        }
+        let automation = &self.config.automations[enrolment.automation].name;
+        let block = &self.blocks[enrolment.block];
+        let targets = block.targets.iter();
+        let fields = targets
+            .filter(|target| target.automation == enrolment.automation)
+            .find_map(|target| target.fields.as_ref());
+        let whom = For {
+            contact: enrolment.contact,
+            automation: automation.as_str(),
+            occurrence: enrolment.occurrence,
         };
-        let enrol = &config.enrols[enrolment.block];
-        let rendered = match enrol.source {
-            Some(source) => {
-                let mut lookup = self.sources[source].table.lookup();
-                let row = lookup.row(entry.row)?;
-                self.plans.render(config, &enrolment, &|column| {
-                    row.cells.get(column).map(str::to_owned)
-                })?
+        let source = block
+            .enrol
+            .source
+            .and_then(|source| self.sources[source].as_ref());
+        let rendered = match (fields, source) {
+            (None, _) => None,
+            (Some(fields), Some(Opened { table, .. })) => {
+                let mut lookup = table.lookup();
+                let row = lookup.row(RowId(enrolment.row));
+                let row = row.map_err(|error| FieldError::Unreadable {
+                    contact: enrolment.contact.to_owned(),
+                    automation: automation.clone(),
+                    error,
+                })?;
+                let cells = SourceCells {
+                    cells: row.cells,
+                    zone: &self.config.zone,
+                };
+                let same = row.contact == enrolment.contact;
+                same.then(|| fields.render(&self.templates, &cells, whom).ok())
+                    .flatten()
             }
-            None => self.plans.render_declared(config, &enrolment)?,
+            (Some(fields), None) => {
+                let row = usize::try_from(enrolment.row).ok();
+                let row = row.and_then(|row| self.declared.rows.get(row));
+                row.and_then(|(_, contact)| {
+                    let cells = self.declared.cells(*contact);
+                    fields.render(&self.templates, &cells, whom).ok()
+                })
+            }
         };
-        if field::digest(&rendered) == Some(planned) {
-            Ok(rendered)
-        } else {
-            Err(FieldError::Changed)
+        rendered
+            .filter(|fields| field::digest(fields) == enrolment.fields)
+            .ok_or_else(|| FieldError::Changed {
+                contact: enrolment.contact.to_owned(),
+                automation: automation.clone(),
+            })
+    }
+
+    fn enrolment(&self, entry: &Entry) -> Enrolment<'_> {
+        Enrolment {
+            contact: self.entries.contact(entry),
+            automation: entry.automation as usize,
+            occurrence: self.entries.occurrence(entry),
+            fields: self.entries.fields(entry),
+            block: entry.block as usize,
+            row: entry.row,
         }
     }
-}
-
-fn texts<'t>(text: &'t str, entry: &Entry) -> (&'t str, Option<&'t str>) {
-    let start = entry.start as usize;
-    let middle = start + usize::from(entry.contact);
-    let occurrence = &text[middle..middle + usize::from(entry.occurrence)];
-    (
-        &text[start..middle],
-        (!occurrence.is_empty()).then_some(occurrence),
-    )
-}
-
-fn digest_of(digests: &[Digest], entry: &Entry) -> Option<Digest> {
-    let place = (entry.fields as usize).checked_sub(1)?;
-    digests.get(place).copied()
 }

@@ -8,6 +8,7 @@
 //! | `PUT triggers` | `[{"name", "code", "publications": [{"setting", "active"}]}]` |
 //! | `PUT faults` | `{"seed": 0, "rules": [{"fault": "reset-after", "probability": 0.05}]}` |
 //! | `PUT unknown` | `["contact", …]` |
+//! | `PUT reset` | forgets all participations; the ledger stays |
 //! | `POST revoke`, `POST restore` | the credentials |
 //! | `POST finish` | every running participation passes all its steps |
 //! | `POST down/{ms}` | connections are refused for so long |
@@ -44,6 +45,7 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/triggers", put(triggers))
         .route("/faults", put(faults))
         .route("/unknown", put(unknown))
+        .route("/reset", put(reset))
         .route("/revoke", post(revoke))
         .route("/restore", post(restore))
         .route("/finish", post(finish))
@@ -88,6 +90,10 @@ async fn faults(State(shared): App, Json(faults): Json<Faults>) {
 
 async fn unknown(State(shared): App, Json(list): Json<Vec<String>>) {
     lock(&shared.world).set_unknown(list);
+}
+
+async fn reset(State(shared): App) {
+    lock(&shared.world).forget_participations();
 }
 
 async fn revoke(State(shared): App) {

@@ -284,6 +284,11 @@ impl World {
         Ok(count)
     }
 
+    /// Forgets all participations, as if all were over long ago. The ledger stays.
+    pub(super) fn forget_participations(&mut self) {
+        self.participations.clear();
+    }
+
     /// All running participations, as (contact, code, id).
     pub(super) fn running(&self) -> Vec<(String, String, u64)> {
         let mut list: Vec<_> = self

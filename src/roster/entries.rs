@@ -1,0 +1,289 @@
+//! Enrolments, 32 bytes each over one text.
+
+use std::cmp::Ordering;
+
+use crate::digest::Digest;
+
+/// An enrolment as it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// The byte of the source's row, or the declared contact's place.
+    pub(super) row: u64,
+    /// The index in [`Config::automations`](crate::config::Config::automations), which is sorted by name.
+    pub(super) automation: u32,
+    /// The index in [`Config::enrols`](crate::config::Config::enrols).
+    pub(super) block: u32,
+    contact_at: u32,
+    occurrence_at: u32,
+    fields: u32,
+    contact_len: u16,
+    occurrence_len: u16,
+}
+
+/// Enrolments of any number.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    list: Vec<Entry>,
+    text: String,
+    digests: Vec<Digest>,
+    /// How many there were when the row under way began.
+    row_start: usize,
+}
+
+/// The text of all ids together has outgrown 4 GiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Full;
+
+const NO_FIELDS: u32 = u32::MAX;
+
+impl Entries {
+    /// Ends a row, after which a next one may begin: what it enrols in is put in order.
+    pub(super) fn end_row(&mut self) {
+        if self.list.len() - self.row_start > 1 {
+            let Self {
+                list,
+                text,
+                row_start,
+                ..
+            } = self;
+            list[*row_start..].sort_unstable_by(|a, b| order(text, a, b));
+        }
+        self.row_start = self.list.len();
+    }
+
+    /// Adds an enrolment of the row under way. The ids follow the rules for ids, by which they are short.
+    pub(super) fn push(
+        &mut self,
+        contact: &str,
+        occurrence: Option<&str>,
+        (automation, block, row): (usize, usize, u64),
+        fields: Option<Digest>,
+    ) -> Result<(), Full> {
+        let (contact_at, contact_len) = match self.list.get(self.row_start) {
+            Some(first) => (first.contact_at, first.contact_len),
+            None => self.store(contact)?,
+        };
+        let (occurrence_at, occurrence_len) = match occurrence {
+            Some(occurrence) => self.store(occurrence)?,
+            None => (0, 0),
+        };
+        let fields = match fields {
+            Some(digest) => {
+                let place = u32::try_from(self.digests.len()).map_err(|_| Full)?;
+                self.digests.push(digest);
+                place
+            }
+            None => NO_FIELDS,
+        };
+        self.list.push(Entry {
+            row,
+            automation: u32::try_from(automation).map_err(|_| Full)?,
+            block: u32::try_from(block).map_err(|_| Full)?,
+            contact_at,
+            occurrence_at,
+            fields,
+            contact_len,
+            occurrence_len,
+        });
+        Ok(())
+    }
+
+    fn store(&mut self, text: &str) -> Result<(u32, u16), Full> {
+        let at = u32::try_from(self.text.len()).map_err(|_| Full)?;
+        let len = u16::try_from(text.len()).map_err(|_| Full)?;
+        self.text.push_str(text);
+        Ok((at, len))
+    }
+
+    /// Takes over all of another's.
+    pub(super) fn append(&mut self, other: Entries) -> Result<(), Full> {
+        if self.list.is_empty() {
+            *self = other;
+            return Ok(());
+        }
+        let text = u32::try_from(self.text.len()).map_err(|_| Full)?;
+        let digests = u32::try_from(self.digests.len()).map_err(|_| Full)?;
+        let fits =
+            |base: u32, len: usize| u32::try_from(len).is_ok_and(|len| len < NO_FIELDS - base);
+        if !fits(text, other.text.len()) || !fits(digests, other.digests.len()) {
+            return Err(Full);
+        }
+        self.text.push_str(&other.text);
+        self.digests.extend(other.digests);
+        self.list.extend(other.list.into_iter().map(|mut entry| {
+            entry.contact_at += text;
+            entry.occurrence_at += text;
+            if entry.fields != NO_FIELDS {
+                entry.fields += digests;
+            }
+            entry
+        }));
+        self.row_start = self.list.len();
+        Ok(())
+    }
+
+    /// Sorts them by contact, automation and occurrence, and keeps of equal ones the first by block and row. Returns
+    /// the pairs whose fields differ, at most `limit` of them, and how many there are.
+    pub(super) fn settle(&mut self, limit: usize) -> (Vec<(Entry, Entry)>, usize) {
+        let Self {
+            list,
+            text,
+            digests,
+            ..
+        } = self;
+        // Exports mostly come sorted, or as a few sorted pieces, of which the stable sort makes use.
+        if !list.is_sorted_by(|a, b| order(text, a, b).is_le()) {
+            list.sort_by(|a, b| order(text, a, b));
+        }
+        let (mut pairs, mut count) = (Vec::new(), 0);
+        list.dedup_by(|later, first| {
+            let same = key_order(text, later, first).is_eq();
+            if same && digest(digests, later) != digest(digests, first) {
+                count += 1;
+                if pairs.len() < limit {
+                    pairs.push((*first, *later));
+                }
+            }
+            same
+        });
+        (pairs, count)
+    }
+
+    pub(super) fn list(&self) -> &[Entry] {
+        &self.list
+    }
+
+    pub(super) fn contact(&self, entry: &Entry) -> &str {
+        piece(&self.text, entry.contact_at, entry.contact_len)
+    }
+
+    pub(super) fn occurrence(&self, entry: &Entry) -> Option<&str> {
+        let text = piece(&self.text, entry.occurrence_at, entry.occurrence_len);
+        (!text.is_empty()).then_some(text)
+    }
+
+    pub(super) fn fields(&self, entry: &Entry) -> Option<Digest> {
+        digest(&self.digests, entry)
+    }
+}
+
+fn piece(text: &str, at: u32, len: u16) -> &str {
+    let at = at as usize;
+    &text[at..at + usize::from(len)]
+}
+
+fn digest(digests: &[Digest], entry: &Entry) -> Option<Digest> {
+    digests.get(entry.fields as usize).copied()
+}
+
+fn key_order(text: &str, a: &Entry, b: &Entry) -> Ordering {
+    let contact = |entry: &Entry| piece(text, entry.contact_at, entry.contact_len).as_bytes();
+    let occurrence = |entry: &Entry| piece(text, entry.occurrence_at, entry.occurrence_len);
+    let contacts = match a.contact_at == b.contact_at {
+        true => Ordering::Equal,
+        false => contact(a).cmp(contact(b)),
+    };
+    contacts
+        .then(a.automation.cmp(&b.automation))
+        .then_with(|| occurrence(a).cmp(occurrence(b)))
+}
+
+fn order(text: &str, a: &Entry, b: &Entry) -> Ordering {
+    key_order(text, a, b).then((a.block, a.row).cmp(&(b.block, b.row)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Hasher;
+
+    type Row<'a> = (&'a str, Option<&'a str>, usize, usize, Option<&'a str>);
+
+    fn entries(rows: &[Row<'_>]) -> Entries {
+        let mut entries = Entries::default();
+        for &(contact, occurrence, automation, block, fields) in rows {
+            let fields = fields.map(|text| Hasher::new().part(text).finish());
+            entries
+                .push(contact, occurrence, (automation, block, 0), fields)
+                .unwrap();
+            entries.end_row();
+        }
+        entries
+    }
+
+    fn shown(entries: &Entries) -> Vec<(String, u32, Option<&str>, u32)> {
+        let entry = |entry: &Entry| {
+            let contact = entries.contact(entry).to_owned();
+            (
+                contact,
+                entry.automation,
+                entries.occurrence(entry),
+                entry.block,
+            )
+        };
+        entries.list().iter().map(entry).collect()
+    }
+
+    #[test]
+    fn an_enrolment_is_small() {
+        assert_eq!(size_of::<Entry>(), 32);
+    }
+
+    #[test]
+    fn they_are_sorted_and_the_first_of_equal_ones_stays() {
+        let mut entries = entries(&[
+            ("b", None, 1, 4, None),
+            ("a", Some("2"), 1, 3, None),
+            ("b", None, 0, 5, None),
+            ("a", Some("10"), 1, 2, None),
+            ("b", None, 1, 1, None),
+            ("a", None, 1, 0, None),
+        ]);
+        assert_eq!(entries.settle(9), (vec![], 0));
+        assert_eq!(
+            shown(&entries),
+            [
+                ("a".to_owned(), 1, None, 0),
+                ("a".to_owned(), 1, Some("10"), 2),
+                ("a".to_owned(), 1, Some("2"), 3),
+                ("b".to_owned(), 0, None, 5),
+                ("b".to_owned(), 1, None, 1),
+            ]
+        );
+    }
+
+    #[test]
+    fn equal_ones_with_different_fields_are_told() {
+        let mut different = entries(&[
+            ("a", None, 0, 0, Some("x")),
+            ("a", None, 0, 1, Some("x")),
+            ("a", None, 0, 2, Some("y")),
+            ("a", None, 0, 3, None),
+        ]);
+        let (pairs, count) = different.settle(1);
+        assert_eq!((pairs.len(), count), (1, 2));
+        assert_eq!((pairs[0].0.block, pairs[0].1.block), (0, 2));
+    }
+
+    #[test]
+    fn those_of_two_sources_are_put_together() {
+        let mut all = entries(&[("b", Some("1"), 0, 0, Some("x"))]);
+        all.append(entries(&[
+            ("a", None, 0, 1, None),
+            ("a", Some("3"), 0, 1, Some("z")),
+        ]))
+        .unwrap();
+        all.settle(9);
+        assert_eq!(
+            shown(&all),
+            [
+                ("a".to_owned(), 0, None, 1),
+                ("a".to_owned(), 0, Some("3"), 1),
+                ("b".to_owned(), 0, Some("1"), 0),
+            ]
+        );
+        let digest = |text: &str| Some(Hasher::new().part(text).finish());
+        let found: Vec<_> = all.list().iter().map(|entry| all.fields(entry)).collect();
+        assert_eq!(found, [None, digest("z"), digest("x")]);
+    }
+}

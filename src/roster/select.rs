@@ -1,0 +1,240 @@
+//! Rows → enrolments: every row of a table, or every declared contact, put to every block that draws on it.
+
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
+
+use super::block::{Block, Target};
+use super::cell::{Cells, DeclaredCells, SourceCells};
+use super::condition;
+use super::entries::{Entries, Full};
+use super::fields::{FieldIssue, For, Templates};
+use super::index::RowIndex;
+use super::problems::Report;
+use crate::config::{Config, DeclaredContact, Place, Value};
+use crate::field;
+use crate::id::{self, IdError};
+use crate::source::{Table, quoted};
+
+/// What every selection needs.
+#[derive(Debug)]
+pub(super) struct Selector<'s, 'c> {
+    pub(super) config: &'c Config,
+    pub(super) templates: &'s Templates<'c>,
+    pub(super) blocks: Vec<&'s Block<'c>>,
+}
+
+/// What came of a table.
+#[derive(Debug, Default)]
+pub(super) struct Selection {
+    pub(super) entries: Entries,
+    pub(super) index: RowIndex,
+    pub(super) report: Report,
+}
+
+/// What is wrong with a row that matters to a block.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum RowIssue<'c> {
+    Unreadable(condition::Issue<'c>),
+    Occurrence {
+        automation: &'c str,
+        column: &'c str,
+        shown: String,
+        why: IdError,
+    },
+    Field {
+        automation: &'c str,
+        block: &'c Place,
+        issue: FieldIssue<'c>,
+    },
+    Full,
+}
+
+/// The contacts that blocks without a source draw on: those declared, and those named.
+#[derive(Debug)]
+pub(super) struct Declared<'c> {
+    /// Every attribute of any of them, sorted.
+    pub(super) columns: Vec<String>,
+    /// Sorted by contact. Those that are named alone have no table.
+    pub(super) rows: Vec<(&'c str, Option<&'c DeclaredContact>)>,
+}
+
+impl<'c> Declared<'c> {
+    pub(super) fn new(config: &'c Config) -> Self {
+        let declared = config.contacts.iter();
+        let mut rows: BTreeMap<&str, _> = declared
+            .map(|(id, contact)| (id.as_str(), Some(contact)))
+            .collect();
+        let without_source = config.enrols.iter().filter(|enrol| enrol.source.is_none());
+        for name in without_source
+            .filter_map(|enrol| enrol.contacts.as_ref())
+            .flatten()
+        {
+            rows.entry(name.as_str()).or_insert(None);
+        }
+        let attributes = config
+            .contacts
+            .values()
+            .flat_map(|contact| contact.attributes.keys());
+        let mut columns: Vec<String> = attributes.cloned().collect();
+        columns.sort_unstable();
+        columns.dedup();
+        Self {
+            columns,
+            rows: rows.into_iter().collect(),
+        }
+    }
+
+    /// The place of a contact among the rows.
+    pub(super) fn find(&self, contact: &str) -> Option<usize> {
+        self.rows
+            .binary_search_by(|(id, _)| (*id).cmp(contact))
+            .ok()
+    }
+
+    pub(super) fn cells(&self, contact: Option<&'c DeclaredContact>) -> DeclaredCells<'_> {
+        let attributes: Option<&BTreeMap<String, Value>> = contact.map(|c| &c.attributes);
+        DeclaredCells {
+            columns: &self.columns,
+            attributes,
+        }
+    }
+}
+
+/// Whether a block without a source draws on a contact at all: it is named, or has a table.
+pub(super) fn draws_on(block: &Block<'_>, contact: Option<&DeclaredContact>) -> bool {
+    contact.is_some() || block.enrol.contacts.is_some()
+}
+
+impl<'c> Selector<'_, 'c> {
+    /// Selects from a source's table.
+    pub(super) fn table(&self, table: &Table) -> Selection {
+        let mut selection = Selection::default();
+        let mut rows = match table.rows() {
+            Ok(rows) => rows,
+            Err(error) => {
+                selection.report.source(&error);
+                return selection;
+            }
+        };
+        let zone: &TimeZone = &self.config.zone;
+        let mut issues = Vec::new();
+        while let Some(row) = rows.read() {
+            match row {
+                Err(error) => selection.report.source(&error),
+                Ok(row) => {
+                    selection.index.push(row.contact, row.id);
+                    let cells = SourceCells {
+                        cells: row.cells,
+                        zone,
+                    };
+                    let blocks = self.blocks.iter().copied();
+                    let place = (row.contact, row.id.0);
+                    self.row(blocks, place, &cells, &mut selection.entries, &mut issues);
+                }
+            }
+            for issue in issues.drain(..) {
+                let at = || format!("{table}, {}", rows.at());
+                selection.report.row(&issue, None, at);
+            }
+        }
+        selection.report.finish(&table.to_string());
+        selection
+    }
+
+    /// Selects from the declared contacts.
+    pub(super) fn declared(&self, declared: &Declared<'c>) -> Selection {
+        let mut selection = Selection::default();
+        let mut issues = Vec::new();
+        for (place, (contact, table)) in declared.rows.iter().enumerate() {
+            let cells = declared.cells(*table);
+            let blocks = self
+                .blocks
+                .iter()
+                .copied()
+                .filter(|block| draws_on(block, *table));
+            let row = (*contact, place as u64);
+            self.row(blocks, row, &cells, &mut selection.entries, &mut issues);
+            for issue in issues.drain(..) {
+                let at = table.map(|table| table.place.clone());
+                selection
+                    .report
+                    .row(&issue, at, || format!("contact {contact}"));
+            }
+        }
+        selection.report.finish("the declared contacts");
+        selection
+    }
+
+    fn row<'b, C: Cells>(
+        &self,
+        blocks: impl Iterator<Item = &'b Block<'c>>,
+        (contact, row): (&str, u64),
+        cells: &C,
+        entries: &mut Entries,
+        issues: &mut Vec<RowIssue<'c>>,
+    ) where
+        'c: 'b,
+    {
+        for block in blocks {
+            let takes = block.takes(contact, cells, |issue| {
+                let issue = RowIssue::Unreadable(issue);
+                if !issues.contains(&issue) {
+                    issues.push(issue);
+                }
+            });
+            if !takes || self.config.suppressed.contains_key(contact) {
+                continue;
+            }
+            for target in &block.targets {
+                let enrolled = self.enrol(block, target, (contact, row), cells, entries);
+                issues.extend(enrolled.err());
+            }
+        }
+        entries.end_row();
+    }
+
+    fn enrol<C: Cells>(
+        &self,
+        block: &Block<'c>,
+        target: &Target<'c>,
+        (contact, row): (&str, u64),
+        cells: &C,
+        entries: &mut Entries,
+    ) -> Result<(), RowIssue<'c>> {
+        let automation = &self.config.automations[target.automation];
+        let occurrence = match target.occurrence {
+            None => None,
+            Some(column) => {
+                let text = cells.text(column).unwrap_or_default();
+                id::check(&text).map_err(|why| RowIssue::Occurrence {
+                    automation: automation.name.as_str(),
+                    column: automation.repeat_by.as_deref().unwrap_or_default(),
+                    shown: quoted(&text),
+                    why,
+                })?;
+                Some(text)
+            }
+        };
+        let digest = match &target.fields {
+            None => None,
+            Some(fields) => {
+                let whom = For {
+                    contact,
+                    automation: automation.name.as_str(),
+                    occurrence: occurrence.as_deref(),
+                };
+                let values = fields.render(self.templates, cells, whom);
+                let values = values.map_err(|issue| RowIssue::Field {
+                    automation: automation.name.as_str(),
+                    block: &block.enrol.place,
+                    issue,
+                })?;
+                field::digest(&values)
+            }
+        };
+        let place = (target.automation, block.index, row);
+        let pushed = entries.push(contact, occurrence.as_deref(), place, digest);
+        pushed.map_err(|Full| RowIssue::Full)
+    }
+}

@@ -1,0 +1,287 @@
+//! A configuration repository in a temporary folder, runs of the built binary on it, and a sandbox beside it.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rollcall::sandbox::{self, Options, Running};
+use serde_json::Value;
+
+/// A configuration repository.
+pub struct Repo {
+    folder: tempfile::TempDir,
+    env: Vec<(String, String)>,
+}
+
+/// What a run of the binary left behind.
+#[derive(Debug)]
+pub struct Done {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Done {
+    /// Asserts the exit code, showing all output where it is another.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "\n{}\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Standard output as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        match serde_json::from_str(&self.stdout) {
+            Ok(value) => value,
+            Err(error) => panic!("{error}\n{}\n{}", self.stdout, self.stderr),
+        }
+    }
+
+    /// The actions of a plan in short: `stop welcome crm-1`.
+    #[track_caller]
+    pub fn actions(&self) -> Vec<String> {
+        let json = self.json();
+        let actions = json["actions"].as_array().unwrap().iter();
+        actions
+            .map(|action| {
+                let text = |key: &str| action[key].as_str().unwrap_or_default();
+                let mut line = format!(
+                    "{} {} {}",
+                    text("action"),
+                    text("automation"),
+                    text("contact")
+                );
+                if let Some(occurrence) = action["occurrence"].as_str() {
+                    line.push_str(&format!(" / {occurrence}"));
+                }
+                if let Some(outcome) = action["outcome"].as_str() {
+                    line.push_str(&format!(" -> {outcome}"));
+                }
+                line
+            })
+            .collect()
+    }
+}
+
+impl Repo {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            env: Vec::new(),
+        }
+    }
+
+    /// One with a `rollcall.toml`.
+    pub fn with(toml: &str) -> Self {
+        let repo = Self::new();
+        repo.write("rollcall.toml", toml);
+        repo
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+        let path = self.file(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Sets an environment variable for every run.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A run of the binary that is yet to be started.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
+        command
+            .args(args)
+            .current_dir(self.path())
+            .stdin(Stdio::null())
+            .env_remove("NO_COLOR")
+            .env("COLUMNS", "100")
+            .env("SPOTLER_CONSUMER_KEY", sandbox::SANDBOX_KEY)
+            .env("SPOTLER_CONSUMER_SECRET", sandbox::SANDBOX_SECRET);
+        for name in [
+            "ROLLCALL_CONFIG",
+            "ROLLCALL_FAILPOINT",
+            "SPOTLER_CONSUMER_KEY_FILE",
+            "SPOTLER_CONSUMER_SECRET_FILE",
+        ] {
+            command.env_remove(name);
+        }
+        for (name, value) in &self.env {
+            command.env(name, value);
+        }
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Done {
+        let output = self.command(args).output().unwrap();
+        Done {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    pub fn spawn(&self, args: &[&str]) -> Child {
+        let mut command = self.command(args);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    }
+
+    #[track_caller]
+    pub fn plan(&self) -> Done {
+        self.run(&["plan", "--format", "json"]).exits(0)
+    }
+
+    pub fn apply(&self) -> Done {
+        self.run(&["apply", "--yes", "--format", "json"])
+    }
+
+    /// The participations on record in short: `welcome crm-1 active`.
+    #[track_caller]
+    pub fn recorded(&self) -> Vec<String> {
+        let json = self
+            .run(&["record", "list", "--format", "json"])
+            .exits(0)
+            .json();
+        let list = json["participations"].as_array().unwrap().iter();
+        list.map(|p| {
+            let text = |key: &str| p[key].as_str().unwrap_or_default();
+            let occurrence = p["occurrence"]
+                .as_str()
+                .map_or(String::new(), |o| format!(" / {o}"));
+            format!(
+                "{} {}{occurrence} {}",
+                text("automation"),
+                text("contact"),
+                text("state")
+            )
+        })
+        .collect()
+    }
+
+    /// Everything in the repository that is not configuration: that nothing was written is seen from its absence.
+    pub fn has_state(&self) -> bool {
+        self.file("state").exists()
+    }
+}
+
+/// A sandbox in this process, and a runtime to keep it going.
+pub struct Spotler {
+    runtime: tokio::runtime::Runtime,
+    running: Option<Running>,
+    http: reqwest::Client,
+    base: String,
+}
+
+impl Spotler {
+    pub fn start(options: Options) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let running = runtime.block_on(sandbox::start(options)).unwrap();
+        let base = format!("http://{}", running.address());
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .tls_certs_only([])
+            .build()
+            .unwrap();
+        Self {
+            runtime,
+            running: Some(running),
+            http,
+            base,
+        }
+    }
+
+    /// One that takes every trigger code.
+    pub fn open() -> Self {
+        Self::start(Options::default())
+    }
+
+    /// For `base_url`.
+    pub fn url(&self) -> String {
+        format!("{}/integrationservice-1.1.0", self.base)
+    }
+
+    pub fn get(&self, path: &str) -> String {
+        let url = format!("{}/_sandbox/{path}", self.base);
+        self.runtime.block_on(async {
+            let answer = self.http.get(url).send().await.unwrap();
+            answer.error_for_status().unwrap().text().await.unwrap()
+        })
+    }
+
+    pub fn put(&self, path: &str, body: &Value) {
+        let url = format!("{}/_sandbox/{path}", self.base);
+        self.runtime.block_on(async {
+            let answer = self.http.put(url).json(body).send().await.unwrap();
+            answer.error_for_status().unwrap();
+        });
+    }
+
+    pub fn post(&self, path: &str) {
+        let url = format!("{}/_sandbox/{path}", self.base);
+        self.runtime.block_on(async {
+            let answer = self.http.post(url).send().await.unwrap();
+            answer.error_for_status().unwrap();
+        });
+    }
+
+    /// Makes something go wrong.
+    pub fn fault(&self, rules: Value) {
+        self.put("faults", &serde_json::json!({ "seed": 1, "rules": rules }));
+    }
+
+    /// What was carried out, in short and in order: `trigger CODE CONTACT`.
+    pub fn ledger(&self) -> Vec<String> {
+        self.get("ledger")
+            .lines()
+            .map(|line| {
+                let deed: Value = serde_json::from_str(line).unwrap();
+                let text = |key: &str| deed[key].as_str().unwrap().to_owned();
+                format!("{} {} {}", text("kind"), text("code"), text("contact"))
+            })
+            .collect()
+    }
+
+    /// How many calls came in, carried out or not.
+    pub fn calls(&self) -> u64 {
+        let stats: Value = serde_json::from_str(&self.get("stats")).unwrap();
+        stats["calls"].as_u64().unwrap()
+    }
+
+    /// The running participations, as (contact, code).
+    pub fn running(&self) -> Vec<(String, String)> {
+        let list: Vec<Value> = serde_json::from_str(&self.get("participations")).unwrap();
+        list.iter()
+            .map(|p| {
+                let text = |key: &str| p[key].as_str().unwrap().to_owned();
+                (text("contact"), text("code"))
+            })
+            .collect()
+    }
+}
+
+impl Drop for Spotler {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            self.runtime.block_on(running.shutdown());
+        }
+    }
+}
