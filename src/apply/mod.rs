@@ -65,6 +65,10 @@ pub async fn run(job: Job, events: mpsc::Sender<Event>) -> Result<Run, JournalEr
         });
         job.journal.change(changes.collect()).await?;
     }
+    for chunk in job.plan.marks.chunks(1000) {
+        let marks = chunk.iter().map(|mark| (mark.key.clone(), mark.left_at));
+        job.journal.mark(marks.collect()).await?;
+    }
     let concurrency = job.limits.concurrency;
     let settled = vec![None; job.plan.actions.len()];
     let shared = Arc::new(Shared {

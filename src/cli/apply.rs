@@ -1,6 +1,6 @@
 //! `rollcall apply`: triggers what is new and stops what is gone, after showing it and asking.
 
-use std::io::{BufRead, IsTerminal};
+use std::io::IsTerminal;
 use std::sync::Arc;
 
 use anyhow::anyhow;
@@ -8,12 +8,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{ApplyArgs, Format};
-use super::output::{self, Output};
+use super::output::Output;
 use super::prepare::{self, Line, Prepared};
 use super::{CommandError, Common, Exit};
 use crate::apply::{self, Event, Job, Limits, Run};
 use crate::plan::Filter;
-use crate::record::{LockRequest, Record, Writing};
+use crate::record::{Record, Writing};
 use crate::report::{Progress, plan_text, run_json, run_summary};
 
 pub(super) async fn run(args: &ApplyArgs, common: &Common) -> Result<Exit, CommandError> {
@@ -30,15 +30,7 @@ pub(super) async fn run(args: &ApplyArgs, common: &Common) -> Result<Exit, Comma
     }
     // Nothing is written, not even the lock, before it is certain that something is to be done.
     let line = Line::open(config).await?;
-    let request = LockRequest {
-        command: "apply".to_owned(),
-        timeout: args.lock_timeout,
-        config_digest: Some(config.digest.to_string()),
-        git_revision: git_revision(&config.root),
-    };
-    let writing = Writing::begin(record.path(), request)
-        .await
-        .map_err(anyhow::Error::from)?;
+    let writing = prepare::write(config, "apply", args.lock_timeout).await?;
     // Another run may have worked between the plan and the lock.
     let again = plan().await?;
     let is_same = again.plan.does_the_same(&prepared.plan);
@@ -60,6 +52,9 @@ pub(super) async fn run(args: &ApplyArgs, common: &Common) -> Result<Exit, Comma
     writing.end().await;
     line.close().await;
     let run = result?;
+    if prepared.plan.is_empty() {
+        return Ok(Exit::Fine);
+    }
     match args.format {
         Format::Json => output.result(|mut out| run_json(&mut out, prepared.view(), &run))?,
         Format::Text => output.result(|mut out| run_summary(&mut out, prepared.view(), &run))?,
@@ -90,7 +85,8 @@ fn show_and_ask(
         Format::Text => output.result(|mut out| plan_text(&mut out, prepared.view()))?,
     }
     if plan.is_empty() {
-        return Ok(Some(Exit::Fine));
+        // What is to be noted of enrolments that went or came back needs no question.
+        return Ok(plan.marks.is_empty().then_some(Exit::Fine));
     }
     if prepared.guard.refuses() && !args.allow_large {
         output.always(|out| {
@@ -101,27 +97,8 @@ fn show_and_ask(
         });
         return Ok(Some(Exit::Refused));
     }
-    if args.yes {
-        return Ok(None);
-    }
-    if !output::is_interactive() {
-        return Err(anyhow!(
-            "There is no terminal to ask on. Nothing was sent and nothing was written. Apply without asking with --yes."
-        )
-        .into());
-    }
-    if ask(output, "Apply this?")? {
-        return Ok(None);
-    }
-    Err(anyhow!("Not applied. Nothing was sent and nothing was written.").into())
-}
-
-/// Asks a question that only `yes` answers.
-fn ask(output: &Output, question: &str) -> Result<bool, CommandError> {
-    output.always(|out| write!(out, "{question} Only \"yes\" is taken as yes: "));
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(answer.trim() == "yes")
+    output.ask("Apply this?", args.yes)?;
+    Ok(None)
 }
 
 async fn send(
@@ -186,19 +163,4 @@ async fn tell(
         progress.event(&event);
     }
     progress.finish();
-}
-
-/// The Git revision of the configuration, if it is in a repository.
-fn git_revision(root: &std::path::Path) -> Option<String> {
-    let output = std::process::Command::new("git")
-        .arg("-C")
-        .arg(root)
-        .args(["rev-parse", "HEAD"])
-        .stdin(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .output()
-        .ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    let revision = text.trim();
-    (output.status.success() && revision.len() >= 40).then(|| revision.to_owned())
 }

@@ -79,6 +79,12 @@ pub enum Command {
     Plan(PlanArgs),
     /// Trigger what is new and stop what is gone, after showing it and asking
     Apply(ApplyArgs),
+    /// Take enrolments into the record as active without triggering them
+    Adopt(AdoptArgs),
+    /// Settle uncertain triggers
+    Resolve(ResolveArgs),
+    /// Show every call ever made
+    History(HistoryArgs),
     /// Show what Spotler lists, next to what is configured
     Automations(AutomationsArgs),
     /// Read the record of participations
@@ -148,6 +154,108 @@ pub enum RecordCommand {
     List(RecordListArgs),
     /// Show all that is on record of one contact
     Show(RecordShowArgs),
+    /// Write all participations as CSV or JSON
+    Export(RecordExportArgs),
+    /// Erase a person from the record
+    Forget(RecordForgetArgs),
+    /// Take the lock away from a holder that is gone without a trace
+    Unlock(RecordUnlockArgs),
+}
+
+/// `record export`.
+#[derive(Debug, Args)]
+pub struct RecordExportArgs {
+    /// How to write them
+    #[arg(long, value_name = "FORMAT", default_value = "csv")]
+    pub format: ExportFormat,
+}
+
+/// How an export is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// One line a participation, for a spreadsheet.
+    Csv,
+    /// One document.
+    Json,
+}
+
+/// `record forget`.
+#[derive(Debug, Args)]
+pub struct RecordForgetArgs {
+    /// The contact
+    #[arg(value_name = "CONTACT", value_parser = parse_contact)]
+    pub contact: ContactId,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `record unlock`.
+#[derive(Debug, Args)]
+pub struct RecordUnlockArgs {
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `adopt`.
+#[derive(Debug, Args)]
+pub struct AdoptArgs {
+    /// Only this automation
+    #[arg(long, value_name = "NAME", value_parser = parse_automation)]
+    pub automation: Option<AutomationName>,
+    /// Only this contact
+    #[arg(long, value_name = "ID", value_parser = parse_contact)]
+    pub contact: Option<ContactId>,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    /// How long to wait for another run on the same record
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
+    pub lock_timeout: Duration,
+}
+
+/// `resolve`.
+#[derive(Debug, Args)]
+pub struct ResolveArgs {
+    /// Only these contacts [default: all that are uncertain]
+    #[arg(value_name = "CONTACT", value_parser = parse_contact)]
+    pub contacts: Vec<ContactId>,
+    /// As what to settle them
+    #[arg(long = "as", value_name = "STATE")]
+    pub settle_as: SettleAs,
+    /// Only this automation
+    #[arg(long, value_name = "NAME", value_parser = parse_automation)]
+    pub automation: Option<AutomationName>,
+    /// Only this contact
+    #[arg(long, value_name = "ID", value_parser = parse_contact)]
+    pub contact: Option<ContactId>,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    /// How long to wait for another run on the same record
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
+    pub lock_timeout: Duration,
+}
+
+/// As what an uncertain trigger is settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SettleAs {
+    /// It was carried out: the participation is active.
+    Active,
+    /// It was not carried out: the next apply triggers it.
+    NotSent,
+}
+
+/// `history`.
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// Only this contact
+    #[arg(value_name = "CONTACT", value_parser = parse_contact)]
+    pub contact: Option<ContactId>,
+    /// How to show it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
 }
 
 /// `record list`.

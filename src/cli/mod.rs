@@ -1,14 +1,17 @@
 //! What a person types: one file per command. Each calls and prints; none decides.
 
+mod adopt;
 mod apply;
 mod args;
 mod automations;
+mod history;
 mod init;
 mod log;
 mod output;
 mod plan;
 mod prepare;
 mod record;
+mod resolve;
 mod sandbox;
 mod validate;
 
@@ -72,9 +75,15 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Validate => validate::run(common).await,
         Command::Plan(args) => plan::run(args, common).await,
         Command::Apply(args) => apply::run(args, common).await,
+        Command::Adopt(args) => adopt::run(args, common).await,
+        Command::Resolve(args) => resolve::run(args, common).await,
+        Command::History(args) => history::run(args, common).await,
         Command::Automations(args) => automations::run(args, common).await,
         Command::Record(RecordCommand::List(args)) => record::list(args, common).await,
         Command::Record(RecordCommand::Show(args)) => record::show(args, common).await,
+        Command::Record(RecordCommand::Export(args)) => record::export(args, common).await,
+        Command::Record(RecordCommand::Forget(args)) => record::forget(args, common).await,
+        Command::Record(RecordCommand::Unlock(args)) => record::unlock(args, common).await,
         Command::Sandbox(args) => sandbox::run(args, common).await,
     };
     result.unwrap_or_else(|error| {

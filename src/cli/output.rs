@@ -1,8 +1,9 @@
 //! Standard output and standard error: results to the one, everything else to the other.
 
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
+use anyhow::anyhow;
 
 use super::args::Color;
 use super::{CommandError, Common};
@@ -64,6 +65,31 @@ impl Output {
         let _ = write(&mut stream).and_then(|()| stream.flush());
     }
 
+    /// Asks a question that only `yes` answers, unless it is answered already.
+    ///
+    /// # Errors
+    /// That the answer is another, or that there is no terminal to ask on. Nothing must be done then.
+    pub fn ask(&self, question: &str, is_answered: bool) -> Result<(), CommandError> {
+        if is_answered {
+            return Ok(());
+        }
+        // What is typed and what is shown must both belong to a terminal.
+        if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+            return Err(anyhow!(
+                "There is no terminal to ask on. Nothing was sent and nothing was written. Go on without asking with \
+                 --yes."
+            )
+            .into());
+        }
+        self.always(|out| write!(out, "{question} Only \"yes\" is taken as yes: "));
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer)?;
+        if answer.trim() == "yes" {
+            return Ok(());
+        }
+        Err(anyhow!("Not done. Nothing was sent and nothing was written.").into())
+    }
+
     /// Tells what is allowed in a configuration and likely a slip.
     pub fn warnings(&self, config: &Config) {
         let color = !matches!(self.choice(&io::stderr()), ColorChoice::Never);
@@ -110,11 +136,6 @@ impl std::fmt::Display for Lines<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether a person can be asked: both what is typed and what is shown belong to a terminal.
-pub fn is_interactive() -> bool {
-    io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
 fn terminal_width() -> usize {

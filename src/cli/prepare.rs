@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use super::{CommandError, Common};
 use crate::config::{self, Base, Config, ParticipationSetting};
 use crate::id::AutomationName;
 use crate::plan::{Filter, Guard, Plan};
-use crate::record::Record;
+use crate::record::{LockRequest, Record, Writing};
 use crate::report::PlanView;
 use crate::roster::{self, Gone, Roster};
 use crate::sandbox::{self, Running, SANDBOX_KEY, SANDBOX_SECRET};
@@ -113,7 +114,7 @@ pub(super) async fn plan(
         let roster = roster.clone();
         tokio::task::spawn_blocking(move || -> anyhow::Result<Plan> {
             let recorded = snapshot.into_blocking_iter();
-            let mut plan = Plan::build(&config.automations, &roster, recorded, &filter)?;
+            let mut plan = Plan::build(&config.automations, &roster, recorded, &filter, now)?;
             give_reasons(config, &roster, &mut plan)?;
             Ok(plan)
         })
@@ -148,6 +149,37 @@ fn give_reasons(config: &Config, roster: &Roster<'_>, plan: &mut Plan) -> anyhow
         None => "the automation is gone from the configuration".to_owned(),
     }));
     Ok(())
+}
+
+/// Takes the lock of the record, to write to it.
+pub(super) async fn write(
+    config: &Config,
+    command: &str,
+    timeout: Duration,
+) -> Result<Writing, CommandError> {
+    let request = LockRequest {
+        command: command.to_owned(),
+        timeout,
+        config_digest: Some(config.digest.to_string()),
+        git_revision: git_revision(&config.root),
+    };
+    let writing = Writing::begin(&config.record.path, request).await;
+    Ok(writing.map_err(anyhow::Error::from)?)
+}
+
+/// The Git revision of the configuration, if it is in a repository.
+fn git_revision(root: &Path) -> Option<String> {
+    let output = std::process::Command::new("git")
+        .arg("-C")
+        .arg(root)
+        .args(["rev-parse", "HEAD"])
+        .stdin(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let revision = text.trim();
+    (output.status.success() && revision.len() >= 40).then(|| revision.to_owned())
 }
 
 /// The way to Spotler, or to a sandbox inside this process.

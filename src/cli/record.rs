@@ -1,14 +1,20 @@
 //! `rollcall record`: reads the record.
 
+use std::borrow::Cow;
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::args::{Format, RecordListArgs, RecordShowArgs};
+use super::args::{
+    ExportFormat, Format, RecordExportArgs, RecordForgetArgs, RecordListArgs, RecordShowArgs,
+    RecordUnlockArgs,
+};
 use super::output::Output;
 use super::{CommandError, Common, Exit, prepare};
 use crate::id::{AutomationName, ContactId, Occurrence, ParticipationId, TriggerCode};
 use crate::record::{Call, Listed, Record, Selection};
-use crate::report::SafeText;
+use crate::report::{SafeText, plural};
 
 #[derive(Serialize)]
 struct ParticipationJson<'a> {
@@ -24,9 +30,10 @@ struct ParticipationJson<'a> {
 }
 
 #[derive(Serialize)]
-struct CallJson<'a> {
+pub(super) struct CallJson<'a> {
     sent_at: String,
     call: &'a str,
+    contact: &'a str,
     automation: &'a str,
     occurrence: Option<&'a str>,
     automation_contact_id: Option<&'a str>,
@@ -34,6 +41,9 @@ struct CallJson<'a> {
     http_status: Option<i64>,
     detail: Option<&'a str>,
     entries: Option<serde_json::Value>,
+    command: &'a str,
+    config_digest: Option<&'a str>,
+    git_revision: Option<&'a str>,
 }
 
 fn time(at: Timestamp) -> String {
@@ -73,10 +83,11 @@ fn line(listed: &Listed) -> String {
     line
 }
 
-fn call_json(call: &Call) -> CallJson<'_> {
+pub(super) fn call_json(call: &Call) -> CallJson<'_> {
     CallJson {
         sent_at: time(call.sent_at),
         call: &call.kind,
+        contact: &call.contact,
         automation: &call.automation,
         occurrence: call.occurrence.as_deref(),
         automation_contact_id: call.participation.as_deref(),
@@ -87,10 +98,13 @@ fn call_json(call: &Call) -> CallJson<'_> {
             .entries
             .as_deref()
             .and_then(|text| serde_json::from_str(text).ok()),
+        command: &call.command,
+        config_digest: call.config_digest.as_deref(),
+        git_revision: call.git_revision.as_deref(),
     }
 }
 
-fn call_line(call: &Call) -> String {
+pub(super) fn call_line(call: &Call) -> String {
     let outcome = call.outcome.as_deref().unwrap_or("under way");
     let mut line = format!(
         "{}  {:<7}  {}",
@@ -179,4 +193,154 @@ pub(super) async fn show(args: &RecordShowArgs, common: &Common) -> Result<Exit,
         }
     })?;
     Ok(Exit::Fine)
+}
+
+/// A text that a spreadsheet takes as text: what would begin a formula is preceded by an apostrophe.
+fn cell(text: &str) -> Cow<'_, str> {
+    match text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        true => Cow::Owned(format!("'{text}")),
+        false => Cow::Borrowed(text),
+    }
+}
+
+pub(super) async fn export(args: &RecordExportArgs, common: &Common) -> Result<Exit, CommandError> {
+    let output = Output::new(common);
+    let config = prepare::config(common, &output)?;
+    let mut items = Vec::new();
+    Record::at(&config.record.path)
+        .list(&Selection::default(), |listed| items.push(listed))
+        .await
+        .map_err(anyhow::Error::from)?;
+    output.result(|out| match args.format {
+        ExportFormat::Json => {
+            let list: Vec<_> = items.iter().map(json).collect();
+            serde_json::to_writer_pretty(
+                &mut *out,
+                &serde_json::json!({ "participations": list }),
+            )?;
+            writeln!(out)
+        }
+        ExportFormat::Csv => {
+            let mut writer = csv::Writer::from_writer(out);
+            writer.write_record([
+                "contact",
+                "automation",
+                "occurrence",
+                "state",
+                "detail",
+                "trigger_code",
+                "automation_contact_ids",
+                "triggered_at",
+                "changed_at",
+            ])?;
+            for item in &items {
+                let row = json(item);
+                let ids: Vec<&str> = item.ids.iter().map(|id| id.as_str()).collect();
+                let cells = [
+                    row.contact.as_str(),
+                    row.automation.as_str(),
+                    row.occurrence.map_or("", |o| o.as_str()),
+                    row.state,
+                    row.detail.unwrap_or_default(),
+                    row.trigger_code.as_str(),
+                    &ids.join(" "),
+                    row.triggered_at.as_deref().unwrap_or_default(),
+                    &row.changed_at,
+                ];
+                writer.write_record(cells.map(|text| cell(text).into_owned()))?;
+            }
+            writer.flush()
+        }
+    })?;
+    Ok(Exit::Fine)
+}
+
+pub(super) async fn forget(args: &RecordForgetArgs, common: &Common) -> Result<Exit, CommandError> {
+    let output = Output::new(common);
+    let config = prepare::config(common, &output)?;
+    let record = Record::at(&config.record.path);
+    let selection = Selection {
+        contact: Some(args.contact.clone()),
+        ..Selection::default()
+    };
+    let (mut items, mut calls) = (Vec::new(), 0_u64);
+    record
+        .list(&selection, |listed| items.push(listed))
+        .await
+        .map_err(anyhow::Error::from)?;
+    record
+        .calls(Some(&args.contact), |_| calls += 1)
+        .await
+        .map_err(anyhow::Error::from)?;
+    if items.is_empty() && calls == 0 {
+        output.result(|out| writeln!(out, "Nothing is on record of {}.", args.contact))?;
+        return Ok(Exit::Fine);
+    }
+    let running = items
+        .iter()
+        .filter(|item| item.participation.state.is_running())
+        .count() as u64;
+    output.result(|out| {
+        writeln!(
+            out,
+            "To erase of {}: {} and {}.",
+            args.contact,
+            plural(items.len() as u64, "participation"),
+            plural(calls, "call")
+        )?;
+        if running > 0 {
+            writeln!(
+                out,
+                "{} running or in doubt: Spotler goes on with what is running, and Rollcall can no longer stop it. Take \
+                 the contact out of the configuration and apply first.",
+                plural(running, "participation")
+            )?;
+        }
+        writeln!(out, "While the contact is declared, the next apply triggers it as new.")
+    })?;
+    output.ask("Erase this?", args.yes)?;
+    let writing = prepare::write(config, "record forget", Duration::ZERO).await?;
+    let journal = writing.journal();
+    let result = journal.forget(args.contact.clone()).await;
+    drop(journal);
+    writing.end().await;
+    result.map_err(anyhow::Error::from)?;
+    output.result(|out| writeln!(out, "Erased."))?;
+    Ok(Exit::Fine)
+}
+
+pub(super) async fn unlock(args: &RecordUnlockArgs, common: &Common) -> Result<Exit, CommandError> {
+    let output = Output::new(common);
+    let config = prepare::config(common, &output)?;
+    let record = Record::at(&config.record.path);
+    let Some(holder) = record.holder().await.map_err(anyhow::Error::from)? else {
+        output.result(|out| writeln!(out, "The record is not locked."))?;
+        return Ok(Exit::Fine);
+    };
+    output.result(|out| {
+        writeln!(
+            out,
+            "{holder}\nWhere that run is still alive, it notices before its next call and stops; what it had under way \
+             becomes uncertain."
+        )
+    })?;
+    output.ask("Take the lock away?", args.yes)?;
+    crate::record::unlock(record.path())
+        .await
+        .map_err(anyhow::Error::from)?;
+    output.result(|out| writeln!(out, "Unlocked."))?;
+    Ok(Exit::Fine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_formula_is_text_in_a_spreadsheet() {
+        for formula in ["=1+1", "+1", "-1", "@SUM(A1)"] {
+            assert_eq!(cell(formula), format!("'{formula}"));
+        }
+        assert_eq!(cell("crm-1"), "crm-1");
+    }
 }

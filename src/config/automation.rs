@@ -3,6 +3,7 @@
 use super::diagnostic::Diagnostic;
 use super::model::{Automation, Field, FieldTemplate, OnLeave, ParticipationSetting};
 use super::reader::{Ctx, Item, Table};
+use super::value::duration;
 use crate::id::{AutomationName, TriggerCode};
 
 pub(super) fn automation(item: &Item<'_>) -> Option<Automation> {
@@ -50,6 +51,12 @@ pub(super) fn automation(item: &Item<'_>) -> Option<Automation> {
         .get("repeat_by")
         .and_then(|item| item.text("the name of a column, such as \"order_id\""))
         .map(str::to_owned);
+    let cooldown = table
+        .get("cooldown")
+        .and_then(|item| duration(&item, "\"30d\""));
+    let leave_after = table
+        .get("leave_after")
+        .and_then(|item| duration(&item, "\"48h\""));
     let fields = table
         .get("fields")
         .map(|item| fields(&item))
@@ -62,6 +69,8 @@ pub(super) fn automation(item: &Item<'_>) -> Option<Automation> {
         participation,
         repeat_by,
         on_leave,
+        cooldown,
+        leave_after,
         fields,
         place,
     })

@@ -134,6 +134,10 @@ pub struct Automation {
     pub repeat_by: Option<String>,
     /// What becomes of a participation whose enrolment goes.
     pub on_leave: OnLeave,
+    /// Whoever was triggered is not triggered again so soon.
+    pub cooldown: Option<Duration>,
+    /// An enrolment must be gone for so long before its participation is stopped.
+    pub leave_after: Option<Duration>,
     /// The personalisation fields, sorted by name.
     pub fields: Vec<Field>,
     /// Where it is defined.

@@ -1,5 +1,9 @@
 //! The table 'How a plan is made' of the product's contract: one declared or recorded thing in, one decision out.
 
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
 use crate::digest::Digest;
 use crate::id::TriggerCode;
 use crate::participation::{Participation, State};
@@ -13,6 +17,21 @@ pub struct Declared<'a> {
     pub fields: Option<Digest>,
     /// Whether Spotler itself refuses a second trigger.
     pub second_trigger_is_harmless: bool,
+    /// How long after a trigger no other one is sent.
+    pub cooldown: Option<Duration>,
+    /// The time to reckon with.
+    pub now: Timestamp,
+}
+
+/// What becomes of a participation whose enrolment goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Leave {
+    /// `on_leave = "keep"`.
+    pub keep: bool,
+    /// How long it must be gone.
+    pub after: Option<Duration>,
+    /// The time to reckon with.
+    pub now: Timestamp,
 }
 
 /// What to do about one (automation, contact, occurrence).
@@ -26,6 +45,13 @@ pub enum Decision {
     StopThenTrigger,
     /// Take note that it runs out by itself.
     LetGo,
+    /// Wait: it is gone since then, and is stopped at that time if it does not come back.
+    Leaving {
+        /// Since when.
+        since: Timestamp,
+        /// Until when.
+        until: Timestamp,
+    },
     /// Do nothing, and say why.
     Hold(WhyHeld),
     /// It is as declared.
@@ -73,10 +99,39 @@ pub enum WhyHeld {
     Refused,
     /// The last trigger failed for good, and nothing changed since.
     FailedForGood,
+    /// It was triggered so lately that it waits.
+    Cooling {
+        /// Until when.
+        until: Timestamp,
+    },
+}
+
+/// A time and a span after it, as far as the calendar goes.
+fn plus(at: Timestamp, span: Duration) -> Timestamp {
+    SignedDuration::try_from(span)
+        .and_then(|span| at.checked_add(span))
+        .unwrap_or(Timestamp::MAX)
 }
 
 /// Decides about something that is declared.
 pub fn declared(declared: Declared<'_>, recorded: Option<&Participation>) -> Decision {
+    let decision = by_state(declared, recorded);
+    // Only what ran before can flap; a trigger that failed never reached anybody.
+    let ran = matches!(
+        decision,
+        Decision::Trigger(WhyTrigger::Returned | WhyTrigger::ReturnedAfterLetGo)
+    );
+    let triggered_at = recorded.and_then(|recorded| recorded.triggered_at);
+    match (declared.cooldown, triggered_at) {
+        (Some(cooldown), Some(at)) if ran && plus(at, cooldown) > declared.now => {
+            let until = plus(at, cooldown);
+            Decision::Hold(WhyHeld::Cooling { until })
+        }
+        _ => decision,
+    }
+}
+
+fn by_state(declared: Declared<'_>, recorded: Option<&Participation>) -> Decision {
     let Some(recorded) = recorded else {
         return Decision::Trigger(WhyTrigger::New);
     };
@@ -104,14 +159,18 @@ pub fn declared(declared: Declared<'_>, recorded: Option<&Participation>) -> Dec
     }
 }
 
-/// Decides about something that is on record and not declared. `keep` is the automation's `on_leave = "keep"`.
-pub fn gone(state: State, keep: bool) -> Decision {
-    match state {
-        State::Active | State::Uncertain | State::Triggering | State::Refused if keep => {
+/// Decides about something that is on record and not declared.
+pub fn gone(recorded: &Participation, leave: Leave) -> Decision {
+    match recorded.state {
+        State::Active | State::Uncertain | State::Triggering | State::Refused if leave.keep => {
             Decision::LetGo
         }
         State::Active | State::Uncertain | State::Triggering | State::Refused => {
-            Decision::Stop(WhyStop::Gone)
+            let since = recorded.left_at.unwrap_or(leave.now);
+            match leave.after.map(|after| plus(since, after)) {
+                Some(until) if until > leave.now => Decision::Leaving { since, until },
+                _ => Decision::Stop(WhyStop::Gone),
+            }
         }
         State::StopFailed | State::StopUncertain | State::Stopping => {
             Decision::Stop(WhyStop::Again)
@@ -151,6 +210,8 @@ mod tests {
                 trigger_code: &TriggerCode::new(code).unwrap(),
                 fields,
                 second_trigger_is_harmless: harmless,
+                cooldown: None,
+                now: Timestamp::UNIX_EPOCH,
             },
             Some(&recorded(state)),
         )
@@ -217,14 +278,23 @@ mod tests {
         );
     }
 
+    fn gone_from(state: State, keep: bool) -> Decision {
+        let leave = Leave {
+            keep,
+            after: None,
+            now: Timestamp::UNIX_EPOCH,
+        };
+        gone(&recorded(state), leave)
+    }
+
     #[test]
     fn what_is_gone_is_stopped_or_let_go() {
         for state in [State::Active, State::Uncertain, State::Refused] {
-            assert_eq!(gone(state, false), Decision::Stop(WhyStop::Gone), "{state}");
-            assert_eq!(gone(state, true), Decision::LetGo, "{state}");
+            assert_eq!(gone_from(state, false), Decision::Stop(WhyStop::Gone));
+            assert_eq!(gone_from(state, true), Decision::LetGo, "{state}");
         }
         for state in [State::StopFailed, State::StopUncertain] {
-            assert_eq!(gone(state, true), Decision::Stop(WhyStop::Again), "{state}");
+            assert_eq!(gone_from(state, true), Decision::Stop(WhyStop::Again));
         }
         for state in [
             State::Failed,
@@ -232,7 +302,64 @@ mod tests {
             State::Stopped,
             State::LetGo,
         ] {
-            assert_eq!(gone(state, false), Decision::Nothing, "{state}");
+            assert_eq!(gone_from(state, false), Decision::Nothing, "{state}");
         }
+    }
+
+    fn day(number: i64) -> Timestamp {
+        Timestamp::from_second(number * 86_400).unwrap()
+    }
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    #[test]
+    fn who_was_triggered_lately_cools_down_to_the_second() {
+        let returns = |state, now| {
+            let mut recorded = recorded(state);
+            recorded.triggered_at = Some(day(10));
+            let code = TriggerCode::new("code").unwrap();
+            let declared_now = Declared {
+                trigger_code: &code,
+                fields: None,
+                second_trigger_is_harmless: false,
+                cooldown: Some(30 * DAY),
+                now,
+            };
+            declared(declared_now, Some(&recorded))
+        };
+        let until = day(40);
+        let held = Decision::Hold(WhyHeld::Cooling { until });
+        assert_eq!(returns(State::Stopped, day(39)), held);
+        assert_eq!(returns(State::LetGo, day(39)), held);
+        assert_eq!(
+            returns(State::Stopped, day(40)),
+            Decision::Trigger(WhyTrigger::Returned)
+        );
+        // A failed trigger reached nobody.
+        assert_eq!(
+            returns(State::Failed, day(11)),
+            Decision::Trigger(WhyTrigger::TryAgain)
+        );
+    }
+
+    #[test]
+    fn what_is_gone_leaves_only_after_it_was_gone_for_long_enough() {
+        let leaves = |left_at, now| {
+            let mut recorded = recorded(State::Active);
+            recorded.left_at = left_at;
+            let leave = Leave {
+                keep: false,
+                after: Some(2 * DAY),
+                now,
+            };
+            gone(&recorded, leave)
+        };
+        let (since, until) = (day(5), day(7));
+        assert_eq!(leaves(None, day(5)), Decision::Leaving { since, until });
+        assert_eq!(
+            leaves(Some(day(5)), day(6)),
+            Decision::Leaving { since, until }
+        );
+        assert_eq!(leaves(Some(day(5)), day(7)), Decision::Stop(WhyStop::Gone));
     }
 }

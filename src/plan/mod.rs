@@ -7,16 +7,18 @@ mod decide;
 mod guard;
 mod reason;
 
-pub use decide::{WhyHeld, WhyStop, WhyTrigger};
+pub use decide::{WhyStop, WhyTrigger};
 pub use guard::{Breach, Guard};
 
 use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
 
 use crate::config::{Automation, OnLeave};
 use crate::id::{AutomationName, ContactId};
 use crate::participation::{Key, Participation, State};
 use crate::roster::{Enrolment, Roster};
-use decide::{Decision, Declared};
+use decide::{Decision, Declared, Leave};
 
 /// What has to happen so that the participations are as declared.
 #[derive(Debug, Default)]
@@ -27,6 +29,8 @@ pub struct Plan {
     pub let_go: Vec<LetGo>,
     /// Declared, and nothing is done about it. Sorted like the actions.
     pub held: Vec<Held>,
+    /// What is to be noted of enrolments that went or came back, for `leave_after`; no call is made.
+    pub marks: Vec<Mark>,
     /// How many enrolments are as declared.
     pub unchanged: u64,
     /// How many participations are running, by automation: what the guard's percentages are of.
@@ -93,10 +97,19 @@ pub struct LetGo {
 pub struct Held {
     /// Which.
     pub key: Key,
-    /// The state on record.
-    pub state: State,
+    /// The state on record, `cooling` or `leaving`.
+    pub state: &'static str,
     /// Why nothing is done.
     pub reason: String,
+}
+
+/// That an enrolment is seen gone, or back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mark {
+    /// Which.
+    pub key: Key,
+    /// Since when it is gone; `None` where it is back.
+    pub left_at: Option<Timestamp>,
 }
 
 /// What part of a plan is wanted.
@@ -128,6 +141,7 @@ impl Plan {
         roster: &Roster<'_>,
         recorded: impl IntoIterator<Item = Result<Participation, E>>,
         filter: &Filter,
+        now: Timestamp,
     ) -> Result<Self, E> {
         let mut planner = Planner {
             automations,
@@ -138,6 +152,7 @@ impl Plan {
                 .collect(),
             roster,
             filter,
+            now,
             plan: Plan::default(),
         };
         let mut next = 0;
@@ -229,6 +244,7 @@ struct Planner<'a> {
     by_name: HashMap<&'a str, usize>,
     roster: &'a Roster<'a>,
     filter: &'a Filter,
+    now: Timestamp,
     plan: Plan,
 }
 
@@ -333,13 +349,27 @@ impl Planner<'_> {
             trigger_code: &automation.trigger_code,
             fields: enrolment.fields,
             second_trigger_is_harmless: automation.participation.makes_second_trigger_harmless(),
+            cooldown: automation.cooldown,
+            now: self.now,
         };
+        if let Some(recorded) = recorded
+            && recorded.left_at.is_some()
+        {
+            self.plan.marks.push(Mark {
+                key: recorded.key.clone(),
+                left_at: None,
+            });
+        }
         match decide::declared(declared, recorded) {
             Decision::Unchanged => self.plan.unchanged += 1,
             Decision::Trigger(why) => self.trigger(index, recorded, why),
             Decision::Hold(why) => {
                 if let Some(recorded) = recorded {
-                    self.hold(recorded, reason::held(why, recorded));
+                    let state = match why {
+                        decide::WhyHeld::Cooling { .. } => "cooling",
+                        _ => recorded.state.as_str(),
+                    };
+                    self.hold(recorded, state, reason::held(why, recorded));
                 }
             }
             Decision::StopThenTrigger => {
@@ -356,7 +386,7 @@ impl Planner<'_> {
                 }
             }
             // These are decisions about what is not declared.
-            Decision::Stop(_) | Decision::LetGo | Decision::Nothing => {}
+            Decision::Stop(_) | Decision::LetGo | Decision::Leaving { .. } | Decision::Nothing => {}
         }
     }
 
@@ -385,8 +415,13 @@ impl Planner<'_> {
             return;
         }
         let automation = self.by_name.get(key.automation.as_str()).copied();
-        let keep = automation.is_some_and(|ix| self.automations[ix].on_leave == OnLeave::Keep);
-        match decide::gone(recorded.state, keep) {
+        let of = automation.map(|index| &self.automations[index]);
+        let leave = Leave {
+            keep: of.is_some_and(|automation| automation.on_leave == OnLeave::Keep),
+            after: of.and_then(|automation| automation.leave_after),
+            now: self.now,
+        };
+        match decide::gone(recorded, leave) {
             Decision::Stop(why) => {
                 let others_stay = declared
                     .into_iter()
@@ -394,6 +429,15 @@ impl Planner<'_> {
                 self.stop(others_stay, recorded, why, false);
             }
             Decision::LetGo => self.let_go(recorded),
+            Decision::Leaving { since, until } => {
+                if recorded.left_at.is_none() {
+                    self.plan.marks.push(Mark {
+                        key: recorded.key.clone(),
+                        left_at: Some(since),
+                    });
+                }
+                self.hold(recorded, "leaving", reason::leaving(since, until));
+            }
             _ => {}
         }
     }
@@ -425,7 +469,8 @@ impl Planner<'_> {
                     return false;
                 }
                 State::Uncertain | State::Triggering => {
-                    self.hold(recorded, reason::cannot_stop_alone());
+                    let state = recorded.state.as_str();
+                    self.hold(recorded, state, reason::cannot_stop_alone());
                     return false;
                 }
                 _ => {}
@@ -452,10 +497,10 @@ impl Planner<'_> {
         });
     }
 
-    fn hold(&mut self, recorded: &Participation, reason: String) {
+    fn hold(&mut self, recorded: &Participation, state: &'static str, reason: String) {
         self.plan.held.push(Held {
             key: recorded.key.clone(),
-            state: recorded.state,
+            state,
             reason,
         });
     }

@@ -1,6 +1,9 @@
 //! The reasons of a plan, in words.
 
-use super::{Stop, Trigger, WhyHeld, WhyStop, WhyTrigger};
+use jiff::Timestamp;
+
+use super::decide::WhyHeld;
+use super::{Stop, Trigger, WhyStop, WhyTrigger};
 use crate::participation::{Participation, State};
 
 impl Trigger {
@@ -71,12 +74,30 @@ pub(super) fn held(why: WhyHeld, recorded: &Participation) -> String {
             when(recorded),
             detail.unwrap_or("no reason was given")
         ),
+        WhyHeld::Cooling { until } => format!(
+            "it was triggered{}; its cooldown ends at {}",
+            when(recorded),
+            time(until)
+        ),
     }
+}
+
+/// Why something that is gone is not stopped yet.
+pub(super) fn leaving(since: Timestamp, until: Timestamp) -> String {
+    format!(
+        "it is no longer declared since {}; it is stopped from {} on, unless it comes back",
+        time(since),
+        time(until)
+    )
+}
+
+fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn when(recorded: &Participation) -> String {
     match recorded.triggered_at {
-        Some(at) => format!(" at {}", at.strftime("%Y-%m-%dT%H:%M:%SZ")),
+        Some(at) => format!(" at {}", time(at)),
         None => String::new(),
     }
 }

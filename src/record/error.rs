@@ -85,7 +85,10 @@ pub enum RecordError {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Somebody else holds the lock.
-    #[error("{0} Nothing was sent. Wait for it with --lock-timeout 5m.")]
+    #[error(
+        "{0} Nothing was sent. Wait for it with --lock-timeout 5m; where that machine will not come back, `rollcall record \
+         unlock` takes the lock away."
+    )]
     Held(Holder),
     /// The record itself.
     #[error(transparent)]

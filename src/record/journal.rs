@@ -18,7 +18,7 @@ use super::names::Names;
 use super::recover;
 use crate::digest::Digest;
 use crate::failpoint::fail_point;
-use crate::id::{ParticipationId, TriggerCode};
+use crate::id::{ContactId, ParticipationId, TriggerCode};
 use crate::participation::{Before, Key, Move, State, StopOutcome, TriggerOutcome, after};
 
 /// So many requests are written in one transaction at the most.
@@ -145,6 +145,11 @@ enum Request {
         oneshot::Sender<Result<(), JournalError>>,
     ),
     Change(Vec<Change>, oneshot::Sender<Result<(), JournalError>>),
+    Mark(
+        Vec<(Key, Option<Timestamp>)>,
+        oneshot::Sender<Result<(), JournalError>>,
+    ),
+    Forget(ContactId, oneshot::Sender<Result<(), JournalError>>),
 }
 
 /// The lock and the task behind a [`Journal`].
@@ -219,6 +224,33 @@ impl Journal {
     pub async fn change(&self, changes: Vec<Change>) -> Result<(), JournalError> {
         self.ask(|reply| Request::Change(changes, reply)).await
     }
+
+    /// Notes since when enrolments are gone, or that they are back. It is durable when this returns.
+    ///
+    /// # Errors
+    /// Why none of it is on record.
+    pub async fn mark(&self, marks: Vec<(Key, Option<Timestamp>)>) -> Result<(), JournalError> {
+        self.ask(|reply| Request::Mark(marks, reply)).await
+    }
+
+    /// Erases all that is on record of a person, from the file too.
+    ///
+    /// # Errors
+    /// Why nothing was erased.
+    pub async fn forget(&self, contact: ContactId) -> Result<(), JournalError> {
+        self.ask(|reply| Request::Forget(contact, reply)).await
+    }
+}
+
+/// Answers one request.
+type Reply = Box<dyn FnOnce(Result<(), JournalError>) + Send>;
+
+/// An answer that says only whether it is done.
+fn done(reply: oneshot::Sender<Result<(), JournalError>>) -> Reply {
+    Box::new(move |result| {
+        // Who no longer waits for an answer needs none.
+        let _ = reply.send(result);
+    })
 }
 
 /// Which of the journal's own errors ends the writer for good.
@@ -241,6 +273,8 @@ struct Rows {
     settlements: Vec<(CallId, Settlement)>,
     participations: Vec<ParticipationRow>,
     states: Vec<(Key, State, Option<String>)>,
+    marks: Vec<(Key, Option<Timestamp>)>,
+    forgotten: Vec<ContactId>,
 }
 
 struct ParticipationRow {
@@ -325,7 +359,6 @@ impl Writer {
 
     /// Writes all requests of a batch in one transaction, and answers them.
     async fn write(&mut self, batch: Vec<Request>) {
-        type Reply = Box<dyn FnOnce(Result<(), JournalError>) + Send>;
         let mut rows = Rows::default();
         let mut replies: Vec<Reply> = Vec::with_capacity(batch.len());
         for request in batch {
@@ -346,22 +379,26 @@ impl Writer {
                 },
                 Request::Settle(id, settlement, reply) => {
                     match self.settle_rows(id, settlement, &mut rows) {
-                        Ok(()) => replies.push(Box::new(move |result| {
-                            let _ = reply.send(result);
-                        })),
+                        Ok(()) => replies.push(done(reply)),
                         Err(error) => {
                             let _ = reply.send(Err(error));
                         }
                     }
                 }
                 Request::Change(changes, reply) => match change_rows(changes, &mut rows) {
-                    Ok(()) => replies.push(Box::new(move |result| {
-                        let _ = reply.send(result);
-                    })),
+                    Ok(()) => replies.push(done(reply)),
                     Err(error) => {
                         let _ = reply.send(Err(error));
                     }
                 },
+                Request::Mark(marks, reply) => {
+                    rows.marks.extend(marks);
+                    replies.push(done(reply));
+                }
+                Request::Forget(contact, reply) => {
+                    rows.forgotten.push(contact);
+                    replies.push(done(reply));
+                }
             }
         }
         if replies.is_empty() {
@@ -452,7 +489,23 @@ impl Writer {
         update_calls(&mut tx, now, &rows.settlements).await?;
         upsert_participations(&mut tx, names, now, &rows.participations).await?;
         update_states(&mut tx, names, now, &rows.states).await?;
-        if !rows.participations.is_empty() || !rows.states.is_empty() {
+        update_marks(&mut tx, names, &rows.marks).await?;
+        for contact in &rows.forgotten {
+            for statement in [
+                "DELETE FROM participation WHERE contact = ?",
+                "DELETE FROM call WHERE contact = ?",
+            ] {
+                sqlx::query(statement)
+                    .bind(contact.as_str())
+                    .execute(&mut *tx)
+                    .await?;
+            }
+        }
+        let is_changed = !rows.participations.is_empty()
+            || !rows.states.is_empty()
+            || !rows.marks.is_empty()
+            || !rows.forgotten.is_empty();
+        if is_changed {
             sqlx::query("UPDATE meta SET serial = serial + 1")
                 .execute(&mut *tx)
                 .await?;
@@ -464,6 +517,12 @@ impl Writer {
             fail_point("outcome:before");
         }
         tx.commit().await?;
+        if !rows.forgotten.is_empty() {
+            // What is deleted is overwritten (secure_delete); the log that still holds it is emptied.
+            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+                .execute(&mut self.connection)
+                .await?;
+        }
         if !rows.intents.is_empty() {
             fail_point("intent:after");
         }
@@ -493,7 +552,8 @@ fn change_rows(changes: Vec<Change>, rows: &mut Rows) -> Result<(), JournalError
         .collect::<Result<Vec<_>, _>>()?;
     for (change, state) in changes.into_iter().zip(states) {
         let Some(state) = state else { continue };
-        if change.before.is_none() {
+        // An adopted participation takes its code and fields from the configuration of now.
+        if change.before.is_none() || change.mv == Move::Adopt {
             rows.participations.push(ParticipationRow {
                 key: change.key,
                 state,
@@ -649,6 +709,26 @@ async fn update_states(
              AND participation.occurrence = v.column3",
         );
         query.build().execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+async fn update_marks(
+    tx: &mut SqliteConnection,
+    names: &mut Names,
+    marks: &[(Key, Option<Timestamp>)],
+) -> Result<(), sqlx::Error> {
+    for (key, left_at) in marks {
+        let automation = names.automation(tx, &key.automation).await?;
+        sqlx::query(
+            "UPDATE participation SET left_at = ? WHERE contact = ? AND automation = ? AND occurrence = ?",
+        )
+        .bind(left_at.map(Timestamp::as_millisecond))
+        .bind(key.contact.as_str())
+        .bind(automation)
+        .bind(occurrence(key))
+        .execute(&mut *tx)
+        .await?;
     }
     Ok(())
 }

@@ -67,6 +67,20 @@ pub(super) async fn acquire(
     }
 }
 
+/// Takes the lock away from a holder that is gone without a trace: a machine that will not come back.
+///
+/// # Errors
+/// That its holder is alive on this host, or what is wrong with the record.
+pub async fn unlock(path: &Path) -> Result<(), LockError> {
+    let _file = system_lock(path, Instant::now()).await?;
+    let mut connection = open::writer(path).await?;
+    sqlx::query("DELETE FROM lock")
+        .execute(&mut connection)
+        .await
+        .map_err(sql(path, "unlocked"))?;
+    Ok(())
+}
+
 fn lock_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");

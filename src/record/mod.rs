@@ -10,5 +10,5 @@ mod recover;
 
 pub use error::{Holder, JournalError, LockError, RecordError};
 pub use journal::{CallId, CallKind, CallOutcome, Change, Intent, Journal, Settlement, Writing};
-pub use lock::LockRequest;
+pub use lock::{LockRequest, unlock};
 pub use read::{BlockingIter, Call, Listed, Record, Selection, Snapshot};

@@ -96,7 +96,7 @@ fn document(out: &mut impl Write, view: PlanView<'_>, run: Option<&Run>) -> io::
                 automation: &held.key.automation,
                 contact: &held.key.contact,
                 occurrence: held.key.occurrence.as_ref(),
-                state: held.state.as_str(),
+                state: held.state,
                 reason: &held.reason,
             },
         )

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::style::thousands;
 use crate::apply::Event;
@@ -34,9 +34,13 @@ impl Progress {
         } else if terminal {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
             if let Ok(style) = ProgressStyle::with_template(
-                "{bar:30} {human_pos}/{human_len}  {per_sec}  {eta} to go  {msg}",
+                "{bar:30} {human_pos}/{human_len}  {rate}  {eta} to go  {msg}",
             ) {
-                bar.set_style(style);
+                let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+                    // Where it cannot be drawn, the bar goes without.
+                    let _ = write!(out, "{:.0}/s", state.per_sec());
+                };
+                bar.set_style(style.with_key("rate", rate));
             }
             bar.enable_steady_tick(Duration::from_millis(250));
             Look::Bar(bar)

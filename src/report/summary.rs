@@ -28,7 +28,10 @@ pub fn run_summary(out: &mut impl Write, view: PlanView<'_>, run: &Run) -> io::R
             .entry(outcome)
             .or_default() += 1;
         *total.entry(outcome).or_default() += 1;
-        if !outcome.is_good() && run.settled.get(index).is_some_and(Option::is_some) {
+        // What was not sent because the run ended is counted; why it ended is told once.
+        let is_told = outcome == Outcome::NotSent && run.end.is_some();
+        let is_settled = run.settled.get(index).is_some_and(Option::is_some);
+        if !outcome.is_good() && is_settled && !is_told {
             bad.push(index);
         }
     }

@@ -1,5 +1,6 @@
 //! Why a contact is not in an automation, in words.
 
+use csv::StringRecord;
 use hashbrown::HashMap;
 
 use super::block::Block;
@@ -143,9 +144,9 @@ impl<'c> Roster<'c> {
         let blocks: Vec<&Block> = self.blocks_of(Some(source)).collect();
         let name = &self.config.sources[source].name;
         let mut seen = vec![Seen::Nothing; gone.len()];
-        let mut lookup = table.lookup();
+        let mut record = StringRecord::new();
         for (_, id) in index.find(places.keys().copied()) {
-            let row = lookup.row(id)?;
+            let row = table.row(id, &mut record)?;
             let Some(places) = places.get(row.contact) else {
                 continue;
             };
@@ -231,9 +232,9 @@ impl<'c> Roster<'c> {
             if let Some(source) = block.enrol.source {
                 missing = format!("not in source {}", self.config.sources[source].name);
                 if let Some(Opened { table, index }) = &self.sources[source] {
-                    let mut lookup = table.lookup();
+                    let mut record = StringRecord::new();
                     for (number, id) in index.find([contact]) {
-                        let row = lookup.row(id)?;
+                        let row = table.row(id, &mut record)?;
                         if row.contact == contact {
                             let cells = SourceCells {
                                 cells: row.cells,

@@ -23,6 +23,7 @@ pub(super) struct Clause<'c> {
     pub(super) condition: &'c Condition,
     column: usize,
     checks: Vec<Check<'c>>,
+    reads_anything: bool,
     zone: &'c TimeZone,
 }
 
@@ -65,19 +66,21 @@ impl Relation {
 
 impl<'c> Clause<'c> {
     pub(super) fn new(condition: &'c Condition, column: usize, clock: &Clock<'c>) -> Self {
-        let checks = condition.tests.iter();
+        let tests = condition.tests.iter();
+        let checks: Vec<Check> = tests.map(|test| Check::new(test, clock)).collect();
+        let any = |check: &Check| matches!(check.kind, Kind::Presence | Kind::Text);
         Self {
             condition,
             column,
-            checks: checks.map(|test| Check::new(test, clock)).collect(),
+            reads_anything: checks.iter().all(any),
+            checks,
             zone: clock.zone,
         }
     }
 
     /// Whether the cell can be read whatever it holds, so that there is nothing to learn from a row that is out anyway.
     pub(super) fn reads_anything(&self) -> bool {
-        let any = |check: &Check| matches!(check.kind, Kind::Presence | Kind::Text);
-        self.checks.iter().all(any)
+        self.reads_anything
     }
 
     /// Whether all its tests hold.

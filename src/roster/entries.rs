@@ -131,9 +131,14 @@ impl Entries {
             digests,
             ..
         } = self;
-        // Exports mostly come sorted, or as a few sorted pieces, of which the stable sort makes use.
+        // Exports mostly come sorted.
         if !list.is_sorted_by(|a, b| order(text, a, b).is_le()) {
-            list.sort_by(|a, b| order(text, a, b));
+            let shared = shared_start(text, list);
+            let key = |entry: &Entry| sort_key(text, entry, shared);
+            list.sort_by_cached_key(key);
+            for same in list.chunk_by_mut(|a, b| a.contact_at == b.contact_at || key(a) == key(b)) {
+                same.sort_by(|a, b| order(text, a, b));
+            }
         }
         let (mut pairs, mut count) = (Vec::new(), 0);
         list.dedup_by(|later, first| {
@@ -176,12 +181,34 @@ fn digest(digests: &[Digest], entry: &Entry) -> Option<Digest> {
     digests.get(entry.fields as usize).copied()
 }
 
+fn contact<'t>(text: &'t str, entry: &Entry) -> &'t [u8] {
+    piece(text, entry.contact_at, entry.contact_len).as_bytes()
+}
+
+/// How many bytes all contacts begin with alike: ids often differ in their last few characters only.
+fn shared_start(text: &str, list: &[Entry]) -> usize {
+    let first = list.first().map_or(&[][..], |first| contact(text, first));
+    list.iter().fold(first.len(), |shared, entry| {
+        let pairs = first[..shared].iter().zip(contact(text, entry));
+        pairs.take_while(|(a, b)| a == b).count()
+    })
+}
+
+/// The next eight bytes, as a number that sorts like them. Comparing numbers that lie side by side is many times
+/// faster than comparing ids all over the text.
+fn sort_key(text: &str, entry: &Entry, shared: usize) -> u64 {
+    let rest = &contact(text, entry)[shared..];
+    let mut bytes = [0; 8];
+    let count = rest.len().min(8);
+    bytes[..count].copy_from_slice(&rest[..count]);
+    u64::from_be_bytes(bytes)
+}
+
 fn key_order(text: &str, a: &Entry, b: &Entry) -> Ordering {
-    let contact = |entry: &Entry| piece(text, entry.contact_at, entry.contact_len).as_bytes();
     let occurrence = |entry: &Entry| piece(text, entry.occurrence_at, entry.occurrence_len);
     let contacts = match a.contact_at == b.contact_at {
         true => Ordering::Equal,
-        false => contact(a).cmp(contact(b)),
+        false => contact(text, a).cmp(contact(text, b)),
     };
     contacts
         .then(a.automation.cmp(&b.automation))

@@ -22,6 +22,8 @@ mod tests;
 pub use absence::{BlockVerdict, Gone};
 pub use build::{build, check};
 
+use csv::StringRecord;
+
 use block::Block;
 use cell::SourceCells;
 use entries::{Entries, Entry};
@@ -182,8 +184,8 @@ impl<'c> Roster<'c> {
         let rendered = match (fields, source) {
             (None, _) => None,
             (Some(fields), Some(Opened { table, .. })) => {
-                let mut lookup = table.lookup();
-                let row = lookup.row(RowId(enrolment.row));
+                let mut record = StringRecord::new();
+                let row = table.row(RowId(enrolment.row), &mut record);
                 let row = row.map_err(|error| FieldError::Unreadable {
                     contact: enrolment.contact.to_owned(),
                     automation: automation.clone(),

@@ -33,6 +33,8 @@ impl World {
             participation: ParticipationSetting::Unlimited,
             repeat_by: None,
             on_leave: OnLeave::Stop,
+            cooldown: None,
+            leave_after: None,
             fields: Vec::new(),
             place: root_place(line + 1),
         };

@@ -85,7 +85,7 @@ pub enum SourceProblem {
         max_age: String,
     },
     /// The file has fewer rows than `min_rows`.
-    #[error("has {found} rows, fewer than min_rows = {wanted}")]
+    #[error("has fewer rows than min_rows = {wanted}: {found}")]
     TooFewRows {
         /// The rows that it has.
         found: u64,

@@ -1,7 +1,7 @@
 //! Tables of contacts: a stream of checked rows, one file per kind of source. CSV is the only kind.
 //!
 //! A [`Table`] is opened once and read as often as needed: from start to end by [`Rows`], or single rows again by
-//! [`Lookup`]. It keeps its file open, so that a new export that is renamed into place does not disturb a run under
+//! [`Table::row`]. It keeps its file open, so that a new export that is renamed into place does not disturb a run under
 //! way. An export that is written over in place is noticed and refused.
 //!
 //! # CSV
@@ -17,7 +17,7 @@ mod rows;
 mod table;
 
 pub use error::{RowAt, SourceError, SourceProblem, quoted};
-pub use rows::{Lookup, Row, Rows};
+pub use rows::{Row, Rows};
 pub use table::Table;
 
 /// The longest header row, in bytes.

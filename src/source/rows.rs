@@ -1,6 +1,8 @@
 //! Rows, as a stream and one by one.
 
+use std::fs::File;
 use std::io::{self, SeekFrom};
+use std::sync::Arc;
 
 use csv::{ByteRecord, ErrorKind, Position, Reader, StringRecord};
 
@@ -36,7 +38,8 @@ pub struct Rows<'t> {
 
 impl<'t> Rows<'t> {
     pub(super) fn new(table: &'t Table) -> Result<Self, SourceError> {
-        let mut reader = format::reader(table.cursor(RowId(0)), table.delimiter(), 128 * 1024);
+        let mut reader =
+            format::reader(Cursor::new(table.file(), 0), table.delimiter(), 128 * 1024);
         let mut record = StringRecord::new();
         reader
             .read_record(&mut record)
@@ -152,49 +155,28 @@ impl<'t> Rows<'t> {
     }
 }
 
-/// Reads single rows of a table again. Made by [`Table::lookup`].
-#[derive(Debug)]
-pub struct Lookup<'t> {
-    table: &'t Table,
-    reader: Reader<Cursor>,
-    record: StringRecord,
+/// A reader of single rows, for [`Table::row`].
+pub(super) fn single(file: &Arc<File>, delimiter: u8) -> Reader<Cursor> {
+    let mut reader = format::reader(Cursor::new(file, 0), delimiter, 2 * 1024);
+    // Seeking would else read the header first.
+    reader.set_byte_headers(ByteRecord::new());
+    reader
 }
 
-impl<'t> Lookup<'t> {
-    pub(super) fn new(table: &'t Table) -> Self {
-        let mut reader = format::reader(table.cursor(RowId(0)), table.delimiter(), 2 * 1024);
-        // Seeking would else read the header first.
-        reader.set_byte_headers(ByteRecord::new());
-        Self {
-            table,
-            reader,
-            record: StringRecord::new(),
-        }
-    }
-
-    /// Reads a row again.
-    ///
-    /// # Errors
-    /// If the file cannot be read, or has been changed in place so that there is no such row.
-    pub fn row(&mut self, id: RowId) -> Result<Row<'_>, SourceError> {
-        let mut position = Position::new();
-        position.set_byte(id.0);
-        let read = self
-            .reader
-            .seek_raw(SeekFrom::Start(id.0), position)
-            .and_then(|()| self.reader.read_record(&mut self.record));
-        match read {
-            Err(error) if matches!(error.kind(), ErrorKind::Io(_)) => {
-                return Err(self.table.error(format::unreadable(error)));
-            }
-            Ok(true) if self.record.len() == self.table.columns().len() => {}
-            _ => return Err(self.table.error(SourceProblem::Changed)),
-        }
-        Ok(Row {
-            contact: self.record.get(self.table.contact()).unwrap_or_default(),
-            cells: &self.record,
-            id,
-        })
+/// Reads the row at a byte of the file; whether there is one.
+pub(super) fn read_at(
+    reader: &mut Reader<Cursor>,
+    id: RowId,
+    record: &mut StringRecord,
+) -> Result<bool, SourceProblem> {
+    let mut position = Position::new();
+    position.set_byte(id.0);
+    let read = reader
+        .seek_raw(SeekFrom::Start(id.0), position)
+        .and_then(|()| reader.read_record(record));
+    match read {
+        Err(error) if matches!(error.kind(), ErrorKind::Io(_)) => Err(format::unreadable(error)),
+        read => Ok(read.unwrap_or(false)),
     }
 }
 

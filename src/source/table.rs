@@ -2,15 +2,16 @@
 
 use std::fmt;
 use std::fs::File;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use ::csv::{Reader, StringRecord};
 use jiff::{SignedDuration, Timestamp};
 
 use super::cursor::Cursor;
 use super::error::{RowAt, SourceError, SourceProblem};
 use super::lines::Lines;
-use super::rows::{Lookup, Rows};
+use super::rows::{self, Row, Rows};
 use super::{RowId, csv};
 use crate::config::{Source, SourceKind, nearest};
 
@@ -27,6 +28,8 @@ pub struct Table {
     delimiter: u8,
     columns: Vec<String>,
     contact: usize,
+    /// Making a reader takes longer than reading a row, so one is kept.
+    single: Mutex<Reader<Cursor>>,
 }
 
 impl Table {
@@ -69,6 +72,7 @@ impl Table {
             shown: shown.clone(),
             min_rows: source.min_rows,
             max_age: source.max_age,
+            single: Mutex::new(rows::single(&file, delimiter)),
             file,
             len: metadata.len(),
             modified: metadata.modified().ok(),
@@ -96,9 +100,24 @@ impl Table {
         Rows::new(self)
     }
 
-    /// A reader of single rows.
-    pub fn lookup(&self) -> Lookup<'_> {
-        Lookup::new(self)
+    /// Reads a row again, into a record that may be used over and over. May be called from several threads.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or has been changed in place so that there is no such row.
+    pub fn row<'r>(&self, id: RowId, record: &'r mut StringRecord) -> Result<Row<'r>, SourceError> {
+        // A reader that a panic left half-way is made good by the seek.
+        let mut reader = self.single.lock().unwrap_or_else(PoisonError::into_inner);
+        let found =
+            rows::read_at(&mut reader, id, record).map_err(|problem| self.error(problem))?;
+        drop(reader);
+        if !found || record.len() != self.columns.len() {
+            return Err(self.error(SourceProblem::Changed));
+        }
+        Ok(Row {
+            contact: record.get(self.contact).unwrap_or_default(),
+            cells: record,
+            id,
+        })
     }
 
     /// Where a row is, in words, given its number.
@@ -166,10 +185,6 @@ impl Table {
 
     pub(super) fn file(&self) -> &Arc<File> {
         &self.file
-    }
-
-    pub(super) fn cursor(&self, row: RowId) -> Cursor {
-        Cursor::new(&self.file, row.0)
     }
 }
 

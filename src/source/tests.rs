@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::csv::StringRecord;
 use jiff::Timestamp;
+use proptest::prelude::*;
 
 use super::*;
 use crate::config::{Place, Source, SourceKind};
@@ -219,7 +221,7 @@ fn too_few_rows_are_refused_at_the_end() {
         [
             "a",
             "b",
-            "source crm: exports/crm.csv has 2 rows, fewer than min_rows = 3"
+            "source crm: exports/crm.csv has fewer rows than min_rows = 3: 2"
         ]
     );
 }
@@ -255,9 +257,9 @@ fn rows_can_be_read_again_by_their_ids_even_after_the_file_was_replaced() {
     let other = export.folder.path().join("new.csv");
     fs::write(&other, "id\nz\n").unwrap();
     fs::rename(&other, export.path()).unwrap();
-    let mut lookup = table.lookup();
+    let mut record = StringRecord::new();
     for place in [2, 0, 1, 1, 0, 2] {
-        let row = lookup.row(ids[place]).unwrap();
+        let row = table.row(ids[place], &mut record).unwrap();
         assert_eq!(row.contact, ["a", "b", "c"][place]);
         assert_eq!(&row.cells[1], ["x", "y\r\ny", "z"][place]);
     }
@@ -273,6 +275,33 @@ fn a_file_that_is_written_over_in_place_is_refused() {
     let changed = "source crm: exports/crm.csv was changed in place after it was opened";
     let last = std::iter::from_fn(|| rows.read().map(|row| row.map(drop))).last();
     assert_eq!(last.unwrap().unwrap_err().to_string(), changed);
-    let again = table.lookup().row(id).map(drop);
+    let again = table.row(id, &mut StringRecord::new()).map(drop);
     assert_eq!(again.unwrap_err().to_string(), changed);
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_file_holds_every_row_read_is_sound_and_reads_the_same_again(
+        bytes in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..200),
+            "id[,;\t]x\r?\n([a-c \"é,;\t]{0,6}[,;\t]?[\"a]{0,3}\r?\n?){0,12}".prop_map(String::into_bytes),
+        ],
+    ) {
+        let export = export(&bytes);
+        let Ok(table) = Table::open(&export.source) else {
+            return Ok(());
+        };
+        let mut rows = table.rows().unwrap();
+        let mut record = StringRecord::new();
+        while let Some(row) = rows.read() {
+            if let Ok(row) = row {
+                prop_assert!(crate::id::check(row.contact).is_ok());
+                prop_assert_eq!(row.cells.len(), table.columns().len());
+                let again = table.row(row.id, &mut record).unwrap();
+                prop_assert_eq!(again.cells, row.cells);
+                let at = rows.at();
+                prop_assert!(at.line >= 1 && at.row >= 2);
+            }
+        }
+    }
 }

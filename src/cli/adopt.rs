@@ -1,0 +1,86 @@
+//! `rollcall adopt`: takes enrolments into the record as active without triggering them.
+
+use super::args::AdoptArgs;
+use super::output::Output;
+use super::prepare::{self, Prepared};
+use super::{CommandError, Common, Exit};
+use crate::id::{ContactId, Occurrence};
+use crate::participation::{Key, Move};
+use crate::plan::{Action, Filter, WhyTrigger};
+use crate::record::{Change, Record};
+use crate::report::plural;
+
+pub(super) async fn run(args: &AdoptArgs, common: &Common) -> Result<Exit, CommandError> {
+    let output = Output::new(common);
+    let config = prepare::config(common, &output)?;
+    if let Some(name) = &args.automation {
+        prepare::check_automation(config, name)?;
+    }
+    let now = prepare::now(common);
+    let record = Record::at(&config.record.path);
+    let roster = prepare::roster(config, now).await?;
+    let plan = || {
+        let filter = Filter {
+            automation: args.automation.clone(),
+            contact: args.contact.clone(),
+        };
+        prepare::plan(config, roster.clone(), &record, filter, now)
+    };
+    let shown = changes(&plan().await?)?;
+    if shown.is_empty() {
+        output.result(|out| writeln!(out, "Nothing to adopt: all is on record."))?;
+        return Ok(Exit::Fine);
+    }
+    let count = shown.len() as u64;
+    output.result(|out| {
+        for change in &shown {
+            writeln!(out, "adopt  {}", change.key)?;
+        }
+        writeln!(
+            out,
+            "{} to take into the record as active. Nothing is triggered: nobody gets a mail by this.",
+            plural(count, "enrolment")
+        )
+    })?;
+    output.ask("Adopt this?", args.yes)?;
+    let writing = prepare::write(config, "adopt", args.lock_timeout).await?;
+    // Another run may have triggered some of them meanwhile.
+    let mut changes = changes(&plan().await?)?;
+    changes.retain(|change| shown.iter().any(|other| other.key == change.key));
+    let count = changes.len() as u64;
+    let journal = writing.journal();
+    let result = journal.change(changes).await;
+    drop(journal);
+    writing.end().await;
+    result.map_err(anyhow::Error::from)?;
+    output.result(|out| writeln!(out, "{} adopted.", plural(count, "enrolment")))?;
+    Ok(Exit::Fine)
+}
+
+/// What a plan would trigger, as adoptions. What is in doubt is for `resolve` to settle.
+fn changes(prepared: &Prepared) -> Result<Vec<Change>, CommandError> {
+    let mut changes = Vec::new();
+    for action in &prepared.plan.actions {
+        let Action::Trigger(trigger) = action else {
+            continue;
+        };
+        if matches!(trigger.why, WhyTrigger::Harmless | WhyTrigger::AfterStop) {
+            continue;
+        }
+        let enrolment = prepared.roster.get(trigger.enrolment as usize);
+        let automation = &prepared.config.automations[enrolment.automation];
+        let occurrence = enrolment.occurrence.map(Occurrence::new).transpose();
+        changes.push(Change {
+            key: Key {
+                contact: ContactId::new(enrolment.contact).map_err(anyhow::Error::from)?,
+                automation: automation.name.clone(),
+                occurrence: occurrence.map_err(anyhow::Error::from)?,
+            },
+            before: trigger.before,
+            mv: Move::Adopt,
+            trigger_code: automation.trigger_code.clone(),
+            fields: enrolment.fields,
+        });
+    }
+    Ok(changes)
+}

@@ -1,0 +1,81 @@
+//! `rollcall resolve`: a person settles uncertain triggers.
+
+use super::args::{ResolveArgs, SettleAs};
+use super::output::Output;
+use super::{CommandError, Common, Exit, prepare};
+use crate::participation::{Move, Participation, State};
+use crate::record::{Change, Record, Selection};
+use crate::report::plural;
+
+pub(super) async fn run(args: &ResolveArgs, common: &Common) -> Result<Exit, CommandError> {
+    let output = Output::new(common);
+    let config = prepare::config(common, &output)?;
+    let record = Record::at(&config.record.path);
+    let shown = uncertain(&record, args).await?;
+    if shown.is_empty() {
+        output.result(|out| writeln!(out, "Nothing is uncertain."))?;
+        return Ok(Exit::Fine);
+    }
+    let (word, mv, then) = match args.settle_as {
+        SettleAs::Active => ("active", Move::ResolveActive, "Spotler carried it out"),
+        SettleAs::NotSent => (
+            "not sent",
+            Move::ResolveNotSent,
+            "the next apply triggers it where it is declared",
+        ),
+    };
+    output.result(|out| {
+        for participation in &shown {
+            writeln!(out, "uncertain -> {word}  {}", participation.key)?;
+        }
+        let count = shown.len() as u64;
+        writeln!(
+            out,
+            "{} to settle as {word}: {then}.",
+            plural(count, "trigger")
+        )
+    })?;
+    output.ask("Settle so?", args.yes)?;
+    let writing = prepare::write(config, "resolve", args.lock_timeout).await?;
+    // Only what was shown, and only as far as it is still so.
+    let mut now = uncertain(&record, args).await?;
+    now.retain(|participation| shown.iter().any(|other| other.key == participation.key));
+    let count = now.len() as u64;
+    let changes = now.into_iter().map(|participation| Change {
+        before: Some(participation.state),
+        mv,
+        trigger_code: participation.trigger_code,
+        fields: participation.fields,
+        key: participation.key,
+    });
+    let journal = writing.journal();
+    let result = journal.change(changes.collect()).await;
+    drop(journal);
+    writing.end().await;
+    result.map_err(anyhow::Error::from)?;
+    output.result(|out| writeln!(out, "{} settled.", plural(count, "trigger")))?;
+    Ok(Exit::Fine)
+}
+
+async fn uncertain(
+    record: &Record,
+    args: &ResolveArgs,
+) -> Result<Vec<Participation>, CommandError> {
+    let selection = Selection {
+        contact: None,
+        automation: args.automation.clone(),
+        state: Some(State::Uncertain),
+    };
+    let named: Vec<_> = args.contacts.iter().chain(&args.contact).collect();
+    let mut found = Vec::new();
+    record
+        .list(&selection, |listed| {
+            let participation = listed.participation;
+            if named.is_empty() || named.contains(&&participation.key.contact) {
+                found.push(participation);
+            }
+        })
+        .await
+        .map_err(anyhow::Error::from)?;
+    Ok(found)
+}

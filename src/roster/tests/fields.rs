@@ -1,0 +1,186 @@
+//! Fields, at planning and at sending.
+
+use crate::config::{FieldTemplate, Value};
+use crate::field::FieldContent;
+use crate::roster::testing::*;
+
+#[test]
+fn fields_are_rendered_from_the_row_with_the_blocks_own_over_the_automations() {
+    let world = World::new(&["reviews"])
+        .repeat_by(0, "order")
+        .fields(
+            0,
+            vec![
+                string("company", "{{ company }}"),
+                string("greeting", "from the automation"),
+                field(
+                    "link",
+                    FieldTemplate::Url("https://shop.example/{{ order }}".to_owned()),
+                ),
+            ],
+        )
+        .csv("crm", "id,order,company,contact\nc-1,o-1,<De & Vries>,x\n")
+        .enrol(block(&[0], Some(0)).fields(vec![
+            string(
+                "greeting",
+                "{{ contact }} {{ automation }} {{ occurrence }}\n",
+            ),
+            field(
+                "productlist",
+                FieldTemplate::Products(vec!["{{ order }}".to_owned(), "b".to_owned()]),
+            ),
+        ]));
+    let roster = world.roster();
+    let enrolment = roster.enrolments().next().unwrap();
+    let fields = roster.fields(&enrolment).unwrap();
+    let content: Vec<_> = fields.into_iter().map(|f| (f.name, f.content)).collect();
+    let wanted = [
+        ("company", FieldContent::String("<De & Vries>".to_owned())),
+        (
+            "greeting",
+            FieldContent::String("c-1 reviews o-1\n".to_owned()),
+        ),
+        (
+            "link",
+            FieldContent::Url("https://shop.example/o-1".to_owned()),
+        ),
+        (
+            "productlist",
+            FieldContent::Products(vec!["o-1".to_owned(), "b".to_owned()]),
+        ),
+    ];
+    assert!(content == wanted.map(|(name, content)| (name.to_owned(), content)));
+}
+
+#[test]
+fn attributes_are_rendered_as_their_text() {
+    let world = World::new(&["a"])
+        .fields(
+            0,
+            vec![string(
+                "f",
+                "{{ b }} {{ d }} {{ i }} {{ m }} {{ n }} {{ t }}",
+            )],
+        )
+        .contact(
+            "c-1",
+            &[
+                ("b", Value::Boolean(true)),
+                ("d", date("2025-03-01")),
+                ("i", Value::Integer(-7)),
+                ("m", moment("2025-03-01T12:00:00Z")),
+                ("n", Value::Float(1.5)),
+                ("t", text("")),
+            ],
+        )
+        .enrol(block(&[0], None));
+    let roster = world.roster();
+    let enrolment = roster.enrolments().next().unwrap();
+    let fields = roster.fields(&enrolment).unwrap();
+    let wanted = "true 2025-03-01 -7 2025-03-01T12:00:00Z 1.5 ".to_owned();
+    assert!(fields[0].content == FieldContent::String(wanted));
+}
+
+#[test]
+fn a_field_that_cannot_be_made_is_refused_and_its_value_is_never_shown() {
+    let url = FieldTemplate::Url("{{ secret }}".to_owned());
+    let world = World::new(&["a"])
+        .fields(
+            0,
+            vec![field("link", url), string("sum", "{{ secret | abs }}")],
+        )
+        .csv("crm", "id,secret\nc-1,MARKER\nc-2,https://MARKER.example\n")
+        .contact("c-3", &[("secret", text("MARKER"))])
+        .contact("c-4", &[("other", text("MARKER"))])
+        .enrol(block(&[0], Some(0)))
+        .enrol(block(&[0], None));
+    let problems = world.build().map(drop).unwrap_err().list;
+    assert!(!format!("{problems:?}").contains("MARKER"), "{problems:#?}");
+    let messages: Vec<_> = problems.iter().map(|p| p.message.as_str()).collect();
+    assert_eq!(
+        messages,
+        [
+            "source crm: exports/crm.csv, row 2: field link (rollcall.toml:50) of automation a (enrolled at \
+             lifecycle/customers.toml:10) cannot be made: its value is not an absolute http or https URL",
+            "source crm: exports/crm.csv, row 3: field sum (rollcall.toml:50) of automation a (enrolled at \
+             lifecycle/customers.toml:10) cannot be made: its template failed: invalid operation",
+            "contact c-3: field link (rollcall.toml:50) of automation a (enrolled at lifecycle/customers.toml:20) \
+             cannot be made: its value is not an absolute http or https URL",
+            "contact c-4: field link (rollcall.toml:50) of automation a (enrolled at lifecycle/customers.toml:20) \
+             cannot be made: there is no attribute secret",
+        ]
+    );
+}
+
+#[test]
+fn one_enrolment_with_different_fields_is_refused_with_both_places() {
+    let world = World::new(&["a"])
+        .fields(0, vec![string("company", "{{ company }}")])
+        .csv(
+            "crm",
+            "id,company\nc-1,MARKER-1\nc-2,same\nc-1,MARKER-2\nc-2,same\n",
+        )
+        .contact("c-2", &[("company", text("MARKER-3"))])
+        .enrol(block(&[0], Some(0)))
+        .enrol(block(&[0], None));
+    let problems = world.build().map(drop).unwrap_err().list;
+    assert!(!format!("{problems:?}").contains("MARKER"));
+    let messages: Vec<_> = problems.iter().map(|p| p.message.as_str()).collect();
+    assert_eq!(
+        messages,
+        [
+            "contact c-1 is enrolled in a twice, with different fields: from source crm: exports/crm.csv, row 2 and \
+             from source crm: exports/crm.csv, row 4",
+            "contact c-2 is enrolled in a twice, with different fields: from source crm: exports/crm.csv, row 3 and \
+             from the declared contact (rollcall.toml:200)",
+        ]
+    );
+    assert_eq!(problems[1].at, Some(place(10)));
+    assert_eq!(problems[1].related[0].0, place(20));
+}
+
+#[test]
+fn a_row_that_was_changed_in_place_is_not_sent() {
+    let world = World::new(&["a"])
+        .fields(0, vec![string("company", "{{ company }}")])
+        .csv("crm", "id,company\nc-1,one\nc-2,two\n")
+        .enrol(block(&[0], Some(0)));
+    let roster = world.roster();
+    let enrolments: Vec<_> = roster.enrolments().collect();
+    world.write("crm", "id,company\nc-1,One\nc-2,two\n");
+    let error = roster.fields(&enrolments[0]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the fields of contact c-1 in automation a are not those that were planned, and nothing was sent for it: its \
+         row was changed in place after it was read; plan again"
+    );
+    assert!(roster.fields(&enrolments[1]).is_ok());
+    world.write("crm", "id,company\n");
+    let error = roster.fields(&enrolments[1]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the fields of contact c-2 in automation a could not be read again, and nothing was sent for it: source crm: \
+         exports/crm.csv was changed in place after it was opened"
+    );
+}
+
+#[test]
+fn fields_are_made_from_many_threads_at_once() {
+    let rows: String = (100..400).map(|n| format!("c-{n},company {n}\n")).collect();
+    let world = World::new(&["a"])
+        .fields(0, vec![string("company", "{{ company }}")])
+        .csv("crm", &format!("id,company\n{rows}"))
+        .enrol(block(&[0], Some(0)));
+    let roster = world.roster();
+    let all = || {
+        for (enrolment, number) in roster.enrolments().zip(100..) {
+            let fields = roster.fields(&enrolment).unwrap();
+            assert!(fields[0].content == FieldContent::String(format!("company {number}")));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(all);
+        }
+    });
+}

@@ -1,0 +1,293 @@
+//! Every answer and every fault has the outcome that the contract's table says.
+
+mod common;
+
+use common::{Repo, Spotler};
+use rollcall::sandbox::{Options, Setting, Trigger};
+use serde_json::{Value, json};
+
+const CODE: &str = "0b8f9a52-6d0c-4f1c-8f53-2d6c9c0a7f11";
+
+/// A repository that enrols contacts by name in one automation.
+fn config(spotler: &Spotler, more: &str, contacts: &[&str]) -> String {
+    let enrol = match contacts {
+        [] => String::new(),
+        contacts => format!("[[enrol]]\nautomation = \"welcome\"\ncontacts = {contacts:?}\n"),
+    };
+    format!(
+        "[spotler]\nbase_url = {:?}\nrate = \"100000/s\"\nconcurrency = 4\ntimeout = \"1s\"\n[automation.welcome]\n\
+         trigger_code = {CODE:?}\n{more}\n{enrol}",
+        spotler.url()
+    )
+}
+
+fn apply(repo: &Repo) -> common::Done {
+    repo.run(&["apply", "--yes", "--format", "json", "--retry-for", "2s"])
+}
+
+/// What one trigger comes to under a fault: exit code, outcome, how often it was carried out, and what the record says.
+fn trigger_under(rule: Value) -> (i32, String, usize, Vec<String>) {
+    let spotler = Spotler::open();
+    spotler.fault(json!([rule]));
+    let repo = Repo::with(&config(&spotler, "", &["c-1"]));
+    let done = apply(&repo);
+    let outcome = done.json()["actions"][0]["outcome"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    (
+        done.code.unwrap(),
+        outcome,
+        spotler.ledger().len(),
+        repo.recorded(),
+    )
+}
+
+#[test]
+fn each_fault_of_a_trigger_has_its_outcome() {
+    let active = ("active", "welcome c-1 active");
+    let uncertain = ("uncertain", "welcome c-1 uncertain");
+    let failed = ("failed", "welcome c-1 failed");
+    for (rule, (outcome, recorded), carried_out) in [
+        (json!({ "fault": "slow", "ms": 200 }), active, 1),
+        (json!({ "fault": "limit", "times": 1 }), active, 1),
+        (
+            json!({ "fault": "limit", "retry_after": "1", "times": 1 }),
+            active,
+            1,
+        ),
+        (
+            json!({ "fault": "limit", "retry_after": "Thu, 01 Jan 1970 00:00:00 GMT", "times": 1 }),
+            active,
+            1,
+        ),
+        (
+            json!({ "fault": "unavailable", "retry_after": "1", "times": 1 }),
+            active,
+            1,
+        ),
+        (json!({ "fault": "limit", "retry_after": "60" }), failed, 0),
+        (json!({ "fault": "unavailable" }), uncertain, 0),
+        (json!({ "fault": "error-before" }), uncertain, 0),
+        (json!({ "fault": "error-after" }), uncertain, 1),
+        (json!({ "fault": "reset-before" }), uncertain, 0),
+        (json!({ "fault": "reset-after" }), uncertain, 1),
+        (json!({ "fault": "cut" }), uncertain, 1),
+        (json!({ "fault": "html" }), uncertain, 1),
+        (json!({ "fault": "truncated" }), uncertain, 1),
+        (json!({ "fault": "wrong-types" }), uncertain, 1),
+        (json!({ "fault": "unknown-result" }), uncertain, 1),
+        (json!({ "fault": "number-id" }), active, 1),
+        (json!({ "fault": "enormous" }), uncertain, 1),
+        (json!({ "fault": "hang-before" }), uncertain, 0),
+        (json!({ "fault": "hang-after" }), uncertain, 1),
+        (json!({ "fault": "revoked" }), failed, 0),
+    ] {
+        let name = rule.to_string();
+        let code = if outcome == "active" { 0 } else { 3 };
+        let expected = (
+            code,
+            outcome.to_owned(),
+            carried_out,
+            vec![recorded.to_owned()],
+        );
+        assert_eq!(trigger_under(rule), expected, "{name}");
+    }
+}
+
+#[test]
+fn an_uncertain_trigger_is_never_sent_again_by_itself() {
+    let spotler = Spotler::open();
+    spotler.fault(json!([{ "fault": "reset-after", "times": 1 }]));
+    let repo = Repo::with(&config(&spotler, "", &["c-1"]));
+    apply(&repo).exits(3);
+    for _ in 0..3 {
+        let done = apply(&repo).exits(0);
+        assert_eq!(done.json()["held"][0]["state"], "uncertain");
+    }
+    assert_eq!(spotler.ledger().len(), 1);
+    // When its enrolment goes, it is stopped, as it may be running.
+    repo.write("rollcall.toml", config(&spotler, "", &[]));
+    assert_eq!(
+        apply(&repo).exits(0).actions(),
+        ["stop welcome c-1 -> stopped"]
+    );
+    assert_eq!(spotler.running(), []);
+}
+
+#[test]
+fn an_uncertain_trigger_is_sent_again_where_that_is_harmless() {
+    for setting in [Setting::Once, Setting::OnceWhileRunning] {
+        let word = serde_json::to_string(&setting).unwrap();
+        let spotler = Spotler::start(Options {
+            triggers: vec![Trigger::new("Welcome", CODE, setting)],
+            ..Options::default()
+        });
+        spotler.fault(json!([{ "fault": "reset-after", "times": 1 }]));
+        let repo = Repo::with(&config(
+            &spotler,
+            &format!("participation = {word}"),
+            &["c-1"],
+        ));
+        apply(&repo).exits(3);
+        let again = apply(&repo).exits(3);
+        assert_eq!(again.actions(), ["trigger welcome c-1 -> refused"]);
+        assert_eq!(spotler.ledger().len(), 1, "carried out once");
+        let held = repo.plan().json();
+        assert_eq!(held["held"][0]["state"], "refused");
+        assert_eq!(held["actions"], json!([]));
+    }
+}
+
+#[test]
+fn what_failed_for_good_waits_for_a_change_and_what_may_succeed_is_tried_again() {
+    let spotler = Spotler::start(Options {
+        unknown_contacts: vec!["c-1".to_owned()],
+        ..Options::default()
+    });
+    let repo = Repo::with(&config(&spotler, "", &["c-1", "c-2"]));
+    let done = apply(&repo).exits(3);
+    assert_eq!(
+        done.actions(),
+        [
+            "trigger welcome c-1 -> failed",
+            "trigger welcome c-2 -> active"
+        ]
+    );
+    assert_eq!(repo.plan().actions(), ["trigger welcome c-1"]);
+    spotler.put("unknown", &json!([]));
+    apply(&repo).exits(0);
+    assert_eq!(
+        repo.recorded(),
+        ["welcome c-1 active", "welcome c-2 active"]
+    );
+}
+
+#[test]
+fn an_inactive_automation_costs_few_calls_and_the_others_go_on() {
+    let mut inactive = Trigger::new("Welcome", CODE, Setting::Unlimited);
+    inactive.publications[0].active = false;
+    let other = "c2a4e7d0-93b1-4f6e-8a57-1d0b6e9f4c33";
+    let spotler = Spotler::start(Options {
+        triggers: vec![inactive, Trigger::new("Other", other, Setting::Unlimited)],
+        ..Options::default()
+    });
+    let names: Vec<String> = (0..40).map(|n| format!("c-{n:02}")).collect();
+    let contacts: Vec<&str> = names.iter().map(String::as_str).collect();
+    let more = format!("[automation.other]\ntrigger_code = {other:?}");
+    let toml =
+        config(&spotler, &more, &contacts).replace("\"welcome\"\n", "[\"welcome\", \"other\"]\n");
+    let repo = Repo::with(&toml);
+    let done = apply(&repo).exits(3);
+    let actions = done.actions();
+    let count = |end: &str| {
+        actions
+            .iter()
+            .filter(|action| action.ends_with(end))
+            .count()
+    };
+    assert_eq!(count("-> active"), 40);
+    assert!((1..=4).contains(&count("-> failed")), "{actions:?}");
+    assert_eq!(spotler.ledger().len(), 40);
+    assert!(spotler.calls() <= 44, "{}", spotler.calls());
+}
+
+#[test]
+fn a_fault_that_hits_everything_costs_at_most_as_many_calls_as_may_be_under_way() {
+    for fault in [
+        "revoked",
+        "error-before",
+        "error-after",
+        "reset-before",
+        "html",
+        "hang-after",
+    ] {
+        let spotler = Spotler::open();
+        spotler.fault(json!([{ "fault": fault }]));
+        let names: Vec<String> = (0..50).map(|n| format!("c-{n:02}")).collect();
+        let contacts: Vec<&str> = names.iter().map(String::as_str).collect();
+        let repo = Repo::with(&config(&spotler, "", &contacts));
+        let done = apply(&repo).exits(3);
+        assert!(spotler.calls() <= 4, "{fault}: {}", spotler.calls());
+        assert_ne!(done.json()["ended_early"], Value::Null, "{fault}");
+    }
+}
+
+#[test]
+fn a_service_that_is_down_is_waited_for_and_loses_nothing() {
+    let spotler = Spotler::open();
+    let repo = Repo::with(&config(&spotler, "", &["c-1", "c-2"]));
+    spotler.post("down/600");
+    let done = repo.run(&["apply", "--yes", "--format", "json", "--retry-for", "60s"]);
+    assert_eq!(
+        done.exits(0).actions(),
+        [
+            "trigger welcome c-1 -> active",
+            "trigger welcome c-2 -> active"
+        ]
+    );
+    assert_eq!(spotler.ledger().len(), 2);
+}
+
+#[test]
+fn a_stop_is_asked_for_again_until_it_is_certain() {
+    for fault in ["error-before", "error-after", "reset-after", "hang-before"] {
+        let spotler = Spotler::open();
+        let repo = Repo::with(&config(&spotler, "", &["c-1"]));
+        apply(&repo).exits(0);
+        spotler.fault(json!([{ "fault": fault, "kind": "stop", "times": 2 }]));
+        repo.write("rollcall.toml", config(&spotler, "", &[]));
+        let done = apply(&repo).exits(0);
+        assert_eq!(done.actions(), ["stop welcome c-1 -> stopped"], "{fault}");
+        assert_eq!(spotler.running(), [], "{fault}");
+        assert_eq!(repo.recorded(), ["welcome c-1 stopped"], "{fault}");
+    }
+}
+
+#[test]
+fn a_doubtful_stop_is_settled_before_the_contact_is_triggered_again() {
+    let spotler = Spotler::open();
+    let repo = Repo::with(&config(&spotler, "", &["c-1"]));
+    apply(&repo).exits(0);
+    spotler.fault(json!([{ "fault": "error-before", "kind": "stop" }]));
+    repo.write("rollcall.toml", config(&spotler, "", &[]));
+    apply(&repo).exits(3);
+    assert_eq!(repo.recorded(), ["welcome c-1 stop-uncertain"]);
+    repo.write("rollcall.toml", config(&spotler, "", &["c-1"]));
+    // As long as the stop cannot be made certain, nothing is triggered.
+    let done = apply(&repo).exits(3);
+    assert!(
+        done.actions()[1].ends_with("-> not-sent"),
+        "{:?}",
+        done.actions()
+    );
+    spotler.fault(json!([]));
+    let done = apply(&repo).exits(0);
+    assert_eq!(
+        done.actions(),
+        [
+            "stop welcome c-1 -> stopped",
+            "trigger welcome c-1 -> active"
+        ]
+    );
+    assert_eq!(spotler.running().len(), 1);
+}
+
+#[test]
+fn five_per_cent_of_limited_calls_lose_nothing() {
+    let spotler = Spotler::open();
+    spotler.fault(json!([{ "fault": "limit", "probability": 0.05, "retry_after": "0" }]));
+    let names: Vec<String> = (0..300).map(|n| format!("c-{n:03}")).collect();
+    let contacts: Vec<&str> = names.iter().map(String::as_str).collect();
+    let repo = Repo::with(&config(&spotler, "", &contacts));
+    apply(&repo).exits(0);
+    assert_eq!(spotler.ledger().len(), 300);
+    assert!(spotler.calls() > 300);
+    let history = repo.run(&["history", "--format", "json"]).exits(0).json();
+    let calls = history["calls"].as_array().unwrap();
+    assert_eq!(
+        calls.len() as u64,
+        spotler.calls(),
+        "every attempt is on record"
+    );
+}

@@ -1,0 +1,317 @@
+//! What people do to the record, and what happens to its file.
+
+mod common;
+
+use std::io::Write;
+
+use common::{Repo, Spotler};
+use serde_json::json;
+
+const CODE: &str = "0b8f9a52-6d0c-4f1c-8f53-2d6c9c0a7f11";
+
+fn config(url: &str, more: &str, contacts: &[&str]) -> String {
+    let enrol = match contacts {
+        [] => String::new(),
+        contacts => format!("[[enrol]]\nautomation = \"welcome\"\ncontacts = {contacts:?}\n"),
+    };
+    format!(
+        "[spotler]\nbase_url = {url:?}\nrate = \"100000/s\"\nconcurrency = 4\n[automation.welcome]\n\
+         trigger_code = {CODE:?}\n{more}\n{enrol}"
+    )
+}
+
+#[test]
+fn adopted_enrolments_are_active_and_nobody_is_mailed() {
+    let spotler = Spotler::open();
+    let repo = Repo::with(&config(&spotler.url(), "", &["c-1", "c-2", "c-3"]));
+    repo.run(&["adopt"]).exits(1);
+    assert!(!repo.has_state());
+    let one = repo.run(&["adopt", "--contact", "c-2", "--yes"]).exits(0);
+    assert!(
+        one.stdout.contains("adopt  c-2 / welcome"),
+        "{}",
+        one.stdout
+    );
+    assert_eq!(
+        repo.plan().actions(),
+        ["trigger welcome c-1", "trigger welcome c-3"]
+    );
+    repo.run(&["adopt", "--yes"]).exits(0);
+    assert_eq!(repo.plan().actions(), [""; 0]);
+    assert_eq!(spotler.calls(), 0);
+    // What was adopted is stopped like any other when it leaves.
+    repo.write("rollcall.toml", config(&spotler.url(), "", &["c-1", "c-2"]));
+    repo.apply().exits(0);
+    assert_eq!(spotler.calls(), 1);
+    assert_eq!(repo.recorded()[2], "welcome c-3 stopped");
+}
+
+#[test]
+fn an_uncertain_trigger_is_settled_by_a_person() {
+    let spotler = Spotler::open();
+    spotler.fault(json!([{ "fault": "reset-after" }]));
+    let repo = Repo::with(&config(&spotler.url(), "", &["c-1", "c-2", "c-3"]));
+    repo.apply().exits(3);
+    spotler.fault(json!([]));
+    repo.run(&["resolve", "--as", "active"]).exits(1);
+    repo.run(&["resolve", "--as", "nonsense", "--yes"]).exits(1);
+    repo.run(&["resolve", "c-1", "--as", "active", "--yes"])
+        .exits(0);
+    repo.run(&["resolve", "--as", "not-sent", "--yes"]).exits(0);
+    assert_eq!(
+        repo.recorded(),
+        [
+            "welcome c-1 active",
+            "welcome c-2 failed",
+            "welcome c-3 failed"
+        ]
+    );
+    assert_eq!(
+        repo.plan().actions(),
+        ["trigger welcome c-2", "trigger welcome c-3"]
+    );
+    let nothing = repo.run(&["resolve", "--as", "active", "--yes"]).exits(0);
+    assert_eq!(nothing.stdout, "Nothing is uncertain.\n");
+}
+
+#[test]
+fn history_has_every_call_with_its_configuration() {
+    let spotler = Spotler::open();
+    let repo = Repo::with(&config(&spotler.url(), "", &["c-1"]));
+    let digest = repo.plan().json()["config_digest"].clone();
+    repo.apply().exits(0);
+    repo.write("rollcall.toml", config(&spotler.url(), "", &[]));
+    repo.apply().exits(0);
+    let json = repo
+        .run(&["history", "c-1", "--format", "json"])
+        .exits(0)
+        .json();
+    let calls = json["calls"].as_array().unwrap();
+    assert_eq!(calls.len(), 2);
+    assert_eq!(calls[0]["call"], "trigger");
+    assert_eq!(calls[0]["outcome"], "active");
+    assert_eq!(calls[0]["config_digest"], digest);
+    assert_eq!(calls[1]["call"], "stop");
+    assert_eq!(calls[1]["outcome"], "stopped");
+    assert_ne!(calls[1]["config_digest"], digest);
+}
+
+#[test]
+fn a_person_who_is_forgotten_is_nowhere_in_the_files() {
+    let spotler = Spotler::open();
+    let repo = Repo::with(&config(&spotler.url(), "", &["unforgettable-1", "c-2"]));
+    repo.apply().exits(0);
+    repo.run(&["record", "forget", "unforgettable-1"]).exits(1);
+    repo.run(&["record", "forget", "unforgettable-1", "--yes"])
+        .exits(0);
+    for entry in std::fs::read_dir(repo.file("state")).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        let found = bytes.windows(15).any(|window| window == b"unforgettable-1");
+        assert!(!found, "{}", path.display());
+    }
+    let show = repo.run(&["record", "show", "unforgettable-1"]).exits(0);
+    assert_eq!(show.stdout, "Nothing is on record of unforgettable-1.\n");
+    assert_eq!(repo.recorded(), ["welcome c-2 active"]);
+}
+
+#[test]
+fn an_export_holds_no_formula() {
+    let spotler = Spotler::open();
+    let repo = Repo::with(&config(&spotler.url(), "", &["=HYPERLINK(1)", "c-2"]));
+    repo.apply().exits(0);
+    let csv = repo.run(&["record", "export"]).exits(0).stdout;
+    let lines: Vec<&str> = csv.lines().collect();
+    assert!(lines[0].starts_with("contact,automation,occurrence,state,"));
+    assert!(
+        lines[1].starts_with("'=HYPERLINK(1),welcome,,active,"),
+        "{csv}"
+    );
+    let json = repo
+        .run(&["record", "export", "--format", "json"])
+        .exits(0)
+        .json();
+    assert_eq!(json["participations"][0]["contact"], "=HYPERLINK(1)");
+}
+
+#[test]
+fn who_left_and_comes_back_cools_down() {
+    let spotler = Spotler::open();
+    let more = "cooldown = \"30d\"";
+    let repo = Repo::with(&config(&spotler.url(), more, &["c-1"]));
+    repo.apply().exits(0);
+    repo.write("rollcall.toml", config(&spotler.url(), more, &[]));
+    repo.apply().exits(0);
+    repo.write("rollcall.toml", config(&spotler.url(), more, &["c-1"]));
+    let plan = repo.plan();
+    assert_eq!(plan.actions(), [""; 0]);
+    let held = &plan.json()["held"][0];
+    assert_eq!(held["state"], "cooling");
+    assert!(
+        held["reason"]
+            .as_str()
+            .unwrap()
+            .contains("its cooldown ends at "),
+        "{held}"
+    );
+    repo.apply().exits(0);
+    let later = ["plan", "--format", "json", "--now", "2099-01-01"];
+    assert_eq!(repo.run(&later).exits(0).actions(), ["trigger welcome c-1"]);
+}
+
+#[test]
+fn an_enrolment_must_be_gone_for_as_long_as_leave_after_says() {
+    let spotler = Spotler::open();
+    let more = "leave_after = \"48h\"";
+    let repo = Repo::with(&config(&spotler.url(), more, &["c-1"]));
+    let apply = |now: &str| {
+        repo.run(&["apply", "--yes", "--format", "json", "--now", now])
+            .exits(0)
+    };
+    apply("2030-01-01T00:00:00Z");
+    repo.write("rollcall.toml", config(&spotler.url(), more, &[]));
+    let left = apply("2030-01-02T00:00:00Z").json();
+    assert_eq!(left["held"][0]["state"], "leaving");
+    let reason = left["held"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("since 2030-01-02T00:00:00Z"), "{reason}");
+    assert!(reason.contains("from 2030-01-04T00:00:00Z on"), "{reason}");
+    assert_eq!(apply("2030-01-03T23:59:59Z").actions(), [""; 0]);
+    // It comes back, and so the time begins anew when it goes again.
+    repo.write("rollcall.toml", config(&spotler.url(), more, &["c-1"]));
+    assert_eq!(apply("2030-01-04T00:00:00Z").actions(), [""; 0]);
+    repo.write("rollcall.toml", config(&spotler.url(), more, &[]));
+    assert_eq!(apply("2030-01-05T00:00:00Z").actions(), [""; 0]);
+    assert_eq!(apply("2030-01-06T12:00:00Z").actions(), [""; 0]);
+    assert_eq!(
+        apply("2030-01-07T00:00:00Z").actions(),
+        ["stop welcome c-1 -> stopped"]
+    );
+}
+
+#[test]
+fn foreign_damaged_and_newer_files_are_refused_and_left_as_they_are() {
+    let repo = Repo::with(&config("sandbox", "", &["c-1"]));
+    let foreign = |text: &[u8], says: &str| {
+        repo.write("state/rollcall.db", text);
+        for args in [&["plan"][..], &["apply", "--yes"], &["record", "list"]] {
+            let done = repo.run(args).exits(1);
+            assert!(done.stderr.contains(says), "{args:?}: {}", done.stderr);
+        }
+        assert_eq!(std::fs::read(repo.file("state/rollcall.db")).unwrap(), text);
+        assert!(!repo.file("state/rollcall.db.sandbox.jsonl").exists());
+        std::fs::remove_dir_all(repo.file("state")).unwrap();
+    };
+    foreign(b"this is a text and no database, long enough to have a header of a hundred bytes in it, and then some more of it", "is not a record of Rollcall");
+    let mut damaged = b"SQLite format 3\0".to_vec();
+    damaged.resize(8192, 0x5a);
+    foreign(&damaged, "is not a record of Rollcall");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_record_that_may_not_be_written_is_said_so() {
+    use std::os::unix::fs::PermissionsExt;
+    let repo = Repo::with(&config("sandbox", "", &["c-1"]));
+    repo.apply().exits(0);
+    let mode = |path: &str| {
+        std::fs::metadata(repo.file(path))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777
+    };
+    assert_eq!(mode("state/rollcall.db"), 0o600);
+    assert_eq!(mode("state/rollcall.db.sandbox.jsonl"), 0o600);
+}
+
+#[test]
+fn two_applies_at_once_take_turns() {
+    let spotler = Spotler::open();
+    spotler.fault(json!([{ "fault": "slow", "ms": 300 }]));
+    let names: Vec<String> = (0..12).map(|n| format!("c-{n:02}")).collect();
+    let contacts: Vec<&str> = names.iter().map(String::as_str).collect();
+    let repo = Repo::with(&config(&spotler.url(), "", &contacts));
+    let args = ["apply", "--yes", "--lock-timeout", "60s"];
+    let both = [repo.spawn(&args), repo.spawn(&args)];
+    for child in both {
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    assert_eq!(spotler.ledger().len(), 12, "nobody was triggered twice");
+}
+
+#[test]
+fn who_does_not_wait_is_told_who_holds_the_lock() {
+    let spotler = Spotler::open();
+    spotler.fault(json!([{ "fault": "slow", "ms": 1500 }]));
+    let repo = Repo::with(&config(&spotler.url(), "", &["c-1"]));
+    let mut first = repo.spawn(&["apply", "--yes"]);
+    // The first call has come in, so the first run holds the lock.
+    while spotler.calls() == 0 {
+        std::thread::yield_now();
+    }
+    let pid = first.id();
+    let second = repo.run(&["adopt", "--yes"]);
+    let unlock = repo.run(&["record", "unlock", "--yes"]).exits(1);
+    assert!(first.wait().unwrap().success());
+    // A call that is under way is in doubt for a reader, so there is nothing left to adopt.
+    assert_eq!(second.code, Some(0));
+    assert!(
+        unlock.stderr.contains(&format!("process {pid} on ")),
+        "{}",
+        unlock.stderr
+    );
+    assert!(
+        unlock.stderr.contains("--lock-timeout"),
+        "{}",
+        unlock.stderr
+    );
+}
+
+#[test]
+#[cfg(unix)]
+fn an_interrupted_apply_finishes_what_is_under_way() {
+    let spotler = Spotler::open();
+    spotler.fault(json!([{ "fault": "slow", "ms": 400 }]));
+    let names: Vec<String> = (0..50).map(|n| format!("c-{n:02}")).collect();
+    let contacts: Vec<&str> = names.iter().map(String::as_str).collect();
+    let repo = Repo::with(&config(&spotler.url(), "", &contacts));
+    for signal in ["INT", "TERM"] {
+        let before = spotler.calls();
+        let child = repo.spawn(&["apply", "--yes"]);
+        while spotler.calls() == before {
+            std::thread::yield_now();
+        }
+        let kill = std::process::Command::new("kill")
+            .args([format!("-{signal}"), child.id().to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(3), "{stderr}");
+        assert!(stderr.contains("interrupted by a signal"), "{stderr}");
+        let recorded = repo.recorded();
+        assert_eq!(recorded.len(), spotler.ledger().len());
+        assert!(
+            recorded.iter().all(|line| line.ends_with(" active")),
+            "{recorded:?}"
+        );
+    }
+}
+
+#[test]
+fn a_terminal_escape_in_the_configuration_never_reaches_a_terminal() {
+    let repo = Repo::new();
+    let mut toml = config("sandbox", "", &[]).into_bytes();
+    toml.write_all(b"[[enrol]]\nautomation = \"welcome\"\ncontacts = [\"a\\u001b[31mred\"]\n")
+        .unwrap();
+    repo.write("rollcall.toml", toml);
+    let done = repo.run(&["plan"]).exits(1);
+    assert!(!done.stderr.contains('\u{1b}'), "{:?}", done.stderr);
+    assert!(done.stderr.contains("U+001B"), "{}", done.stderr);
+}
