@@ -8,10 +8,11 @@ const VARIABLE: &str = "ROLLCALL_FAILPOINT";
 
 static ARMED: LazyLock<Option<(String, AtomicU64)>> = LazyLock::new(|| {
     let text = std::env::var(VARIABLE).ok()?;
-    let (name, count) = match text.split_once(':') {
-        Some((name, count)) => (name.to_owned(), count.parse().ok()?),
-        None => (text, 1),
-    };
+    // The names hold colons of their own.
+    let numbered = text
+        .rsplit_once(':')
+        .and_then(|(name, count)| Some((name.to_owned(), count.parse().ok()?)));
+    let (name, count) = numbered.unwrap_or((text, 1));
     Some((name, AtomicU64::new(count)))
 });
 

@@ -1,0 +1,314 @@
+//! The proof under crashes: the real binary is killed, again and again, and the sandbox's ledger is the truth.
+//!
+//! A short run is part of the tests. The long one:
+//! `ROLLCALL_KILLS=2000 ROLLCALL_SEED=1 cargo test --release --test crash -- --nocapture`
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use common::{Repo, Spotler};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
+
+/// Where the binary can be made to die while it works, and how often it comes there.
+const AT_WORK: [(&str, usize); 6] = [
+    ("intent:before", 12),
+    ("intent:after", 12),
+    ("send:before", 80),
+    ("send:after", 80),
+    ("outcome:before", 12),
+    ("outcome:after", 12),
+];
+
+/// Where it can be made to die when it finds what a killed run left.
+const AFTER_A_KILL: [(&str, usize); 3] =
+    [("takeover", 1), ("recover:before", 1), ("recover:after", 1)];
+
+/// Where it can be made to die when it makes the record.
+const AT_FIRST: [(&str, usize); 2] = [("migrate:before", 1), ("migrate:after", 1)];
+
+/// So many contacts are declared in each round, each in three participations.
+const CONTACTS: usize = 60;
+
+/// The automations: name and code.
+const PLAIN: (&str, &str) = ("plain", "plain-code");
+const REPEATED: (&str, &str) = ("repeated", "repeated-code");
+
+struct Proof {
+    repo: Repo,
+    spotler: Spotler,
+    random: StdRng,
+    kills: usize,
+    runs: usize,
+}
+
+fn number(name: &str, default: usize) -> usize {
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
+}
+
+impl Proof {
+    fn new(seed: u64) -> Self {
+        let spotler = Spotler::open();
+        Self {
+            repo: Repo::new(),
+            spotler,
+            random: StdRng::seed_from_u64(seed),
+            kills: 0,
+            runs: 0,
+        }
+    }
+
+    /// Declares contacts: each once in the plain automation, and for two orders in the repeating one.
+    fn declare(&self, contacts: &[String]) {
+        let mut csv = "id,order\n".to_owned();
+        for contact in contacts {
+            csv.push_str(&format!("{contact},o-1\n{contact},o-2\n"));
+        }
+        self.repo.write("crm.csv", csv);
+        self.repo.write(
+            "rollcall.toml",
+            format!(
+                "[spotler]\nbase_url = {:?}\nrate = \"100000/s\"\nconcurrency = 8\ntimeout = \"5s\"\n\
+                 [guard]\nmax_triggers = 1000000\nmax_stops = 1000000\n\
+                 [automation.plain]\ntrigger_code = \"{}\"\n\
+                 [automation.repeated]\ntrigger_code = \"{}\"\nrepeat_by = \"order\"\n\
+                 [source.crm]\ncsv = \"crm.csv\"\ncontact = \"id\"\n\
+                 [[enrol]]\nautomation = [\"plain\", \"repeated\"]\nsource = \"crm\"\n",
+                self.spotler.url(),
+                PLAIN.1,
+                REPEATED.1
+            ),
+        );
+    }
+
+    /// Lets things go wrong, some of them now and then.
+    fn faults(&mut self) {
+        let share =
+            |fault: &str, probability: f64| json!({ "fault": fault, "probability": probability });
+        let rules = json!([
+            { "fault": "limit", "retry_after": "0", "probability": 0.03 },
+            { "fault": "unavailable", "retry_after": "0", "probability": 0.02 },
+            share("error-before", 0.01),
+            share("error-after", 0.01),
+            share("reset-before", 0.01),
+            share("reset-after", 0.01),
+            share("cut", 0.005),
+            share("html", 0.005),
+            share("truncated", 0.005),
+            share("unknown-result", 0.005),
+            share("number-id", 0.1),
+            { "fault": "slow", "ms": 3, "probability": 0.1 },
+        ]);
+        let seed: u64 = self.random.random();
+        self.spotler
+            .put("faults", &json!({ "seed": seed, "rules": rules }));
+    }
+
+    /// Starts an apply and kills it: at a named point, or at some moment. Returns whether it died.
+    fn kill_once(&mut self, was_killed: bool) -> bool {
+        self.runs += 1;
+        let mut command = self.repo.command(&["apply", "--yes", "--quiet"]);
+        let at_point = self.random.random_bool(0.7);
+        if at_point {
+            let points: &[(&str, usize)] = if !self.repo.file("state/rollcall.db").exists() {
+                &AT_FIRST
+            } else if was_killed && self.random.random_bool(0.3) {
+                &AFTER_A_KILL
+            } else {
+                &AT_WORK
+            };
+            let (point, most) = points[self.random.random_range(0..points.len())];
+            let time = self.random.random_range(1..=most);
+            command.env("ROLLCALL_FAILPOINT", format!("{point}:{time}"));
+        }
+        command
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
+        let before = self.spotler.calls();
+        let after = self.random.random_range(0..120);
+        let mut child = command.spawn().unwrap();
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                // One that died by its own hand has no exit code.
+                let died = status.code().is_none();
+                self.kills += usize::from(died);
+                return died;
+            }
+            if !at_point && self.spotler.calls() >= before + after {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                self.kills += 1;
+                return true;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// Kills applies one after the other, for as long as they die.
+    fn kill(&mut self, most: usize) {
+        let mut was_killed = false;
+        for _ in 0..most {
+            was_killed = self.kill_once(was_killed);
+            if !was_killed && self.repo.plan().actions().is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Runs until nothing is left to do but what only a person can settle.
+    fn settle(&mut self) {
+        for _ in 0..200 {
+            self.runs += 1;
+            let done = self.repo.run(&["apply", "--yes", "--quiet"]);
+            assert!(matches!(done.code, Some(0 | 3)), "{}", done.stderr);
+            if self.repo.plan().actions().is_empty() {
+                return;
+            }
+        }
+        panic!("it does not settle: {:?}", self.repo.plan().actions());
+    }
+
+    /// How often each contact was triggered in each automation, by the ledger from a line on.
+    fn triggered(&self, from: usize) -> BTreeMap<(String, String), usize> {
+        let mut counts = BTreeMap::new();
+        for line in self.spotler.ledger().iter().skip(from) {
+            let mut words = line.split(' ');
+            if words.next() == Some("trigger") {
+                let code = words.next().unwrap().to_owned();
+                let contact = words.next().unwrap().to_owned();
+                *counts.entry((contact, code)).or_insert(0) += 1;
+            }
+        }
+        counts
+    }
+
+    /// The states on record of some contacts, by contact and code.
+    fn states(&self, contacts: &BTreeSet<&str>) -> BTreeMap<(String, String), Vec<String>> {
+        let json = self
+            .repo
+            .run(&["record", "list", "--format", "json"])
+            .exits(0)
+            .json();
+        let mut states: BTreeMap<_, Vec<String>> = BTreeMap::new();
+        for item in json["participations"].as_array().unwrap() {
+            let text = |key: &str| item[key].as_str().unwrap().to_owned();
+            if contacts.contains(text("contact").as_str()) {
+                let key = (text("contact"), text("trigger_code"));
+                states.entry(key).or_default().push(text("state"));
+            }
+        }
+        states
+    }
+
+    /// One round: new contacts are declared and then taken out again, with kills all along.
+    fn round(&mut self, round: usize, kills: usize) {
+        let contacts: Vec<String> = (0..CONTACTS).map(|n| format!("r{round}-{n}")).collect();
+        let names: BTreeSet<&str> = contacts.iter().map(String::as_str).collect();
+        let from = self.spotler.ledger().len();
+
+        self.declare(&contacts);
+        self.faults();
+        self.kill(kills);
+        self.settle();
+
+        let triggered = self.triggered(from);
+        let states = self.states(&names);
+        for contact in &contacts {
+            for (code, declared) in [(PLAIN.1, 1), (REPEATED.1, 2)] {
+                let key = (contact.clone(), code.to_owned());
+                let carried_out = triggered.get(&key).copied().unwrap_or(0);
+                let states = states.get(&key).cloned().unwrap_or_default();
+                let count = |word: &str| states.iter().filter(|state| *state == word).count();
+                let (active, uncertain) = (count("active"), count("uncertain"));
+                let told = format!("{key:?}: carried out {carried_out}, on record {states:?}");
+                assert!(carried_out <= declared, "carried out twice: {told}");
+                assert!(
+                    active <= carried_out,
+                    "active without being carried out: {told}"
+                );
+                assert!(carried_out <= active + uncertain, "lost: {told}");
+                assert_eq!(active + uncertain, declared, "not settled: {told}");
+            }
+        }
+
+        self.declare(&[]);
+        self.faults();
+        self.kill(kills);
+        self.settle();
+        let running = self.spotler.running();
+        assert!(running.is_empty(), "lost, and still running: {running:?}");
+        for (key, states) in self.states(&names) {
+            assert!(
+                states.iter().all(|state| state == "stopped"),
+                "{key:?}: {states:?}"
+            );
+        }
+        assert_eq!(
+            self.triggered(from),
+            triggered,
+            "nothing was triggered while stopping"
+        );
+        // The record of a round is of no use to the next one, and would only make it slow.
+        self.spotler.put("reset", &Value::Null);
+        if self.random.random_bool(0.5) {
+            std::fs::remove_dir_all(self.repo.file("state")).unwrap();
+        }
+    }
+}
+
+#[test]
+fn every_point_at_which_it_can_be_made_to_die_is_passed() {
+    let proof = Proof::new(0);
+    proof.declare(&["c-1".to_owned()]);
+    let dies_at = |point: &str| {
+        let mut command = proof.repo.command(&["apply", "--yes", "--quiet"]);
+        let output = command.env("ROLLCALL_FAILPOINT", point).output().unwrap();
+        assert_eq!(output.status.code(), None, "it does not die at {point}");
+    };
+    // Each leaves the next one its work: a record to make, a run to recover from, a call to make.
+    for (point, _) in AT_FIRST {
+        dies_at(point);
+        std::fs::remove_dir_all(proof.repo.file("state")).unwrap();
+    }
+    for (point, _) in AT_WORK {
+        dies_at(point);
+        for (point, _) in AFTER_A_KILL {
+            // Where nothing was left open, there is nothing to recover.
+            if point == "takeover" {
+                dies_at(point);
+            }
+        }
+        std::fs::remove_dir_all(proof.repo.file("state")).unwrap();
+    }
+    dies_at("send:after");
+    dies_at("recover:before");
+    dies_at("recover:after");
+}
+
+#[test]
+fn nothing_is_carried_out_twice_or_lost_whenever_the_process_is_killed() {
+    let kills = number("ROLLCALL_KILLS", 36);
+    let seed = number("ROLLCALL_SEED", 1);
+    let start = Instant::now();
+    let mut proof = Proof::new(seed as u64);
+    let mut round = 0;
+    while proof.kills < kills {
+        round += 1;
+        proof.round(round, 6);
+    }
+    println!(
+        "seed {seed}: {} kills in {} runs and {round} rounds, {} calls received, {} carried out, in {:.0} s: \
+         0 carried out twice, 0 lost",
+        proof.kills,
+        proof.runs,
+        proof.spotler.calls(),
+        proof.spotler.ledger().len(),
+        start.elapsed().as_secs_f64()
+    );
+}
