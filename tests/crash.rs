@@ -226,14 +226,18 @@ impl Proof {
                 let states = states.get(&key).cloned().unwrap_or_default();
                 let count = |word: &str| states.iter().filter(|state| *state == word).count();
                 let (active, uncertain) = (count("active"), count("uncertain"));
-                let told = format!("{key:?}: carried out {carried_out}, on record {states:?}");
-                assert!(carried_out <= declared, "carried out twice: {told}");
+                let told = || {
+                    let history = self.repo.run(&["history", contact]).stdout;
+                    format!("{key:?}: carried out {carried_out}, on record {states:?}\n{history}")
+                };
+                assert!(carried_out <= declared, "carried out twice: {}", told());
                 assert!(
                     active <= carried_out,
-                    "active without being carried out: {told}"
+                    "active without being carried out: {}",
+                    told()
                 );
-                assert!(carried_out <= active + uncertain, "lost: {told}");
-                assert_eq!(active + uncertain, declared, "not settled: {told}");
+                assert!(carried_out <= active + uncertain, "lost: {}", told());
+                assert_eq!(active + uncertain, declared, "not settled: {}", told());
             }
         }
 

@@ -37,7 +37,7 @@ impl Diagnostic {
         let handler = GraphicalReportHandler::new_themed(theme)
             .with_links(false)
             .with_width(width)
-            .with_context_lines(0);
+            .with_context_lines(1);
         let mut out = String::new();
         match handler.render_report(&mut out, &Shown::new(self, files)) {
             Ok(()) => out,
@@ -166,15 +166,50 @@ fn harmless(text: &str) -> String {
     out
 }
 
-/// A file's text in which nothing can steer a terminal, with every byte in its place.
+/// A file's text in which nothing can steer a terminal and no URL shows its user and password, with every byte in its
+/// place.
 fn same_length(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    let mut hidden_until = 0;
+    for (at, c) in text.char_indices() {
+        if text[at..].starts_with("://") {
+            hidden_until = hidden_until.max(end_of_user(text, at + 3));
+        }
         match c {
+            _ if (at < hidden_until) && !"/:".contains(c) => {
+                out.extend(std::iter::repeat_n('*', c.len_utf8()));
+            }
             '\r' => out.push(' '),
             c if steers(c) => out.extend(std::iter::repeat_n('?', c.len_utf8())),
             c => out.push(c),
         }
     }
     out
+}
+
+/// Where the user and password of a URL end whose authority begins here; here, where it has none.
+fn end_of_user(text: &str, start: usize) -> usize {
+    let authority = text[start..]
+        .split(|c: char| c.is_whitespace() || "/\"'".contains(c))
+        .next()
+        .unwrap_or_default();
+    start + authority.rfind('@').unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_a_url_is_hidden_and_every_byte_stays_in_its_place() {
+        for (text, shown) in [
+            ("a = \"https://me:hush@x/y\"", "a = \"https://**:****@x/y\""),
+            ("https://x/y@z", "https://x/y@z"),
+            ("https://é@x", "https://**@x"),
+            ("a\u{1b}b\r\n", "a?b \n"),
+        ] {
+            assert_eq!(same_length(text), shown);
+            assert_eq!(same_length(text).len(), text.len());
+        }
+    }
 }

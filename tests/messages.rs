@@ -1,0 +1,396 @@
+//! Bad input of every kind is refused with exit 1, file and line, and nothing is sent or written. Each message is a
+//! snapshot, for a person to read.
+
+mod common;
+
+use common::Repo;
+
+const BASE: &str = r#"[spotler]
+base_url = "sandbox"
+
+[automation.welcome]
+trigger_code = "0b8f9a52-6d0c-4f1c-8f53-2d6c9c0a7f11"
+
+[source.crm]
+csv = "crm.csv"
+contact = "id"
+
+[contact.c-1]
+status = "customer"
+since = 2025-03-01
+visits = 3
+
+"#;
+
+const CRM: &str =
+    "id,status,since,visits,company\nc-1,customer,2025-03-01,3,Voorbeeld\nc-2,prospect,,,\n";
+
+/// What is said to each of these, one behind the other.
+fn said(cases: &[(&str, &str)]) -> String {
+    let mut all = String::new();
+    for (name, toml) in cases {
+        let repo = Repo::with(toml);
+        repo.write("crm.csv", CRM);
+        all.push_str(&refused(name, &repo));
+    }
+    all
+}
+
+/// What is said to the same configuration with more behind it.
+fn said_to_more(cases: &[(&str, &str)]) -> String {
+    let whole: Vec<(&str, String)> = cases
+        .iter()
+        .map(|(name, more)| (*name, format!("{BASE}{more}\n")))
+        .collect();
+    let cases: Vec<(&str, &str)> = whole
+        .iter()
+        .map(|(name, toml)| (*name, toml.as_str()))
+        .collect();
+    said(&cases)
+}
+
+fn refused(name: &str, repo: &Repo) -> String {
+    // A plan and an apply say the same, and neither leaves anything behind.
+    let done = repo.run(&["validate"]).exits(1);
+    assert_eq!(done.stdout, "", "{name}");
+    for args in [&["plan"][..], &["apply", "--yes"]] {
+        let other = repo.run(args).exits(1);
+        assert_eq!(other.stderr, done.stderr, "{name}");
+        assert_eq!(other.stdout, "", "{name}");
+    }
+    assert!(!repo.has_state(), "{name}: something was written");
+    assert!(!done.stderr.contains('\u{1b}'), "{name}: {:?}", done.stderr);
+    assert!(!done.stderr.contains("hush"), "{name}: {:?}", done.stderr);
+    format!("## {name}\n{}\n", done.stderr)
+}
+
+/// Compares with what was approved under the test's name.
+fn snapshot(text: &str) {
+    let thread = std::thread::current();
+    let name = thread.name().unwrap().to_owned();
+    insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!(name, text) });
+}
+
+#[test]
+fn unknown_keys_and_names() {
+    snapshot(&said_to_more(&[
+        (
+            "a table that there is not",
+            "[automations.x]\ntrigger_code = \"a\"",
+        ),
+        (
+            "a setting of an automation",
+            "[automation.x]\ntriger_code = \"0b8f9a52-6d0c-4f1c-8f53-2d6c9c0a7f11\"",
+        ),
+        ("a setting of the guard", "[guard]\nmax_trigger = 5"),
+        (
+            "a setting of a source",
+            "[source.x]\ncsv = \"crm.csv\"\ncontact = \"id\"\nseparator = \";\"",
+        ),
+        (
+            "a setting of a block",
+            "[[enrol]]\nautomation = \"welcome\"\nsource = \"crm\"\nwhen.status = \"customer\"",
+        ),
+        (
+            "an automation",
+            "[[enrol]]\nautomation = \"welcom\"\nsource = \"crm\"",
+        ),
+        (
+            "a source",
+            "[[enrol]]\nautomation = \"welcome\"\nsource = \"crmm\"",
+        ),
+        (
+            "an attribute",
+            "[[enrol]]\nautomation = \"welcome\"\nwhere.statsu = \"customer\"",
+        ),
+        (
+            "a column in where",
+            "[[enrol]]\nautomation = \"welcome\"\nsource = \"crm\"\nwhere.statsu = \"customer\"",
+        ),
+        (
+            "a test of a condition",
+            "[[enrol]]\nautomation = \"welcome\"\nsource = \"crm\"\nwhere.since = { olderthan = \"30d\" }",
+        ),
+    ]));
+}
+
+#[test]
+fn wrong_types_and_values() {
+    snapshot(&said(&[
+        (
+            "text where a number is wanted",
+            "[spotler]\nbase_url = \"sandbox\"\nconcurrency = \"8\"",
+        ),
+        ("a number out of range", "[spotler]\nconcurrency = 0"),
+        ("no rate", "[spotler]\nrate = \"20 per second\""),
+        (
+            "plain http",
+            "[spotler]\nbase_url = \"http://restapi.mailplus.nl/x\"",
+        ),
+        (
+            "a password in the URL",
+            "[spotler]\nbase_url = \"https://me:hush@restapi.mailplus.nl/x\"",
+        ),
+        ("no URL", "[spotler]\nbase_url = \"restapi.mailplus.nl\""),
+        (
+            "a path without its placeholder",
+            "[spotler.paths]\nstop = \"automation/stop\"",
+        ),
+        (
+            "another database",
+            "[record]\nurl = \"postgres://localhost/x\"",
+        ),
+        ("a record outside", "[record]\nurl = \"sqlite:../x.db\""),
+        ("no percentage", "[guard]\nmax_stops = \"a few\""),
+        ("a negative limit", "[guard]\nmax_triggers = -1"),
+        ("no time zone", "[time]\nzone = \"Europe/Amsterdm\""),
+        (
+            "no trigger code",
+            "[automation.x]\nparticipation = \"once\"",
+        ),
+        (
+            "a trigger code that leaves its path",
+            "[automation.x]\ntrigger_code = \"../x\"",
+        ),
+        (
+            "a participation that there is not",
+            "[automation.x]\ntrigger_code = \"0b8f9a52-6d0c-4f1c-8f53-2d6c9c0a7f11\"\nparticipation = \"onse\"",
+        ),
+        (
+            "no span",
+            "[automation.x]\ntrigger_code = \"0b8f9a52-6d0c-4f1c-8f53-2d6c9c0a7f11\"\ncooldown = \"30 days\"",
+        ),
+        (
+            "a database",
+            "[source.x]\ndatabase = \"$URL\"\nquery = \"select 1\"\ncontact = \"id\"",
+        ),
+        (
+            "a long delimiter",
+            "[source.x]\ncsv = \"crm.csv\"\ncontact = \"id\"\ndelimiter = \"::\"",
+        ),
+        ("one bracket for two", "[enrol]\nautomation = \"x\""),
+        (
+            "several things at once",
+            "[spotler]\nconcurrency = 0\nrate = 5\n[guard]\nmax_stops = \"200%\"",
+        ),
+        (
+            "what is no TOML, twice",
+            "[spotler\nrate = \"20/s\"\n[guard]\nmax_triggers = = 5\n",
+        ),
+    ]));
+}
+
+#[test]
+fn conditions() {
+    let block = "[[enrol]]\nautomation = \"welcome\"\nsource = \"crm\"\n";
+    let cases = [
+        ("an empty array", "where.status = []"),
+        ("mixed types", "where.status = [\"a\", 1]"),
+        ("an empty table", "where.status = {}"),
+        (
+            "bounds the wrong way round",
+            "where.visits = { min = 5, max = 3 }",
+        ),
+        (
+            "bounds of two types",
+            "where.since = { min = 5, max = 2025-01-01 }",
+        ),
+        (
+            "text where a date is wanted",
+            "where.since = { before = \"2025-01-01\" }",
+        ),
+        (
+            "a span that is none",
+            "where.since = { within = \"a month\" }",
+        ),
+        ("a time without a date", "where.since = 12:00:00"),
+        ("no number", "where.visits = nan"),
+        ("a cell that is no number", "where.status = { min = 3 }"),
+        (
+            "a cell that is no date",
+            "where.status = { older_than = \"30d\" }",
+        ),
+    ];
+    let whole: Vec<(&str, String)> = cases
+        .iter()
+        .map(|(name, line)| (*name, format!("{block}{line}")))
+        .collect();
+    let cases: Vec<(&str, &str)> = whole
+        .iter()
+        .map(|(name, toml)| (*name, toml.as_str()))
+        .collect();
+    snapshot(&said_to_more(&cases));
+}
+
+#[test]
+fn contacts_and_blocks() {
+    snapshot(&said_to_more(&[
+        (
+            "a control character",
+            "[[enrol]]\nautomation = \"welcome\"\ncontacts = [\"a\\u001b[31mb\"]",
+        ),
+        ("a padded id", "[[suppress]]\ncontacts = [\" c-1\"]"),
+        (
+            "a contact twice",
+            "[[enrol]]\nautomation = \"welcome\"\ncontacts = [\"c-1\", \"c-2\", \"c-1\"]",
+        ),
+        (
+            "an automation twice",
+            "[[enrol]]\nautomation = [\"welcome\", \"welcome\"]\ncontacts = [\"c-1\"]",
+        ),
+        ("no automation", "[[enrol]]\nsource = \"crm\""),
+        (
+            "an attribute of another type",
+            "[[enrol]]\nautomation = \"welcome\"\nwhere.since = \"2025-03-01\"",
+        ),
+        (
+            "repeating without an occurrence",
+            "[automation.r]\ntrigger_code = \"5f0e8b1c-8a53-4a0e-9d55-0f5b7c1f9d10\"\nrepeat_by = \"order\"\n[[enrol]]\nautomation = \"r\"\ncontacts = [\"c-1\"]",
+        ),
+    ]));
+}
+
+#[test]
+fn fields() {
+    let field = |line: &str| {
+        format!(
+            "[automation.f]\ntrigger_code = \"5f0e8b1c-8a53-4a0e-9d55-0f5b7c1f9d10\"\n[automation.f.fields]\n{line}\n[[enrol]]\nautomation = \"f\"\nsource = \"crm\"\n"
+        )
+    };
+    let cases = [
+        ("a name with a space", field("\"my field\" = \"x\"")),
+        (
+            "a type that there is not",
+            field("a = { type = \"image\", value = \"x\" }"),
+        ),
+        ("no value", field("a = { type = \"url\" }")),
+        ("no template", field("a = \"{{ company\"")),
+        ("a column that there is not", field("a = \"{{ compny }}\"")),
+        (
+            "no URL, which is not shown",
+            field("a = { type = \"url\", value = \"{{ company }}\" }"),
+        ),
+        (
+            "an empty product id",
+            field("a = { type = \"productlist\", values = \"x,{{ visits }}\" }"),
+        ),
+    ];
+    let cases: Vec<(&str, &str)> = cases
+        .iter()
+        .map(|(name, toml)| (*name, toml.as_str()))
+        .collect();
+    let said = said_to_more(&cases);
+    assert!(!said.contains("Voorbeeld"), "a field's value is shown");
+    snapshot(&said);
+}
+
+#[test]
+fn several_files() {
+    let mut all = String::new();
+    let mut case = |name: &str, root: &str, files: &[(&str, &str)]| {
+        let repo = Repo::with(root);
+        repo.write("crm.csv", CRM);
+        for (file, text) in files {
+            repo.write(file, text);
+        }
+        all.push_str(&refused(name, &repo));
+    };
+    let include = format!("include = [\"more/*.toml\"]\n{BASE}");
+    case("an include that names nothing", &include, &[]);
+    case(
+        "an include that leaves the repository",
+        "include = [\"../*.toml\"]",
+        &[],
+    );
+    case(
+        "an include in an included file",
+        &include,
+        &[("more/a.toml", "include = [\"b.toml\"]\n")],
+    );
+    case(
+        "an automation defined twice",
+        &include,
+        &[(
+            "more/a.toml",
+            "[automation.welcome]\ntrigger_code = \"5f0e8b1c-8a53-4a0e-9d55-0f5b7c1f9d10\"\n",
+        )],
+    );
+    case(
+        "a setting set twice",
+        &include,
+        &[("more/a.toml", "[spotler]\nbase_url = \"sandbox\"\n")],
+    );
+    case(
+        "a source that leaves the repository",
+        "[source.x]\ncsv = \"../x.csv\"\ncontact = \"id\"",
+        &[],
+    );
+    let repo = Repo::with(&include);
+    repo.write("crm.csv", CRM);
+    repo.write("more/a.toml", b"# one\n# \xff\n");
+    all.push_str(&refused("a file that is not UTF-8", &repo));
+    snapshot(&all);
+}
+
+#[test]
+fn tables_of_contacts() {
+    let mut all = String::new();
+    let enrol = "[[enrol]]\nautomation = \"welcome\"\nsource = \"crm\"\n";
+    let mut case = |name: &str, more: &str, csv: Option<&[u8]>| {
+        let repo = Repo::with(&format!("{BASE}{more}\n"));
+        if let Some(csv) = csv {
+            repo.write("crm.csv", csv);
+        }
+        all.push_str(&refused(name, &repo));
+    };
+    case("a file that is not there", enrol, None);
+    case("an empty file", enrol, Some(b""));
+    case("no column of that name", enrol, Some(b"ID,status\nc-1,x\n"));
+    case(
+        "a column twice",
+        enrol,
+        Some(b"id,status,status\nc-1,x,y\n"),
+    );
+    case(
+        "a ragged row",
+        enrol,
+        Some(b"id,status\nc-1,x\nc-2\nc-3,x,y\n"),
+    );
+    case("an empty id", enrol, Some(b"id,status\n,x\n"));
+    case("a padded id", enrol, Some(b"id,status\n c-1,x\n"));
+    case(
+        "a control character in an id",
+        enrol,
+        Some(b"id,status\nc\x1b[31m,x\n"),
+    );
+    case("not UTF-8", enrol, Some(b"id,status\nc-1,caf\xe9\n"));
+    case(
+        "a quote that is not closed",
+        enrol,
+        Some(b"id,status\nc-1,\"x\nc-2,y\n"),
+    );
+    let few = "[source.few]\ncsv = \"crm.csv\"\ncontact = \"id\"\nmin_rows = 100\n[[enrol]]\nautomation = \"welcome\"\nsource = \"few\"";
+    case("too few rows", few, Some(b"id,status\nc-1,x\n"));
+    let repeated = "[automation.r]\ntrigger_code = \"5f0e8b1c-8a53-4a0e-9d55-0f5b7c1f9d10\"\nrepeat_by = \"order\"\n[[enrol]]\nautomation = \"r\"\nsource = \"crm\"";
+    case(
+        "an occurrence that is empty",
+        repeated,
+        Some(b"id,order\nc-1,o-1\nc-1,\n"),
+    );
+    case(
+        "no column to repeat by",
+        repeated,
+        Some(b"id,ordr\nc-1,o-1\n"),
+    );
+    let differ = "[automation.f]\ntrigger_code = \"5f0e8b1c-8a53-4a0e-9d55-0f5b7c1f9d10\"\nfields.city = \"{{ city }}\"\n[[enrol]]\nautomation = \"f\"\nsource = \"crm\"";
+    case(
+        "fields that differ",
+        differ,
+        Some(b"id,city\nc-1,Utrecht\nc-1,Gent\n"),
+    );
+    assert!(
+        !all.contains("Utrecht") && !all.contains("Gent"),
+        "a field's value is shown"
+    );
+    snapshot(&all);
+}
