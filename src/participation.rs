@@ -42,6 +42,8 @@ pub struct Participation {
     pub trigger_code: TriggerCode,
     /// The digest of the fields that were sent with the trigger; `None` where there were none.
     pub fields: Option<Digest>,
+    /// Whether there is an `automationContactId` to stop it by alone.
+    pub has_ids: bool,
     /// Why it stands there, in the words of the wire: an `errorType`, a status, `PARTICIPATION_LIMIT_REACHED`.
     pub detail: Option<String>,
     /// When its last trigger was sent.
@@ -114,8 +116,8 @@ impl State {
         }
     }
 
-    /// Whether Spotler has, or may have, a running participation behind it. These are what "active" counts in the
-    /// guard's percentages.
+    /// Whether Spotler has, or may have, a running participation behind it that Rollcall knows of. These are what
+    /// "active" counts in the guard's percentages.
     pub fn is_running(self) -> bool {
         matches!(
             self,

@@ -151,7 +151,9 @@ fn expected(world: &World, record: &BTreeMap<Key, State>) -> (Vec<String>, BTree
     }
     for (key, state) in record {
         if *state == State::Active && !declared.contains(key) {
-            if key.1 == "kept" {
+            // Who is suppressed is not let go but stopped.
+            let is_suppressed = world.suppressed.iter().any(|n| contact(*n) == key.0);
+            if key.1 == "kept" && !is_suppressed {
                 after.insert(key.clone(), State::LetGo);
             } else {
                 actions.push((key.0.clone(), false, key.1, key.2.clone()));

@@ -315,3 +315,106 @@ fn a_terminal_escape_in_the_configuration_never_reaches_a_terminal() {
     assert!(!done.stderr.contains('\u{1b}'), "{:?}", done.stderr);
     assert!(done.stderr.contains("U+001B"), "{}", done.stderr);
 }
+
+const REPEATED: &str = "[automation.reviews]\ntrigger_code = \"5f0e8b1c-8a53-4a0e-9d55-0f5b7c1f9d10\"\n\
+                        repeat_by = \"order\"\n";
+
+/// A repository with a repeating automation.
+fn repeating(spotler: &Spotler, more: &str) -> Repo {
+    let toml = format!(
+        "[spotler]\nbase_url = {:?}\nrate = \"100000/s\"\n{REPEATED}{more}\n[source.crm]\ncsv = \"crm.csv\"\n\
+         contact = \"id\"\n[[enrol]]\nautomation = \"reviews\"\nsource = \"crm\"\n",
+        spotler.url()
+    );
+    Repo::with(&toml)
+}
+
+#[test]
+fn an_occurrence_that_only_waits_to_leave_is_not_stopped_with_another() {
+    let spotler = Spotler::open();
+    let repo = repeating(&spotler, "leave_after = \"48h\"");
+    let apply = |now: &str| {
+        repo.run(&["apply", "--yes", "--format", "json", "--now", now])
+            .exits(0)
+    };
+    repo.write("crm.csv", "id,order\nc-1,a\nc-1,b\n");
+    apply("2030-01-01T00:00:00Z");
+    repo.write("crm.csv", "id,order\nc-1,b\n");
+    apply("2030-01-02T00:00:00Z");
+    repo.write("crm.csv", "id,order\n");
+    apply("2030-01-03T12:00:00Z");
+    let done = apply("2030-01-04T00:00:00Z");
+    assert_eq!(done.actions(), ["stop reviews c-1 / a -> stopped"]);
+    assert_eq!(
+        spotler.running().len(),
+        1,
+        "b still runs, and may come back"
+    );
+}
+
+#[test]
+fn a_renamed_automation_does_not_stop_what_its_new_name_started() {
+    let spotler = Spotler::open();
+    let repo = Repo::with(&config(&spotler.url(), "", &["c-1"]));
+    repo.apply().exits(0);
+    spotler.fault(json!([{ "fault": "error-before", "kind": "stop" }]));
+    let renamed = config(&spotler.url(), "", &["c-1"]).replace("welcome", "hello");
+    repo.write("rollcall.toml", &renamed);
+    repo.apply().exits(3);
+    spotler.fault(json!([]));
+    repo.apply().exits(0);
+    assert_eq!(repo.recorded(), ["hello c-1 active", "welcome c-1 stopped"]);
+    assert_eq!(spotler.running().len(), 1);
+    assert_eq!(repo.plan().actions(), [""; 0]);
+}
+
+#[test]
+fn what_cannot_be_stopped_alone_is_held_and_not_tried_for_ever() {
+    let spotler = Spotler::open();
+    let repo = repeating(&spotler, "");
+    repo.write("crm.csv", "id,order\nc-1,a\nc-1,b\n");
+    repo.run(&["adopt", "--yes"]).exits(0);
+    repo.write("crm.csv", "id,order\nc-1,b\n");
+    let plan = repo.plan();
+    assert_eq!(plan.actions(), [""; 0]);
+    let reason = plan.json()["held"][0]["reason"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(reason.contains("no id on record"), "{reason}");
+    // When none stays, the call that stops all needs no id.
+    repo.write("crm.csv", "id,order\n");
+    repo.apply().exits(0);
+    assert_eq!(
+        repo.recorded(),
+        ["reviews c-1 / a stopped", "reviews c-1 / b stopped"]
+    );
+}
+
+#[test]
+fn who_is_suppressed_is_stopped_at_once_whatever_else_is_set() {
+    let spotler = Spotler::open();
+    for more in ["leave_after = \"48h\"", "on_leave = \"keep\""] {
+        let repo = Repo::with(&config(&spotler.url(), more, &["c-1"]));
+        repo.apply().exits(0);
+        let suppressed = "[[suppress]]\ncontacts = [\"c-1\"]\n";
+        repo.write(
+            "rollcall.toml",
+            format!("{}{suppressed}", config(&spotler.url(), more, &["c-1"])),
+        );
+        assert_eq!(repo.plan().actions(), ["stop welcome c-1"], "{more}");
+    }
+}
+
+#[test]
+fn the_guard_counts_what_is_let_go_and_what_was_refused() {
+    let names: Vec<String> = (0..30).map(|n| format!("c-{n:02}")).collect();
+    let all: Vec<&str> = names.iter().map(String::as_str).collect();
+    let spotler = Spotler::open();
+    let keep = "on_leave = \"keep\"";
+    let repo = Repo::with(&config(&spotler.url(), keep, &all));
+    repo.apply().exits(0);
+    repo.write("rollcall.toml", config(&spotler.url(), keep, &all[..5]));
+    let refused = repo.apply().exits(4);
+    assert!(refused.stderr.contains("(25 of 30)"), "{}", refused.stderr);
+}

@@ -84,6 +84,8 @@ pub enum Return {
     Answered,
     /// Sent, and without an answer that can be read.
     Doubt(String),
+    /// The same, of an action that has left a doubt before: it says nothing new of Spotler.
+    SameDoubt,
     /// Not carried out: turned away, or not sent at all. With the wait that was asked for, if any.
     TurnedAway {
         /// `Retry-After`.
@@ -242,6 +244,7 @@ impl Gate {
                 }
                 inner.end.is_none()
             }
+            Return::SameDoubt => inner.end.is_none(),
             Return::TurnedAway { wait, detail } => self.pause(&mut inner, &pass, wait, detail),
         };
         drop(inner);

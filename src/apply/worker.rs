@@ -22,6 +22,24 @@ pub(super) struct Worker {
     events: mpsc::Sender<Event>,
 }
 
+/// Why an attempt has no outcome on record.
+enum Broken {
+    /// Nothing was sent.
+    BeforeSending(End),
+    /// It was sent, and stays open in the record.
+    AfterSending(End),
+}
+
+impl Broken {
+    /// What is told of it.
+    fn settled(self, doubt: Outcome) -> Settled {
+        match self {
+            Broken::BeforeSending(end) => Settled::because(Outcome::NotSent, end.to_string()),
+            Broken::AfterSending(end) => Settled::because(doubt, end.to_string()),
+        }
+    }
+}
+
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>, events: mpsc::Sender<Event>) -> Self {
         Self { shared, events }
@@ -60,23 +78,23 @@ impl Worker {
     /// Makes one call, once: passes the gate, writes what is about to be sent, sends it, writes what came of it.
     ///
     /// # Errors
-    /// Why nothing was sent, or why what came of it is not on record.
+    /// Why nothing was sent, or that what came of it is not on record.
     async fn attempt<F>(
         &self,
         intent: Intent,
         is_part: bool,
         send: impl FnOnce() -> F,
-    ) -> Result<Meaning, End>
+    ) -> Result<Meaning, Broken>
     where
         F: Future<Output = Meaning>,
     {
         let shared = &*self.shared;
-        let pass = shared.gate.enter().await?;
+        let pass = shared.gate.enter().await.map_err(Broken::BeforeSending)?;
         let call = match shared.job.journal.intend(intent).await {
             Ok(call) => call,
             Err(error) => {
                 shared.gate.give_back(pass);
-                return Err(self.record_failed(&error));
+                return Err(Broken::BeforeSending(self.record_failed(&error)));
             }
         };
         crate::failpoint::fail_point("send:before");
@@ -96,7 +114,7 @@ impl Worker {
         // Where this fails, the call stays open in the record, so that the next run knows that it is in doubt.
         match shared.job.journal.settle(call, meaning.settlement()).await {
             Ok(()) => Ok(meaning),
-            Err(error) => Err(self.record_failed(&error)),
+            Err(error) => Err(Broken::AfterSending(self.record_failed(&error))),
         }
     }
 
@@ -162,7 +180,7 @@ impl Worker {
                 Meaning::of_trigger(job.client.trigger(code, contact, &fields).await)
             });
             match attempt.await {
-                Err(end) => return not_sent(end.to_string()),
+                Err(broken) => return broken.settled(Outcome::Uncertain),
                 Ok(meaning) if meaning.then == Then::Again => self.tell_pause(&meaning).await,
                 Ok(meaning) => {
                     if meaning.then == Then::Halt {
@@ -271,12 +289,15 @@ impl Worker {
                     .to_owned(),
             );
         };
-        let affected = vec![(key.clone(), Some(stop.participation.state))];
+        let mut affected = vec![(key.clone(), Some(stop.participation.state))];
         for id in rest {
             let settled = self.stop_once(stop, affected.clone(), Some(id), true).await;
             if settled.outcome != Outcome::Stopped {
-                // The participation is still as it was; the next run begins with this id again.
+                // The next run begins with the first id again.
                 return settled;
+            }
+            for (_, before) in &mut affected {
+                *before = Some(State::StopUncertain);
             }
         }
         self.stop_once(stop, affected, Some(last), false).await
@@ -294,6 +315,7 @@ impl Worker {
         let contact = &stop.participation.key.contact;
         let mut affected = affected;
         let mut waits = waits().take(STOP_TRIES);
+        let mut doubted = false;
         loop {
             let intent = Intent {
                 kind: CallKind::Stop,
@@ -303,17 +325,20 @@ impl Worker {
                 participation: participation.cloned(),
                 fields: None,
             };
+            let is_doubted = doubted;
             let attempt = self.attempt(intent, is_part, || async {
-                Meaning::of_stop(job.client.stop(code, contact, participation).await)
+                let answer = job.client.stop(code, contact, participation).await;
+                Meaning::of_stop(answer, is_doubted)
             });
             let meaning = match attempt.await {
                 Ok(meaning) => meaning,
-                Err(end) => return Settled::because(Outcome::NotSent, end.to_string()),
+                Err(broken) => return broken.settled(Outcome::StopUncertain),
             };
             match meaning.then {
                 Then::Again => self.tell_pause(&meaning).await,
                 Then::AgainByItself => {
                     // The doubt is on record; a stop is idempotent, so it is asked for again.
+                    doubted = true;
                     for (_, before) in &mut affected {
                         *before = Some(State::StopUncertain);
                     }

@@ -22,19 +22,43 @@ pub(super) async fn run(args: &ApplyArgs, common: &Common) -> Result<Exit, Comma
     let now = prepare::now(common);
     let record = Record::at(&config.record.path);
     let roster = prepare::roster(config, now).await?;
-    let plan = || prepare::plan(config, roster.clone(), &record, Filter::default(), now);
-
-    let mut prepared = plan().await?;
+    let prepared = prepare::plan(config, roster, &record, Filter::default(), now).await?;
     if let Some(exit) = show_and_ask(args, common, &output, &prepared)? {
         return Ok(exit);
     }
     // Nothing is written, not even the lock, before it is certain that something is to be done.
     let line = Line::open(config).await?;
-    let writing = prepare::write(config, "apply", args.lock_timeout).await?;
-    // Another run may have worked between the plan and the lock.
-    let again = plan().await?;
-    let is_same = again.plan.does_the_same(&prepared.plan);
-    prepared = again;
+    let result = match prepare::write(config, "apply", args.lock_timeout).await {
+        Ok(writing) => {
+            let result = locked(args, common, &output, prepared, &record, &line, &writing).await;
+            writing.end().await;
+            result
+        }
+        Err(error) => Err(error),
+    };
+    line.close().await;
+    result
+}
+
+/// What is left to do once the record is locked.
+async fn locked(
+    args: &ApplyArgs,
+    common: &Common,
+    output: &Output,
+    shown: Prepared,
+    record: &Record,
+    line: &Line,
+    writing: &Writing,
+) -> Result<Exit, CommandError> {
+    let Some(prepared) = plan_again(common, output, &shown, record).await? else {
+        return Err(anyhow!(
+            "The configuration has changed since it was read, while another run worked on the record. Nothing was sent. \
+             Run it again."
+        )
+        .into());
+    };
+    let is_same = prepared.roster.digest() == shown.roster.digest()
+        && prepared.plan.does_the_same(&shown.plan);
     if !is_same {
         output.notice(|out| {
             writeln!(
@@ -42,28 +66,52 @@ pub(super) async fn run(args: &ApplyArgs, common: &Common) -> Result<Exit, Comma
                 "The record has changed meanwhile; this is the plan now.\n"
             )
         });
-        if let Some(exit) = show_and_ask(args, common, &output, &prepared)? {
-            writing.end().await;
-            line.close().await;
+        if let Some(exit) = show_and_ask(args, common, output, &prepared)? {
             return Ok(exit);
         }
     }
-    let result = send(args, common, &prepared, &line, &writing, &record).await;
-    writing.end().await;
-    line.close().await;
-    let run = result?;
-    if prepared.plan.is_empty() {
-        return Ok(Exit::Fine);
-    }
-    match args.format {
-        Format::Json => output.result(|mut out| run_json(&mut out, prepared.view(), &run))?,
-        Format::Text => output.result(|mut out| run_summary(&mut out, prepared.view(), &run))?,
-    }
-    Ok(if run.is_good() {
-        Exit::Fine
-    } else {
-        Exit::Incomplete
+    // From here on calls may be made, so that an error no longer means that nothing was done.
+    let shown = match send(args, common, &prepared, line, writing, record).await {
+        Ok(run) if prepared.plan.is_empty() => Ok(run),
+        Ok(run) => output
+            .result(|mut out| match args.format {
+                Format::Json => run_json(&mut out, prepared.view(), &run),
+                Format::Text => run_summary(&mut out, prepared.view(), &run),
+            })
+            .map(|()| run),
+        Err(error) => Err(error),
+    };
+    Ok(match shown {
+        Ok(run) if run.is_good() => Exit::Fine,
+        Ok(_) => Exit::Incomplete,
+        Err(error) => {
+            output.error(&error);
+            Exit::Incomplete
+        }
     })
+}
+
+/// Makes the plan again under the lock. `None` where the configuration has changed.
+///
+/// Where another run worked on the record meanwhile, it may have read newer sources than this one; to apply the older
+/// ones would undo what it did, so they are read again.
+async fn plan_again(
+    common: &Common,
+    output: &Output,
+    shown: &Prepared,
+    record: &Record,
+) -> Result<Option<Prepared>, CommandError> {
+    let plan = |roster, now| prepare::plan(shown.config, roster, record, Filter::default(), now);
+    let again = plan(shown.roster.clone(), shown.now).await?;
+    if again.record_serial == shown.record_serial {
+        return Ok(Some(again));
+    }
+    if prepare::config(common, output)?.digest != shown.config.digest {
+        return Ok(None);
+    }
+    let now = prepare::now(common);
+    let roster = prepare::roster(shown.config, now).await?;
+    plan(roster, now).await.map(Some)
 }
 
 /// Shows the plan; says how the command ends where it is not to be applied.

@@ -40,6 +40,19 @@ pub(super) fn run(args: &InitArgs, common: &Common) -> Result<Exit, CommandError
     for (name, text) in FILES {
         let path = dir.join(name);
         if path.exists() {
+            // Only .gitignore can be there already; the record must not get into Git.
+            let there = fs::read_to_string(&path)
+                .with_context(|| format!("{} cannot be read.", path.display()))?;
+            if !there.lines().any(|line| line.trim() == text.trim()) {
+                let gap = if there.is_empty() || there.ends_with('\n') {
+                    ""
+                } else {
+                    "\n"
+                };
+                fs::write(&path, format!("{there}{gap}{text}"))
+                    .with_context(|| format!("{} cannot be written.", path.display()))?;
+                written.push(name);
+            }
             continue;
         }
         if let Some(parent) = path.parent() {

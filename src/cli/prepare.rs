@@ -114,7 +114,7 @@ pub(super) async fn plan(
         let roster = roster.clone();
         tokio::task::spawn_blocking(move || -> anyhow::Result<Plan> {
             let recorded = snapshot.into_blocking_iter();
-            let mut plan = Plan::build(&config.automations, &roster, recorded, &filter, now)?;
+            let mut plan = Plan::build(config, &roster, recorded, &filter, now)?;
             give_reasons(config, &roster, &mut plan)?;
             Ok(plan)
         })

@@ -122,6 +122,18 @@ pub(super) fn call_line(call: &Call) -> String {
     line
 }
 
+/// All selected participations, sorted by contact, automation and occurrence.
+async fn listed(record: &Record, selection: &Selection) -> Result<Vec<Listed>, CommandError> {
+    let mut items = Vec::new();
+    record
+        .list(selection, |listed| items.push(listed))
+        .await
+        .map_err(anyhow::Error::from)?;
+    // The record sorts automations by the order in which it came to know them.
+    items.sort_by(|a, b| a.participation.key.cmp(&b.participation.key));
+    Ok(items)
+}
+
 pub(super) async fn list(args: &RecordListArgs, common: &Common) -> Result<Exit, CommandError> {
     let output = Output::new(common);
     let config = prepare::config(common, &output)?;
@@ -130,11 +142,7 @@ pub(super) async fn list(args: &RecordListArgs, common: &Common) -> Result<Exit,
         automation: args.automation.clone(),
         state: args.state,
     };
-    let mut items = Vec::new();
-    Record::at(&config.record.path)
-        .list(&selection, |listed| items.push(listed))
-        .await
-        .map_err(anyhow::Error::from)?;
+    let items = listed(&Record::at(&config.record.path), &selection).await?;
     output.result(|out| match args.format {
         Format::Text => items
             .iter()
@@ -159,11 +167,8 @@ pub(super) async fn show(args: &RecordShowArgs, common: &Common) -> Result<Exit,
         contact: Some(args.contact.clone()),
         ..Selection::default()
     };
-    let (mut items, mut calls) = (Vec::new(), Vec::new());
-    record
-        .list(&selection, |listed| items.push(listed))
-        .await
-        .map_err(anyhow::Error::from)?;
+    let items = listed(&record, &selection).await?;
+    let mut calls = Vec::new();
     record
         .calls(Some(&args.contact), |call| calls.push(call))
         .await
@@ -206,11 +211,7 @@ fn cell(text: &str) -> Cow<'_, str> {
 pub(super) async fn export(args: &RecordExportArgs, common: &Common) -> Result<Exit, CommandError> {
     let output = Output::new(common);
     let config = prepare::config(common, &output)?;
-    let mut items = Vec::new();
-    Record::at(&config.record.path)
-        .list(&Selection::default(), |listed| items.push(listed))
-        .await
-        .map_err(anyhow::Error::from)?;
+    let items = listed(&Record::at(&config.record.path), &Selection::default()).await?;
     output.result(|out| match args.format {
         ExportFormat::Json => {
             let list: Vec<_> = items.iter().map(json).collect();
@@ -263,11 +264,8 @@ pub(super) async fn forget(args: &RecordForgetArgs, common: &Common) -> Result<E
         contact: Some(args.contact.clone()),
         ..Selection::default()
     };
-    let (mut items, mut calls) = (Vec::new(), 0_u64);
-    record
-        .list(&selection, |listed| items.push(listed))
-        .await
-        .map_err(anyhow::Error::from)?;
+    let items = listed(&record, &selection).await?;
+    let mut calls = 0_u64;
     record
         .calls(Some(&args.contact), |_| calls += 1)
         .await

@@ -43,6 +43,8 @@ pub enum Decision {
     Stop(WhyStop),
     /// Stop it, and once that is certain trigger it: it left, the stop is in doubt, and it is declared again.
     StopThenTrigger,
+    /// Stop it now and trigger it later: the same, and it was triggered lately.
+    StopThenHold(WhyHeld),
     /// Take note that it runs out by itself.
     LetGo,
     /// Wait: it is gone since then, and is stopped at that time if it does not come back.
@@ -123,9 +125,15 @@ pub fn declared(declared: Declared<'_>, recorded: Option<&Participation>) -> Dec
     );
     let triggered_at = recorded.and_then(|recorded| recorded.triggered_at);
     match (declared.cooldown, triggered_at) {
-        (Some(cooldown), Some(at)) if ran && plus(at, cooldown) > declared.now => {
-            let until = plus(at, cooldown);
-            Decision::Hold(WhyHeld::Cooling { until })
+        (Some(cooldown), Some(at)) if plus(at, cooldown) > declared.now => {
+            let why = WhyHeld::Cooling {
+                until: plus(at, cooldown),
+            };
+            match decision {
+                Decision::StopThenTrigger => Decision::StopThenHold(why),
+                _ if ran => Decision::Hold(why),
+                decision => decision,
+            }
         }
         _ => decision,
     }
@@ -197,6 +205,7 @@ mod tests {
             state,
             trigger_code: TriggerCode::new("code").unwrap(),
             fields: None,
+            has_ids: true,
             detail: None,
             triggered_at: None,
             changed_at: Timestamp::UNIX_EPOCH,
@@ -334,6 +343,10 @@ mod tests {
         assert_eq!(
             returns(State::Stopped, day(40)),
             Decision::Trigger(WhyTrigger::Returned)
+        );
+        assert_eq!(
+            returns(State::StopUncertain, day(39)),
+            Decision::StopThenHold(WhyHeld::Cooling { until })
         );
         // A failed trigger reached nobody.
         assert_eq!(

@@ -68,7 +68,7 @@ impl Guard {
         let place = limits.max_stops.place.clone();
         match limits.max_stops.value {
             StopLimit::Count(limit) => {
-                let count = plan.stops();
+                let count = plan.stops() + plan.let_go.len() as u64;
                 if count > limit {
                     breaches.push(Breach::Stops {
                         count,
@@ -78,7 +78,7 @@ impl Guard {
                 }
             }
             StopLimit::Percent(limit) => {
-                for (automation, count) in stops_by_automation(plan) {
+                for (automation, count) in leaving_by_automation(plan) {
                     let running = plan.running.get(automation).copied().unwrap_or(0);
                     if running >= SMALLEST_FOR_PERCENT
                         && count as f64 * 100.0 > limit * running as f64
@@ -103,17 +103,16 @@ impl Guard {
     }
 }
 
-fn stops_by_automation(plan: &Plan) -> BTreeMap<&AutomationName, u64> {
+/// What leaves, by automation. What is let go leaves too: when it comes back, it is triggered again.
+fn leaving_by_automation(plan: &Plan) -> BTreeMap<&AutomationName, u64> {
+    let stops = plan.actions.iter().filter_map(|action| match action {
+        Action::Stop(stop) => Some(&stop.participation.key),
+        Action::Trigger(_) => None,
+    });
+    let let_go = plan.let_go.iter().map(|let_go| &let_go.participation.key);
     let mut counts = BTreeMap::new();
-    for action in &plan.actions {
-        if let Action::Stop(stop) = action
-            // What Spotler refused never ran: it is no part of what the percentage is of.
-            && stop.participation.state.is_running()
-        {
-            *counts
-                .entry(&stop.participation.key.automation)
-                .or_insert(0) += 1;
-        }
+    for key in stops.chain(let_go) {
+        *counts.entry(&key.automation).or_insert(0) += 1;
     }
     counts
 }

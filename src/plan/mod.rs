@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
-use crate::config::{Automation, OnLeave};
+use crate::config::{Config, OnLeave};
 use crate::id::{AutomationName, ContactId};
 use crate::participation::{Key, Participation, State};
 use crate::roster::{Enrolment, Roster};
@@ -33,7 +33,7 @@ pub struct Plan {
     pub marks: Vec<Mark>,
     /// How many enrolments are as declared.
     pub unchanged: u64,
-    /// How many participations are running, by automation: what the guard's percentages are of.
+    /// How many participations run or may run, by automation: what the guard's percentages are of.
     pub running: BTreeMap<AutomationName, u64>,
 }
 
@@ -137,15 +137,16 @@ impl Plan {
     /// # Errors
     /// The first error of `recorded`.
     pub fn build<E>(
-        automations: &[Automation],
+        config: &Config,
         roster: &Roster<'_>,
         recorded: impl IntoIterator<Item = Result<Participation, E>>,
         filter: &Filter,
         now: Timestamp,
     ) -> Result<Self, E> {
         let mut planner = Planner {
-            automations,
-            by_name: automations
+            config,
+            by_name: config
+                .automations
                 .iter()
                 .enumerate()
                 .map(|(ix, a)| (a.name.as_str(), ix))
@@ -153,6 +154,7 @@ impl Plan {
             roster,
             filter,
             now,
+            stops: Vec::new(),
             plan: Plan::default(),
         };
         let mut next = 0;
@@ -238,13 +240,24 @@ impl Plan {
     }
 }
 
+/// A stop, before it is known which call it takes.
+struct Pending {
+    participation: Participation,
+    why: WhyStop,
+    /// The enrolment of which a trigger follows, if any.
+    trigger: Option<usize>,
+    returns: bool,
+}
+
 /// The state of a merge.
 struct Planner<'a> {
-    automations: &'a [Automation],
+    config: &'a Config,
     by_name: HashMap<&'a str, usize>,
     roster: &'a Roster<'a>,
     filter: &'a Filter,
     now: Timestamp,
+    /// The stops of the contact under way, until it is known which calls they take.
+    stops: Vec<Pending>,
     plan: Plan,
 }
 
@@ -296,19 +309,20 @@ impl Planner<'_> {
                 next += 1;
             } else {
                 self.count_running(participation);
-                self.gone(declared.clone(), participation);
+                self.gone(participation);
             }
         }
         for index in next..declared.end {
             self.declared(index, None);
         }
+        self.stops(declared, recorded);
         // Stops come first. The sort is stable, so that each kind stays sorted by automation and occurrence.
         self.plan.actions[first_action..]
             .sort_by_key(|action| matches!(action, Action::Trigger(_)));
     }
 
     fn name(&self, enrolment: Enrolment<'_>) -> &str {
-        self.automations[enrolment.automation].name.as_str()
+        self.config.automations[enrolment.automation].name.as_str()
     }
 
     fn is_before(&self, enrolment: Enrolment<'_>, key: &Key) -> bool {
@@ -325,7 +339,7 @@ impl Planner<'_> {
     }
 
     fn count_running(&mut self, participation: &Participation) {
-        if participation.state.is_running() {
+        if participation.state.is_running() || participation.state == State::Refused {
             match self.plan.running.get_mut(&participation.key.automation) {
                 Some(count) => *count += 1,
                 None => {
@@ -338,7 +352,7 @@ impl Planner<'_> {
 
     fn declared(&mut self, index: usize, recorded: Option<&Participation>) {
         let enrolment = self.roster.get(index);
-        let automation = &self.automations[enrolment.automation];
+        let automation = &self.config.automations[enrolment.automation];
         if !self
             .filter
             .lets_through(enrolment.contact, automation.name.as_str())
@@ -374,15 +388,23 @@ impl Planner<'_> {
             }
             Decision::StopThenTrigger => {
                 if let Some(recorded) = recorded {
-                    let stopped = self.stop(
-                        self.stays_beside(index, recorded),
-                        recorded,
-                        WhyStop::Again,
-                        true,
-                    );
-                    if stopped {
-                        self.trigger(index, Some(recorded), WhyTrigger::AfterStop);
-                    }
+                    self.stops.push(Pending {
+                        participation: recorded.clone(),
+                        why: WhyStop::Again,
+                        trigger: Some(index),
+                        returns: true,
+                    });
+                }
+            }
+            Decision::StopThenHold(why) => {
+                if let Some(recorded) = recorded {
+                    self.stops.push(Pending {
+                        participation: recorded.clone(),
+                        why: WhyStop::Again,
+                        trigger: None,
+                        returns: true,
+                    });
+                    self.hold(recorded, "cooling", reason::held(why, recorded));
                 }
             }
             // These are decisions about what is not declared.
@@ -406,7 +428,7 @@ impl Planner<'_> {
         }));
     }
 
-    fn gone(&mut self, declared: std::ops::Range<usize>, recorded: &Participation) {
+    fn gone(&mut self, recorded: &Participation) {
         let key = &recorded.key;
         if !self
             .filter
@@ -415,19 +437,23 @@ impl Planner<'_> {
             return;
         }
         let automation = self.by_name.get(key.automation.as_str()).copied();
-        let of = automation.map(|index| &self.automations[index]);
+        // Who is suppressed is in no automation, whatever else says so: neither kept nor waited for.
+        let is_suppressed = self.config.suppressed.contains_key(&key.contact);
+        let of = automation
+            .map(|index| &self.config.automations[index])
+            .filter(|_| !is_suppressed);
         let leave = Leave {
             keep: of.is_some_and(|automation| automation.on_leave == OnLeave::Keep),
             after: of.and_then(|automation| automation.leave_after),
             now: self.now,
         };
         match decide::gone(recorded, leave) {
-            Decision::Stop(why) => {
-                let others_stay = declared
-                    .into_iter()
-                    .any(|index| Some(self.roster.get(index).automation) == automation);
-                self.stop(others_stay, recorded, why, false);
-            }
+            Decision::Stop(why) => self.stops.push(Pending {
+                participation: recorded.clone(),
+                why,
+                trigger: None,
+                returns: false,
+            }),
             Decision::LetGo => self.let_go(recorded),
             Decision::Leaving { since, until } => {
                 if recorded.left_at.is_none() {
@@ -442,52 +468,54 @@ impl Planner<'_> {
         }
     }
 
-    /// Whether another occurrence of the contact in the same automation is declared beside the one at `index`.
-    fn stays_beside(&self, index: usize, recorded: &Participation) -> bool {
-        let automation = self.roster.get(index).automation;
-        let is_beside = |other: usize| {
-            let enrolment = self.roster.get(other);
-            enrolment.contact == recorded.key.contact.as_str() && enrolment.automation == automation
-        };
-        (index > 0 && is_beside(index - 1))
-            || (index + 1 < self.roster.len() && is_beside(index + 1))
-    }
-
-    /// Plans a stop; returns whether there is one.
-    fn stop(
-        &mut self,
-        others_stay: bool,
-        recorded: &Participation,
-        why: WhyStop,
-        returns: bool,
-    ) -> bool {
-        if others_stay {
-            match recorded.state {
-                // Nothing started, so there is nothing to stop, and no id to stop it by.
-                State::Refused => {
-                    self.let_go(recorded);
-                    return false;
-                }
-                State::Uncertain | State::Triggering => {
-                    let state = recorded.state.as_str();
-                    self.hold(recorded, state, reason::cannot_stop_alone());
-                    return false;
-                }
-                _ => {}
-            }
-        }
-        self.plan.actions.push(Action::Stop(Box::new(Stop {
-            participation: recorded.clone(),
-            why,
-            scope: if others_stay {
+    /// Decides which calls the contact's stops take.
+    ///
+    /// The call that stops all goes by trigger code, so it is right only where nothing else of the contact runs, or may
+    /// run, behind the same code: no other enrolment, and no other participation that is not stopped with it.
+    fn stops(&mut self, declared: std::ops::Range<usize>, recorded: &[Participation]) {
+        let pending = std::mem::take(&mut self.stops);
+        for stop in &pending {
+            let this = &stop.participation;
+            let is_declared = declared.clone().any(|index| {
+                let enrolment = self.roster.get(index);
+                let automation = &self.config.automations[enrolment.automation];
+                automation.trigger_code == this.trigger_code && !self.is_same(enrolment, &this.key)
+            });
+            let may_run = recorded.iter().any(|other| {
+                other.key != this.key
+                    && other.trigger_code == this.trigger_code
+                    && !matches!(
+                        other.state,
+                        State::Stopped | State::Failed | State::FailedForGood
+                    )
+                    && !pending
+                        .iter()
+                        .any(|stop| stop.participation.key == other.key)
+            });
+            let scope = if is_declared || may_run {
                 StopScope::One
             } else {
                 StopScope::All
-            },
-            returns,
-            reason: String::new(),
-        })));
-        true
+            };
+            let in_doubt = matches!(
+                this.state,
+                State::Uncertain | State::Triggering | State::Refused
+            );
+            if scope == StopScope::One && (in_doubt || !this.has_ids) {
+                self.hold(this, this.state.as_str(), reason::cannot_stop_alone());
+                continue;
+            }
+            self.plan.actions.push(Action::Stop(Box::new(Stop {
+                participation: this.clone(),
+                why: stop.why,
+                scope,
+                returns: stop.returns,
+                reason: String::new(),
+            })));
+            if let Some(index) = stop.trigger {
+                self.trigger(index, Some(this), WhyTrigger::AfterStop);
+            }
+        }
     }
 
     fn let_go(&mut self, recorded: &Participation) {

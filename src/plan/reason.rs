@@ -104,7 +104,7 @@ fn when(recorded: &Participation) -> String {
 
 /// Why an uncertain occurrence cannot be stopped while others stay.
 pub(super) fn cannot_stop_alone() -> String {
-    "it is no longer declared, but its trigger is uncertain, so that there is no id to stop it by, and the call that \
-     stops all would stop the contact's other occurrences too"
+    "there is no id on record to stop it by alone, and the call that stops all would stop what else runs for the contact \
+     behind the same trigger code"
         .to_owned()
 }

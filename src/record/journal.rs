@@ -71,7 +71,8 @@ pub enum CallOutcome {
     Trigger(TriggerOutcome),
     /// Of a stop.
     Stop(StopOutcome),
-    /// Of a stop that is one of several for the same participation, and not the last: the participation stays as it is.
+    /// Of a stop that is one of several for the same participation, and not the last: the participation is not stopped
+    /// by it, and where the part is, no longer as it was.
     PartOfStop(StopOutcome),
 }
 
@@ -431,6 +432,11 @@ impl Writer {
                 }
                 CallOutcome::Stop(outcome) => {
                     (State::Stopping, Move::Stopped(outcome, *before), false)
+                }
+                // A part of it is stopped, so that it neither runs as it did nor is stopped.
+                CallOutcome::PartOfStop(StopOutcome::Stopped) => {
+                    let mv = Move::Stopped(StopOutcome::Uncertain, *before);
+                    (State::Stopping, mv, false)
                 }
                 CallOutcome::PartOfStop(_) => continue,
             };

@@ -528,6 +528,10 @@ fn participation(
             .map_err(|error| corrupt(path, format!("a state of which {error}")))?,
         trigger_code: code_of(path, codes, row.try_get(4).map_err(&failed)?)?,
         fields: read_digest(row.try_get(5).map_err(&failed)?),
+        has_ids: row
+            .try_get::<Option<&str>, _>(10)
+            .map_err(&failed)?
+            .is_some(),
         detail: row.try_get(6).map_err(&failed)?,
         triggered_at: triggered_at.map(time),
         changed_at: time(row.try_get(8).map_err(&failed)?),
@@ -594,6 +598,7 @@ fn started(
         state: State::Uncertain,
         trigger_code: code_of(path, codes, call.trigger_code)?,
         fields: read_digest(call.fields.as_deref()),
+        has_ids: false,
         detail: Some(LEFT_OPEN.to_owned()),
         triggered_at: Some(time(call.sent_at)),
         changed_at: time(call.sent_at),

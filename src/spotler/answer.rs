@@ -113,13 +113,38 @@ struct TriggerBody {
     result: Option<String>,
     #[serde(default, rename = "errorType", deserialize_with = "word")]
     error_type: Option<String>,
-    // The older description calls it `automationResults`, the help page `publishedAutomationResults`.
-    #[serde(
-        default,
-        alias = "automationResults",
-        rename = "publishedAutomationResults"
-    )]
-    entries: Option<Vec<EntryBody>>,
+    // The help page's name for the list, and the older description's; an answer may have both.
+    #[serde(default, rename = "publishedAutomationResults")]
+    published: Value,
+    #[serde(default, rename = "automationResults")]
+    older: Value,
+}
+
+impl TriggerBody {
+    /// Whether there is a list that is none.
+    fn is_odd(&self) -> bool {
+        [&self.published, &self.older]
+            .iter()
+            .any(|list| !(list.is_null() || list.is_array()))
+    }
+
+    /// The entries of both lists that can be read.
+    fn entries(self) -> Vec<Entry> {
+        let mut entries: Vec<Entry> = Vec::new();
+        for list in [self.published, self.older] {
+            let Value::Array(items) = list else { continue };
+            for item in items {
+                let Ok(body) = serde_json::from_value::<EntryBody>(item) else {
+                    continue;
+                };
+                let entry = Entry::from(body);
+                if !entries.contains(&entry) {
+                    entries.push(entry);
+                }
+            }
+        }
+        entries
+    }
 }
 
 #[derive(Deserialize)]
@@ -203,16 +228,13 @@ pub fn read_trigger(head: &Head, body: &[u8], now: SystemTime) -> Result<Trigger
     common(head, now)?;
     let status = head.status;
     let parsed: Option<TriggerBody> = serde_json::from_slice(body).ok();
-    let is_readable = parsed.is_some();
-    let (result, error_type, entries) = match parsed {
-        Some(body) => (body.result, body.error_type, body.entries),
-        None => (None, None, None),
-    };
-    let entries: Vec<Entry> = entries
-        .unwrap_or_default()
-        .into_iter()
-        .map(Entry::from)
-        .collect();
+    let is_readable = parsed.as_ref().is_some_and(|body| !body.is_odd());
+    let (mut result, mut error_type, mut entries) = (None, None, Vec::new());
+    if let Some(body) = parsed {
+        result = body.result.clone();
+        error_type = body.error_type.clone();
+        entries = body.entries();
+    }
     let said = result.clone().or(error_type);
     let complaint = Complaint {
         status,
@@ -220,7 +242,7 @@ pub fn read_trigger(head: &Head, body: &[u8], now: SystemTime) -> Result<Trigger
     };
     match status {
         200..=299 if entries.iter().any(Entry::is_ok) => Ok(TriggerAnswer::Started(entries)),
-        200..=299 if result.as_deref() == Some("OK") && entries.is_empty() => {
+        200..=299 if result.as_deref() == Some("OK") && entries.is_empty() && is_readable => {
             Ok(TriggerAnswer::Started(entries))
         }
         200..=299 => match said.as_deref() {
@@ -245,6 +267,8 @@ pub fn read_trigger(head: &Head, body: &[u8], now: SystemTime) -> Result<Trigger
                 TriggerAnswer::UnknownContact(complaint)
             }
             Some("TRIGGER_NOTFOUND") => TriggerAnswer::UnknownTrigger(complaint),
+            // Not a word of Spotler's: a proxy between, which may think better of it.
+            None if status != 400 => TriggerAnswer::NotTriggered(complaint),
             _ => TriggerAnswer::Rejected(complaint),
         }),
     }
@@ -270,26 +294,44 @@ fn not_started(entries: Vec<Entry>, complaint: Complaint) -> TriggerAnswer {
 pub fn read_stop(head: &Head, body: &[u8], now: SystemTime) -> Result<StopAnswer, CallError> {
     common(head, now)?;
     let parsed: Option<TriggerBody> = serde_json::from_slice(body).ok();
+    // Empty, or any JSON: the answer to a stop is not documented, and `true` is one that this API gives elsewhere.
+    let is_plain = body.trim_ascii().is_empty() || serde_json::from_slice::<Value>(body).is_ok();
     let said = parsed.and_then(|body| body.error_type.or(body.result));
     let complaint = Complaint {
         status: head.status,
         error_type: said.clone(),
     };
     Ok(match (head.status, said.as_deref()) {
-        (200..=299, _) => StopAnswer::Stopped { already: None },
-        // Trigger or participation not found; and whatever else is not there does not run.
-        (404 | 410, Some(_)) => StopAnswer::Stopped { already: said },
+        (200..=299, None | Some("OK" | "STOPPED")) if is_plain => {
+            StopAnswer::Stopped { already: None }
+        }
         // By analogy with `POST /campaign/{id}/stop`: finished, not triggered, or not known.
-        (
-            400 | 409 | 417,
-            Some(
-                "INVALID_STATE" | "NOT_TRIGGERED" | "TRIGGER_NOTFOUND" | "CAMPAIGN_NOTFOUND"
-                | "RESOURCE_NOT_FOUND" | "CONTACT_NOTFOUND" | "CONTACT_NOT_FOUND",
-            ),
-        ) => StopAnswer::Stopped { already: said },
-        // A 404 that is not Spotler's own (a wrong base URL, a proxy's page) says nothing of the participation.
+        (200..=299 | 400 | 404 | 409 | 410 | 417, Some(word)) if is_over(word) => {
+            StopAnswer::Stopped { already: said }
+        }
+        (200..=299, _) => {
+            return Err(CallError::Doubtful(format!(
+                "HTTP {} with an answer that cannot be read",
+                head.status
+            )));
+        }
+        // A 404 of other words (a path that is not there, a proxy's page) says nothing of the participation.
         _ => StopAnswer::Rejected(complaint),
     })
+}
+
+/// Whether a word of the wire says that there is nothing (any more) to stop.
+fn is_over(word: &str) -> bool {
+    matches!(
+        word,
+        "INVALID_STATE"
+            | "NOT_TRIGGERED"
+            | "TRIGGER_NOTFOUND"
+            | "CAMPAIGN_NOTFOUND"
+            | "CONTACT_NOTFOUND"
+            | "CONTACT_NOT_FOUND"
+    ) || ((word.contains("PARTICIPATION") || word.contains("AUTOMATION"))
+        && (word.contains("NOTFOUND") || word.contains("NOT_FOUND")))
 }
 
 /// An automation as Spotler lists it.
@@ -481,10 +523,14 @@ mod tests {
             (400, &error("CONTACT_NOT_FOUND"), "unknown contact"),
             (400, &error("TRIGGER_NOTFOUND"), "unknown trigger"),
             (400, html, "rejected HTTP 400"),
-            (405, "", "rejected HTTP 405"),
-            (413, html, "rejected HTTP 413"),
-            (415, html, "rejected HTTP 415"),
-            (422, "", "rejected HTTP 422"),
+            (405, "", "not triggered"),
+            (413, html, "not triggered"),
+            (451, html, "not triggered"),
+            (
+                422,
+                &error("INVALID_PARAMS"),
+                "rejected INVALID_PARAMS, HTTP 422",
+            ),
             (401, html, "unauthorized"),
             (403, &error("NOT_AUTHORIZED"), "unauthorized"),
             (429, "", "limited"),
@@ -551,10 +597,14 @@ mod tests {
             (200, "", "stopped"),
             (200, "true", "stopped"),
             (204, "", "stopped"),
-            (202, "<html>", "stopped"),
+            (202, "<html>", "doubt"),
+            (200, r#"{"result":"UNKNOWN"}"#, "doubt"),
+            (200, r#"{"result":"OK"}"#, "stopped"),
             (404, &error("TRIGGER_NOTFOUND"), "stopped"),
             (404, r#"{"result":"TRIGGER_NOTFOUND"}"#, "stopped"),
-            (404, &error("NEW_WORD"), "stopped"),
+            (404, &error("PARTICIPATION_NOT_FOUND"), "stopped"),
+            (404, &error("RESOURCE_NOT_FOUND"), "rejected"),
+            (404, &error("NEW_WORD"), "rejected"),
             (404, "<html>", "rejected"),
             (404, "", "rejected"),
             (400, &error("INVALID_STATE"), "stopped"),
