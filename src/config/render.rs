@@ -53,6 +53,8 @@ struct Shown {
     help: Option<String>,
     source: Option<NamedSource<Arc<str>>>,
     labels: Vec<LabeledSpan>,
+    /// Of the problem that it belongs to, in another file.
+    is_related: bool,
     related: Vec<Shown>,
 }
 
@@ -63,6 +65,7 @@ impl Shown {
             help: diagnostic.help.as_deref().map(harmless),
             source: None,
             labels: Vec::new(),
+            is_related: false,
             related: Vec::new(),
         };
         if let Some(place) = &diagnostic.at {
@@ -81,6 +84,7 @@ impl Shown {
                     help: None,
                     source: None,
                     labels: Vec::new(),
+                    is_related: true,
                     related: Vec::new(),
                 };
                 other.point(place, files, None, true);
@@ -126,6 +130,10 @@ impl miette::Diagnostic for Shown {
         self.help
             .as_ref()
             .map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn severity(&self) -> Option<miette::Severity> {
+        self.is_related.then_some(miette::Severity::Advice)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {

@@ -17,20 +17,18 @@ pub(super) fn source(item: &Item<'_>, root: &Path) -> Option<Source> {
         );
     }
     let csv = table.get("csv");
-    for key in ["database", "query"] {
-        if let Some(item) = table.get(key) {
-            item.wrong(
-                "sources in databases are not supported yet",
-                "export the query's result to a CSV file and name that with `csv`",
-            );
-            // What else a database source lacks would only distract.
-            table.get("contact");
-            table.get("min_rows");
-            table.get("max_age");
-            table.get("delimiter");
-            table.finish();
-            return None;
+    let (database, query) = (table.get("database"), table.get("query"));
+    if let Some(item) = database.or(query) {
+        item.wrong(
+            "sources in databases are not supported yet",
+            "export the query's result to a CSV file and name that with `csv`",
+        );
+        // What else a database source lacks would only distract.
+        for key in ["contact", "min_rows", "max_age", "delimiter"] {
+            table.get(key);
         }
+        table.finish();
+        return None;
     }
     let delimiter = table.get("delimiter").and_then(|item| {
         let example = "one character, such as \";\" or \"\\t\"";

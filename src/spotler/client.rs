@@ -428,4 +428,91 @@ mod tests {
         let client = Client::new(options("http://localhost:1")).unwrap();
         assert!(!format!("{client:?}").contains("hush"));
     }
+
+    /// A server that gives each of these answers to one connection, one after the other, and counts requests.
+    async fn server(
+        answers: Vec<&'static str>,
+    ) -> (String, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let requests = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counter = requests.clone();
+        tokio::spawn(async move {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = Vec::new();
+                let mut buffer = [0; 4096];
+                // The body of these requests ends with the only closing brace.
+                while !request.ends_with(b"}") {
+                    match stream.read(&mut buffer).await.unwrap() {
+                        0 => break,
+                        count => request.extend_from_slice(&buffer[..count]),
+                    }
+                }
+                if request.starts_with(b"POST ") {
+                    counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                }
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                // Dropped: a connection that the client may have kept is closed.
+            }
+        });
+        (url, requests)
+    }
+
+    async fn trigger(client: &Client) -> Result<TriggerAnswer, CallError> {
+        let (code, contact) = (TriggerCode::new("c").unwrap(), ContactId::new("x").unwrap());
+        client.trigger(&code, &contact, &[]).await
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_not_followed() {
+        let (other, followed) = server(vec![""]).await;
+        let redirect = format!(
+            "HTTP/1.1 307 Temporary Redirect\r\nLocation: {other}/\r\nContent-Length: 0\r\n\r\n"
+        );
+        let (url, requests) = server(vec![Box::leak(redirect.into_boxed_str())]).await;
+        let client = Client::new(options(&url)).unwrap();
+        assert_eq!(
+            trigger(&client).await,
+            Err(CallError::Doubtful("HTTP 307".into()))
+        );
+        assert_eq!(requests.load(std::sync::atomic::Ordering::SeqCst), 1);
+        assert_eq!(followed.load(std::sync::atomic::Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn a_kept_connection_that_was_closed_meanwhile_costs_no_second_call() {
+        let ok = "HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{\"result\":\"OK\"}";
+        let (url, requests) = server(vec![ok, ok, ok]).await;
+        let client = Client::new(options(&url)).unwrap();
+        for call in 1..=3 {
+            // Each is answered, or in doubt; whichever it is, it was made once.
+            let _ = trigger(&client).await;
+            assert_eq!(requests.load(std::sync::atomic::Ordering::SeqCst), call);
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_sent_where_nobody_listens() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let client = Client::new(options(&url)).unwrap();
+        assert!(matches!(trigger(&client).await, Err(CallError::NotSent(_))));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_breaks_off_is_a_doubt() {
+        for answer in [
+            "",
+            "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"result\"",
+            "nonsense\r\n\r\n",
+        ] {
+            let (url, _) = server(vec![answer]).await;
+            let client = Client::new(options(&url)).unwrap();
+            let answer = trigger(&client).await;
+            assert!(matches!(answer, Err(CallError::Doubtful(_))), "{answer:?}");
+        }
+    }
 }
