@@ -418,3 +418,183 @@ fn the_guard_counts_what_is_let_go_and_what_was_refused() {
     let refused = repo.apply().exits(4);
     assert!(refused.stderr.contains("(25 of 30)"), "{}", refused.stderr);
 }
+
+/// Does something to a record's file behind Rollcall's back.
+fn behind_its_back(path: &std::path::Path, statements: &[&str]) {
+    use sqlx::{ConnectOptions, Connection};
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let options = sqlx::sqlite::SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true);
+        let mut connection = options.connect().await.unwrap();
+        for statement in statements {
+            let statement = sqlx::AssertSqlSafe((*statement).to_owned());
+            sqlx::query(statement)
+                .execute(&mut connection)
+                .await
+                .unwrap();
+        }
+        connection.close().await.unwrap();
+    });
+}
+
+#[test]
+fn a_newer_record_is_refused() {
+    let repo = Repo::with(&config("sandbox", "", &["c-1"]));
+    repo.apply().exits(0);
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                 VALUES (99, 'of the future', 1, x'00', 0)";
+    behind_its_back(&repo.file("state/rollcall.db"), &[newer]);
+    repo.write("rollcall.toml", config("sandbox", "", &["c-1", "c-2"]));
+    for args in [
+        &["plan"][..],
+        &["apply", "--yes"],
+        &["record", "list"],
+        &["adopt", "--yes"],
+    ] {
+        let done = repo.run(args).exits(1);
+        assert!(
+            done.stderr.contains("made by a newer Rollcall (schema 99"),
+            "{}",
+            done.stderr
+        );
+    }
+}
+
+#[test]
+fn another_programs_database_is_refused() {
+    let repo = Repo::with(&config("sandbox", "", &["c-1"]));
+    std::fs::create_dir(repo.file("state")).unwrap();
+    behind_its_back(
+        &repo.file("state/rollcall.db"),
+        &["CREATE TABLE theirs (x)"],
+    );
+    for args in [&["plan"][..], &["apply", "--yes"]] {
+        let done = repo.run(args).exits(1);
+        assert!(
+            done.stderr.contains("another program's SQLite file"),
+            "{}",
+            done.stderr
+        );
+    }
+}
+
+#[test]
+fn a_holder_on_another_host_counts_as_dead_after_a_minute_without_a_sign_of_life() {
+    let spotler = Spotler::open();
+    let repo = Repo::with(&config(&spotler.url(), "", &["c-1"]));
+    repo.apply().exits(0);
+    let held = |age: u32| {
+        let lock = format!(
+            "INSERT OR REPLACE INTO lock (only, holder, host, pid, command, acquired_at, heartbeat_at) VALUES \
+             (1, 'x', 'far-away.example', 7, 'apply', 0, (unixepoch() - {age}) * 1000)"
+        );
+        behind_its_back(&repo.file("state/rollcall.db"), &[&lock]);
+    };
+    repo.write("rollcall.toml", config(&spotler.url(), "", &["c-1", "c-2"]));
+    held(5);
+    let refused = repo.apply().exits(1);
+    assert!(
+        refused.stderr.contains("process 7 on far-away.example"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(spotler.ledger().len(), 1);
+    held(61);
+    repo.apply().exits(0);
+    assert_eq!(spotler.ledger().len(), 2);
+    // Where that machine will not come back, nobody has to wait.
+    held(5);
+    repo.run(&["record", "unlock"]).exits(1);
+    repo.run(&["record", "unlock", "--yes"]).exits(0);
+    let free = repo.run(&["record", "unlock", "--yes"]).exits(0);
+    assert_eq!(free.stdout, "The record is not locked.\n");
+}
+
+#[test]
+fn a_run_whose_lock_was_taken_sends_nothing_more() {
+    let spotler = Spotler::open();
+    spotler.fault(json!([{ "fault": "slow", "ms": 500 }]));
+    let names: Vec<String> = (0..40).map(|n| format!("c-{n:02}")).collect();
+    let contacts: Vec<&str> = names.iter().map(String::as_str).collect();
+    let repo = Repo::with(&config(&spotler.url(), "", &contacts));
+    let child = repo.spawn(&["apply", "--yes"]);
+    while spotler.calls() < 4 {
+        std::thread::yield_now();
+    }
+    behind_its_back(
+        &repo.file("state/rollcall.db"),
+        &["UPDATE lock SET holder = 'somebody else'"],
+    );
+    let calls = spotler.calls();
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
+    assert!(stderr.contains("lock of the record was lost"), "{stderr}");
+    // What was let through the gate before may still have been sent; nothing was after that.
+    assert!(
+        spotler.calls() <= calls + 4,
+        "{} after {calls}",
+        spotler.calls()
+    );
+    // The next run knows of every call that may have been made.
+    spotler.fault(json!([]));
+    behind_its_back(&repo.file("state/rollcall.db"), &["DELETE FROM lock"]);
+    repo.apply().exits(0);
+    let ledger = spotler.ledger();
+    let unique: std::collections::BTreeSet<_> = ledger.iter().collect();
+    assert_eq!(unique.len(), ledger.len(), "somebody was triggered twice");
+}
+
+#[test]
+fn a_full_disk_loses_nothing() {
+    let spotler = Spotler::open();
+    let names: Vec<String> = (0..400).map(|n| format!("c-{n:03}")).collect();
+    let contacts: Vec<&str> = names.iter().map(String::as_str).collect();
+    let repo = Repo::with(&config(&spotler.url(), "", &[]));
+    repo.write("rollcall.toml", config(&spotler.url(), "", &contacts[..1]));
+    repo.apply().exits(0);
+    repo.write("rollcall.toml", config(&spotler.url(), "", &contacts));
+    // No file may grow beyond so many blocks of a kibibyte: to SQLite that is a full disk.
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 120; exec {} apply --yes",
+        env!("CARGO_BIN_EXE_rollcall")
+    );
+    let mut shell = std::process::Command::new("bash");
+    let template = repo.command(&[]);
+    shell
+        .args(["-c", &script])
+        .current_dir(repo.path())
+        .stdin(std::process::Stdio::null());
+    for (name, value) in template.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    let output = shell.output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
+    assert!(stderr.contains("The record cannot be written"), "{stderr}");
+    let sent = spotler.ledger().len();
+    assert!(sent < 400, "the disk was not full");
+    // With room again, the next run goes on, and holds what it cannot know.
+    repo.apply().exits(0);
+    let ledger = spotler.ledger();
+    let unique: std::collections::BTreeSet<_> = ledger.iter().collect();
+    assert_eq!(unique.len(), ledger.len(), "somebody was triggered twice");
+    let doubts = repo
+        .recorded()
+        .iter()
+        .filter(|line| line.ends_with(" uncertain"))
+        .count();
+    assert!(
+        ledger.len() + doubts >= 400,
+        "{} and {doubts}",
+        ledger.len()
+    );
+}
