@@ -16,7 +16,7 @@ use crate::record::{LockRequest, Record, Writing};
 use crate::report::PlanView;
 use crate::roster::{self, Gone, Roster};
 use crate::sandbox::{self, Running, SANDBOX_KEY, SANDBOX_SECRET};
-use crate::spotler::{Client, Credentials, Options, Paths};
+use crate::spotler::{Client, Credentials, Options};
 
 /// The time to reckon with.
 pub(super) fn now(common: &Common) -> Timestamp {
@@ -211,16 +211,10 @@ impl Line {
                 (url, Credentials::new(SANDBOX_KEY, SANDBOX_SECRET))
             }
         };
-        let paths = &config.spotler.paths;
         let client = Client::new(Options {
             base_url,
             credentials,
-            paths: Paths {
-                trigger: paths.trigger.clone(),
-                stop: paths.stop.clone(),
-                stop_one: paths.stop_one.clone(),
-                list: paths.list.clone(),
-            },
+            paths: config.spotler.paths.clone(),
             timeout: config.spotler.timeout,
             connections: config.spotler.concurrency,
         })

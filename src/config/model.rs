@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::diagnostic::{Diagnostic, Files, Place};
 use crate::digest::Digest;
 use crate::id::{AutomationName, ContactId, TriggerCode};
+use crate::paths::Paths;
 
 /// A whole configuration repository, checked and merged.
 #[derive(Debug)]
@@ -61,30 +62,6 @@ pub enum Base {
     Url(String),
     /// `"sandbox"`.
     Sandbox,
-}
-
-/// The paths of the calls, below the base URL. `{trigger_code}` and `{participation}` stand for the ids.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Paths {
-    /// `automation/trigger/{trigger_code}`
-    pub trigger: String,
-    /// `automation/stop/{trigger_code}` (inferred)
-    pub stop: String,
-    /// `automation/stop/{trigger_code}/{participation}` (inferred)
-    pub stop_one: String,
-    /// `automation/list` (inferred)
-    pub list: String,
-}
-
-impl Default for Paths {
-    fn default() -> Self {
-        Self {
-            trigger: "automation/trigger/{trigger_code}".to_owned(),
-            stop: "automation/stop/{trigger_code}".to_owned(),
-            stop_one: "automation/stop/{trigger_code}/{participation}".to_owned(),
-            list: "automation/list".to_owned(),
-        }
-    }
 }
 
 /// Where the record is.

@@ -8,9 +8,10 @@ use url::{Host, Url};
 
 use super::diagnostic::{Diagnostic, Place};
 use super::files::within;
-use super::model::{Base, GuardLimits, Limit, Paths, RecordLocation, Spotler, StopLimit};
+use super::model::{Base, GuardLimits, Limit, RecordLocation, Spotler, StopLimit};
 use super::reader::{Item, Table};
 use super::value::{duration, percent, rate};
+use crate::paths::Paths;
 
 /// The base URL of the real service, as public clients of the API use it.
 const BASE_URL: &str = "https://restapi.mailplus.nl/integrationservice-1.1.0";

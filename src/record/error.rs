@@ -44,10 +44,10 @@ pub enum RecordError {
         /// The newest schema known here.
         known: i64,
     },
-    /// The file has an older schema, and could not be migrated by a reader.
+    /// The file has an older schema, and another run keeps it from being migrated.
     #[error(
-        "The record {} has the older schema {found} (this Rollcall knows {known}) and is migrated by the next command \
-         that writes, such as `rollcall apply`.",
+        "The record {} has the older schema {found} (this Rollcall knows {known}) and cannot be migrated while another \
+         run works on it. Try again when that has ended.",
         path.display()
     )]
     Older {

@@ -81,6 +81,24 @@ pub async fn unlock(path: &Path) -> Result<(), LockError> {
     Ok(())
 }
 
+/// Opens the record to read, and migrates it first where it is older than this Rollcall.
+///
+/// # Errors
+/// What is wrong with it; or that it is older, and another run works on it.
+pub(super) async fn reader(path: &Path) -> Result<Option<SqliteConnection>, RecordError> {
+    match open::reader(path).await {
+        Err(RecordError::Older { path, found, known }) => {
+            // Whoever holds the lock migrates it as well.
+            let Ok(_file) = system_lock(&path, Instant::now()).await else {
+                return Err(RecordError::Older { path, found, known });
+            };
+            drop(open::writer(&path).await?);
+            open::reader(&path).await
+        }
+        result => result,
+    }
+}
+
 fn lock_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::error::{Holder, RecordError};
 use super::lock;
 use super::names::Names;
-use super::open::{self, sql};
+use super::open::sql;
 use super::recover::LEFT_OPEN;
 use crate::digest::Digest;
 use crate::id::{AutomationName, ContactId, Occurrence, ParticipationId, TriggerCode};
@@ -137,7 +137,7 @@ impl Record {
     /// Why it cannot be opened or read.
     pub async fn snapshot(&self) -> Result<Snapshot, RecordError> {
         let (sender, participations) = mpsc::channel(8);
-        let Some(mut connection) = open::reader(&self.path).await? else {
+        let Some(mut connection) = lock::reader(&self.path).await? else {
             return Ok(Snapshot {
                 serial: 0,
                 participations,
@@ -190,7 +190,7 @@ impl Record {
         selection: &Selection,
         mut each: impl FnMut(Listed),
     ) -> Result<(), RecordError> {
-        let Some(connection) = open::reader(&self.path).await? else {
+        let Some(connection) = lock::reader(&self.path).await? else {
             return Ok(());
         };
         let mut reader = Reader::begin(self.path.clone(), connection).await?;
@@ -206,7 +206,7 @@ impl Record {
         contact: Option<&ContactId>,
         mut each: impl FnMut(Call),
     ) -> Result<(), RecordError> {
-        let Some(mut connection) = open::reader(&self.path).await? else {
+        let Some(mut connection) = lock::reader(&self.path).await? else {
             return Ok(());
         };
         let failed = sql(&self.path, "read");
@@ -226,7 +226,7 @@ impl Record {
     /// # Errors
     /// Why the record cannot be read.
     pub async fn holder(&self) -> Result<Option<Holder>, RecordError> {
-        match open::reader(&self.path).await? {
+        match lock::reader(&self.path).await? {
             Some(mut connection) => lock::read_row(&self.path, &mut connection).await,
             None => Ok(None),
         }

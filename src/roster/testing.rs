@@ -12,11 +12,12 @@ use jiff::tz::TimeZone;
 use super::{Roster, build};
 use crate::config::{
     Automation, Base, Condition, Config, DeclaredContact, Enrol, Field, FieldTemplate, GuardLimits,
-    Limit, OnLeave, ParticipationSetting, Paths, Place, Problems, RecordLocation, Source,
-    SourceKind, Spotler, StopLimit, Suppression, Test, Value,
+    Limit, OnLeave, ParticipationSetting, Place, Problems, RecordLocation, Source, SourceKind,
+    Spotler, StopLimit, Suppression, Test, Value,
 };
 use crate::digest::Hasher;
 use crate::id::{AutomationName, ContactId, TriggerCode};
+use crate::paths::Paths;
 
 /// A configuration with the CSV files of its sources in a folder of its own.
 pub(super) struct World {

@@ -11,6 +11,6 @@ pub use answer::{
     CallError, Complaint, Entry, StopAnswer, TriggerAnswer, read_list, read_stop, read_trigger,
 };
 pub use answer::{ListedAutomation, ListedTrigger};
-pub use client::{Client, ClientError, Options, Paths};
+pub use client::{Client, ClientError, Options};
 pub use credentials::{Credentials, CredentialsError};
 pub use oauth::Signer;
