@@ -357,7 +357,7 @@ fn a_renamed_automation_does_not_stop_what_its_new_name_started() {
     let spotler = Spotler::open();
     let repo = Repo::with(&config(&spotler.url(), "", &["c-1"]));
     repo.apply().exits(0);
-    spotler.fault(json!([{ "fault": "error-before", "kind": "stop" }]));
+    spotler.fault(json!([{ "fault": "error-before", "kind": "stop-one" }]));
     let renamed = config(&spotler.url(), "", &["c-1"]).replace("welcome", "hello");
     repo.write("rollcall.toml", &renamed);
     repo.apply().exits(3);

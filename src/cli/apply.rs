@@ -26,17 +26,19 @@ pub(super) async fn run(args: &ApplyArgs, common: &Common) -> Result<Exit, Comma
     if let Some(exit) = show_and_ask(args, common, &output, &prepared)? {
         return Ok(exit);
     }
-    // Nothing is written, not even the lock, before it is certain that something is to be done.
-    let line = Line::open(config).await?;
-    let result = match prepare::write(config, "apply", args.lock_timeout).await {
-        Ok(writing) => {
+    // Nothing is written, not even the lock, before it is certain that something is to be done and can be.
+    let access = prepare::access(config)?;
+    let writing = prepare::write(config, "apply", args.lock_timeout).await?;
+    // The built-in sandbox's memory is beside the record, and under its lock.
+    let result = match Line::open(config, access).await {
+        Ok(line) => {
             let result = locked(args, common, &output, prepared, &record, &line, &writing).await;
-            writing.end().await;
+            line.close().await;
             result
         }
         Err(error) => Err(error),
     };
-    line.close().await;
+    writing.end().await;
     result
 }
 

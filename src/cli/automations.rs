@@ -28,7 +28,7 @@ struct Row {
 pub(super) async fn run(args: &AutomationsArgs, common: &Common) -> Result<Exit, CommandError> {
     let output = Output::new(common);
     let config = prepare::config(common, &output)?;
-    let line = Line::open(config).await?;
+    let line = Line::open(config, prepare::access(config)?).await?;
     let listed = line.client.automations().await;
     line.close().await;
     let listed = listed.map_err(|error| anyhow!(told(&error)))?;

@@ -188,16 +188,27 @@ pub(super) struct Line {
     sandbox: Option<Running>,
 }
 
+/// Who asks Spotler, where it is the real one.
+pub(super) struct Access(Option<(String, Credentials)>);
+
+/// Finds the credentials, where the configuration needs any.
+pub(super) fn access(config: &Config) -> Result<Access, CommandError> {
+    Ok(Access(match &config.spotler.base {
+        Base::Sandbox => None,
+        Base::Url(url) => {
+            let credentials = Credentials::from_env(|name| std::env::var(name).ok());
+            Some((url.clone(), credentials.map_err(anyhow::Error::from)?))
+        }
+    }))
+}
+
 impl Line {
     /// Makes the client, and starts the sandbox where the configuration says so.
-    pub(super) async fn open(config: &Config) -> Result<Self, CommandError> {
+    pub(super) async fn open(config: &Config, access: Access) -> Result<Self, CommandError> {
         let mut sandbox = None;
-        let (base_url, credentials) = match &config.spotler.base {
-            Base::Url(url) => {
-                let credentials = Credentials::from_env(|name| std::env::var(name).ok());
-                (url.clone(), credentials.map_err(anyhow::Error::from)?)
-            }
-            Base::Sandbox => {
+        let (base_url, credentials) = match access.0 {
+            Some(access) => access,
+            None => {
                 let options = sandbox::Options {
                     triggers: triggers(config),
                     memory: Some(sandbox_memory(&config.record.path)),

@@ -1,140 +1,470 @@
-//! The ledger: every call that the sandbox carried out, in memory or in a file that outlives the process.
+//! What the sandbox remembers: participations and the ledger. It changes by ledger entries alone, so that a ledger that
+//! is read again gives the same memory.
+//!
+//! A test may start a million participations, so everything is kept in flat tables of numbers: some 120 bytes for each.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use hashbrown::HashMap;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 
-/// One call that was carried out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Deed {
-    /// Its number, from 1.
-    pub seq: u64,
-    /// When, in seconds since 1970.
-    pub at: i64,
-    /// `trigger`, `stop` or `finish`.
-    pub kind: String,
-    pub code: String,
-    pub contact: String,
-    /// The participations that it started, stopped or finished.
-    pub ids: Vec<u64>,
-    /// Names and types of the fields that came with it; never their values.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub fields: Vec<String>,
+use super::ledger::{Deed, LedgerEntry, ParticipationView, Standing, Totals, Touched};
+use super::options::Setting;
+use super::texts::{Symbol, Texts};
+
+/// The first `automationContactId`. Ids are whole numbers, so that a fault can send one as a JSON number.
+const FIRST_ID: u64 = 1_000_001;
+
+/// A ledger entry that does not follow from those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the entry does not follow from those before it")]
+pub(super) struct Inconsistent;
+
+/// All participations, and the ledger.
+#[derive(Default)]
+pub(super) struct Memory {
+    texts: Texts,
+    participations: Vec<Participation>,
+    /// The newest participation of each trigger code and contact.
+    newest: HashMap<(Symbol, Symbol), u32>,
+    ledger: Vec<Entry>,
+    /// The participations that each entry touched, one entry after the other.
+    touched: Vec<u32>,
+    totals: Totals,
 }
 
-/// Where deeds are kept.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
-    file: Option<(PathBuf, File)>,
-    lines: Vec<String>,
-    past: Vec<Deed>,
-    count: u64,
+struct Participation {
+    started: i64,
+    code: Symbol,
+    contact: Symbol,
+    automation: Symbol,
+    /// The one before it of the same code and contact.
+    previous: Option<u32>,
+    state: Standing,
+}
+
+struct Entry {
+    time: i64,
+    code: Symbol,
+    contact: Symbol,
+    /// The names and types of the fields, separated by spaces, which neither can hold; and the digest.
+    fields: Option<(Symbol, [u8; 16])>,
+    /// Where in `touched` its participations end.
+    end: usize,
+    kind: Deed,
 }
 
 impl Memory {
-    /// Opens a file, and reads what it remembers. A last line that is cut short was never answered, so it is dropped.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let mut past = Vec::new();
-        let mut good = 0;
-        match File::open(path) {
-            Ok(file) => {
-                let mut reader = BufReader::new(file);
-                let mut line = String::new();
-                while reader.read_line(&mut line)? > 0 {
-                    match serde_json::from_str::<Deed>(&line) {
-                        Ok(deed) if line.ends_with('\n') => past.push(deed),
-                        _ => break,
-                    }
-                    good += line.len() as u64;
-                    line.clear();
-                }
+    /// How many there are of everything.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// The id of the participation that would be started after `ahead` others.
+    pub fn next_id(&self, ahead: usize) -> u64 {
+        FIRST_ID + (self.participations.len() + ahead) as u64
+    }
+
+    /// Whether a publication's limit lets a contact start now.
+    pub fn may_start(
+        &self,
+        setting: Setting,
+        automation: &str,
+        code: &str,
+        contact: &str,
+        now: Timestamp,
+    ) -> bool {
+        let mut earlier = self
+            .of(code, contact)
+            .filter(|(_, p)| self.texts.get(p.automation) == automation);
+        match setting {
+            Setting::Unlimited => true,
+            Setting::Waiting(months) => {
+                earlier.all(|(_, p)| months_after(p.started, months).is_some_and(|end| end <= now))
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+            Setting::OnceWhileRunning => earlier.all(|(_, p)| p.state != Standing::Active),
+            Setting::Once => earlier.next().is_none(),
         }
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        let mut options = OpenOptions::new();
-        options.create(true).append(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(path)?;
-        file.set_len(good)?;
-        Ok(Self {
-            file: Some((path.to_owned(), file)),
-            lines: Vec::new(),
-            count: past.len() as u64,
-            past,
+    }
+
+    /// Whether a contact ever took part through a trigger code.
+    pub fn knows(&self, code: &str, contact: &str) -> bool {
+        self.of(code, contact).next().is_some()
+    }
+
+    /// The running participations of a contact through a trigger code, oldest first.
+    pub fn running(&self, code: &str, contact: &str) -> Vec<Touched> {
+        let mut running: Vec<Touched> = self
+            .of(code, contact)
+            .filter(|(_, p)| p.state == Standing::Active)
+            .map(|(index, _)| self.touch(index))
+            .collect();
+        running.reverse();
+        running
+    }
+
+    /// One participation of a contact through a trigger code, by id.
+    pub fn find(&self, code: &str, contact: &str, id: &str) -> Option<(Touched, Standing)> {
+        let wanted = index(id)?;
+        let (index, found) = self.of(code, contact).find(|(index, _)| *index == wanted)?;
+        Some((self.touch(index), found.state))
+    }
+
+    /// Participations by their place in the order in which they were started, from `start` on.
+    pub fn participations(&self, start: usize) -> impl Iterator<Item = ParticipationView> + '_ {
+        let rest = self.participations.iter().enumerate().skip(start);
+        rest.map(|(index, p)| ParticipationView {
+            code: self.texts.get(p.code).to_owned(),
+            contact: self.texts.get(p.contact).to_owned(),
+            id: (FIRST_ID + index as u64).to_string(),
+            automation: self.texts.get(p.automation).to_owned(),
+            state: p.state,
         })
     }
 
-    /// What was remembered when it was opened; once.
-    pub(super) fn take_past(&mut self) -> Vec<Deed> {
-        std::mem::take(&mut self.past)
+    /// The ledger's entries whose numbers are above `after`.
+    pub fn ledger(&self, after: u64) -> impl Iterator<Item = LedgerEntry> + '_ {
+        let start = usize::try_from(after)
+            .unwrap_or(usize::MAX)
+            .min(self.ledger.len());
+        (start..self.ledger.len()).map(|place| self.entry(place))
     }
 
-    /// Keeps a deed. It is with the system before this returns, so that it outlives the process.
-    pub(super) fn note(&mut self, mut deed: Deed) -> io::Result<()> {
-        deed.seq = self.count + 1;
-        let mut line = serde_json::to_string(&deed)?;
-        line.push('\n');
-        match &mut self.file {
-            Some((_, file)) => file.write_all(line.as_bytes())?,
-            None => self.lines.push(line),
+    fn entry(&self, place: usize) -> LedgerEntry {
+        let entry = &self.ledger[place];
+        let start = place
+            .checked_sub(1)
+            .map_or(0, |before| self.ledger[before].end);
+        let mut words = entry
+            .fields
+            .map_or("", |(shape, _)| self.texts.get(shape))
+            .split(' ');
+        let fields =
+            std::iter::from_fn(|| Some((words.next()?.to_owned(), words.next()?.to_owned())));
+        LedgerEntry {
+            seq: place as u64 + 1,
+            time: Timestamp::from_millisecond(entry.time).unwrap_or_default(),
+            kind: entry.kind,
+            code: self.texts.get(entry.code).to_owned(),
+            contact: self.texts.get(entry.contact).to_owned(),
+            participations: self.touched[start..entry.end]
+                .iter()
+                .map(|&index| self.touch(index))
+                .collect(),
+            fields: fields.collect(),
+            digest: entry
+                .fields
+                .map(|(_, digest)| format!("{:032x}", u128::from_be_bytes(digest))),
         }
-        self.count += 1;
+    }
+
+    /// Changes the memory by an entry.
+    ///
+    /// # Errors
+    /// [`Inconsistent`] where the entry does not follow from those before it. Nothing is changed then.
+    pub fn enter(&mut self, entry: &LedgerEntry) -> Result<(), Inconsistent> {
+        if entry.seq != self.totals.entries + 1 {
+            return Err(Inconsistent);
+        }
+        let fields = self.fields_of(entry)?;
+        let indices = match entry.kind {
+            Deed::Trigger => self.start(entry)?,
+            Deed::Stop => self.end(entry, Standing::Stopped)?,
+            Deed::Finish => self.end(entry, Standing::Finished)?,
+        };
+        self.totals.entries += 1;
+        match entry.kind {
+            Deed::Trigger => self.totals.triggers += 1,
+            Deed::Stop => self.totals.stops += 1,
+            Deed::Finish => {}
+        }
+        self.touched.extend(indices);
+        self.ledger.push(Entry {
+            time: entry.time.as_millisecond(),
+            code: self.texts.add(&entry.code),
+            contact: self.texts.add(&entry.contact),
+            fields,
+            end: self.touched.len(),
+            kind: entry.kind,
+        });
         Ok(())
     }
 
-    /// How many deeds there are.
-    pub(super) fn count(&self) -> u64 {
-        self.count
+    fn fields_of(
+        &mut self,
+        entry: &LedgerEntry,
+    ) -> Result<Option<(Symbol, [u8; 16])>, Inconsistent> {
+        let Some(digest) = &entry.digest else {
+            return Ok(None);
+        };
+        let digest = u128::from_str_radix(digest, 16).map_err(|_| Inconsistent)?;
+        let words: Vec<&str> = entry
+            .fields
+            .iter()
+            .flat_map(|(name, kind)| [name.as_str(), kind.as_str()])
+            .collect();
+        Ok(Some((
+            self.texts.add(&words.join(" ")),
+            digest.to_be_bytes(),
+        )))
     }
 
-    /// All deeds, as lines of JSON.
-    pub(super) fn all(&self) -> io::Result<String> {
-        match &self.file {
-            Some((path, _)) => std::fs::read_to_string(path),
-            None => Ok(self.lines.concat()),
+    fn start(&mut self, entry: &LedgerEntry) -> Result<Vec<u32>, Inconsistent> {
+        let first = self.participations.len();
+        let mut indices = Vec::with_capacity(entry.participations.len());
+        for (ahead, started) in entry.participations.iter().enumerate() {
+            let index = index(&started.id).ok_or(Inconsistent)?;
+            if index as usize != first + ahead {
+                return Err(Inconsistent);
+            }
+            indices.push(index);
+        }
+        let code = self.texts.add(&entry.code);
+        let contact = self.texts.add(&entry.contact);
+        for (started, &index) in entry.participations.iter().zip(&indices) {
+            let automation = self.texts.add(&started.automation);
+            self.participations.push(Participation {
+                started: entry.time.as_millisecond(),
+                code,
+                contact,
+                automation,
+                previous: self.newest.insert((code, contact), index),
+                state: Standing::Active,
+            });
+        }
+        self.totals.started += indices.len() as u64;
+        self.totals.active += indices.len() as u64;
+        Ok(indices)
+    }
+
+    fn end(&mut self, entry: &LedgerEntry, state: Standing) -> Result<Vec<u32>, Inconsistent> {
+        let mut indices = Vec::with_capacity(entry.participations.len());
+        for ended in &entry.participations {
+            let found = self.find(&entry.code, &entry.contact, &ended.id);
+            if found.is_none_or(|(_, state)| state != Standing::Active) {
+                return Err(Inconsistent);
+            }
+            indices.extend(index(&ended.id));
+        }
+        for &index in &indices {
+            self.participations[index as usize].state = state;
+        }
+        self.totals.active -= indices.len() as u64;
+        Ok(indices)
+    }
+
+    /// The participations of a contact through a trigger code, newest first.
+    fn of(&self, code: &str, contact: &str) -> impl Iterator<Item = (u32, &Participation)> {
+        let newest = || {
+            let key = (self.texts.find(code)?, self.texts.find(contact)?);
+            self.newest.get(&key).copied()
+        };
+        let with_index = |index: u32| (index, &self.participations[index as usize]);
+        std::iter::successors(newest().map(with_index), move |(_, p)| {
+            p.previous.map(with_index)
+        })
+    }
+
+    fn touch(&self, index: u32) -> Touched {
+        let participation = &self.participations[index as usize];
+        Touched {
+            id: (FIRST_ID + u64::from(index)).to_string(),
+            automation: self.texts.get(participation.automation).to_owned(),
         }
     }
+}
+
+/// A new entry for the ledger, without fields.
+pub(super) fn entry(
+    memory: &Memory,
+    now: Timestamp,
+    kind: Deed,
+    (code, contact): (&str, &str),
+    participations: Vec<Touched>,
+) -> LedgerEntry {
+    LedgerEntry {
+        seq: memory.totals.entries + 1,
+        // To the millisecond, as the memory keeps it: what is read back is then what was written.
+        time: Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now),
+        kind,
+        code: code.to_owned(),
+        contact: contact.to_owned(),
+        participations,
+        fields: BTreeMap::new(),
+        digest: None,
+    }
+}
+
+/// The place of the participation with an id; `None` where no id looks like this.
+fn index(id: &str) -> Option<u32> {
+    let number: u64 = id.parse().ok()?;
+    u32::try_from(number.checked_sub(FIRST_ID)?).ok()
+}
+
+fn months_after(millisecond: i64, months: u16) -> Option<Timestamp> {
+    let start = Timestamp::from_millisecond(millisecond).ok()?;
+    let end = start
+        .to_zoned_datetime(TimeZone::UTC)
+        .checked_add(i64::from(months).months());
+    Some(end.ok()?.timestamp())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn deed(contact: &str) -> Deed {
-        Deed {
-            seq: 0,
-            at: 1,
-            kind: "trigger".into(),
-            code: "code".into(),
-            contact: contact.into(),
-            ids: vec![1],
-            fields: vec![],
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    const MONDAY: &str = "2026-11-23T09:00:00Z";
+
+    fn start(memory: &mut Memory, code: &str, contact: &str, automations: &[&str]) -> Vec<String> {
+        let started: Vec<Touched> = automations
+            .iter()
+            .enumerate()
+            .map(|(ahead, automation)| Touched {
+                id: memory.next_id(ahead).to_string(),
+                automation: (*automation).to_owned(),
+            })
+            .collect();
+        let ids = started.iter().map(|s| s.id.clone()).collect();
+        let new = entry(memory, at(MONDAY), Deed::Trigger, (code, contact), started);
+        memory.enter(&new).unwrap();
+        ids
+    }
+
+    fn end(memory: &mut Memory, kind: Deed, code: &str, contact: &str) {
+        let running = memory.running(code, contact);
+        let new = entry(memory, at(MONDAY), kind, (code, contact), running);
+        memory.enter(&new).unwrap();
+    }
+
+    #[test]
+    fn each_limit_lets_a_contact_start_when_it_should() {
+        let mut memory = Memory::default();
+        let may = |memory: &Memory, limit, now: &str| {
+            memory.may_start(limit, "welcome", "code", "crm-1", at(now))
+        };
+        let all = [
+            Setting::Unlimited,
+            Setting::Waiting(3),
+            Setting::OnceWhileRunning,
+            Setting::Once,
+        ];
+        assert!(all.iter().all(|limit| may(&memory, *limit, MONDAY)));
+
+        start(&mut memory, "code", "crm-1", &["welcome"]);
+        let now = all.map(|limit| may(&memory, limit, MONDAY));
+        assert_eq!(now, [true, false, false, false]);
+        let later = all.map(|limit| may(&memory, limit, "2027-02-23T09:00:00Z"));
+        assert_eq!(later, [true, true, false, false]);
+        assert!(!may(&memory, Setting::Waiting(3), "2027-02-23T08:59:59Z"));
+
+        end(&mut memory, Deed::Finish, "code", "crm-1");
+        let finished = all.map(|limit| may(&memory, limit, MONDAY));
+        assert_eq!(finished, [true, false, true, false]);
+    }
+
+    #[test]
+    fn a_limit_is_its_own_publications_alone() {
+        let mut memory = Memory::default();
+        start(&mut memory, "code", "crm-1", &["welcome"]);
+        for (automation, code, contact) in [
+            ("other", "code", "crm-1"),
+            ("welcome", "other", "crm-1"),
+            ("welcome", "code", "crm-2"),
+        ] {
+            assert!(memory.may_start(Setting::Once, automation, code, contact, at(MONDAY)));
         }
     }
 
     #[test]
-    fn what_was_noted_is_remembered_and_half_a_line_is_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("deep/memory.jsonl");
-        let mut memory = Memory::open(&path).unwrap();
-        memory.note(deed("a")).unwrap();
-        memory.note(deed("b")).unwrap();
-        drop(memory);
-        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
-        file.write_all(br#"{"seq":3,"at":1,"kind":"tri"#).unwrap();
-        drop(file);
-        let mut memory = Memory::open(&path).unwrap();
-        let past: Vec<String> = memory.take_past().into_iter().map(|d| d.contact).collect();
-        assert_eq!(past, ["a", "b"]);
-        memory.note(deed("c")).unwrap();
-        assert_eq!(memory.count(), 3);
-        assert_eq!(Memory::open(&path).unwrap().take_past()[2].seq, 3);
+    fn participations_are_stopped_one_or_all() {
+        let mut memory = Memory::default();
+        let first = start(&mut memory, "code", "crm-1", &["a", "b"]);
+        start(&mut memory, "code", "crm-2", &["a"]);
+        let second = start(&mut memory, "code", "crm-1", &["a"]);
+        assert_eq!(memory.running("code", "crm-1").len(), 3);
+
+        let (one, _) = memory.find("code", "crm-1", &first[1]).unwrap();
+        let stop = entry(
+            &memory,
+            at(MONDAY),
+            Deed::Stop,
+            ("code", "crm-1"),
+            vec![one],
+        );
+        memory.enter(&stop).unwrap();
+        let left: Vec<String> = memory
+            .running("code", "crm-1")
+            .into_iter()
+            .map(|t| t.id)
+            .collect();
+        assert_eq!(left, [first[0].clone(), second[0].clone()]);
+        assert_eq!(memory.find("code", "crm-2", &first[1]), None);
+        assert_eq!(memory.find("code", "crm-1", "1"), None);
+
+        end(&mut memory, Deed::Stop, "code", "crm-1");
+        assert_eq!(memory.totals().active, 1);
+        assert!(memory.knows("code", "crm-1"));
+        assert!(!memory.knows("code", "crm-3"));
+    }
+
+    #[test]
+    fn a_ledger_that_is_read_again_gives_the_same_memory() {
+        let mut memory = Memory::default();
+        let mut new = entry(
+            &memory,
+            at("2026-11-23T09:00:00.123456Z"),
+            Deed::Trigger,
+            ("code", "crm-1"),
+            vec![Touched {
+                id: memory.next_id(0).to_string(),
+                automation: "a".to_owned(),
+            }],
+        );
+        new.fields = BTreeMap::from([("cart".to_owned(), "URL".to_owned())]);
+        new.digest = Some("00ff".repeat(8));
+        memory.enter(&new).unwrap();
+        end(&mut memory, Deed::Stop, "code", "crm-1");
+        start(&mut memory, "code", "crm-2", &["a", "b"]);
+
+        let written: Vec<LedgerEntry> = memory.ledger(0).collect();
+        assert_eq!(written[0], new);
+        let mut again = Memory::default();
+        for entry in &written {
+            again.enter(entry).unwrap();
+        }
+        assert_eq!(again.ledger(0).collect::<Vec<_>>(), written);
+        assert_eq!(again.totals(), memory.totals());
+        assert!(again.participations(0).eq(memory.participations(0)));
+        assert_eq!(memory.ledger(2).count(), 1);
+        assert_eq!(memory.ledger(99).count(), 0);
+    }
+
+    #[test]
+    fn an_entry_that_does_not_follow_changes_nothing() {
+        let mut memory = Memory::default();
+        start(&mut memory, "code", "crm-1", &["a"]);
+        let touched = |id: u64| {
+            vec![Touched {
+                id: id.to_string(),
+                automation: "a".to_owned(),
+            }]
+        };
+        for (kind, contact, id, gap) in [
+            (Deed::Trigger, "crm-1", FIRST_ID, 0),
+            (Deed::Trigger, "crm-1", FIRST_ID + 2, 0),
+            (Deed::Stop, "crm-2", FIRST_ID, 0),
+            (Deed::Stop, "crm-1", FIRST_ID, 1),
+        ] {
+            let mut wrong = entry(&memory, at(MONDAY), kind, ("code", contact), touched(id));
+            wrong.seq += gap;
+            assert_eq!(memory.enter(&wrong), Err(Inconsistent));
+        }
+        assert_eq!(memory.totals().entries, 1);
+        assert_eq!(memory.totals().active, 1);
     }
 }

@@ -1,23 +1,44 @@
 //! The sandbox: a stand-in for Spotler as a server on loopback.
 //!
 //! It implements the API from its description and shares no code with the client in `spotler`, so that the one can show
-//! the other's faults. What it carried out is in its ledger; what it is told to do wrong is in its faults.
+//! the other's faults. A request passes the modules in this order: `wire` is its connection; `oauth` and `nonces` check
+//! its signature; `call` reads it; `schedule` says which of the `faults` hits it; `world` carries it out, changing
+//! `memory` by an entry of the `ledger` that `journal` writes down first; `answer` says what came of it, and `sabotage`
+//! spoils that. `control` is how tests steer it all.
 
 mod answer;
 mod args;
+mod call;
 mod control;
-mod fault;
+mod error;
+mod faults;
+mod journal;
+mod ledger;
 mod memory;
+mod nonces;
 mod oauth;
+mod options;
+mod sabotage;
+mod schedule;
 mod server;
+mod shorthand;
+mod stats;
+mod texts;
+mod wire;
 mod world;
 
-pub use args::{SandboxArgs, SandboxError, serve};
-pub use fault::{Fault, Rule};
-pub use server::{Options, Running, start};
-pub use world::{Publication, Setting, Trigger};
+#[cfg(test)]
+mod tests;
 
-/// The consumer key that the built-in sandbox accepts.
-pub const SANDBOX_KEY: &str = "sandbox";
-/// The consumer secret that the built-in sandbox accepts.
-pub const SANDBOX_SECRET: &str = "sandbox";
+pub use args::{SandboxArgs, serve};
+pub use call::Kind;
+pub use error::SandboxError;
+pub use faults::{Fault, Rule};
+pub use journal::JournalError;
+pub use ledger::{Deed, LedgerEntry, ParticipationView, Standing, Totals, Touched};
+pub use options::{
+    Options, Publication, SANDBOX_KEY, SANDBOX_SECRET, Setting, Trigger, UnknownSetting,
+};
+pub use server::{Running, start};
+pub use shorthand::UnknownFault;
+pub use stats::Stats;

@@ -1,73 +1,50 @@
-//! The server: connections that can be reset, and the routes of the API.
+//! The server: from a request to an answer, with a signature checked, a fault chosen and a call carried out between.
 
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::{Extension, OriginalUri, State};
-use axum::http::{HeaderMap, Method, Response, StatusCode, header};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, watch};
+use axum::body::to_bytes;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::Response;
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
-use super::answer::{self, Answer};
+use super::answer::Answer;
+use super::call::{self, Asked, BASE_PATH, Call};
 use super::control;
-use super::fault::{CallOf, Fault, Rule, Schedule, Wrong};
+use super::error::SandboxError;
+use super::faults::Fault;
+use super::journal::Journal;
+use super::ledger::LedgerEntry;
 use super::memory::Memory;
-use super::oauth::{self, Nonces, Signed};
-use super::world::{Trigger, World};
+use super::nonces::Nonces;
+use super::oauth::{self, Refusal, Signed};
+use super::options::{Credentials, Options};
+use super::sabotage::{respond, spoil};
+use super::schedule::{Player, Schedule, Wrong};
+use super::stats::Stats;
+use super::wire::{self, Busy, Door, Wire};
+use super::world::World;
 
-/// The path below which the real service has its API.
-const PREFIX: &str = "/integrationservice-1.1.0";
+/// The largest body that is read.
+const LARGEST_BODY: usize = 1 << 20;
 
-/// What a sandbox is started with.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Where to listen; only on loopback. Port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// The automations. None means that every code is an active, unlimited one.
-    pub triggers: Vec<Trigger>,
-    /// The consumer key that is accepted.
-    pub key: String,
-    /// Its secret.
-    pub secret: String,
-    /// The file in which it remembers what it carried out; otherwise it forgets when it ends.
-    pub memory: Option<PathBuf>,
-    /// What goes wrong.
-    pub faults: Vec<Rule>,
-    /// What decides when it does.
-    pub seed: u64,
-    /// Contacts that it does not know; it knows all others.
-    pub unknown_contacts: Vec<String>,
-}
+/// How long connections may take to end.
+const GRACE: Duration = Duration::from_secs(2);
 
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            triggers: Vec::new(),
-            key: super::SANDBOX_KEY.to_owned(),
-            secret: super::SANDBOX_SECRET.to_owned(),
-            memory: None,
-            faults: Vec::new(),
-            seed: 0,
-            unknown_contacts: Vec::new(),
-        }
-    }
-}
-
-/// A sandbox that runs.
+/// A sandbox that runs. It ends when this is dropped.
+#[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
-    stop: watch::Sender<bool>,
-    task: JoinHandle<()>,
+    shared: Arc<Shared>,
+    server: JoinHandle<()>,
 }
 
 impl Running {
@@ -78,361 +55,277 @@ impl Running {
 
     /// The base URL for a client.
     pub fn base_url(&self) -> String {
-        format!("http://{}{PREFIX}", self.address)
+        format!("http://{}{BASE_PATH}", self.address)
     }
 
-    /// Ends it.
-    pub async fn shutdown(self) {
-        let _ = self.stop.send(true);
-        let _ = self.task.await;
+    /// Every call that was carried out, in order.
+    pub fn ledger(&self) -> Vec<LedgerEntry> {
+        self.shared.state().world.memory().ledger(0).collect()
+    }
+
+    /// Ends it: what is under way is answered, except what hangs. A call that was to be carried out late is not.
+    pub async fn shutdown(mut self) {
+        self.shared.end.cancel();
+        // A client that does not let go is left behind.
+        let _ = tokio::time::timeout(GRACE, &mut self.server).await;
     }
 }
 
-/// What all connections share.
-pub(super) struct Shared {
-    pub world: Mutex<World>,
-    pub schedule: Mutex<Schedule>,
-    nonces: Mutex<Nonces>,
-    key: String,
-    secret: String,
-    pub is_revoked: AtomicBool,
-    /// Until when the listener is closed.
-    pub down_for: Mutex<Option<Duration>>,
-    pub down: Notify,
-    pub stats: Stats,
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shared.end.cancel();
+    }
 }
 
-/// What was counted.
-#[derive(Default)]
-pub(super) struct Stats {
-    pub calls: AtomicU64,
-    pub under_way: AtomicU64,
-    pub most_under_way: AtomicU64,
-    pub faults: AtomicU64,
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics while it holds one of these.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-pub(super) fn now() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-        })
-}
-
-/// Starts a sandbox.
+/// Starts a sandbox on the current runtime.
 ///
 /// # Errors
-/// That it cannot listen there, or that its memory cannot be read.
-pub async fn start(options: Options) -> io::Result<Running> {
+/// [`SandboxError`] where it may not or cannot listen there, or cannot use its memory.
+pub async fn start(options: Options) -> Result<Running, SandboxError> {
     if !options.listen.ip().is_loopback() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "the sandbox listens on loopback only",
-        ));
+        return Err(SandboxError::NotLoopback(options.listen));
     }
-    let memory = match &options.memory {
-        Some(path) => Memory::open(path)?,
-        None => Memory::default(),
+    let (journal, memory) = match &options.memory {
+        Some(path) => {
+            let (journal, memory) = Journal::open(path)?;
+            (Some(journal), memory)
+        }
+        None => (None, Memory::default()),
     };
+    let (shut, orders) = mpsc::unbounded_channel();
+    let door = Door::open(options.listen, orders).map_err(|source| SandboxError::Listen {
+        address: options.listen,
+        source,
+    })?;
+    let address = door.address();
     let shared = Arc::new(Shared {
-        world: Mutex::new(World::new(
-            options.triggers,
-            options.unknown_contacts,
-            memory,
-        )),
-        schedule: Mutex::new(Schedule::new(options.seed, options.faults)),
-        nonces: Mutex::default(),
-        key: options.key,
-        secret: options.secret,
-        is_revoked: AtomicBool::new(false),
-        down_for: Mutex::new(None),
-        down: Notify::new(),
-        stats: Stats::default(),
+        credentials: Credentials::new(options.key, options.secret),
+        tolerance: options.tolerance.as_secs(),
+        state: Mutex::new(Inner {
+            world: World::new(
+                options.triggers,
+                options.inactive,
+                options.unknown_contacts,
+                memory,
+                journal,
+            ),
+            nonces: Nonces::default(),
+            player: Player::new(Schedule {
+                seed: options.seed,
+                rules: options.faults,
+            }),
+            stats: Stats::default(),
+            is_revoked: false,
+        }),
+        shut,
+        end: CancellationToken::new(),
     });
-    let listener = TcpListener::bind(options.listen).await?;
-    let address = listener.local_addr()?;
-    let (stop, stopped) = watch::channel(false);
-    let task = tokio::spawn(accept(listener, address, shared, stopped));
-    Ok(Running {
-        address,
-        stop,
-        task,
-    })
-}
-
-async fn accept(
-    listener: TcpListener,
-    address: SocketAddr,
-    shared: Arc<Shared>,
-    mut stopped: watch::Receiver<bool>,
-) {
     let router = Router::new()
         .nest("/_sandbox", control::routes())
         .fallback(handle)
         .with_state(shared.clone());
-    let mut listener = Some(listener);
-    loop {
-        let Some(open) = &listener else {
-            // Told to be down: connections are refused until the time is over.
-            let wait = lock(&shared.down_for).take().unwrap_or_default();
-            tokio::time::sleep(wait).await;
-            listener = TcpListener::bind(address).await.ok();
-            continue;
-        };
-        tokio::select! {
-            accepted = open.accept() => {
-                if let Ok((stream, _)) = accepted {
-                    tokio::spawn(connection(stream, router.clone(), stopped.clone()));
-                }
-            }
-            () = shared.down.notified() => listener = None,
-            _ = stopped.changed() => return,
-        }
-    }
-}
-
-/// How a handler resets its own connection.
-#[derive(Clone, Default)]
-struct Reset(Arc<Notify>);
-
-async fn connection(stream: TcpStream, router: Router, mut stopped: watch::Receiver<bool>) {
-    let _ = stream.set_nodelay(true);
-    let reset = Reset::default();
-    let socket = socket2::SockRef::from(&stream).try_clone().ok();
-    let service = TowerToHyperService::new(router.layer(Extension(reset.clone())));
-    let serving = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(stream), service);
-    tokio::select! {
-        // That a client goes away is its own business.
-        _ = serving => {}
-        () = reset.0.notified() => {
-            // A close without lingering is a reset.
-            if let Some(socket) = socket {
-                let _ = socket.set_linger(Some(Duration::ZERO));
-            }
-        }
-        _ = stopped.changed() => {}
-    }
-}
-
-/// Answers one call of the API.
-async fn handle(
-    State(shared): State<Arc<Shared>>,
-    Extension(reset): Extension<Reset>,
-    method: Method,
-    OriginalUri(uri): OriginalUri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response<Body> {
-    let stats = &shared.stats;
-    let number = stats.calls.fetch_add(1, Ordering::SeqCst) + 1;
-    let under_way = stats.under_way.fetch_add(1, Ordering::SeqCst) + 1;
-    stats.most_under_way.fetch_max(under_way, Ordering::SeqCst);
-    let answer = call(&shared, number, &method, &uri, &headers, &body).await;
-    stats.under_way.fetch_sub(1, Ordering::SeqCst);
-    match answer {
-        Outcome::Answer(answer) => respond(*answer),
-        Outcome::Reset => {
-            reset.0.notify_one();
-            std::future::pending().await
-        }
-        Outcome::Silence => std::future::pending().await,
-    }
-}
-
-enum Outcome {
-    Answer(Box<Answer>),
-    Reset,
-    Silence,
-}
-
-fn answered(answer: Answer) -> Outcome {
-    Outcome::Answer(Box::new(answer))
-}
-
-/// What a path asks for.
-enum Route<'a> {
-    Trigger { code: &'a str },
-    Stop { code: &'a str, id: Option<&'a str> },
-    List,
-    Contact { id: String },
-}
-
-impl Route<'_> {
-    fn kind(&self) -> &'static str {
-        match self {
-            Route::Trigger { .. } => "trigger",
-            Route::Stop { .. } => "stop",
-            Route::List => "list",
-            Route::Contact { .. } => "contact",
-        }
-    }
-}
-
-fn route<'a>(method: &Method, path: &'a str) -> Option<Route<'a>> {
-    let path = path.strip_prefix(PREFIX).unwrap_or(path);
-    let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    match (method, &parts[..]) {
-        (&Method::POST, ["automation", "trigger", code]) => Some(Route::Trigger { code }),
-        (&Method::POST, ["automation", "stop", code]) => Some(Route::Stop { code, id: None }),
-        (&Method::POST, ["automation", "stop", code, id]) => {
-            Some(Route::Stop { code, id: Some(id) })
-        }
-        (&Method::GET, ["automation", "list"]) => Some(Route::List),
-        (&Method::GET, ["contact", id]) => Some(Route::Contact {
-            id: percent_encoding::percent_decode_str(id)
-                .decode_utf8_lossy()
-                .into_owned(),
-        }),
-        _ => None,
-    }
-}
-
-async fn call(
-    shared: &Shared,
-    number: u64,
-    method: &Method,
-    uri: &axum::http::Uri,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Outcome {
-    let Some(route) = route(method, uri.path()) else {
-        return answered(Answer::html(404));
-    };
-    let asked = match route {
-        Route::Trigger { .. } | Route::Stop { .. } => Some(answer::read_body(body)),
-        Route::List | Route::Contact { .. } => None,
-    };
-    let contact = match &asked {
-        Some(Ok(asked)) => asked.contact.as_str(),
-        _ => "",
-    };
-    let code = match &route {
-        Route::Trigger { code } | Route::Stop { code, .. } => code,
-        _ => "",
-    };
-    let Wrong { delay, fault } = lock(&shared.schedule).strike(CallOf {
-        kind: route.kind(),
-        code,
-        contact,
-        number,
+    let end = shared.end.clone();
+    let server = tokio::spawn(async move {
+        let service = router.into_make_service_with_connect_info::<Wire>();
+        // It ends when it is told to, and has no other way.
+        let _ = axum::serve(door, service)
+            .with_graceful_shutdown(end.cancelled_owned())
+            .await;
     });
-    if fault.is_some() || !delay.is_zero() {
-        shared.stats.faults.fetch_add(1, Ordering::SeqCst);
-    }
-    if !delay.is_zero() {
-        tokio::time::sleep(delay).await;
-    }
-    if let Err(why) = is_believed(shared, method, uri, headers) {
-        return answered(Answer::error(401, "NOT_AUTHORIZED", why));
-    }
-    match &fault {
-        Some(Fault::Limit { retry_after }) => {
-            return answered(Answer::limited(429, retry_after.clone()));
-        }
-        Some(Fault::Unavailable { retry_after }) => {
-            return answered(Answer::limited(503, retry_after.clone()));
-        }
-        Some(Fault::ErrorBefore) => {
-            return answered(Answer::error(500, "BACKEND_EXCEPTION", "It failed"));
-        }
-        Some(Fault::Revoked) => {
-            return answered(Answer::error(401, "NOT_AUTHORIZED", "The key is revoked"));
-        }
-        Some(Fault::ResetBefore) => return Outcome::Reset,
-        Some(Fault::HangBefore) => return Outcome::Silence,
-        _ => {}
-    }
-    let asked = match asked {
-        Some(Err(answer)) => return Outcome::Answer(answer),
-        Some(Ok(asked)) => Some(asked),
-        None => None,
-    };
-    let answer = match carry_out(shared, &route, asked) {
-        Ok(answer) => answer,
-        Err(error) => {
-            return answered(Answer::error(500, "BACKEND_EXCEPTION", &error.to_string()));
-        }
-    };
-    match &fault {
-        Some(Fault::ErrorAfter) => answered(Answer::error(500, "BACKEND_EXCEPTION", "It failed")),
-        Some(Fault::ResetAfter) => Outcome::Reset,
-        Some(Fault::HangAfter) => Outcome::Silence,
-        Some(fault) => answered(answer.spoilt(fault)),
-        None => answered(answer),
-    }
-}
-
-fn carry_out(
-    shared: &Shared,
-    route: &Route<'_>,
-    asked: Option<answer::Asked>,
-) -> io::Result<Answer> {
-    let mut world = lock(&shared.world);
-    Ok(match (route, asked) {
-        (Route::Trigger { code }, Some(asked)) => {
-            answer::of_trigger(&world.trigger(code, &asked.contact, asked.fields, now())?)
-        }
-        (Route::Stop { code, id }, Some(asked)) => {
-            answer::of_stop(&world.stop(code, &asked.contact, *id, now())?)
-        }
-        (Route::Contact { id }, _) if world.knows(id) => {
-            Answer::json(200, &serde_json::json!({ "externalId": id }))
-        }
-        (Route::Contact { .. }, _) => {
-            Answer::error(404, "CONTACT_NOT_FOUND", "There is no such contact")
-        }
-        _ => answer::of_list(&world.triggers()),
+    Ok(Running {
+        address,
+        shared,
+        server,
     })
 }
 
-fn is_believed(
-    shared: &Shared,
-    method: &Method,
-    uri: &axum::http::Uri,
-    headers: &HeaderMap,
-) -> Result<(), &'static str> {
-    if shared.is_revoked.load(Ordering::SeqCst) {
-        return Err("The key is revoked");
-    }
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let host = text(header::HOST).unwrap_or_default();
-    let url = format!("http://{host}{}", uri.path());
-    let request = Signed {
-        method: method.as_str(),
-        url: &url,
-        query: uri.query().unwrap_or_default(),
-        authorization: text(header::AUTHORIZATION),
-    };
-    let mut nonces = lock(&shared.nonces);
-    oauth::check(&request, &shared.key, &shared.secret, now(), &mut nonces).map_err(|why| why.0)
+/// What all requests share.
+pub(super) struct Shared {
+    credentials: Credentials,
+    /// In seconds.
+    tolerance: u64,
+    state: Mutex<Inner>,
+    shut: mpsc::UnboundedSender<wire::Refusal>,
+    /// Cancelled at the end.
+    end: CancellationToken,
 }
 
-fn respond(answer: Answer) -> Response<Body> {
-    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
-    let mut builder = Response::builder()
-        .status(status)
-        .header(header::CONTENT_TYPE, answer.content_type);
-    if let Some(wait) = answer.retry_after {
-        builder = builder.header(header::RETRY_AFTER, wait);
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
     }
-    let body = if answer.is_cut {
-        let length = answer.body.len();
-        builder = builder.header(header::CONTENT_LENGTH, length);
-        let half = Bytes::from(answer.body).slice(..length / 2);
-        Body::from_stream(futures_util::stream::iter([
-            Ok(half),
-            Err(io::Error::from(io::ErrorKind::ConnectionReset)),
-        ]))
-    } else {
-        Body::from(answer.body)
+}
+
+/// What changes.
+pub(super) struct Inner {
+    pub world: World,
+    pub nonces: Nonces,
+    pub player: Player,
+    pub stats: Stats,
+    pub is_revoked: bool,
+}
+
+impl Shared {
+    /// What changes, for as long as it takes to look or change.
+    pub fn state(&self) -> MutexGuard<'_, Inner> {
+        // Nothing is left half-done by a panic: a change is one entry, and the entry is made last.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Refuses connections for some time, from before this returns on.
+    pub async fn refuse(&self, time: Duration) {
+        let (done, is_done) = oneshot::channel();
+        if self.shut.send((time, done)).is_ok() {
+            // It goes unanswered at the sandbox's end alone.
+            let _ = is_done.await;
+        }
+    }
+
+    /// Checks a request's signature, and that it is a new one.
+    fn authorize(&self, parts: &Parts) -> Result<(), Refusal> {
+        let mut headers = parts.headers.get_all(AUTHORIZATION).iter();
+        let authorization = headers.next().ok_or(Refusal::Unsigned)?;
+        if headers.next().is_some() {
+            return Err(Refusal::Duplicate("Authorization".to_owned()));
+        }
+        let host = text(parts, HOST).or_else(|| parts.uri.authority().map(|a| a.as_str()));
+        let request = Signed {
+            method: parts.method.as_str(),
+            host: host.unwrap_or_default(),
+            path: parts.uri.path(),
+            query: parts.uri.query(),
+            authorization: authorization.to_str().map_err(|_| Refusal::Unreadable)?,
+        };
+        let now = Timestamp::now().as_second();
+        let ticket = oauth::check(&request, &self.credentials, now, self.tolerance)?;
+        let mut state = self.state();
+        if state.is_revoked {
+            return Err(Refusal::Revoked);
+        }
+        state.nonces.take(&ticket, now, self.tolerance)
+    }
+
+    /// Carries a call out after a delay.
+    async fn perform(self: Arc<Self>, call: Call, wrong: &Wrong) -> Answer {
+        let number_ids = wrong.fault == Some(Fault::NumberId);
+        if wrong.delay.is_zero() {
+            return self.perform_now(&call, number_ids);
+        }
+        // The real service does not ask whether its client is still there when it gets round to a call. So this goes
+        // on even where the connection, and the handler with it, is gone.
+        let delay = wrong.delay;
+        let late = tokio::spawn(async move {
+            tokio::select! {
+                () = tokio::time::sleep(delay) => self.perform_now(&call, number_ids),
+                () = self.end.cancelled() => unavailable(),
+            }
+        });
+        late.await.unwrap_or_else(|_| unavailable())
+    }
+
+    fn perform_now(&self, call: &Call, number_ids: bool) -> Answer {
+        self.state()
+            .world
+            .perform(call, Timestamp::now(), number_ids)
+    }
+}
+
+fn unavailable() -> Answer {
+    Answer::error(503, "BACKEND_EXCEPTION", "The sandbox is ending.")
+}
+
+fn text(parts: &Parts, name: HeaderName) -> Option<&str> {
+    parts.headers.get(name)?.to_str().ok()
+}
+
+/// A request under way, for as long as its handler lives: a handler ends early where the client goes away.
+struct UnderWay {
+    shared: Arc<Shared>,
+    _busy: Busy,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.shared.state().stats.leave();
+    }
+}
+
+/// Answers a request to the API.
+async fn handle(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(wire): ConnectInfo<Wire>,
+    request: Request,
+) -> Response {
+    shared.state().stats.enter();
+    let _under_way = UnderWay {
+        shared: shared.clone(),
+        _busy: wire.busy(),
     };
-    // Only a header that is told from outside can be malformed.
-    builder.body(body).unwrap_or_default()
+    let mut response = match read(&shared, request).await {
+        Ok(call) => carry_out(&shared, call).await,
+        Err(answer) => Some(respond(answer)),
+    };
+    match &mut response {
+        Some(response) => {
+            let status = response.status().as_u16();
+            *shared.state().stats.statuses.entry(status).or_default() += 1;
+            if wire.is_closing() {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
+        }
+        None => wire.reset(),
+    }
+    response.unwrap_or_default()
+}
+
+/// Takes a request in: its signature first, then what it asks for.
+async fn read(shared: &Shared, request: Request) -> Result<Call, Answer> {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, LARGEST_BODY).await.map_err(|_| {
+        let message = "The body is larger than 1 MiB, or did not come whole.";
+        Answer::error(413, "INVALID_PARAMS", message)
+    })?;
+    shared.authorize(&parts).map_err(|refusal| {
+        tracing::debug!(%refusal, "call refused");
+        Answer::error(401, refusal.error_type(), &refusal.to_string())
+    })?;
+    call::read(&Asked {
+        method: parts.method.as_str(),
+        path: parts.uri.path(),
+        content_type: text(&parts, CONTENT_TYPE),
+        accept: text(&parts, ACCEPT),
+        body: &body,
+    })
+}
+
+/// Does what a call asks for, or what a fault makes of it. `None` is a reset.
+async fn carry_out(shared: &Arc<Shared>, call: Call) -> Option<Response> {
+    let wrong = {
+        let mut state = shared.state();
+        *state.stats.kinds.entry(call.kind()).or_default() += 1;
+        state.player.next(&call)
+    };
+    tracing::debug!(
+        kind = ?call.kind(), code = call.code(), contact = call.contact(), ?wrong, "call"
+    );
+    let fault = wrong.fault.as_ref();
+    let answer = if fault.is_none_or(Fault::carries_out) {
+        shared.clone().perform(call, &wrong).await
+    } else {
+        tokio::time::sleep(wrong.delay).await;
+        Answer::empty(204)
+    };
+    if !wrong.refuse.is_zero() {
+        shared.refuse(wrong.refuse).await;
+    }
+    match fault {
+        None => Some(respond(answer)),
+        Some(Fault::ResetBefore | Fault::ResetAfter) => None,
+        Some(Fault::HangBefore | Fault::HangAfter) => {
+            shared.end.cancelled().await;
+            None
+        }
+        Some(fault) => Some(spoil(fault, answer)),
+    }
 }

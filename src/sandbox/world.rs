@@ -1,424 +1,336 @@
-//! What the sandbox believes the world to be: automations, contacts, participations, and what it did.
+//! What the stand-in knows, and what each call does to it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
+use std::io;
 
-use serde::{Deserialize, Serialize};
+use jiff::Timestamp;
+use serde::Serialize;
 
-use super::memory::{Deed, Memory};
+use super::answer::{Answer, Id, ListedAutomation, ListedTrigger, PublicationResult, TriggerBody};
+use super::call::{Call, Fields};
+use super::journal::Journal;
+use super::ledger::{Deed, LedgerEntry, Standing, Touched};
+use super::memory::{self, Memory};
+use super::options::{Contacts, Publication, Setting, Trigger};
 
-/// A publication's participation setting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Setting {
-    /// Each trigger starts another participation.
-    #[default]
-    Unlimited,
-    /// No second one while the first runs.
-    OnceWhileRunning,
-    /// Never a second one.
-    Once,
-    /// No second one within three months.
-    WaitingPeriod,
+/// Automations, contacts, and what has happened to them.
+pub(super) struct World {
+    automations: BTreeMap<String, Known>,
+    /// Whether a code that is not among the automations is one all the same.
+    open: bool,
+    inactive: HashSet<String>,
+    unknown: Contacts,
+    memory: Memory,
+    journal: Option<Journal>,
 }
 
-/// A published automation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Publication {
-    /// How often a contact may take part.
-    #[serde(default)]
-    pub setting: Setting,
-    /// Whether it is active.
-    #[serde(default = "yes")]
-    pub active: bool,
+/// What a trigger code starts: publications with their ids.
+struct Known {
+    name: String,
+    publications: Vec<(String, Publication)>,
 }
 
-fn yes() -> bool {
-    true
-}
-
-/// An external trigger, and what it starts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trigger {
-    /// The automation's name.
-    pub name: String,
-    /// The trigger's code.
-    pub code: String,
-    /// The published automations that it starts; never empty.
-    pub publications: Vec<Publication>,
-}
-
-impl Trigger {
-    /// An external trigger that starts one active publication.
-    pub fn new(name: impl Into<String>, code: impl Into<String>, setting: Setting) -> Self {
+impl From<Trigger> for Known {
+    fn from(trigger: Trigger) -> Self {
+        let ids = (0..).map(|index| trigger.id(index));
+        let publications = ids.zip(trigger.publications.iter().cloned()).collect();
         Self {
-            name: name.into(),
-            code: code.into(),
-            publications: vec![Publication {
-                setting,
-                active: true,
-            }],
+            name: trigger.name,
+            publications,
         }
     }
-}
-
-/// One run of a publication for a contact.
-#[derive(Debug, Clone)]
-struct Participation {
-    id: u64,
-    publication: usize,
-    is_running: bool,
-    started_at: i64,
-}
-
-/// What a publication says to a trigger.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Entry {
-    Started { id: String, publication: String },
-    Inactive { publication: String },
-    LimitReached { publication: String },
-}
-
-/// What the world says to a trigger.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Triggered {
-    UnknownTrigger,
-    UnknownContact,
-    Entries(Vec<Entry>),
-}
-
-/// What the world says to a stop.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Stopped {
-    UnknownTrigger,
-    UnknownContact,
-    UnknownParticipation,
-    NotRunning,
-    Done,
-}
-
-/// Three months, in seconds.
-const WAITING_PERIOD: i64 = 90 * 86_400;
-
-#[derive(Debug, Default)]
-pub(super) struct World {
-    triggers: HashMap<String, Trigger>,
-    /// No triggers were given: any code is an active, unlimited automation.
-    is_open: bool,
-    unknown: HashSet<String>,
-    participations: HashMap<(String, String), Vec<Participation>>,
-    next_id: u64,
-    pub memory: Memory,
 }
 
 impl World {
-    pub(super) fn new(triggers: Vec<Trigger>, unknown: Vec<String>, mut memory: Memory) -> Self {
+    /// A world with a memory, and the file that keeps it.
+    pub fn new(
+        triggers: Vec<Trigger>,
+        inactive: Vec<String>,
+        unknown_contacts: Vec<String>,
+        memory: Memory,
+        journal: Option<Journal>,
+    ) -> Self {
         let mut world = Self {
-            next_id: 1,
-            ..Self::default()
+            automations: BTreeMap::new(),
+            open: true,
+            inactive: inactive.into_iter().collect(),
+            unknown: Contacts::new(unknown_contacts),
+            memory,
+            journal,
         };
-        for deed in memory.take_past() {
-            world.replay(&deed);
-        }
-        world.memory = memory;
         world.set_triggers(triggers);
-        world.unknown = unknown.into_iter().collect();
         world
     }
 
-    pub(super) fn set_triggers(&mut self, triggers: Vec<Trigger>) {
-        self.is_open = triggers.is_empty();
-        self.triggers = triggers.into_iter().map(|t| (t.code.clone(), t)).collect();
-    }
-
-    pub(super) fn set_unknown(&mut self, contacts: Vec<String>) {
-        self.unknown = contacts.into_iter().collect();
-    }
-
-    pub(super) fn triggers(&self) -> Vec<&Trigger> {
-        let mut triggers: Vec<_> = self.triggers.values().collect();
-        triggers.sort_by(|a, b| (&a.name, &a.code).cmp(&(&b.name, &b.code)));
-        triggers
-    }
-
-    pub(super) fn knows(&self, contact: &str) -> bool {
-        !self.unknown.contains(contact)
-    }
-
-    fn publications(&self, code: &str) -> Option<Vec<Publication>> {
-        match self.triggers.get(code) {
-            Some(trigger) => Some(trigger.publications.clone()),
-            None if self.is_open => Some(vec![Publication {
-                setting: Setting::Unlimited,
-                active: true,
-            }]),
-            None => None,
+    /// Replaces the automations. Where a code is there twice, the first counts.
+    pub fn set_triggers(&mut self, triggers: Vec<Trigger>) {
+        self.open = triggers.is_empty();
+        self.automations.clear();
+        for trigger in triggers {
+            let code = trigger.code.clone();
+            self.automations
+                .entry(code)
+                .or_insert_with(|| trigger.into());
         }
     }
 
-    /// Carries out a trigger. `fields` is what may be kept of its fields.
-    pub(super) fn trigger(
+    /// Replaces the contacts that are not known.
+    pub fn set_unknown(&mut self, contacts: Vec<String>) {
+        self.unknown = Contacts::new(contacts);
+    }
+
+    /// What has happened.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Forgets what has happened.
+    ///
+    /// # Errors
+    /// What the system said when the memory's file was to be emptied.
+    pub fn reset(&mut self) -> io::Result<()> {
+        if let Some(journal) = &mut self.journal {
+            journal.clear()?;
+        }
+        self.memory = Memory::default();
+        Ok(())
+    }
+
+    /// Lets running participations pass all their steps: of a code, of a contact, or all. Gives their number.
+    ///
+    /// # Errors
+    /// What the system said when this was to be written down.
+    pub fn finish(
         &mut self,
-        code: &str,
-        contact: &str,
-        fields: Vec<String>,
-        now: i64,
-    ) -> std::io::Result<Triggered> {
-        let Some(publications) = self.publications(code) else {
-            return Ok(Triggered::UnknownTrigger);
-        };
-        if !self.knows(contact) {
-            return Ok(Triggered::UnknownContact);
-        }
-        let key = (contact.to_owned(), code.to_owned());
-        let there = self.participations.entry(key).or_default();
-        let mut entries = Vec::new();
-        let mut ids = Vec::new();
-        for (index, publication) in publications.iter().enumerate() {
-            let name = format!("{code}-{}", index + 1);
-            let mut own = there.iter().filter(|p| p.publication == index);
-            let is_full = match publication.setting {
-                Setting::Unlimited => false,
-                Setting::OnceWhileRunning => own.any(|p| p.is_running),
-                Setting::Once => own.next().is_some(),
-                Setting::WaitingPeriod => own.any(|p| now - p.started_at < WAITING_PERIOD),
+        code: Option<&str>,
+        contact: Option<&str>,
+        now: Timestamp,
+    ) -> io::Result<u64> {
+        let wanted: Vec<usize> = self
+            .memory
+            .participations(0)
+            .enumerate()
+            .filter(|(_, p)| {
+                p.state == Standing::Active
+                    && code.is_none_or(|code| p.code == code)
+                    && contact.is_none_or(|contact| p.contact == contact)
+            })
+            .map(|(index, _)| index)
+            .collect();
+        let mut finished = 0;
+        for index in wanted {
+            let Some(one) = self.memory.participations(index).next() else {
+                break;
             };
-            entries.push(if !publication.active {
-                Entry::Inactive { publication: name }
-            } else if is_full {
-                Entry::LimitReached { publication: name }
-            } else {
-                let id = self.next_id;
-                self.next_id += 1;
-                there.push(Participation {
-                    id,
-                    publication: index,
-                    is_running: true,
-                    started_at: now,
-                });
-                ids.push(id);
-                Entry::Started {
-                    id: id.to_string(),
-                    publication: name,
-                }
-            });
+            let touched = Touched {
+                id: one.id,
+                automation: one.automation,
+            };
+            let whose = (one.code.as_str(), one.contact.as_str());
+            let entry = memory::entry(&self.memory, now, Deed::Finish, whose, vec![touched]);
+            self.commit(&entry)?;
+            finished += 1;
         }
-        if !ids.is_empty() {
-            self.memory.note(Deed {
-                seq: 0,
-                at: now,
-                kind: "trigger".to_owned(),
-                code: code.to_owned(),
-                contact: contact.to_owned(),
-                ids,
-                fields,
-            })?;
-        }
-        Ok(Triggered::Entries(entries))
+        Ok(finished)
     }
 
-    /// Carries out a stop: of one participation, or of all.
-    pub(super) fn stop(
-        &mut self,
-        code: &str,
-        contact: &str,
-        id: Option<&str>,
-        now: i64,
-    ) -> std::io::Result<Stopped> {
-        if self.publications(code).is_none() {
-            return Ok(Stopped::UnknownTrigger);
-        }
-        if !self.knows(contact) {
-            return Ok(Stopped::UnknownContact);
-        }
-        let key = (contact.to_owned(), code.to_owned());
-        let there = self.participations.entry(key).or_default();
-        let is_meant = |p: &Participation| id.is_none_or(|id| p.id.to_string() == id);
-        if id.is_some() && !there.iter().any(is_meant) {
-            return Ok(Stopped::UnknownParticipation);
-        }
-        let mut ids = Vec::new();
-        for participation in there.iter_mut().filter(|p| is_meant(p) && p.is_running) {
-            participation.is_running = false;
-            ids.push(participation.id);
-        }
-        if ids.is_empty() {
-            return Ok(Stopped::NotRunning);
-        }
-        self.memory.note(Deed {
-            seq: 0,
-            at: now,
-            kind: "stop".to_owned(),
-            code: code.to_owned(),
-            contact: contact.to_owned(),
-            ids,
-            fields: Vec::new(),
-        })?;
-        Ok(Stopped::Done)
-    }
-
-    /// Lets every running participation pass all its steps.
-    pub(super) fn finish_all(&mut self, now: i64) -> std::io::Result<u64> {
-        let mut finished = Vec::new();
-        for ((contact, code), list) in &mut self.participations {
-            let mut ids = Vec::new();
-            for participation in list.iter_mut().filter(|p| p.is_running) {
-                participation.is_running = false;
-                ids.push(participation.id);
-            }
-            if !ids.is_empty() {
-                finished.push((contact.clone(), code.clone(), ids));
-            }
-        }
-        let count = finished.iter().map(|(_, _, ids)| ids.len() as u64).sum();
-        for (contact, code, ids) in finished {
-            self.memory.note(Deed {
-                seq: 0,
-                at: now,
-                kind: "finish".to_owned(),
+    /// Carries a call out, and gives its answer. With `number_ids` the answer's ids are JSON numbers.
+    pub fn perform(&mut self, call: &Call, now: Timestamp, number_ids: bool) -> Answer {
+        let done = match call {
+            Call::Trigger {
                 code,
                 contact,
-                ids,
-                fields: Vec::new(),
-            })?;
+                fields,
+            } => self.trigger((code, contact), fields, now, number_ids),
+            Call::Stop { code, contact } => self.stop((code, contact), now),
+            Call::StopOne { code, contact, id } => self.stop_one((code, contact), id, now),
+            Call::List => Ok(self.list()),
+            Call::Contact { contact } => Ok(self.contact(contact)),
+        };
+        done.unwrap_or_else(|error| {
+            let message = format!(
+                "The sandbox could not write its memory, so the call was not carried out: {error}"
+            );
+            Answer::error(500, "BACKEND_EXCEPTION", &message)
+        })
+    }
+
+    fn trigger(
+        &mut self,
+        whose: (&str, &str),
+        fields: &Fields,
+        now: Timestamp,
+        number_ids: bool,
+    ) -> io::Result<Answer> {
+        let (code, contact) = whose;
+        self.admit(code);
+        let Some(known) = self.automations.get(code) else {
+            return Ok(Answer::result(404, "TRIGGER_NOTFOUND"));
+        };
+        if self.unknown.contains(contact) {
+            return Ok(Answer::result(404, "CONTACT_NOTFOUND"));
         }
-        Ok(count)
-    }
-
-    /// Forgets all participations, as if all were over long ago. The ledger stays.
-    pub(super) fn forget_participations(&mut self) {
-        self.participations.clear();
-    }
-
-    /// All running participations, as (contact, code, id).
-    pub(super) fn running(&self) -> Vec<(String, String, u64)> {
-        let mut list: Vec<_> = self
-            .participations
-            .iter()
-            .flat_map(|((contact, code), list)| {
-                let running = list.iter().filter(|p| p.is_running);
-                running.map(|p| (contact.clone(), code.clone(), p.id))
-            })
-            .collect();
-        list.sort();
-        list
-    }
-
-    fn replay(&mut self, deed: &Deed) {
-        let key = (deed.contact.clone(), deed.code.clone());
-        let there = self.participations.entry(key).or_default();
-        for (index, id) in deed.ids.iter().enumerate() {
-            self.next_id = self.next_id.max(id + 1);
-            if deed.kind == "trigger" {
-                there.push(Participation {
-                    id: *id,
-                    publication: index,
-                    is_running: true,
-                    started_at: deed.at,
+        let code_active = !self.inactive.contains(code);
+        let mut started = Vec::new();
+        let mut results = Vec::with_capacity(known.publications.len());
+        for (automation, publication) in &known.publications {
+            let (id, result) = if !(code_active && publication.active) {
+                (None, "AUTOMATION_INACTIVE")
+            } else if !self
+                .memory
+                .may_start(publication.setting, automation, code, contact, now)
+            {
+                (None, "PARTICIPATION_LIMIT_REACHED")
+            } else {
+                let id = self.memory.next_id(started.len());
+                started.push(Touched {
+                    id: id.to_string(),
+                    automation: automation.clone(),
                 });
-            } else if let Some(participation) = there.iter_mut().find(|p| p.id == *id) {
-                participation.is_running = false;
+                (Some(id), "OK")
+            };
+            results.push(PublicationResult {
+                automation_contact_id: id.map(|id| {
+                    if number_ids {
+                        Id::Number(id)
+                    } else {
+                        Id::Text(id.to_string())
+                    }
+                }),
+                automation_id: automation,
+                result,
+            });
+        }
+        let (status, result) = match started.is_empty() {
+            true => (417, "NOT_TRIGGERED"),
+            false => (200, "OK"),
+        };
+        let answer = Answer::json(
+            status,
+            &TriggerBody {
+                result,
+                published_automation_results: Some(results),
+            },
+        );
+        if !started.is_empty() {
+            let mut entry = memory::entry(&self.memory, now, Deed::Trigger, whose, started);
+            entry.fields = fields.types.clone();
+            entry.digest = fields.digest.clone();
+            self.commit(&entry)?;
+        }
+        Ok(answer)
+    }
+
+    fn stop(&mut self, whose: (&str, &str), now: Timestamp) -> io::Result<Answer> {
+        if let Some(refusal) = self.refuse_stop(whose) {
+            return Ok(refusal);
+        }
+        let (code, contact) = whose;
+        let running = self.memory.running(code, contact);
+        if running.is_empty() {
+            return Ok(if self.memory.knows(code, contact) {
+                already_finished()
+            } else {
+                let message = "The automation was not triggered for the given contact.";
+                Answer::error(400, "INVALID_STATE", message)
+            });
+        }
+        let entry = memory::entry(&self.memory, now, Deed::Stop, whose, running);
+        self.commit(&entry)?;
+        Ok(Answer::empty(204))
+    }
+
+    fn stop_one(&mut self, whose: (&str, &str), id: &str, now: Timestamp) -> io::Result<Answer> {
+        if let Some(refusal) = self.refuse_stop(whose) {
+            return Ok(refusal);
+        }
+        match self.memory.find(whose.0, whose.1, id) {
+            None => {
+                let message = "The given participation was not found.";
+                Ok(Answer::error(404, "CAMPAIGN_NOTFOUND", message))
+            }
+            Some((one, Standing::Active)) => {
+                let entry = memory::entry(&self.memory, now, Deed::Stop, whose, vec![one]);
+                self.commit(&entry)?;
+                Ok(Answer::empty(204))
+            }
+            Some(_) => Ok(already_finished()),
+        }
+    }
+
+    /// The answer to a stop that names an unknown code or contact.
+    fn refuse_stop(&mut self, (code, contact): (&str, &str)) -> Option<Answer> {
+        self.admit(code);
+        if !self.automations.contains_key(code) {
+            let message = "The given trigger was not found.";
+            Some(Answer::error(404, "TRIGGER_NOTFOUND", message))
+        } else if self.unknown.contains(contact) {
+            let message = "The given contact was not found.";
+            Some(Answer::error(400, "CONTACT_NOT_FOUND", message))
+        } else {
+            None
+        }
+    }
+
+    fn list(&self) -> Answer {
+        let mut listed = Vec::new();
+        for (code, known) in &self.automations {
+            for (id, publication) in &known.publications {
+                listed.push(ListedAutomation {
+                    id,
+                    name: &known.name,
+                    active: publication.active && !self.inactive.contains(code),
+                    triggers: vec![ListedTrigger {
+                        trigger_code: code,
+                        name: "External trigger",
+                    }],
+                });
             }
         }
+        Answer::json(200, &listed)
+    }
+
+    fn contact(&self, contact: &str) -> Answer {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Contact<'a> {
+            external_id: &'a str,
+            properties: BTreeMap<&'a str, &'a str>,
+        }
+        if self.unknown.contains(contact) {
+            let message = "The given contact was not found.";
+            return Answer::error(404, "CONTACT_NOT_FOUND", message);
+        }
+        let found = Contact {
+            external_id: contact,
+            properties: BTreeMap::new(),
+        };
+        Answer::json(200, &found)
+    }
+
+    /// Makes an automation of a code that nobody gave, where any may come.
+    fn admit(&mut self, code: &str) {
+        let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if self.open
+            && !self.automations.contains_key(code)
+            && (1..=64).contains(&code.len())
+            && code.chars().all(safe)
+        {
+            let trigger = Trigger::new(code, code, Setting::Unlimited);
+            self.automations.insert(code.to_owned(), trigger.into());
+        }
+    }
+
+    /// Writes an entry down and lets it happen, in this order: what cannot be written does not happen.
+    fn commit(&mut self, entry: &LedgerEntry) -> io::Result<()> {
+        if let Some(journal) = &mut self.journal {
+            journal.append(entry)?;
+        }
+        self.memory.enter(entry).map_err(io::Error::other)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn world(setting: Setting) -> World {
-        let triggers = vec![Trigger::new("Welcome", "code", setting)];
-        World::new(triggers, vec!["stranger".into()], Memory::default())
-    }
-
-    fn trigger(world: &mut World, now: i64) -> Vec<Entry> {
-        match world.trigger("code", "c", vec![], now).unwrap() {
-            Triggered::Entries(entries) => entries,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn starts(world: &mut World, now: i64) -> bool {
-        matches!(trigger(world, now)[..], [Entry::Started { .. }])
-    }
-
-    #[test]
-    fn participation_settings_are_honoured() {
-        let mut unlimited = world(Setting::Unlimited);
-        assert!(starts(&mut unlimited, 0) && starts(&mut unlimited, 0));
-        let mut once = world(Setting::Once);
-        assert!(starts(&mut once, 0) && !starts(&mut once, 0));
-        assert_eq!(once.stop("code", "c", None, 0).unwrap(), Stopped::Done);
-        assert!(!starts(&mut once, 0));
-        let mut running = world(Setting::OnceWhileRunning);
-        assert!(starts(&mut running, 0) && !starts(&mut running, 0));
-        running.finish_all(0).unwrap();
-        assert!(starts(&mut running, 0));
-        let mut waiting = world(Setting::WaitingPeriod);
-        assert!(starts(&mut waiting, 0) && !starts(&mut waiting, 10));
-        assert!(starts(&mut waiting, WAITING_PERIOD));
-    }
-
-    #[test]
-    fn a_code_that_starts_several_publications_answers_for_each() {
-        let mut world = world(Setting::Once);
-        let mut trigger_ = Trigger::new("Two", "code", Setting::Unlimited);
-        trigger_.publications.push(Publication {
-            setting: Setting::Unlimited,
-            active: false,
-        });
-        world.set_triggers(vec![trigger_]);
-        let entries = trigger(&mut world, 0);
-        assert!(matches!(
-            entries[..],
-            [Entry::Started { .. }, Entry::Inactive { .. }]
-        ));
-    }
-
-    #[test]
-    fn one_of_several_can_be_stopped_alone() {
-        let mut world = world(Setting::Unlimited);
-        let Entry::Started { id, .. } = trigger(&mut world, 0)[0].clone() else {
-            panic!("it did not start");
-        };
-        trigger(&mut world, 0);
-        assert_eq!(
-            world.stop("code", "c", Some(&id), 0).unwrap(),
-            Stopped::Done
-        );
-        assert_eq!(
-            world.stop("code", "c", Some(&id), 0).unwrap(),
-            Stopped::NotRunning
-        );
-        assert_eq!(
-            world.stop("code", "c", Some("999"), 0).unwrap(),
-            Stopped::UnknownParticipation
-        );
-        assert_eq!(world.running().len(), 1);
-    }
-
-    #[test]
-    fn what_is_not_known_is_said() {
-        let mut world = world(Setting::Unlimited);
-        assert_eq!(
-            world.trigger("other", "c", vec![], 0).unwrap(),
-            Triggered::UnknownTrigger
-        );
-        assert_eq!(
-            world.trigger("code", "stranger", vec![], 0).unwrap(),
-            Triggered::UnknownContact
-        );
-        assert_eq!(
-            world.stop("other", "c", None, 0).unwrap(),
-            Stopped::UnknownTrigger
-        );
-        assert_eq!(
-            world.stop("code", "stranger", None, 0).unwrap(),
-            Stopped::UnknownContact
-        );
-        assert_eq!(
-            world.stop("code", "c", None, 0).unwrap(),
-            Stopped::NotRunning
-        );
-    }
+fn already_finished() -> Answer {
+    let message = "The automation was already finished for the given contact.";
+    Answer::error(400, "INVALID_STATE", message)
 }
