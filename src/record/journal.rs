@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sqlx::{Connection, QueryBuilder, Sqlite, SqliteConnection};
+use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -16,6 +16,10 @@ use super::error::{JournalError, LockError, explain};
 use super::lock::{self, Lock, LockRequest};
 use super::names::Names;
 use super::recover;
+use super::write::{
+    ParticipationRow, insert_intents, update_calls, update_marks, update_states,
+    upsert_participations,
+};
 use crate::digest::Digest;
 use crate::failpoint::fail_point;
 use crate::id::{ContactId, ParticipationId, TriggerCode};
@@ -130,7 +134,7 @@ pub struct Change {
 
 /// The number of a call on record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CallId(i64);
+pub struct CallId(pub(super) i64);
 
 /// The way to write to the record; held by one run at a time.
 #[derive(Clone)]
@@ -276,16 +280,6 @@ struct Rows {
     states: Vec<(Key, State, Option<String>)>,
     marks: Vec<(Key, Option<Timestamp>)>,
     forgotten: Vec<ContactId>,
-}
-
-struct ParticipationRow {
-    key: Key,
-    state: State,
-    trigger_code: TriggerCode,
-    ids: Option<String>,
-    fields: Option<Digest>,
-    detail: Option<String>,
-    is_triggered: bool,
 }
 
 impl Writer {
@@ -580,167 +574,4 @@ fn ids_json(ids: &[ParticipationId]) -> Option<String> {
     (!ids.is_empty())
         .then(|| serde_json::to_string(ids).ok())
         .flatten()
-}
-
-async fn insert_intents(
-    tx: &mut SqliteConnection,
-    names: &mut Names,
-    run: i64,
-    now: i64,
-    intents: &[(CallId, Intent)],
-) -> Result<(), sqlx::Error> {
-    if intents.is_empty() {
-        return Ok(());
-    }
-    let mut tuples = Vec::with_capacity(intents.len());
-    for (id, intent) in intents {
-        let Some((key, _)) = intent.affected.first() else {
-            continue;
-        };
-        let automation = names.automation(tx, &key.automation).await?;
-        let code = names.code(tx, &intent.trigger_code).await?;
-        tuples.push((id.0, intent, key, automation, code));
-    }
-    let mut query = QueryBuilder::<Sqlite>::new(
-        "INSERT INTO call (id, run, kind, contact, automation, occurrence, trigger_code, participation_id, fields, \
-         sent_at) ",
-    );
-    query.push_values(tuples, |mut row, (id, intent, key, automation, code)| {
-        let occurrence = (!intent.all).then(|| key.occurrence.as_ref().map_or("", |o| o.as_str()));
-        row.push_bind(id)
-            .push_bind(run)
-            .push_bind(intent.kind.as_str())
-            .push_bind(key.contact.as_str().to_owned())
-            .push_bind(automation)
-            .push_bind(occurrence.map(str::to_owned))
-            .push_bind(code)
-            .push_bind(intent.participation.as_ref().map(|p| p.as_str().to_owned()))
-            .push_bind(intent.fields.map(|digest| digest.as_bytes().to_vec()))
-            .push_bind(now);
-    });
-    query.build().execute(tx).await?;
-    Ok(())
-}
-
-async fn update_calls(
-    tx: &mut SqliteConnection,
-    now: i64,
-    settlements: &[(CallId, Settlement)],
-) -> Result<(), sqlx::Error> {
-    if settlements.is_empty() {
-        return Ok(());
-    }
-    let mut query = QueryBuilder::<Sqlite>::new(
-        "UPDATE call SET settled_at = v.column2, outcome = v.column3, http_status = v.column4, detail = v.column5, \
-         entries = v.column6 FROM (",
-    );
-    query.push_values(settlements, |mut row, (id, settlement)| {
-        row.push_bind(id.0)
-            .push_bind(now)
-            .push_bind(settlement.outcome.as_str())
-            .push_bind(settlement.http_status.map(i64::from))
-            .push_bind(settlement.detail.clone())
-            .push_bind(settlement.entries.clone());
-    });
-    query.push(") AS v WHERE call.id = v.column1");
-    query.build().execute(tx).await?;
-    Ok(())
-}
-
-async fn upsert_participations(
-    tx: &mut SqliteConnection,
-    names: &mut Names,
-    now: i64,
-    rows: &[ParticipationRow],
-) -> Result<(), sqlx::Error> {
-    for rows in rows.chunks(1000) {
-        let mut tuples = Vec::with_capacity(rows.len());
-        for row in rows {
-            let automation = names.automation(tx, &row.key.automation).await?;
-            let code = names.code(tx, &row.trigger_code).await?;
-            tuples.push((row, automation, code));
-        }
-        let mut query = QueryBuilder::<Sqlite>::new(
-            "INSERT INTO participation (contact, automation, occurrence, state, trigger_code, ids, fields, detail, \
-             triggered_at, changed_at) ",
-        );
-        query.push_values(tuples, |mut out, (row, automation, code)| {
-            out.push_bind(row.key.contact.as_str().to_owned())
-                .push_bind(automation)
-                .push_bind(occurrence(&row.key))
-                .push_bind(row.state.as_str())
-                .push_bind(code)
-                .push_bind(row.ids.clone())
-                .push_bind(row.fields.map(|digest| digest.as_bytes().to_vec()))
-                .push_bind(row.detail.clone())
-                .push_bind(row.is_triggered.then_some(now))
-                .push_bind(now);
-        });
-        query.push(
-            " ON CONFLICT (contact, automation, occurrence) DO UPDATE SET state = excluded.state, \
-             trigger_code = excluded.trigger_code, ids = excluded.ids, fields = excluded.fields, \
-             detail = excluded.detail, triggered_at = excluded.triggered_at, changed_at = excluded.changed_at, \
-             left_at = NULL",
-        );
-        query.build().execute(&mut *tx).await?;
-    }
-    Ok(())
-}
-
-async fn update_states(
-    tx: &mut SqliteConnection,
-    names: &mut Names,
-    now: i64,
-    rows: &[(Key, State, Option<String>)],
-) -> Result<(), sqlx::Error> {
-    for rows in rows.chunks(1000) {
-        let mut tuples = Vec::with_capacity(rows.len());
-        for row in rows {
-            tuples.push((row, names.automation(tx, &row.0.automation).await?));
-        }
-        let mut query = QueryBuilder::<Sqlite>::new(
-            "UPDATE participation SET state = v.column4, detail = v.column5, changed_at = v.column6, left_at = NULL \
-             FROM (",
-        );
-        query.push_values(tuples, |mut out, ((key, state, detail), automation)| {
-            out.push_bind(key.contact.as_str().to_owned())
-                .push_bind(automation)
-                .push_bind(occurrence(key))
-                .push_bind(state.as_str())
-                .push_bind(detail.clone())
-                .push_bind(now);
-        });
-        query.push(
-            ") AS v WHERE participation.contact = v.column1 AND participation.automation = v.column2 \
-             AND participation.occurrence = v.column3",
-        );
-        query.build().execute(&mut *tx).await?;
-    }
-    Ok(())
-}
-
-async fn update_marks(
-    tx: &mut SqliteConnection,
-    names: &mut Names,
-    marks: &[(Key, Option<Timestamp>)],
-) -> Result<(), sqlx::Error> {
-    for (key, left_at) in marks {
-        let automation = names.automation(tx, &key.automation).await?;
-        sqlx::query(
-            "UPDATE participation SET left_at = ? WHERE contact = ? AND automation = ? AND occurrence = ?",
-        )
-        .bind(left_at.map(Timestamp::as_millisecond))
-        .bind(key.contact.as_str())
-        .bind(automation)
-        .bind(occurrence(key))
-        .execute(&mut *tx)
-        .await?;
-    }
-    Ok(())
-}
-
-fn occurrence(key: &Key) -> String {
-    key.occurrence
-        .as_ref()
-        .map_or_else(String::new, |o| o.as_str().to_owned())
 }

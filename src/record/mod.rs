@@ -7,6 +7,7 @@ mod names;
 mod open;
 mod read;
 mod recover;
+mod write;
 
 pub use error::{Holder, JournalError, LockError, RecordError};
 pub use journal::{CallId, CallKind, CallOutcome, Change, Intent, Journal, Settlement, Writing};
