@@ -122,6 +122,10 @@ fn wrong_types_and_values() {
             "[spotler]\nbase_url = \"sandbox\"\nconcurrency = \"8\"",
         ),
         ("a number out of range", "[spotler]\nconcurrency = 0"),
+        (
+            "a secret in a file",
+            "[spotler]\nconsumer_secret = \"hush\"\nrate = 5",
+        ),
         ("no rate", "[spotler]\nrate = \"20 per second\""),
         (
             "plain http",

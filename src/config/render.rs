@@ -179,12 +179,19 @@ fn harmless(text: &str) -> String {
 fn same_length(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut hidden_until = 0;
+    let mut secret_until = 0;
     for (at, c) in text.char_indices() {
         if text[at..].starts_with("://") {
             hidden_until = hidden_until.max(end_of_user(text, at + 3));
         }
+        if c == '=' && names_a_secret(&text[..at]) {
+            secret_until = at + text[at..].find('\n').unwrap_or(text.len() - at);
+        }
         match c {
             _ if (at < hidden_until) && !"/:".contains(c) => {
+                out.extend(std::iter::repeat_n('*', c.len_utf8()));
+            }
+            _ if at < secret_until && !"='\" ".contains(c) => {
                 out.extend(std::iter::repeat_n('*', c.len_utf8()));
             }
             '\r' => out.push(' '),
@@ -193,6 +200,19 @@ fn same_length(text: &str) -> String {
         }
     }
     out
+}
+
+/// Whether the key at the end of a text is one of a secret, which belongs in the environment and may stand in a file all
+/// the same.
+fn names_a_secret(before: &str) -> bool {
+    let line = before
+        .rsplit('\n')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    ["secret", "password", "consumer_key", "token"]
+        .iter()
+        .any(|word| line.contains(word))
 }
 
 /// Where the user and password of a URL end whose authority begins here; here, where it has none.
@@ -215,6 +235,10 @@ mod tests {
             ("https://x/y@z", "https://x/y@z"),
             ("https://é@x", "https://**@x"),
             ("a\u{1b}b\r\n", "a?b \n"),
+            (
+                "consumer_secret = \"hush\"\nb = 1",
+                "consumer_secret = \"****\"\nb = 1",
+            ),
         ] {
             assert_eq!(same_length(text), shown);
             assert_eq!(same_length(text).len(), text.len());
