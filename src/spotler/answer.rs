@@ -149,7 +149,7 @@ impl TriggerBody {
 
 #[derive(Deserialize)]
 struct EntryBody {
-    #[serde(default, rename = "automationContactId", deserialize_with = "word")]
+    #[serde(default, rename = "automationContactId", deserialize_with = "text")]
     participation: Option<String>,
     #[serde(default, rename = "automationId", deserialize_with = "word")]
     automation_id: Option<String>,
@@ -160,19 +160,25 @@ struct EntryBody {
 /// The longest word of the wire that is kept, in characters.
 const LONGEST_WORD: usize = 100;
 
-/// A JSON string or number as text, made harmless; anything else as absent.
+/// A JSON string or number as text, unchanged: an id that is cut or cleaned is the id of something else. Anything else
+/// is absent.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    })
+}
+
+/// The same, made harmless: for what is shown.
 fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let text = match Value::deserialize(deserializer)? {
-        Value::String(text) => text,
-        Value::Number(number) => number.to_string(),
-        _ => return Ok(None),
-    };
-    Ok(Some(
+    let harmless = |text: String| {
         text.chars()
             .filter(|c| !c.is_control())
             .take(LONGEST_WORD)
-            .collect(),
-    ))
+            .collect()
+    };
+    Ok(text(deserializer)?.map(harmless))
 }
 
 impl From<EntryBody> for Entry {
@@ -210,14 +216,21 @@ fn common(head: &Head, now: SystemTime) -> Result<(), CallError> {
     }
 }
 
-/// `Retry-After`: seconds or an HTTP date (RFC 9110 §10.2.3).
+/// The longest wait that is taken from an answer. A longer one is no use to a run, and the sum of it and the time of
+/// day must not overflow.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// `Retry-After`: seconds or an HTTP date (RFC 9110 §10.2.3), at most [`LONGEST_WAIT`].
 fn read_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     let text = text.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = httpdate::parse_http_date(text).ok()?;
-    Some(at.duration_since(now).unwrap_or(Duration::ZERO))
+    let wait = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let at = httpdate::parse_http_date(text).ok()?;
+            at.duration_since(now).unwrap_or(Duration::ZERO)
+        }
+    };
+    Some(wait.min(LONGEST_WAIT))
 }
 
 /// Reads the answer to a trigger.
@@ -255,6 +268,10 @@ pub fn read_trigger(head: &Head, body: &[u8], now: SystemTime) -> Result<Trigger
                 if is_readable { "understood" } else { "read" }
             ))),
         },
+        // The status says that nothing started and the body that something did: trying again could start it twice.
+        _ if result.as_deref() == Some("OK") || entries.iter().any(Entry::is_ok) => Err(
+            CallError::Doubtful(format!("HTTP {status} with an answer that says OK")),
+        ),
         417 => Ok(not_started(entries, complaint)),
         404 => Ok(match said.as_deref() {
             Some("CONTACT_NOTFOUND" | "CONTACT_NOT_FOUND") => {
@@ -514,6 +531,10 @@ mod tests {
                 "not triggered",
             ),
             (417, html, "not triggered"),
+            (417, ok, "doubt"),
+            (417, mixed, "doubt"),
+            (404, ok, "doubt"),
+            (400, r#"{"result":"OK"}"#, "doubt"),
             (
                 400,
                 &error("INVALID_PARAMS"),
@@ -561,6 +582,8 @@ mod tests {
                 Some(Duration::from_secs(60)),
             ),
             ("Wed, 31 Dec 1969 00:00:00 GMT", None),
+            ("18446744073709551615", Some(LONGEST_WAIT)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(LONGEST_WAIT)),
             ("soon", None),
             ("-3", None),
         ] {
@@ -640,6 +663,21 @@ mod tests {
             assert_eq!(list[0].triggers[0].code.as_deref(), Some("c"));
         }
         assert!(read_list(&head, b"<html>", SystemTime::UNIX_EPOCH).is_err());
+    }
+
+    #[test]
+    fn an_id_is_kept_whole_or_not_at_all() {
+        let long = "a".repeat(150);
+        let started = |id: &str| {
+            trigger(
+                200,
+                &format!(
+                    r#"{{"publishedAutomationResults":[{{"automationContactId":"{id}","result":"OK"}}]}}"#
+                ),
+            )
+        };
+        assert_eq!(started(&long), format!("started {long}"));
+        assert_eq!(started(r"a\u00011"), "started -");
     }
 
     #[test]

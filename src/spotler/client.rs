@@ -243,7 +243,7 @@ impl Client {
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) if bytes.len() + chunk.len() > LONGEST_ANSWER => {
-                    return if is_told_by_status(head.status) {
+                    return if is_told_by_head(&head) {
                         Ok((head, Vec::new()))
                     } else {
                         Err(CallError::Doubtful(format!(
@@ -254,7 +254,7 @@ impl Client {
                 }
                 Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
                 Ok(None) => return Ok((head, bytes)),
-                Err(_) if is_told_by_status(head.status) => return Ok((head, Vec::new())),
+                Err(_) if is_told_by_head(&head) => return Ok((head, Vec::new())),
                 Err(error) => return Err(from_reqwest(error)),
             }
         }
@@ -279,9 +279,9 @@ impl Client {
     }
 }
 
-/// Whether the status alone says that a call was turned away, so that its body does not matter.
-fn is_told_by_status(status: u16) -> bool {
-    matches!(status, 401 | 403 | 429)
+/// Whether status and headers alone say that a call was turned away, so that its body does not matter.
+fn is_told_by_head(head: &Head) -> bool {
+    matches!(head.status, 401 | 403 | 429) || (head.status == 503 && head.retry_after.is_some())
 }
 
 fn build(options: &Options, is_https: bool, is_loopback: bool) -> reqwest::Result<reqwest::Client> {
@@ -474,6 +474,19 @@ mod tests {
         drop(listener);
         let client = Client::new(options(&url)).unwrap();
         assert!(matches!(trigger(&client).await, Err(CallError::NotSent(_))));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_was_turned_away_is_no_doubt_though_its_answer_breaks_off() {
+        let answer =
+            "HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 100\r\n\r\n{\"errorType\"";
+        let (url, _) = server(vec![answer]).await;
+        let client = Client::new(options(&url)).unwrap();
+        let expected = CallError::Limited {
+            status: 503,
+            retry_after: Some(Duration::from_secs(1)),
+        };
+        assert_eq!(trigger(&client).await, Err(expected));
     }
 
     #[tokio::test]
