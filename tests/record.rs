@@ -598,3 +598,34 @@ fn a_full_disk_loses_nothing() {
         ledger.len()
     );
 }
+
+#[test]
+#[cfg(unix)]
+fn an_included_link_that_leads_nowhere_is_a_problem_and_not_passed_over() {
+    let repo = Repo::with(&format!(
+        "include = [\"more/*.toml\"]\n{}",
+        config("sandbox", "", &["c-1"])
+    ));
+    repo.write(
+        "more/good.toml",
+        "[[enrol]]\nautomation = \"welcome\"\ncontacts = [\"c-2\"]\n",
+    );
+    repo.run(&["validate"]).exits(0);
+    std::os::unix::fs::symlink("nowhere.toml", repo.file("more/lost.toml")).unwrap();
+    let done = repo.run(&["plan"]).exits(1);
+    assert!(done.stderr.contains("lost.toml"), "{}", done.stderr);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_terminal_escape_in_a_files_name_never_reaches_a_terminal() {
+    let repo = Repo::with(&format!(
+        "include = [\"more/*.toml\"]\n{}",
+        config("sandbox", "", &["c-1"])
+    ));
+    repo.write("more/\u{1b}[9mred.toml", "[guard]\nmax_trigger = 1\n");
+    let done = repo.run(&["plan", "--color", "always"]).exits(1);
+    // Where colours are wanted nothing is taken out on the way, so the file's own must not be there.
+    assert!(!done.stderr.contains("\u{1b}[9m"), "{:?}", done.stderr);
+    assert!(done.stderr.contains("red.toml"), "{}", done.stderr);
+}

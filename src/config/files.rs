@@ -93,12 +93,25 @@ pub(super) fn included(root: &Path, pattern: &str, item: &Item<'_>) -> Vec<PathB
             return Vec::new();
         }
     };
-    let mut files: Vec<PathBuf> = paths
-        .filter_map(Result::ok)
-        .filter(|path| path.is_file())
-        .collect();
+    let before = item.ctx.sink.len();
+    let mut files: Vec<PathBuf> = Vec::new();
+    for path in paths {
+        // What a pattern meets and cannot read may hold enrolments: to pass over it would be to stop people.
+        match path {
+            Err(error) => item.wrong(
+                format!("{pattern:?} meets {:?}, which cannot be read: {}", error.path(), error.error()),
+                "check the permissions of the folder",
+            ),
+            Ok(path) if path.is_dir() => {}
+            Ok(path) if path.is_file() => files.push(path),
+            Ok(path) => item.wrong(
+                format!("{pattern:?} meets {path:?}, which is no file: a link that leads nowhere, or a device"),
+                "mend the link or take it away",
+            ),
+        }
+    }
     files.sort();
-    if files.is_empty() {
+    if files.is_empty() && item.ctx.sink.len() == before {
         // Enrolments that silently are not there any more would be stops.
         item.wrong(
             format!("{pattern:?} names no file"),

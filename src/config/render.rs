@@ -112,8 +112,9 @@ impl Shown {
         } else {
             LabeledSpan::new_with_span(label, (start, length.max(1)))
         });
-        self.source
-            .get_or_insert_with(|| NamedSource::new(&*place.file, Arc::from(same_length(text))));
+        self.source.get_or_insert_with(|| {
+            NamedSource::new(harmless(&place.file), Arc::from(same_length(text)))
+        });
     }
 }
 
