@@ -291,3 +291,44 @@ fn five_per_cent_of_limited_calls_lose_nothing() {
         "every attempt is on record"
     );
 }
+
+#[test]
+fn what_fails_for_good_again_with_other_fields_waits_for_the_next_change() {
+    // A server that finds every call wrong.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        use std::io::{Read, Write};
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = Vec::new();
+            let mut buffer = [0; 4096];
+            while !request.ends_with(b"}") {
+                match stream.read(&mut buffer).unwrap() {
+                    0 => break,
+                    count => request.extend_from_slice(&buffer[..count]),
+                }
+            }
+            let body = "{\"errorType\":\"INVALID_PARAMS\"}";
+            let head = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length:";
+            write!(stream, "{head} {}\r\n\r\n{body}", body.len()).unwrap();
+        }
+    });
+    let with = |company: &str| {
+        format!(
+            "[spotler]\nbase_url = {url:?}\n[automation.welcome]\ntrigger_code = {CODE:?}\n\
+             fields.company = {company:?}\n[[enrol]]\nautomation = \"welcome\"\ncontacts = [\"c-1\"]\n"
+        )
+    };
+    let repo = Repo::with(&with("one"));
+    let failed = ["trigger welcome c-1 -> failed-for-good"];
+    assert_eq!(apply(&repo).exits(3).actions(), failed);
+    assert_eq!(repo.plan().actions(), [""; 0]);
+    repo.write("rollcall.toml", with("two"));
+    assert_eq!(apply(&repo).exits(3).actions(), failed);
+    assert_eq!(
+        repo.plan().actions(),
+        [""; 0],
+        "it was sent with these fields"
+    );
+}

@@ -473,6 +473,7 @@ fn another_programs_database_is_refused() {
         &repo.file("state/rollcall.db"),
         &["CREATE TABLE theirs (x)"],
     );
+    let theirs = std::fs::read(repo.file("state/rollcall.db")).unwrap();
     for args in [&["plan"][..], &["apply", "--yes"]] {
         let done = repo.run(args).exits(1);
         assert!(
@@ -481,6 +482,15 @@ fn another_programs_database_is_refused() {
             done.stderr
         );
     }
+    // The commands read before they write; what writes looks for itself all the same.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let path = repo.file("state/rollcall.db");
+    assert!(runtime.block_on(rollcall::record::unlock(&path)).is_err());
+    let left = std::fs::read(repo.file("state/rollcall.db")).unwrap();
+    assert!(left == theirs, "it was changed");
 }
 
 #[test]

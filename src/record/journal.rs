@@ -438,7 +438,14 @@ impl Writer {
             match state {
                 // As before the call, so there is nothing to write.
                 None => {}
-                Some(state) if Some(state) == *before && settlement.ids.is_empty() => {}
+                // A stop that changed nothing, or a trigger that left an earlier doubt as it was. A trigger that fails as
+                // the one before it did was sent with fields and a code of its own, which the next plan compares.
+                Some(state)
+                    if Some(state) == *before
+                        && (!is_trigger
+                            || state == State::Uncertain
+                            || settlement.outcome
+                                == CallOutcome::Trigger(TriggerOutcome::NotCarriedOut)) => {}
                 Some(state) if is_trigger => rows.participations.push(ParticipationRow {
                     key: key.clone(),
                     state,

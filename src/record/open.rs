@@ -76,30 +76,38 @@ pub(super) async fn reader(path: &Path) -> Result<Option<SqliteConnection>, Reco
             });
         }
     }
+    let known = newest();
+    match reader_of_any_age(path).await? {
+        (_, Kind::Empty) => Ok(None),
+        (_, Kind::Record(found)) if found < known => Err(RecordError::Older {
+            path: path.to_owned(),
+            found,
+            known,
+        }),
+        (connection, Kind::Record(_)) => Ok(Some(connection)),
+    }
+}
+
+/// Opens a file to read, and says what it is.
+async fn reader_of_any_age(path: &Path) -> Result<(SqliteConnection, Kind), RecordError> {
     let mut connection = options(path)
         .read_only(true)
         .connect()
         .await
         .map_err(sql(path, "opened"))?;
-    let known = newest();
     sqlx::query("BEGIN")
         .execute(&mut connection)
         .await
         .map_err(sql(path, "read"))?;
-    match recognise(path, &mut connection).await? {
-        Kind::Empty => Ok(None),
-        Kind::Record(found) if found < known => Err(RecordError::Older {
-            path: path.to_owned(),
-            found,
-            known,
-        }),
-        Kind::Record(_) => Ok(Some(connection)),
-    }
+    let kind = recognise(path, &mut connection).await?;
+    Ok((connection, kind))
 }
 
 /// Opens a file to write, and makes or migrates it. Only for the holder of the host's lock.
 pub(super) async fn writer(path: &Path) -> Result<SqliteConnection, RecordError> {
     make_private(path)?;
+    // Looked at before it is touched: to set the journal's mode is to write.
+    drop(reader_of_any_age(path).await?);
     let mut connection = options(path)
         .journal_mode(SqliteJournalMode::Wal)
         // A call must not be forgotten in a power cut: every commit is on the disk before it is believed.
@@ -132,11 +140,16 @@ fn make_private(path: &Path) -> Result<(), RecordError> {
         fs::create_dir_all(folder).map_err(io(path.to_owned()))?;
     }
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(false);
+    // A file that is there is not opened here: to close it again would drop SQLite's own locks on it in this process.
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(io(path.to_owned()))?;
-    Ok(())
+    match options.open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(io(path.to_owned())(error))
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn recognise(path: &Path, connection: &mut SqliteConnection) -> Result<Kind, RecordError> {
