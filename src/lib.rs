@@ -15,14 +15,22 @@ pub mod id;
 pub mod participation;
 pub mod paths;
 
-pub mod apply;
 pub mod config;
-pub mod plan;
-pub mod record;
-pub mod report;
-pub mod roster;
-pub mod sandbox;
+
 pub mod source;
+
+pub mod roster;
+
+pub mod plan;
+
+pub mod apply;
+
+pub mod record;
+
 pub mod spotler;
 
+pub mod report;
+
 pub mod cli;
+
+pub mod sandbox;

@@ -1,6 +1,7 @@
 //! `rollcall record`: reads the record.
 
 use std::borrow::Cow;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -134,6 +135,13 @@ async fn listed(record: &Record, selection: &Selection) -> Result<Vec<Listed>, C
     Ok(items)
 }
 
+/// Writes participations as one JSON document.
+fn document(out: &mut dyn Write, items: &[Listed]) -> io::Result<()> {
+    let list: Vec<_> = items.iter().map(json).collect();
+    serde_json::to_writer_pretty(&mut *out, &serde_json::json!({ "participations": list }))?;
+    writeln!(out)
+}
+
 pub(super) async fn list(args: &RecordListArgs, common: &Common) -> Result<Exit, CommandError> {
     let output = Output::new(common);
     let config = prepare::config(common, &output)?;
@@ -147,14 +155,7 @@ pub(super) async fn list(args: &RecordListArgs, common: &Common) -> Result<Exit,
         Format::Text => items
             .iter()
             .try_for_each(|item| writeln!(out, "{}", line(item))),
-        Format::Json => {
-            let list: Vec<_> = items.iter().map(json).collect();
-            serde_json::to_writer_pretty(
-                &mut *out,
-                &serde_json::json!({ "participations": list }),
-            )?;
-            writeln!(out)
-        }
+        Format::Json => document(out, &items),
     })?;
     Ok(Exit::Fine)
 }
@@ -213,14 +214,7 @@ pub(super) async fn export(args: &RecordExportArgs, common: &Common) -> Result<E
     let config = prepare::config(common, &output)?;
     let items = listed(&Record::at(&config.record.path), &Selection::default()).await?;
     output.result(|out| match args.format {
-        ExportFormat::Json => {
-            let list: Vec<_> = items.iter().map(json).collect();
-            serde_json::to_writer_pretty(
-                &mut *out,
-                &serde_json::json!({ "participations": list }),
-            )?;
-            writeln!(out)
-        }
+        ExportFormat::Json => document(out, &items),
         ExportFormat::Csv => {
             let mut writer = csv::Writer::from_writer(out);
             writer.write_record([
