@@ -149,7 +149,7 @@ impl Worker {
         let enrolment = job.roster.get(trigger.enrolment as usize);
         let automation = &job.config.automations[enrolment.automation];
         let mut before = trigger.before;
-        if trigger.why == WhyTrigger::AfterStop {
+        if matches!(trigger.why, WhyTrigger::AfterStop(_)) {
             if !self.was_stopped(index) {
                 return not_sent("the stop before it is not certain".to_owned());
             }

@@ -64,7 +64,7 @@ fn changes(prepared: &Prepared) -> Result<Vec<Change>, CommandError> {
         let Action::Trigger(trigger) = action else {
             continue;
         };
-        if matches!(trigger.why, WhyTrigger::Harmless | WhyTrigger::AfterStop) {
+        if matches!(trigger.why, WhyTrigger::Harmless | WhyTrigger::AfterStop(_)) {
             continue;
         }
         let enrolment = prepared.roster.get(trigger.enrolment as usize);

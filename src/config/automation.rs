@@ -1,7 +1,9 @@
 //! `[automation.*]` and personalisation fields.
 
 use super::diagnostic::Diagnostic;
-use super::model::{Automation, Field, FieldTemplate, OnLeave, ParticipationSetting};
+use super::model::{
+    Automation, Field, FieldTemplate, OnChange, OnLeave, ParticipationSetting, ProductIds,
+};
 use super::reader::{Ctx, Item, Table};
 use super::value::duration;
 use crate::id::{AutomationName, TriggerCode};
@@ -47,6 +49,24 @@ pub(super) fn automation(item: &Item<'_>) -> Option<Automation> {
         "on_leave",
         &[("stop", OnLeave::Stop), ("keep", OnLeave::Keep)],
     );
+    let on_change = choice(
+        &table,
+        "on_change",
+        &[
+            ("ignore", OnChange::Ignore),
+            ("retrigger", OnChange::Retrigger),
+        ],
+    );
+    if on_change == OnChange::Retrigger
+        && participation == ParticipationSetting::Once
+        && let Some(item) = table.get("on_change")
+    {
+        item.wrong(
+            "`on_change = \"retrigger\"` does not go with `participation = \"once\"`: Spotler would refuse the second \
+             trigger, so that whoever's fields change would be stopped for good",
+            "write \"ignore\", or set another participation in Spotler's Publisher and here",
+        );
+    }
     let repeat_by = table
         .get("repeat_by")
         .and_then(|item| item.text("the name of a column, such as \"order_id\""))
@@ -69,6 +89,7 @@ pub(super) fn automation(item: &Item<'_>) -> Option<Automation> {
         participation,
         repeat_by,
         on_leave,
+        on_change,
         cooldown,
         leave_after,
         fields,
@@ -164,17 +185,7 @@ fn typed(item: &Item<'_>) -> Option<FieldTemplate> {
         ],
     );
     let result = if kind == Kind::Products {
-        let advice = "add values = \"{{ product_ids }}\", or an array of ids";
-        table
-            .require("values", advice)
-            .and_then(|item| match item.array() {
-                Some(items) => items
-                    .iter()
-                    .map(template)
-                    .collect::<Option<Vec<_>>>()
-                    .map(FieldTemplate::Products),
-                None => template(&item).map(FieldTemplate::ProductsSplit),
-            })
+        products(&table)
     } else {
         let value = table.require("value", "add value = \"…\"");
         value
@@ -186,6 +197,40 @@ fn typed(item: &Item<'_>) -> Option<FieldTemplate> {
     };
     table.finish();
     result
+}
+
+fn products(table: &Table<'_>) -> Option<FieldTemplate> {
+    let separator = table.get("separator").and_then(|item| {
+        let text = item.text("what stands between two ids, such as \";\"")?;
+        if text.is_empty() {
+            item.wrong("`separator` is empty", "write \",\", \";\" or \"|\"");
+        }
+        Some((item, text))
+    });
+    let each_row = match table.get("each_row") {
+        Some(item) => item.boolean().unwrap_or_default(),
+        None => false,
+    };
+    let advice = "add values = \"{{ product_ids }}\", or an array of ids";
+    let values = table.require("values", advice)?;
+    let ids = match values.array() {
+        Some(items) => {
+            if let Some((item, _)) = separator {
+                item.ctx.problem(
+                    item.key_span.clone(),
+                    "`separator` does not go with an array: it splits one text",
+                    "leave it out, or write values = \"{{ product_ids }}\"",
+                );
+            }
+            let list: Option<Vec<_>> = items.iter().map(template).collect();
+            ProductIds::List(list?)
+        }
+        None => ProductIds::Split {
+            template: template(&values)?,
+            separator: separator.map_or(",", |(_, text)| text).to_owned(),
+        },
+    };
+    Some(FieldTemplate::Products { ids, each_row })
 }
 
 fn template(item: &Item<'_>) -> Option<String> {

@@ -111,6 +111,8 @@ pub struct Automation {
     pub repeat_by: Option<String>,
     /// What becomes of a participation whose enrolment goes.
     pub on_leave: OnLeave,
+    /// What becomes of an active participation whose fields change.
+    pub on_change: OnChange,
     /// Whoever was triggered is not triggered again so soon.
     pub cooldown: Option<Duration>,
     /// An enrolment must be gone for so long before its participation is stopped.
@@ -151,6 +153,16 @@ pub enum OnLeave {
     Keep,
 }
 
+/// `on_change`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnChange {
+    /// It goes on with the fields that it was triggered with.
+    #[default]
+    Ignore,
+    /// It is stopped, and triggered again with the new ones.
+    Retrigger,
+}
+
 /// A personalisation field.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field {
@@ -169,10 +181,35 @@ pub enum FieldTemplate {
     String(String),
     /// `URL`.
     Url(String),
-    /// `PRODUCTLIST` from an array: a template for each id.
-    Products(Vec<String>),
-    /// `PRODUCTLIST` from one template, split at commas after rendering.
-    ProductsSplit(String),
+    /// `PRODUCTLIST`.
+    Products {
+        /// Where the ids come from.
+        ids: ProductIds,
+        /// Whether each row of the same contact and occurrence adds its own. An id that is there already is not added
+        /// again.
+        each_row: bool,
+    },
+}
+
+/// Where the ids of a productlist come from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ProductIds {
+    /// A template for each id.
+    List(Vec<String>),
+    /// One template, split after rendering.
+    Split {
+        /// The template.
+        template: String,
+        /// What stands between two ids; never empty.
+        separator: String,
+    },
+}
+
+impl FieldTemplate {
+    /// Whether several rows of the same contact and occurrence make one value together.
+    pub fn takes_each_row(&self) -> bool {
+        matches!(self, FieldTemplate::Products { each_row: true, .. })
+    }
 }
 
 /// `[source.NAME]`.

@@ -238,6 +238,14 @@ impl<'a> Item<'a> {
         }
     }
 
+    pub(super) fn boolean(&self) -> Option<bool> {
+        let value = self.value.get_ref().as_bool();
+        if value.is_none() {
+            self.wrong_type("a truth value", "true or false");
+        }
+        value
+    }
+
     pub(super) fn table(&self, name: impl Into<String>) -> Option<Table<'a>> {
         match self.value.get_ref() {
             DeValue::Table(entries) => Some(Table::new(self.ctx, name, self.span(), entries)),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::config::OnChange;
 use crate::digest::Digest;
 use crate::id::TriggerCode;
 use crate::participation::{Participation, State};
@@ -15,6 +16,8 @@ pub struct Declared<'a> {
     pub trigger_code: &'a TriggerCode,
     /// The digest of the fields now.
     pub fields: Option<Digest>,
+    /// Whether a participation goes on where its fields change, or is triggered again.
+    pub on_change: OnChange,
     /// Whether Spotler itself refuses a second trigger.
     pub second_trigger_is_harmless: bool,
     /// How long after a trigger no other one is sent.
@@ -41,9 +44,10 @@ pub enum Decision {
     Trigger(WhyTrigger),
     /// Send a stop.
     Stop(WhyStop),
-    /// Stop it, and once that is certain trigger it: it left, the stop is in doubt, and it is declared again.
-    StopThenTrigger,
-    /// Stop it now and trigger it later: the same, and it was triggered lately.
+    /// Stop it, and once that is certain trigger it.
+    StopThenTrigger(WhyRenewed),
+    /// Stop it now and trigger it later: it left, the stop is in doubt, it is declared again, and it was triggered
+    /// lately.
     StopThenHold(WhyHeld),
     /// Take note that it runs out by itself.
     LetGo,
@@ -79,8 +83,17 @@ pub enum WhyTrigger {
     CodeChanged,
     /// The last trigger is in doubt, and a second one does no harm.
     Harmless,
-    /// It is declared again, and the stop before this trigger settles the doubt of an earlier stop.
-    AfterStop,
+    /// It follows a stop, and is sent once that is certain.
+    AfterStop(WhyRenewed),
+}
+
+/// Why a participation is stopped and triggered again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhyRenewed {
+    /// It left, the stop is in doubt, and it is declared again.
+    Returned,
+    /// Its fields have changed (`on_change = "retrigger"`).
+    FieldsChanged,
 }
 
 /// Why a stop is sent, besides that the enrolment is gone.
@@ -90,6 +103,8 @@ pub enum WhyStop {
     Gone,
     /// The enrolment is gone, and an earlier stop failed or is in doubt.
     Again,
+    /// It is declared, and is triggered again after it.
+    Renewed(WhyRenewed),
 }
 
 /// Why nothing is done about something declared.
@@ -103,6 +118,11 @@ pub enum WhyHeld {
     FailedForGood,
     /// It was triggered so lately that it waits.
     Cooling {
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Its fields have changed, and it was triggered so lately that it goes on with the old ones until then.
+    ChangeCooling {
         /// Until when.
         until: Timestamp,
     },
@@ -126,12 +146,16 @@ pub fn declared(declared: Declared<'_>, recorded: Option<&Participation>) -> Dec
     let triggered_at = recorded.and_then(|recorded| recorded.triggered_at);
     match (declared.cooldown, triggered_at) {
         (Some(cooldown), Some(at)) if plus(at, cooldown) > declared.now => {
-            let why = WhyHeld::Cooling {
-                until: plus(at, cooldown),
-            };
+            let until = plus(at, cooldown);
             match decision {
-                Decision::StopThenTrigger => Decision::StopThenHold(why),
-                _ if ran => Decision::Hold(why),
+                Decision::StopThenTrigger(WhyRenewed::Returned) => {
+                    Decision::StopThenHold(WhyHeld::Cooling { until })
+                }
+                // Stopped now, it would get neither the old steps nor the new ones for a while.
+                Decision::StopThenTrigger(WhyRenewed::FieldsChanged) => {
+                    Decision::Hold(WhyHeld::ChangeCooling { until })
+                }
+                _ if ran => Decision::Hold(WhyHeld::Cooling { until }),
                 decision => decision,
             }
         }
@@ -147,6 +171,11 @@ fn by_state(declared: Declared<'_>, recorded: Option<&Participation>) -> Decisio
     match recorded.state {
         State::Stopped => Decision::Trigger(WhyTrigger::Returned),
         State::LetGo => Decision::Trigger(WhyTrigger::ReturnedAfterLetGo),
+        State::Active | State::StopFailed
+            if declared.on_change == OnChange::Retrigger && recorded.fields != declared.fields =>
+        {
+            Decision::StopThenTrigger(WhyRenewed::FieldsChanged)
+        }
         // A stop that failed was not carried out: the participation goes on, as is now wanted again.
         State::Active | State::StopFailed => Decision::Unchanged,
         State::Failed => Decision::Trigger(WhyTrigger::TryAgain),
@@ -163,7 +192,7 @@ fn by_state(declared: Declared<'_>, recorded: Option<&Participation>) -> Decisio
             Decision::Trigger(WhyTrigger::Harmless)
         }
         State::Uncertain | State::Triggering => Decision::Hold(WhyHeld::Uncertain),
-        State::Stopping | State::StopUncertain => Decision::StopThenTrigger,
+        State::Stopping | State::StopUncertain => Decision::StopThenTrigger(WhyRenewed::Returned),
     }
 }
 
@@ -218,6 +247,7 @@ mod tests {
             Declared {
                 trigger_code: &TriggerCode::new(code).unwrap(),
                 fields,
+                on_change: OnChange::Ignore,
                 second_trigger_is_harmless: harmless,
                 cooldown: None,
                 now: Timestamp::UNIX_EPOCH,
@@ -283,8 +313,47 @@ mod tests {
     fn a_doubtful_stop_is_settled_before_a_new_trigger() {
         assert_eq!(
             decide(State::StopUncertain, "code", None, true),
-            Decision::StopThenTrigger
+            Decision::StopThenTrigger(WhyRenewed::Returned)
         );
+    }
+
+    #[test]
+    fn a_running_one_whose_fields_changed_is_renewed_only_where_that_is_wanted_and_after_its_cooldown()
+     {
+        let old = Some(Hasher::new().part("x").finish());
+        let new = Some(Hasher::new().part("y").finish());
+        let decide = |state, on_change, fields, now| {
+            let mut recorded = recorded(state);
+            recorded.fields = old;
+            recorded.triggered_at = Some(day(10));
+            let code = TriggerCode::new("code").unwrap();
+            let wanted = Declared {
+                trigger_code: &code,
+                fields,
+                on_change,
+                second_trigger_is_harmless: false,
+                cooldown: Some(30 * DAY),
+                now,
+            };
+            declared(wanted, Some(&recorded))
+        };
+        let renewed = Decision::StopThenTrigger(WhyRenewed::FieldsChanged);
+        let until = day(40);
+        let held = Decision::Hold(WhyHeld::ChangeCooling { until });
+        for state in [State::Active, State::StopFailed] {
+            for fields in [new, None] {
+                assert_eq!(decide(state, OnChange::Retrigger, fields, day(40)), renewed);
+                assert_eq!(decide(state, OnChange::Retrigger, fields, day(39)), held);
+                assert_eq!(
+                    decide(state, OnChange::Ignore, fields, day(40)),
+                    Decision::Unchanged
+                );
+            }
+            assert_eq!(
+                decide(state, OnChange::Retrigger, old, day(40)),
+                Decision::Unchanged
+            );
+        }
     }
 
     fn gone_from(state: State, keep: bool) -> Decision {
@@ -330,6 +399,7 @@ mod tests {
             let declared_now = Declared {
                 trigger_code: &code,
                 fields: None,
+                on_change: OnChange::Ignore,
                 second_trigger_is_harmless: false,
                 cooldown: Some(30 * DAY),
                 now,

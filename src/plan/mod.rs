@@ -7,7 +7,7 @@ mod decide;
 mod guard;
 mod reason;
 
-pub use decide::{WhyStop, WhyTrigger};
+pub use decide::{WhyRenewed, WhyStop, WhyTrigger};
 pub use guard::{Breach, Guard};
 
 use std::collections::{BTreeMap, HashMap};
@@ -68,10 +68,15 @@ pub struct Stop {
     pub why: WhyStop,
     /// Which call.
     pub scope: StopScope,
-    /// Whether it is declared again and a trigger follows.
-    pub returns: bool,
     /// Why the enrolment is gone, in words; empty until [`Plan::give_reasons`].
     pub reason: String,
+}
+
+impl Stop {
+    /// Whether the enrolment is gone, so that there is a reason to be told why.
+    fn leaves(&self) -> bool {
+        !matches!(self.why, WhyStop::Renewed(_))
+    }
 }
 
 /// Which call stops a participation.
@@ -218,7 +223,7 @@ impl Plan {
     /// The keys of what leaves, stops first and then what is let go, for [`Plan::give_reasons`].
     pub fn leaving(&self) -> Vec<Key> {
         let stops = self.actions.iter().filter_map(|action| match action {
-            Action::Stop(stop) if !stop.returns => Some(&stop.participation.key),
+            Action::Stop(stop) if stop.leaves() => Some(&stop.participation.key),
             _ => None,
         });
         stops
@@ -230,7 +235,7 @@ impl Plan {
     /// Puts the reasons why the enrolments are gone, in the order of [`Plan::leaving`].
     pub fn give_reasons(&mut self, reasons: impl IntoIterator<Item = String>) {
         let stops = self.actions.iter_mut().filter_map(|action| match action {
-            Action::Stop(stop) if !stop.returns => Some(&mut stop.reason),
+            Action::Stop(stop) if stop.leaves() => Some(&mut stop.reason),
             _ => None,
         });
         let places = stops.chain(self.let_go.iter_mut().map(|let_go| &mut let_go.reason));
@@ -246,7 +251,6 @@ struct Pending {
     why: WhyStop,
     /// The enrolment of which a trigger follows, if any.
     trigger: Option<usize>,
-    returns: bool,
 }
 
 /// The state of a merge.
@@ -362,6 +366,7 @@ impl Planner<'_> {
         let declared = Declared {
             trigger_code: &automation.trigger_code,
             fields: enrolment.fields,
+            on_change: automation.on_change,
             second_trigger_is_harmless: automation.participation.makes_second_trigger_harmless(),
             cooldown: automation.cooldown,
             now: self.now,
@@ -380,19 +385,20 @@ impl Planner<'_> {
             Decision::Hold(why) => {
                 if let Some(recorded) = recorded {
                     let state = match why {
-                        decide::WhyHeld::Cooling { .. } => "cooling",
+                        decide::WhyHeld::Cooling { .. } | decide::WhyHeld::ChangeCooling { .. } => {
+                            "cooling"
+                        }
                         _ => recorded.state.as_str(),
                     };
                     self.hold(recorded, state, reason::held(why, recorded));
                 }
             }
-            Decision::StopThenTrigger => {
+            Decision::StopThenTrigger(why) => {
                 if let Some(recorded) = recorded {
                     self.stops.push(Pending {
                         participation: recorded.clone(),
-                        why: WhyStop::Again,
+                        why: WhyStop::Renewed(why),
                         trigger: Some(index),
-                        returns: true,
                     });
                 }
             }
@@ -400,9 +406,8 @@ impl Planner<'_> {
                 if let Some(recorded) = recorded {
                     self.stops.push(Pending {
                         participation: recorded.clone(),
-                        why: WhyStop::Again,
+                        why: WhyStop::Renewed(WhyRenewed::Returned),
                         trigger: None,
-                        returns: true,
                     });
                     self.hold(recorded, "cooling", reason::held(why, recorded));
                 }
@@ -452,7 +457,6 @@ impl Planner<'_> {
                 participation: recorded.clone(),
                 why,
                 trigger: None,
-                returns: false,
             }),
             Decision::LetGo => self.let_go(recorded),
             Decision::Leaving { since, until } => {
@@ -509,11 +513,10 @@ impl Planner<'_> {
                 participation: this.clone(),
                 why: stop.why,
                 scope,
-                returns: stop.returns,
                 reason: String::new(),
             })));
-            if let Some(index) = stop.trigger {
-                self.trigger(index, Some(this), WhyTrigger::AfterStop);
+            if let (Some(index), WhyStop::Renewed(why)) = (stop.trigger, stop.why) {
+                self.trigger(index, Some(this), WhyTrigger::AfterStop(why));
             }
         }
     }

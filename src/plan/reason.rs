@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::decide::WhyHeld;
-use super::{Stop, Trigger, WhyStop, WhyTrigger};
+use super::{Stop, Trigger, WhyRenewed, WhyStop, WhyTrigger};
 use crate::participation::{Participation, State};
 
 impl Trigger {
@@ -30,8 +30,8 @@ impl Trigger {
                 "the last trigger is uncertain; the automation's participation setting makes a second one harmless"
                     .to_owned()
             }
-            WhyTrigger::AfterStop => {
-                "declared again; sent once the stop before it is certain".to_owned()
+            WhyTrigger::AfterStop(why) => {
+                format!("{}; sent once the stop before it is certain", renewed(why))
             }
         }
     }
@@ -40,11 +40,14 @@ impl Trigger {
 impl Stop {
     /// Why it is sent.
     pub fn full_reason(&self) -> String {
-        if self.returns {
-            return "the last stop is uncertain, and it is declared again".to_owned();
-        }
         let earlier = match (self.why, self.participation.state) {
             (WhyStop::Gone, _) => return self.reason.clone(),
+            (WhyStop::Renewed(WhyRenewed::Returned), _) => {
+                return "the last stop is uncertain, and it is declared again".to_owned();
+            }
+            (WhyStop::Renewed(why @ WhyRenewed::FieldsChanged), _) => {
+                return format!("{}; triggered again with the new ones", renewed(why));
+            }
             (WhyStop::Again, State::StopFailed) => "failed",
             (WhyStop::Again, _) => "is uncertain",
         };
@@ -53,6 +56,13 @@ impl Stop {
             None => String::new(),
         };
         format!("{}; the last stop {earlier}{detail}", self.reason)
+    }
+}
+
+fn renewed(why: WhyRenewed) -> &'static str {
+    match why {
+        WhyRenewed::Returned => "declared again",
+        WhyRenewed::FieldsChanged => "its fields have changed",
     }
 }
 
@@ -76,6 +86,11 @@ pub(super) fn held(why: WhyHeld, recorded: &Participation) -> String {
         ),
         WhyHeld::Cooling { until } => format!(
             "it was triggered{}; its cooldown ends at {}",
+            when(recorded),
+            time(until)
+        ),
+        WhyHeld::ChangeCooling { until } => format!(
+            "its fields have changed, and it was triggered{}; it goes on with the old ones until its cooldown ends at {}",
             when(recorded),
             time(until)
         ),

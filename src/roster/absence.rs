@@ -327,6 +327,7 @@ fn judge(
         occurrence: target
             .occurrence
             .and_then(|column| cells.text(column))
+            .filter(|text| !text.is_empty())
             .map(Into::into),
         out: out.clone(),
     };

@@ -5,11 +5,13 @@ use jiff::Timestamp;
 use super::block::Block;
 use super::condition::Clock;
 use super::entries::{Entries, Entry};
-use super::fields::Templates;
+use super::fields::{Fields, For, Templates};
 use super::problems::{MOST, more, plain};
+use super::render::{NoFields, Renderer};
 use super::select::{Declared, Selector};
-use super::{Opened, Roster};
+use super::{MoreRows, Opened, Roster};
 use crate::config::{Config, Diagnostic, Problems};
+use crate::field;
 use crate::source::{RowId, Table};
 
 /// Reads every source that a block draws on, and selects.
@@ -106,11 +108,7 @@ fn read(config: &Config, now: Timestamp, all: bool) -> Result<Roster<'_>, Proble
     for selection in selections.into_iter().chain([from_declared]) {
         problems.extend(selection.report.list);
         if entries.append(selection.entries).is_err() {
-            problems.push(plain(
-                "the ids of all enrolments together are longer than 4 GiB".to_owned(),
-                None,
-                "split the configuration into several, each with a record of its own".to_owned(),
-            ));
+            problems.push(too_many());
         }
         indices.push(selection.index);
     }
@@ -121,7 +119,24 @@ fn read(config: &Config, now: Timestamp, all: bool) -> Result<Roster<'_>, Proble
     };
     let tables = tables.into_iter();
     let sources: Vec<Option<Opened>> = tables.map(|table| table.map(&mut open)).collect();
-    let (conflicts, count) = entries.settle(MOST);
+    entries.sort();
+    let renderer = Renderer {
+        config,
+        templates: &templates,
+        blocks: &blocks,
+        sources: &sources,
+        declared: &declared,
+    };
+    let mut more_rows = MoreRows::default();
+    // Where there are problems already, blocks may be missing.
+    let mut conflicts = match problems.is_empty() {
+        true => gather(&renderer, &mut entries, &mut more_rows, &mut problems),
+        false => Vec::new(),
+    };
+    let (differing, count) = entries.settle(MOST);
+    let count = count + conflicts.len();
+    conflicts.extend(differing);
+    conflicts.truncate(MOST);
     let conflict = |pair: &(Entry, Entry)| conflict(config, &sources, &declared, &entries, pair);
     problems.extend(conflicts.iter().map(conflict));
     problems.extend(more("the enrolments", count - conflicts.len()));
@@ -143,8 +158,84 @@ fn read(config: &Config, now: Timestamp, all: bool) -> Result<Roster<'_>, Proble
         sources,
         declared,
         entries,
+        more_rows,
         sizes,
     })
+}
+
+/// Makes one enrolment of the rows that are to make one together. Returns the pairs of rows that do not go together.
+fn gather(
+    renderer: &Renderer<'_, '_>,
+    entries: &mut Entries,
+    more_rows: &mut MoreRows,
+    problems: &mut Vec<Diagnostic>,
+) -> Vec<(Entry, Entry)> {
+    let takes = |automation: usize, block: usize| {
+        let fields = renderer.fields_of(block, automation);
+        fields.is_some_and(Fields::take_each_row)
+    };
+    let targets = renderer.blocks.iter().flat_map(|block| &block.targets);
+    if !targets
+        .filter_map(|target| target.fields.as_ref())
+        .any(Fields::take_each_row)
+    {
+        return Vec::new();
+    }
+    let mut conflicts = Vec::new();
+    let mut gathered = Vec::new();
+    for group in entries.groups(|entry| takes(entry.automation as usize, entry.block as usize)) {
+        let list = &entries.list()[group.clone()];
+        let (first, block, automation) =
+            (list[0], list[0].block as usize, list[0].automation as usize);
+        let whom = For {
+            contact: entries.contact(&first),
+            automation: renderer.config.automations[automation].name.as_str(),
+            occurrence: entries.occurrence(&first),
+        };
+        let rows = list.iter().map(|entry| entry.row);
+        match renderer.render(block, automation, whom, rows) {
+            Ok(fields) => {
+                let more = list[1..].iter().map(|entry| entry.row).collect();
+                more_rows.insert((first.automation, first.block, first.row), more);
+                gathered.push((group, field::digest(&fields)));
+            }
+            Err(NoFields::Differs(place)) => {
+                conflicts.push((first, list[place]));
+                gathered.push((group, None));
+            }
+            Err(NoFields::Unreadable(error)) => {
+                let source = renderer.config.enrols[block].source;
+                let at = source.map(|source| renderer.config.sources[source].place.clone());
+                let help = error.help().into_owned();
+                problems.push(plain(error.to_string(), at, help));
+                break;
+            }
+            Err(NoFields::Changed) => {
+                problems.push(plain(
+                    format!(
+                        "a row of contact {} was changed in place while it was read",
+                        whom.contact
+                    ),
+                    Some(renderer.config.enrols[block].place.clone()),
+                    "write exports under another name and rename them when they are complete"
+                        .to_owned(),
+                ));
+                break;
+            }
+        }
+    }
+    if entries.gather(&gathered).is_err() {
+        problems.push(too_many());
+    }
+    conflicts
+}
+
+fn too_many() -> Diagnostic {
+    plain(
+        "the ids of all enrolments together are longer than 4 GiB".to_owned(),
+        None,
+        "split the configuration into several, each with a record of its own".to_owned(),
+    )
 }
 
 /// Does every job, several at once where there are several. The results are in the order of the jobs.

@@ -1,6 +1,7 @@
 //! Enrolments, 32 bytes each over one text.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use crate::digest::Digest;
 
@@ -122,15 +123,9 @@ impl Entries {
         Ok(())
     }
 
-    /// Sorts them by contact, automation and occurrence, and keeps of equal ones the first by block and row. Returns
-    /// the pairs whose fields differ, at most `limit` of them, and how many there are.
-    pub(super) fn settle(&mut self, limit: usize) -> (Vec<(Entry, Entry)>, usize) {
-        let Self {
-            list,
-            text,
-            digests,
-            ..
-        } = self;
+    /// Sorts them by contact, automation and occurrence, and equal ones by block and row.
+    pub(super) fn sort(&mut self) {
+        let Self { list, text, .. } = self;
         // Exports mostly come sorted.
         if !list.is_sorted_by(|a, b| order(text, a, b).is_le()) {
             let shared = shared_start(text, list);
@@ -140,6 +135,56 @@ impl Entries {
                 same.sort_by(|a, b| order(text, a, b));
             }
         }
+    }
+
+    /// Where several rows of one block are of the same contact, automation and occurrence, and are to make one enrolment
+    /// together. They must be sorted.
+    pub(super) fn groups(&self, takes: impl Fn(&Entry) -> bool) -> Vec<Range<usize>> {
+        let mut groups = Vec::new();
+        let mut start = 0;
+        let same = |a: &Entry, b: &Entry| {
+            a.block == b.block && key_order(&self.text, a, b) == Ordering::Equal
+        };
+        for group in self.list.chunk_by(same) {
+            if group.len() > 1 && takes(&group[0]) {
+                groups.push(start..start + group.len());
+            }
+            start += group.len();
+        }
+        groups
+    }
+
+    /// Makes one of each group: its first, with the digest of all.
+    pub(super) fn gather(&mut self, groups: &[(Range<usize>, Option<Digest>)]) -> Result<(), Full> {
+        let Self { list, digests, .. } = self;
+        for (group, digest) in groups {
+            let first = &mut list[group.start];
+            first.fields = NO_FIELDS;
+            if let Some(digest) = digest {
+                first.fields = u32::try_from(digests.len()).map_err(|_| Full)?;
+                digests.push(*digest);
+            }
+        }
+        let mut place = 0;
+        let mut groups = groups.iter().map(|(group, _)| group).peekable();
+        list.retain(|_| {
+            while groups.next_if(|group| group.end <= place).is_some() {}
+            let stays = groups.peek().is_none_or(|group| place <= group.start);
+            place += 1;
+            stays
+        });
+        Ok(())
+    }
+
+    /// Keeps of equal ones the first by block and row; they must be sorted. Returns the pairs whose fields differ, at most
+    /// `limit` of them, and how many there are.
+    pub(super) fn settle(&mut self, limit: usize) -> (Vec<(Entry, Entry)>, usize) {
+        let Self {
+            list,
+            text,
+            digests,
+            ..
+        } = self;
         let (mut pairs, mut count) = (Vec::new(), 0);
         list.dedup_by(|later, first| {
             let same = key_order(text, later, first).is_eq();
@@ -266,6 +311,7 @@ mod tests {
             ("b", None, 1, 1, None),
             ("a", None, 1, 0, None),
         ]);
+        entries.sort();
         assert_eq!(entries.settle(9), (vec![], 0));
         assert_eq!(
             shown(&entries),
@@ -287,9 +333,31 @@ mod tests {
             ("a", None, 0, 2, Some("y")),
             ("a", None, 0, 3, None),
         ]);
+        different.sort();
         let (pairs, count) = different.settle(1);
         assert_eq!((pairs.len(), count), (1, 2));
         assert_eq!((pairs[0].0.block, pairs[0].1.block), (0, 2));
+    }
+
+    #[test]
+    fn a_group_becomes_its_first_with_the_digest_of_all() {
+        let mut all = entries(&[
+            ("a", None, 0, 0, Some("1")),
+            ("b", None, 0, 0, Some("1")),
+            ("b", None, 0, 0, Some("2")),
+            ("b", None, 0, 1, Some("3")),
+            ("c", None, 1, 0, Some("1")),
+            ("c", None, 1, 0, Some("2")),
+            ("d", None, 0, 0, Some("1")),
+        ]);
+        all.sort();
+        let groups = all.groups(|entry| entry.automation == 0);
+        assert_eq!(groups.as_slice(), std::slice::from_ref(&(1..3)));
+        let digest = Some(Hasher::new().part("both").finish());
+        all.gather(&[(1..3, digest)]).unwrap();
+        let contacts: Vec<_> = all.list().iter().map(|entry| all.contact(entry)).collect();
+        assert_eq!(contacts, ["a", "b", "b", "c", "c", "d"]);
+        assert_eq!(all.fields(&all.list()[1]), digest);
     }
 
     #[test]
@@ -300,6 +368,7 @@ mod tests {
             ("a", Some("3"), 0, 1, Some("z")),
         ]))
         .unwrap();
+        all.sort();
         all.settle(9);
         assert_eq!(
             shown(&all),

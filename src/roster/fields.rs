@@ -3,7 +3,7 @@
 //! A template sees the row's columns, or the declared contact's attributes, as text. The names `contact`, `automation`
 //! and, where the automation repeats, `occurrence` stand for the enrolment's own, even where a column is called so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 
 use super::cell::Cells;
 use crate::config::nearest;
-use crate::config::{Automation, Diagnostic, Enrol, Field, FieldTemplate};
+use crate::config::{Automation, Diagnostic, Enrol, Field, FieldTemplate, ProductIds};
 use crate::field::{FieldContent, FieldValue};
 
 /// The templates of all fields. Each is known by its own text.
@@ -136,6 +136,18 @@ impl<'c> Fields<'c> {
         })
     }
 
+    /// The fields, in the order of their names.
+    pub(super) fn list(&self) -> impl Iterator<Item = &'c Field> {
+        self.list.iter().copied()
+    }
+
+    /// Whether several rows of the same contact and occurrence make one value together.
+    pub(super) fn take_each_row(&self) -> bool {
+        self.list
+            .iter()
+            .any(|field| field.template.takes_each_row())
+    }
+
     /// Renders all of them, in the order of their names.
     pub(super) fn render<C: Cells>(
         &self,
@@ -187,8 +199,10 @@ impl<'c> Fields<'c> {
 fn texts(template: &FieldTemplate) -> &[String] {
     match template {
         FieldTemplate::String(text) | FieldTemplate::Url(text) => std::slice::from_ref(text),
-        FieldTemplate::ProductsSplit(text) => std::slice::from_ref(text),
-        FieldTemplate::Products(texts) => texts,
+        FieldTemplate::Products { ids, .. } => match ids {
+            ProductIds::List(texts) => texts,
+            ProductIds::Split { template, .. } => std::slice::from_ref(template),
+        },
     }
 }
 
@@ -197,7 +211,7 @@ fn content(
     template: &FieldTemplate,
     render: impl Fn(&String) -> Result<String, String>,
 ) -> Result<FieldContent, String> {
-    let products = match template {
+    let (ids, each_row) = match template {
         FieldTemplate::String(text) => return Ok(FieldContent::String(render(text)?)),
         FieldTemplate::Url(text) => {
             let text = render(text)?;
@@ -206,14 +220,25 @@ fn content(
                 false => Err("its value is not an absolute http or https URL".to_owned()),
             };
         }
-        FieldTemplate::Products(texts) => {
-            texts.iter().map(render).collect::<Result<Vec<_>, _>>()?
-        }
-        FieldTemplate::ProductsSplit(text) => {
-            let text = render(text)?;
-            text.split(',').map(|id| id.trim().to_owned()).collect()
+        FieldTemplate::Products { ids, each_row } => (ids, *each_row),
+    };
+    let mut products: Vec<String> = match ids {
+        ProductIds::List(texts) => texts.iter().map(render).collect::<Result<_, _>>()?,
+        ProductIds::Split {
+            template,
+            separator,
+        } => {
+            let text = render(template)?;
+            text.split(separator.as_str())
+                .map(|id| id.trim().to_owned())
+                .collect()
         }
     };
+    if each_row {
+        // As between rows, so within one: the same rows in any other grouping give the same list.
+        let mut seen = HashSet::new();
+        products.retain(|id| seen.insert(id.clone()));
+    }
     match products.iter().any(|id| id.trim().is_empty()) {
         true => Err("one of its product ids is empty".to_owned()),
         false => Ok(FieldContent::Products(products)),
@@ -321,7 +346,12 @@ mod tests {
     #[test]
     fn products_are_split_at_commas_and_trimmed_and_none_is_empty() {
         let split = |text: &str| {
-            content(&FieldTemplate::ProductsSplit(text.to_owned()), |text| {
+            let ids = ProductIds::Split {
+                template: text.to_owned(),
+                separator: ",".to_owned(),
+            };
+            let each_row = false;
+            content(&FieldTemplate::Products { ids, each_row }, |text| {
                 Ok(text.clone())
             })
         };

@@ -13,6 +13,7 @@ mod entries;
 mod fields;
 mod index;
 mod problems;
+mod render;
 mod select;
 #[cfg(test)]
 mod testing;
@@ -22,20 +23,20 @@ mod tests;
 pub use absence::{BlockVerdict, Gone};
 pub use build::{build, check};
 
-use csv::StringRecord;
+use hashbrown::HashMap;
 
 use block::Block;
-use cell::SourceCells;
 use entries::{Entries, Entry};
 use fields::{For, Templates};
 use index::RowIndex;
+use render::{NoFields, Renderer};
 use select::Declared;
 
 use crate::config::Config;
 use crate::digest::{Digest, Hasher};
 use crate::field::{self, FieldValue};
 use crate::id::AutomationName;
-use crate::source::{RowId, SourceError, Table};
+use crate::source::{SourceError, Table};
 
 /// All enrolments that a configuration and its sources add up to.
 #[derive(Debug)]
@@ -48,8 +49,12 @@ pub struct Roster<'c> {
     sources: Vec<Option<Opened>>,
     declared: Declared<'c>,
     entries: Entries,
+    more_rows: MoreRows,
     sizes: Vec<usize>,
 }
+
+/// The rows behind the first of the enrolments that several rows make together, by automation, block and first row.
+type MoreRows = HashMap<(u32, u32, u64), Vec<u64>>;
 
 /// A source that was read, and where its rows are.
 #[derive(Debug)]
@@ -125,6 +130,23 @@ impl<'c> Roster<'c> {
         self.len() == 0
     }
 
+    /// The enrolment of a contact in an automation, if it is declared.
+    pub fn find(
+        &self,
+        contact: &str,
+        automation: usize,
+        occurrence: Option<&str>,
+    ) -> Option<Enrolment<'_>> {
+        let wanted = (contact, automation, occurrence.unwrap_or_default());
+        let list = self.entries.list();
+        let place = list.binary_search_by(|entry| {
+            let enrolment = self.enrolment(entry);
+            let occurrence = enrolment.occurrence.unwrap_or_default();
+            (enrolment.contact, enrolment.automation, occurrence).cmp(&wanted)
+        });
+        place.ok().map(|place| self.get(place))
+    }
+
     /// How many there are of each automation, as [`Config::automations`].
     pub fn sizes(&self) -> &[usize] {
         &self.sizes
@@ -167,53 +189,41 @@ impl<'c> Roster<'c> {
             return Ok(Vec::new());
         }
         let automation = &self.config.automations[enrolment.automation].name;
-        let block = &self.blocks[enrolment.block];
-        let targets = block.targets.iter();
-        let fields = targets
-            .filter(|target| target.automation == enrolment.automation)
-            .find_map(|target| target.fields.as_ref());
         let whom = For {
             contact: enrolment.contact,
             automation: automation.as_str(),
             occurrence: enrolment.occurrence,
         };
-        let source = block
-            .enrol
-            .source
-            .and_then(|source| self.sources[source].as_ref());
-        let rendered = match (fields, source) {
-            (None, _) => None,
-            (Some(fields), Some(Opened { table, .. })) => {
-                let mut record = StringRecord::new();
-                let row = table.row(RowId(enrolment.row), &mut record);
-                let row = row.map_err(|error| FieldError::Unreadable {
+        let renderer = Renderer {
+            config: self.config,
+            templates: &self.templates,
+            blocks: &self.blocks,
+            sources: &self.sources,
+            declared: &self.declared,
+        };
+        // Neither outgrows a u32: they were kept as such.
+        let of = (
+            enrolment.automation as u32,
+            enrolment.block as u32,
+            enrolment.row,
+        );
+        let more = self.more_rows.get(&of).into_iter().flatten().copied();
+        let rows = std::iter::once(enrolment.row).chain(more);
+        let fields = match renderer.render(enrolment.block, enrolment.automation, whom, rows) {
+            Ok(fields) if field::digest(&fields) == enrolment.fields => Some(fields),
+            Ok(_) | Err(NoFields::Changed | NoFields::Differs(_)) => None,
+            Err(NoFields::Unreadable(error)) => {
+                return Err(FieldError::Unreadable {
                     contact: enrolment.contact.to_owned(),
                     automation: automation.clone(),
                     error,
-                })?;
-                let cells = SourceCells {
-                    cells: row.cells,
-                    zone: &self.config.zone,
-                };
-                let same = row.contact == enrolment.contact;
-                same.then(|| fields.render(&self.templates, &cells, whom).ok())
-                    .flatten()
-            }
-            (Some(fields), None) => {
-                let row = usize::try_from(enrolment.row).ok();
-                let row = row.and_then(|row| self.declared.rows.get(row));
-                row.and_then(|(_, contact)| {
-                    let cells = self.declared.cells(*contact);
-                    fields.render(&self.templates, &cells, whom).ok()
-                })
+                });
             }
         };
-        rendered
-            .filter(|fields| field::digest(fields) == enrolment.fields)
-            .ok_or_else(|| FieldError::Changed {
-                contact: enrolment.contact.to_owned(),
-                automation: automation.clone(),
-            })
+        fields.ok_or_else(|| FieldError::Changed {
+            contact: enrolment.contact.to_owned(),
+            automation: automation.clone(),
+        })
     }
 
     fn enrolment(&self, entry: &Entry) -> Enrolment<'_> {

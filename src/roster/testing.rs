@@ -12,8 +12,8 @@ use jiff::tz::TimeZone;
 use super::{Roster, build};
 use crate::config::{
     Automation, Base, Condition, Config, DeclaredContact, Enrol, Field, FieldTemplate, GuardLimits,
-    Limit, OnLeave, ParticipationSetting, Place, Problems, RecordLocation, Source, SourceKind,
-    Spotler, StopLimit, Suppression, Test, Value,
+    Limit, OnChange, OnLeave, ParticipationSetting, Place, Problems, RecordLocation, Source,
+    SourceKind, Spotler, StopLimit, Suppression, Test, Value,
 };
 use crate::digest::Hasher;
 use crate::id::{AutomationName, ContactId, TriggerCode};
@@ -34,6 +34,7 @@ impl World {
             participation: ParticipationSetting::Unlimited,
             repeat_by: None,
             on_leave: OnLeave::Stop,
+            on_change: OnChange::Ignore,
             cooldown: None,
             leave_after: None,
             fields: Vec::new(),

@@ -1,6 +1,6 @@
 //! Fields, at planning and at sending.
 
-use crate::config::{FieldTemplate, Value};
+use crate::config::{FieldTemplate, ProductIds, Value};
 use crate::field::FieldContent;
 use crate::roster::testing::*;
 
@@ -27,7 +27,10 @@ fn fields_are_rendered_from_the_row_with_the_blocks_own_over_the_automations() {
             ),
             field(
                 "productlist",
-                FieldTemplate::Products(vec!["{{ order }}".to_owned(), "b".to_owned()]),
+                FieldTemplate::Products {
+                    ids: ProductIds::List(vec!["{{ order }}".to_owned(), "b".to_owned()]),
+                    each_row: false,
+                },
             ),
         ]));
     let roster = world.roster();
@@ -183,4 +186,74 @@ fn fields_are_made_from_many_threads_at_once() {
             scope.spawn(all);
         }
     });
+}
+
+fn each_row(template: &str) -> FieldTemplate {
+    FieldTemplate::Products {
+        ids: ProductIds::Split {
+            template: template.to_owned(),
+            separator: ",".to_owned(),
+        },
+        each_row: true,
+    }
+}
+
+#[test]
+fn rows_of_one_occurrence_make_one_list_in_their_order_without_repetition() {
+    let world = World::new(&["cart"])
+        .repeat_by(0, "cart")
+        .fields(0, vec![field("productlist", each_row("{{ sku }}"))])
+        .csv(
+            "carts",
+            "id,cart,sku\nc-2,k-1,b\nc-1,k-1,z\nc-2,k-1,\"a,b\"\nc-1,k-2,y\nc-2,k-1,c\n",
+        )
+        .enrol(block(&[0], Some(0)));
+    let roster = world.roster();
+    let lists: Vec<_> = roster
+        .enrolments()
+        .map(|enrolment| {
+            let fields = roster.fields(&enrolment).unwrap();
+            match &fields[0].content {
+                FieldContent::Products(ids) => ids.join(" "),
+                _ => panic!(),
+            }
+        })
+        .collect();
+    assert_eq!(lists, ["z", "y", "b a c"]);
+    assert_eq!(
+        enrolled(&roster),
+        ["c-1/cart/k-1", "c-1/cart/k-2", "c-2/cart/k-1"]
+    );
+    assert_eq!(roster.sizes(), [3]);
+}
+
+#[test]
+fn the_same_list_by_two_blocks_is_one_enrolment_and_another_one_is_a_conflict() {
+    let rows = "id,status,sku\nc-1,x,a\nc-1,y,b\n";
+    let fields = vec![field("productlist", each_row("{{ sku }}"))];
+    let both = World::new(&["cart"])
+        .fields(0, fields.clone())
+        .csv("carts", rows)
+        .enrol(block(&[0], Some(0)))
+        .enrol(block(&[0], Some(0)).is("status", &["x", "y"]));
+    assert_eq!(both.enrolled(), ["c-1/cart"]);
+    let part = World::new(&["cart"])
+        .fields(0, fields)
+        .csv("carts", rows)
+        .enrol(block(&[0], Some(0)))
+        .enrol(block(&[0], Some(0)).is("status", &["x"]));
+    assert_eq!(part.problems().len(), 1);
+}
+
+#[test]
+fn a_row_of_several_that_was_changed_in_place_is_not_sent() {
+    let world = World::new(&["cart"])
+        .fields(0, vec![field("productlist", each_row("{{ sku }}"))])
+        .csv("carts", "id,sku\nc-1,a\nc-1,b\n")
+        .enrol(block(&[0], Some(0)));
+    let roster = world.roster();
+    let enrolment = roster.enrolments().next().unwrap();
+    assert!(roster.fields(&enrolment).is_ok());
+    world.write("carts", "id,sku\nc-1,a\nc-1,c\n");
+    assert!(roster.fields(&enrolment).is_err());
 }

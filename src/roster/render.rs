@@ -1,0 +1,117 @@
+//! Making the fields of an enrolment from the rows that it came from.
+
+use csv::StringRecord;
+
+use super::Opened;
+use super::block::Block;
+use super::cell::SourceCells;
+use super::fields::{Fields, For, Templates};
+use super::select::Declared;
+use crate::config::Config;
+use crate::field::{FieldContent, FieldValue};
+use crate::source::{RowId, SourceError};
+
+/// What rows are read from again, and what makes fields of them.
+#[derive(Clone, Copy)]
+pub(super) struct Renderer<'a, 'c> {
+    pub(super) config: &'c Config,
+    pub(super) templates: &'a Templates<'c>,
+    pub(super) blocks: &'a [Block<'c>],
+    pub(super) sources: &'a [Option<Opened>],
+    pub(super) declared: &'a Declared<'c>,
+}
+
+/// Why there are no fields.
+#[derive(Debug)]
+pub(super) enum NoFields {
+    /// A row cannot be read again.
+    Unreadable(SourceError),
+    /// A row does not give what it gave before.
+    Changed,
+    /// A row, by its place among those asked for, gives another value than the first for a field of which there can be
+    /// but one.
+    Differs(usize),
+}
+
+impl<'c> Renderer<'_, 'c> {
+    /// The fields of an automation by a block, if they have any.
+    pub(super) fn fields_of(&self, block: usize, automation: usize) -> Option<&Fields<'c>> {
+        let targets = self.blocks.get(block)?.targets.iter();
+        targets
+            .filter(|target| target.automation == automation)
+            .find_map(|target| target.fields.as_ref())
+    }
+
+    /// Makes the fields of an enrolment from all the rows that it came from.
+    ///
+    /// # Errors
+    /// Why they cannot be made, or not as one.
+    pub(super) fn render(
+        &self,
+        block: usize,
+        automation: usize,
+        whom: For<'_>,
+        rows: impl IntoIterator<Item = u64>,
+    ) -> Result<Vec<FieldValue>, NoFields> {
+        let fields = self.fields_of(block, automation).ok_or(NoFields::Changed)?;
+        let mut whole: Option<Vec<FieldValue>> = None;
+        for (place, row) in rows.into_iter().enumerate() {
+            let values = self
+                .one(block, fields, whom, row)?
+                .ok_or(NoFields::Changed)?;
+            match &mut whole {
+                None => whole = Some(values),
+                Some(whole) => {
+                    for ((field, whole), value) in fields.list().zip(whole).zip(values) {
+                        match (&mut whole.content, value.content) {
+                            (FieldContent::Products(ids), FieldContent::Products(more))
+                                if field.template.takes_each_row() =>
+                            {
+                                let is_new = |id: &String| !ids.contains(id);
+                                let new: Vec<String> = more.into_iter().filter(is_new).collect();
+                                ids.extend(new);
+                            }
+                            (one, other) if *one == other => {}
+                            _ => return Err(NoFields::Differs(place)),
+                        }
+                    }
+                }
+            }
+        }
+        whole.ok_or(NoFields::Changed)
+    }
+
+    /// Makes them from one row; `None` where it does not give them any more.
+    fn one(
+        &self,
+        block: usize,
+        fields: &Fields<'c>,
+        whom: For<'_>,
+        row: u64,
+    ) -> Result<Option<Vec<FieldValue>>, NoFields> {
+        let source = self.blocks[block].enrol.source;
+        match source.and_then(|source| self.sources[source].as_ref()) {
+            Some(Opened { table, .. }) => {
+                let mut record = StringRecord::new();
+                let row = table.row(RowId(row), &mut record);
+                let row = row.map_err(NoFields::Unreadable)?;
+                let cells = SourceCells {
+                    cells: row.cells,
+                    zone: &self.config.zone,
+                };
+                let same = row.contact == whom.contact;
+                Ok(same
+                    .then(|| fields.render(self.templates, &cells, whom).ok())
+                    .flatten())
+            }
+            None => {
+                let row = usize::try_from(row).ok();
+                let row = row.and_then(|row| self.declared.rows.get(row));
+                Ok(row.and_then(|(_, contact)| {
+                    let cells = self.declared.cells(*contact);
+                    fields.render(self.templates, &cells, whom).ok()
+                }))
+            }
+        }
+    }
+}
