@@ -79,6 +79,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// Trigger what is new and stop what is gone, after showing it and asking
     Apply(ApplyArgs),
+    /// Show of one contact why it is in or out of each automation, and what is on record of it
+    Explain(ExplainArgs),
     /// Take enrolments into the record as active without triggering them
     Adopt(AdoptArgs),
     /// Settle uncertain triggers
@@ -100,6 +102,12 @@ pub struct InitArgs {
     /// Where to write it; made if it is missing
     #[arg(value_name = "DIR", default_value = ".")]
     pub dir: PathBuf,
+    /// Write an [automation.*] block for each external trigger that Spotler lists
+    #[arg(long)]
+    pub from_spotler: bool,
+    /// Where Spotler's API is, if not where it mostly is
+    #[arg(long, value_name = "URL", requires = "from_spotler")]
+    pub base_url: Option<String>,
 }
 
 /// `plan`.
@@ -137,6 +145,17 @@ pub struct ApplyArgs {
     /// For how long to try calls again that were not carried out
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
     pub retry_for: Duration,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The contact
+    #[arg(value_name = "CONTACT", value_parser = parse_contact)]
+    pub contact: ContactId,
+    /// How to show it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
 }
 
 /// `automations`.

@@ -1,8 +1,10 @@
 //! `rollcall automations`: what Spotler lists, next to what is configured.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 use anyhow::anyhow;
+use comfy_table::Table;
 use serde::Serialize;
 
 use super::args::{AutomationsArgs, Format};
@@ -10,7 +12,7 @@ use super::output::Output;
 use super::prepare::{self, Line};
 use super::{CommandError, Common, Exit};
 use crate::config::Config;
-use crate::report::SafeText;
+use crate::report::{PLAIN_TABLE, SafeText};
 use crate::spotler::{CallError, ListedAutomation};
 
 #[derive(Serialize)]
@@ -22,7 +24,8 @@ struct Row {
     trigger: Option<String>,
     trigger_code: String,
     active: Option<bool>,
-    remark: Option<&'static str>,
+    /// What wants attention.
+    remarks: Vec<&'static str>,
 }
 
 pub(super) async fn run(args: &AutomationsArgs, common: &Common) -> Result<Exit, CommandError> {
@@ -38,32 +41,44 @@ pub(super) async fn run(args: &AutomationsArgs, common: &Common) -> Result<Exit,
             serde_json::to_writer_pretty(&mut *out, &serde_json::json!({ "automations": rows }))?;
             writeln!(out)
         }
-        Format::Text => {
-            for row in &rows {
-                let configured = match row.configured.is_empty() {
-                    true => "-".to_owned(),
-                    false => row.configured.join(", "),
-                };
-                let state = match row.active {
-                    Some(true) => "active",
-                    Some(false) => "inactive",
-                    None => "-",
-                };
-                write!(
-                    out,
-                    "{}  {configured}  {state}  {}",
-                    SafeText(&row.trigger_code),
-                    SafeText(row.listed.as_deref().unwrap_or("-"))
-                )?;
-                match row.remark {
-                    Some(remark) => writeln!(out, "  ! {remark}")?,
-                    None => writeln!(out)?,
-                }
-            }
-            Ok(())
-        }
+        Format::Text => text(out, &rows),
     })?;
     Ok(Exit::Fine)
+}
+
+fn text(out: &mut dyn Write, rows: &[Row]) -> io::Result<()> {
+    if rows.is_empty() {
+        return writeln!(
+            out,
+            "Spotler lists no external trigger, and no automation is configured."
+        );
+    }
+    let mut table = Table::new();
+    table.load_style(PLAIN_TABLE);
+    table.set_header(["trigger code", "configured as", "in Spotler", "", "remarks"]);
+    for row in rows {
+        let configured = match row.configured.is_empty() {
+            true => "-".to_owned(),
+            false => row.configured.join(", "),
+        };
+        let state = match row.active {
+            Some(true) => "active",
+            Some(false) => "inactive",
+            None => "-",
+        };
+        let listed = row.listed.as_deref().unwrap_or("-");
+        table.add_row([
+            SafeText(&row.trigger_code).to_string(),
+            configured,
+            SafeText(listed).to_string(),
+            state.to_owned(),
+            row.remarks.join("; "),
+        ]);
+    }
+    for line in table.lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
 }
 
 fn rows(config: &Config, listed: &[ListedAutomation]) -> Vec<Row> {
@@ -74,41 +89,48 @@ fn rows(config: &Config, listed: &[ListedAutomation]) -> Vec<Row> {
             .or_default();
         names.push(automation.name.to_string());
     }
+    let twice = |names: &[String]| (names.len() > 1).then_some("configured more than once");
+    let mut missing = configured.clone();
     let mut rows = Vec::new();
     for automation in listed {
         for trigger in &automation.triggers {
             let Some(code) = &trigger.code else { continue };
-            let names = configured.remove(code.as_str()).unwrap_or_default();
-            let remark = match (names.len(), automation.active) {
-                (0, _) => Some("not configured"),
-                (2.., _) => Some("configured more than once"),
-                (_, Some(false)) => Some("inactive: its triggers fail"),
-                _ => None,
-            };
+            // One code may start several publications, and is listed with each.
+            missing.remove(code.as_str());
+            let names = configured.get(code.as_str()).cloned().unwrap_or_default();
+            let unknown = names.is_empty().then_some("not configured");
+            let inactive = (!names.is_empty() && automation.active == Some(false))
+                .then_some("inactive: its triggers fail");
             rows.push(Row {
+                remarks: unknown
+                    .into_iter()
+                    .chain(twice(&names))
+                    .chain(inactive)
+                    .collect(),
                 configured: names,
                 listed: automation.name.clone(),
                 trigger: trigger.name.clone(),
                 trigger_code: code.clone(),
                 active: automation.active,
-                remark,
             });
         }
     }
-    for (code, names) in configured {
+    for (code, names) in missing {
         rows.push(Row {
+            remarks: std::iter::once("Spotler lists no such trigger code")
+                .chain(twice(&names))
+                .collect(),
             configured: names,
             listed: None,
             trigger: None,
             trigger_code: code.to_owned(),
             active: None,
-            remark: Some("Spotler lists no such trigger code"),
         });
     }
     rows
 }
 
-fn told(error: &CallError) -> String {
+pub(super) fn told(error: &CallError) -> String {
     match error {
         CallError::NotSent(why) => format!("Spotler cannot be reached: {why}."),
         CallError::Limited { status, .. } => {

@@ -1,32 +1,134 @@
-//! `rollcall init`: a small configuration repository to start from.
+//! `rollcall init`: a small configuration repository to start from, or one with what Spotler lists.
+
+mod listed;
 
 use std::fs;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 
 use super::args::InitArgs;
 use super::output::Output;
+use super::prepare::{self, Line};
 use super::{CommandError, Common, Exit};
+use crate::config::{self, Config, FILE_NAME};
+use crate::spotler::ListedAutomation;
 
-/// The files, by their paths in the new repository.
+/// The files to start from, by their paths in the new repository.
 const FILES: [(&str, &str); 4] = [
-    ("rollcall.toml", include_str!("init/rollcall.toml")),
+    (FILE_NAME, include_str!("init/rollcall.toml")),
     (
         "lifecycle/customers.toml",
         include_str!("init/customers.toml"),
     ),
     ("exports/crm.csv", include_str!("init/crm.csv")),
-    (".gitignore", "/state/\n"),
+    (GITIGNORE, KEPT_OUT),
 ];
 
-pub(super) fn run(args: &InitArgs, common: &Common) -> Result<Exit, CommandError> {
+/// Where the automations go that Spotler lists.
+const AUTOMATIONS: &str = "automations.toml";
+
+const GITIGNORE: &str = ".gitignore";
+
+/// The record must not get into Git.
+const KEPT_OUT: &str = "/state/\n";
+
+pub(super) async fn run(args: &InitArgs, common: &Common) -> Result<Exit, CommandError> {
+    let output = Output::new(common);
+    if args.from_spotler {
+        return from_spotler(args, &output).await;
+    }
     let dir = &args.dir;
+    let files = FILES.map(|(name, text)| (name, text.to_owned()));
+    let written = write(dir, &files)?;
+    told(&output, &written, |out| {
+        writeln!(
+            out,
+            "\nIt runs on the built-in sandbox; no account is needed:\n  rollcall plan{0}\n  rollcall apply{0}",
+            option(dir)
+        )
+    })?;
+    Ok(Exit::Fine)
+}
+
+/// Writes what Spotler lists: into a new repository, or beside a configuration that is there already.
+async fn from_spotler(args: &InitArgs, output: &Output) -> Result<Exit, CommandError> {
+    let dir = &args.dir;
+    let there = dir.join(FILE_NAME);
+    if there.exists() {
+        if args.base_url.is_some() {
+            return Err(anyhow!(
+                "{} is there already and says where Spotler's API is; leave --base-url out. Nothing was written.",
+                there.display()
+            )
+            .into());
+        }
+        let config = config::load(&there)?;
+        let listed = list(&config).await?;
+        let (text, count) = listed::blocks(&listed, &config.automations);
+        if count == 0 {
+            output.result(|out| {
+                writeln!(
+                    out,
+                    "Every external trigger that Spotler lists is configured already."
+                )
+            })?;
+            return Ok(Exit::Fine);
+        }
+        let written = write(dir, &[(AUTOMATIONS, text)])?;
+        let is_included = config::load(&there)
+            .is_ok_and(|now| now.automations.len() == config.automations.len() + count);
+        told(output, &written, |out| match is_included {
+            true => Ok(()),
+            false => writeln!(
+                out,
+                "\nAdd it to the `include` of {}: include = [{AUTOMATIONS:?}]",
+                there.display()
+            ),
+        })?;
+        return Ok(Exit::Fine);
+    }
+    let root = listed::root(args.base_url.as_deref());
+    // Read before it is written, so that a wrong address is told like any other mistake in a configuration.
+    let trial = tempfile::tempdir().context("A temporary folder cannot be made.")?;
+    let file = trial.path().join(FILE_NAME);
+    fs::write(&file, &root)
+        .and_then(|()| fs::write(trial.path().join(AUTOMATIONS), ""))
+        .context("A temporary file cannot be written.")?;
+    let config = config::load(&file)?;
+    let listed = list(&config).await?;
+    let (text, _) = listed::blocks(&listed, &[]);
+    let files = [
+        (FILE_NAME, root),
+        (AUTOMATIONS, text),
+        (GITIGNORE, KEPT_OUT.to_owned()),
+    ];
+    let written = write(dir, &files)?;
+    told(output, &written, |out| {
+        writeln!(
+            out,
+            "\nNobody is enrolled yet: add [[enrol]] blocks, then see what they do:\n  rollcall plan{}",
+            option(dir)
+        )
+    })?;
+    Ok(Exit::Fine)
+}
+
+async fn list(config: &Config) -> Result<Vec<ListedAutomation>, CommandError> {
+    let line = Line::open(config, prepare::access(config)?).await?;
+    let listed = line.client.automations().await;
+    line.close().await;
+    Ok(listed.map_err(|error| anyhow!(super::automations::told(&error)))?)
+}
+
+/// Writes files, or none where one of them is there already. Returns those that were written.
+fn write(dir: &Path, files: &[(&str, String)]) -> Result<Vec<PathBuf>, CommandError> {
     // All are looked at before the first is written, so that nothing is half done.
-    let there: Vec<&str> = FILES
+    let there: Vec<&str> = files
         .iter()
         .map(|(name, _)| *name)
-        .filter(|name| *name != ".gitignore" && dir.join(name).exists())
+        .filter(|name| *name != GITIGNORE && dir.join(name).exists())
         .collect();
     if !there.is_empty() {
         return Err(anyhow!(
@@ -37,10 +139,10 @@ pub(super) fn run(args: &InitArgs, common: &Common) -> Result<Exit, CommandError
         .into());
     }
     let mut written = Vec::new();
-    for (name, text) in FILES {
+    for (name, text) in files {
         let path = dir.join(name);
         if path.exists() {
-            // Only .gitignore can be there already; the record must not get into Git.
+            // Only .gitignore can be there already.
             let there = fs::read_to_string(&path)
                 .with_context(|| format!("{} cannot be read.", path.display()))?;
             if !there.lines().any(|line| line.trim() == text.trim()) {
@@ -51,7 +153,7 @@ pub(super) fn run(args: &InitArgs, common: &Common) -> Result<Exit, CommandError
                 };
                 fs::write(&path, format!("{there}{gap}{text}"))
                     .with_context(|| format!("{} cannot be written.", path.display()))?;
-                written.push(name);
+                written.push(path);
             }
             continue;
         }
@@ -65,21 +167,28 @@ pub(super) fn run(args: &InitArgs, common: &Common) -> Result<Exit, CommandError
             .open(&path)
             .and_then(|mut file| file.write_all(text.as_bytes()))
             .with_context(|| format!("{} cannot be written.", path.display()))?;
-        written.push(name);
+        written.push(path);
     }
-    Output::new(common).result(|out| {
-        for name in written {
-            writeln!(out, "wrote {}", dir.join(name).display())?;
+    Ok(written)
+}
+
+fn told(
+    output: &Output,
+    written: &[PathBuf],
+    rest: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<(), CommandError> {
+    output.result(|out| {
+        for path in written {
+            writeln!(out, "wrote {}", path.display())?;
         }
-        let option = if dir.as_os_str() == "." {
-            String::new()
-        } else {
-            format!(" --config {}", dir.display())
-        };
-        writeln!(
-            out,
-            "\nIt runs on the built-in sandbox; no account is needed:\n  rollcall plan{option}\n  rollcall apply{option}"
-        )
-    })?;
-    Ok(Exit::Fine)
+        rest(out)
+    })
+}
+
+/// How the new repository is named to the other commands.
+fn option(dir: &Path) -> String {
+    match dir.as_os_str() == "." {
+        true => String::new(),
+        false => format!(" --config {}", dir.display()),
+    }
 }

@@ -4,6 +4,7 @@ mod adopt;
 mod apply;
 mod args;
 mod automations;
+mod explain;
 mod history;
 mod init;
 mod log;
@@ -71,10 +72,11 @@ impl From<std::io::Error> for CommandError {
 pub async fn run(cli: Cli) -> Exit {
     let common = &cli.common;
     let result = match &cli.command {
-        Command::Init(args) => init::run(args, common),
+        Command::Init(args) => init::run(args, common).await,
         Command::Validate => validate::run(common).await,
         Command::Plan(args) => plan::run(args, common).await,
         Command::Apply(args) => apply::run(args, common).await,
+        Command::Explain(args) => explain::run(args, common).await,
         Command::Adopt(args) => adopt::run(args, common).await,
         Command::Resolve(args) => resolve::run(args, common).await,
         Command::History(args) => history::run(args, common).await,

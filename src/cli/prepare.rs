@@ -132,7 +132,11 @@ pub(super) async fn plan(
 }
 
 /// Puts into a plan why the enrolments of what it stops are gone.
-fn give_reasons(config: &Config, roster: &Roster<'_>, plan: &mut Plan) -> anyhow::Result<()> {
+pub(super) fn give_reasons(
+    config: &Config,
+    roster: &Roster<'_>,
+    plan: &mut Plan,
+) -> anyhow::Result<()> {
     let keys = plan.leaving();
     let index = |name: &AutomationName| config.automations.iter().position(|a| a.name == *name);
     let places: Vec<Option<usize>> = keys.iter().map(|key| index(&key.automation)).collect();

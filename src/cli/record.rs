@@ -18,7 +18,7 @@ use crate::record::{Call, Listed, Record, Selection};
 use crate::report::{SafeText, plural};
 
 #[derive(Serialize)]
-struct ParticipationJson<'a> {
+pub(super) struct ParticipationJson<'a> {
     contact: &'a ContactId,
     automation: &'a AutomationName,
     occurrence: Option<&'a Occurrence>,
@@ -47,11 +47,11 @@ pub(super) struct CallJson<'a> {
     git_revision: Option<&'a str>,
 }
 
-fn time(at: Timestamp) -> String {
+pub(super) fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-fn json(listed: &Listed) -> ParticipationJson<'_> {
+pub(super) fn json(listed: &Listed) -> ParticipationJson<'_> {
     let participation = &listed.participation;
     ParticipationJson {
         contact: &participation.key.contact,
@@ -124,7 +124,10 @@ pub(super) fn call_line(call: &Call) -> String {
 }
 
 /// All selected participations, sorted by contact, automation and occurrence.
-async fn listed(record: &Record, selection: &Selection) -> Result<Vec<Listed>, CommandError> {
+pub(super) async fn listed(
+    record: &Record,
+    selection: &Selection,
+) -> Result<Vec<Listed>, CommandError> {
     let mut items = Vec::new();
     record
         .list(selection, |listed| items.push(listed))

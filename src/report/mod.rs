@@ -10,6 +10,6 @@ mod text;
 pub use json::{plan_json, run_json};
 pub use progress::Progress;
 pub use rows::{ActionRow, PlanView};
-pub use style::{SafeText, plural, thousands};
+pub use style::{PLAIN_TABLE, SafeText, plural, thousands};
 pub use summary::run_summary;
 pub use text::plan_text;

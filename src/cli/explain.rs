@@ -1,0 +1,331 @@
+//! `rollcall explain`: of one contact, for every automation, whether it is in or out and why, and what the record says.
+
+use std::convert::Infallible;
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::args::{ExplainArgs, Format};
+use super::output::Output;
+use super::{CommandError, Common, Exit, prepare, record};
+use crate::config::Config;
+use crate::id::{AutomationName, ContactId};
+use crate::participation::Participation;
+use crate::plan::{Action, Filter, Guard, Plan};
+use crate::record::{Listed, Record, Selection};
+use crate::report::{PlanView, SafeText};
+use crate::roster::{BlockVerdict, Roster};
+
+/// All there is to say of a contact.
+#[derive(Serialize)]
+struct Explanation<'a> {
+    contact: &'a ContactId,
+    now: String,
+    suppressed: Option<Suppressed<'a>>,
+    /// Whether anything at all is known of the contact; an id that was mistyped is not.
+    known: bool,
+    automations: Vec<Explained<'a>>,
+}
+
+#[derive(Serialize)]
+struct Suppressed<'a> {
+    reason: Option<&'a str>,
+    at: String,
+}
+
+/// All there is to say of it in one automation.
+#[derive(Serialize)]
+struct Explained<'a> {
+    automation: &'a AutomationName,
+    /// Whether the automation is in the configuration; what is on record of it may outlive it there.
+    configured: bool,
+    #[serde(rename = "in")]
+    is_in: bool,
+    blocks: Vec<Verdict<'a>>,
+    record: Vec<Recorded<'a>>,
+    plan: Vec<Planned>,
+}
+
+/// What one block says of one of its rows.
+#[derive(Serialize)]
+struct Verdict<'a> {
+    at: String,
+    source: Option<&'a str>,
+    row: Option<u64>,
+    occurrence: Option<String>,
+    #[serde(rename = "in")]
+    is_in: bool,
+    reasons: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Recorded<'a> {
+    #[serde(flatten)]
+    participation: record::ParticipationJson<'a>,
+    /// Whether the fields are others now than those that were sent; `null` where it is not declared any more.
+    fields_changed: Option<bool>,
+    #[serde(skip)]
+    listed: &'a Listed,
+}
+
+/// What a plan would do about it.
+#[derive(Serialize)]
+struct Planned {
+    action: &'static str,
+    occurrence: Option<String>,
+    reason: String,
+}
+
+pub(super) async fn run(args: &ExplainArgs, common: &Common) -> Result<Exit, CommandError> {
+    let output = Output::new(common);
+    let config = prepare::config(common, &output)?;
+    let now = prepare::now(common);
+    let roster = prepare::roster(config, now).await?;
+    let contact = &args.contact;
+    let selection = Selection {
+        contact: Some(contact.clone()),
+        ..Selection::default()
+    };
+    let listed = record::listed(&Record::at(&config.record.path), &selection).await?;
+    let participations = listed.iter().map(|listed| &listed.participation);
+    let plan = plan(config, &roster, participations, contact, now)?;
+    let view = PlanView {
+        plan: &plan,
+        guard: &Guard::default(),
+        config,
+        roster: &roster,
+        record_serial: 0,
+        now,
+    };
+    let verdicts = roster
+        .explain(contact.as_str())
+        .map_err(anyhow::Error::from)?;
+    let explanation = Explanation {
+        contact,
+        now: record::time(now),
+        suppressed: config.suppressed.get(contact).map(|of| Suppressed {
+            reason: of.reason.as_deref(),
+            at: of.place.to_string(),
+        }),
+        known: !listed.is_empty()
+            || config.contacts.contains_key(contact)
+            || config.suppressed.contains_key(contact)
+            || verdicts
+                .iter()
+                .any(|verdict| verdict.row.is_some() || verdict.out.is_empty()),
+        automations: automations(view, contact, &verdicts, &listed),
+    };
+    output.result(|out| match args.format {
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut *out, &explanation)?;
+            writeln!(out)
+        }
+        Format::Text => text(out, &explanation),
+    })?;
+    Ok(Exit::Fine)
+}
+
+/// The contact's own part of the plan.
+fn plan<'p>(
+    config: &Config,
+    roster: &Roster<'_>,
+    participations: impl Iterator<Item = &'p Participation>,
+    contact: &ContactId,
+    now: jiff::Timestamp,
+) -> Result<Plan, CommandError> {
+    let filter = Filter {
+        contact: Some(contact.clone()),
+        automation: None,
+    };
+    let recorded = participations.cloned().map(Ok::<_, Infallible>);
+    let Ok(mut plan) = Plan::build(config, roster, recorded, &filter, now);
+    prepare::give_reasons(config, roster, &mut plan)?;
+    Ok(plan)
+}
+
+/// Every configured automation, and those on record that are configured no more.
+fn automations<'a>(
+    view: PlanView<'a>,
+    contact: &ContactId,
+    verdicts: &[BlockVerdict],
+    listed: &'a [Listed],
+) -> Vec<Explained<'a>> {
+    let config = view.config;
+    let is_suppressed = config.suppressed.contains_key(contact);
+    let configured = config.automations.iter().map(|automation| &automation.name);
+    let on_record = listed
+        .iter()
+        .map(|listed| &listed.participation.key.automation);
+    let mut names: Vec<&AutomationName> = configured.chain(on_record).collect();
+    names.sort();
+    names.dedup();
+    let explained = names.into_iter().map(|name| {
+        let index = config
+            .automations
+            .iter()
+            .position(|automation| automation.name == *name);
+        let blocks: Vec<Verdict> = verdicts
+            .iter()
+            .filter(|verdict| Some(verdict.automation) == index)
+            .map(|verdict| {
+                let enrol = &config.enrols[verdict.block];
+                Verdict {
+                    at: enrol.place.to_string(),
+                    source: enrol.source.map(|s| config.sources[s].name.as_str()),
+                    row: verdict.row.map(|at| at.row),
+                    occurrence: verdict.occurrence.clone(),
+                    is_in: verdict.out.is_empty(),
+                    reasons: verdict.out.clone(),
+                }
+            })
+            .collect();
+        Explained {
+            automation: name,
+            configured: index.is_some(),
+            is_in: !is_suppressed && blocks.iter().any(|verdict| verdict.is_in),
+            blocks,
+            record: listed
+                .iter()
+                .filter(|listed| listed.participation.key.automation == *name)
+                .map(|listed| Recorded {
+                    participation: record::json(listed),
+                    fields_changed: fields_changed(view.roster, index, &listed.participation),
+                    listed,
+                })
+                .collect(),
+            plan: planned(view, name),
+        }
+    });
+    explained.collect()
+}
+
+fn fields_changed(
+    roster: &Roster<'_>,
+    automation: Option<usize>,
+    participation: &Participation,
+) -> Option<bool> {
+    let key = &participation.key;
+    let enrolment = roster.find(
+        key.contact.as_str(),
+        automation?,
+        key.occurrence.as_ref().map(|o| o.as_str()),
+    )?;
+    Some(enrolment.fields != participation.fields)
+}
+
+fn planned(view: PlanView<'_>, name: &AutomationName) -> Vec<Planned> {
+    let mut planned = Vec::new();
+    let of = |action: &&Action| view.automation(action) == name.as_str();
+    for action in view.plan.actions.iter().filter(of) {
+        let row = view.row(action);
+        planned.push(Planned {
+            action: row.action,
+            occurrence: row.occurrence.map(str::to_owned),
+            reason: row.reason,
+        });
+    }
+    let text = |occurrence: &Option<crate::id::Occurrence>| {
+        occurrence.as_ref().map(|o| o.as_str().to_owned())
+    };
+    for let_go in &view.plan.let_go {
+        let key = &let_go.participation.key;
+        if key.automation == *name {
+            planned.push(Planned {
+                action: "let go",
+                occurrence: text(&key.occurrence),
+                reason: let_go.reason.clone(),
+            });
+        }
+    }
+    for held in view
+        .plan
+        .held
+        .iter()
+        .filter(|held| held.key.automation == *name)
+    {
+        planned.push(Planned {
+            action: "held",
+            occurrence: text(&held.key.occurrence),
+            reason: held.reason.clone(),
+        });
+    }
+    planned
+}
+
+fn text(out: &mut dyn Write, explanation: &Explanation<'_>) -> io::Result<()> {
+    writeln!(out, "{}", explanation.contact)?;
+    if let Some(suppressed) = &explanation.suppressed {
+        let reason = match suppressed.reason {
+            Some(reason) => format!("{} ", SafeText(reason)),
+            None => String::new(),
+        };
+        writeln!(
+            out,
+            "suppressed: {reason}({}); it is in no automation, whatever the blocks below say",
+            suppressed.at
+        )?;
+    }
+    if !explanation.known {
+        writeln!(
+            out,
+            "no source holds it, no file declares or names it, and nothing is on record of it: is the id right?"
+        )?;
+    }
+    for explained in &explanation.automations {
+        automation(out, explained)?;
+    }
+    Ok(())
+}
+
+fn automation(out: &mut dyn Write, explained: &Explained<'_>) -> io::Result<()> {
+    let word = if explained.is_in { "in" } else { "out" };
+    writeln!(out, "\n{}: {word}", explained.automation)?;
+    if !explained.configured {
+        writeln!(out, "  the automation is gone from the configuration")?;
+    } else if explained.blocks.is_empty() {
+        writeln!(out, "  no [[enrol]] block names this automation")?;
+    }
+    for verdict in &explained.blocks {
+        let sign = if verdict.is_in { '+' } else { '-' };
+        write!(out, "  {sign} {}", verdict.at)?;
+        if let (Some(source), Some(row)) = (verdict.source, verdict.row) {
+            write!(out, "  source {source}, row {row}")?;
+        }
+        if let Some(occurrence) = &verdict.occurrence {
+            write!(out, "  occurrence {}", SafeText(occurrence))?;
+        }
+        match verdict.reasons.is_empty() {
+            true => writeln!(out)?,
+            false => writeln!(out, "  {}", SafeText(&verdict.reasons.join("; ")))?,
+        }
+    }
+    if explained.record.is_empty() {
+        writeln!(out, "  record: nothing")?;
+    }
+    for recorded in &explained.record {
+        let participation = &recorded.listed.participation;
+        write!(out, "  record: {}", participation.state)?;
+        if let Some(occurrence) = &participation.key.occurrence {
+            write!(out, "  occurrence {occurrence}")?;
+        }
+        write!(out, "  since {}", record::time(participation.changed_at))?;
+        if let Some(detail) = &participation.detail {
+            write!(out, "  {}", SafeText(detail))?;
+        }
+        match recorded.fields_changed {
+            Some(true) => writeln!(out, "  its fields have changed since")?,
+            _ => writeln!(out)?,
+        }
+    }
+    if explained.plan.is_empty() {
+        writeln!(out, "  plan: nothing to do")?;
+    }
+    for planned in &explained.plan {
+        write!(out, "  plan: {}", planned.action)?;
+        if let Some(occurrence) = &planned.occurrence {
+            write!(out, "  occurrence {}", SafeText(occurrence))?;
+        }
+        writeln!(out, "  {}", SafeText(&planned.reason))?;
+    }
+    Ok(())
+}

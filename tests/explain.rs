@@ -1,0 +1,145 @@
+//! `explain`: of one contact, for every automation, in or out and why.
+
+mod common;
+
+use common::{Repo, Spotler};
+use serde_json::{Value, json};
+
+const CONFIG: &str = r#"
+[spotler]
+base_url = "URL"
+rate = "10000/s"
+
+[automation.customer]
+trigger_code = "code-1"
+
+[automation.customer.fields]
+company = "{{ company }}"
+
+[automation.review]
+trigger_code = "code-2"
+repeat_by = "order"
+
+[automation.unused]
+trigger_code = "code-3"
+
+[automation.winback]
+trigger_code = "code-4"
+leave_after = "48h"
+
+[source.crm]
+csv = "crm.csv"
+contact = "id"
+
+[[enrol]]
+automation = "customer"
+source = "crm"
+where.status = "customer"
+where.country = ["NL", "BE"]
+
+[[enrol]]
+automation = "review"
+source = "crm"
+where.order.exists = true
+
+[[enrol]]
+automation = "winback"
+source = "crm"
+where.status = "ex-customer"
+
+[[suppress]]
+contacts = ["c-9"]
+reason = "objected to marketing"
+"#;
+
+fn repo(spotler: &Spotler) -> Repo {
+    let repo = Repo::with(&CONFIG.replace("URL", &spotler.url()));
+    repo.write(
+        "crm.csv",
+        "id,status,country,company,order\n\
+         c-1,customer,NL,One,o-1\nc-1,customer,NL,One,o-2\nc-2,ex-customer,NL,Two,\nc-9,customer,NL,Nine,\n",
+    );
+    repo.apply().exits(0);
+    repo
+}
+
+#[test]
+fn each_automation_is_explained_by_blocks_conditions_record_and_plan() {
+    let spotler = Spotler::open();
+    let repo = repo(&spotler);
+    repo.write(
+        "crm.csv",
+        "id,status,country,company,order\n\
+         c-1,customer,DE,Uno,o-2\nc-2,customer,NL,Two,\n",
+    );
+    let at = ["--now", "2126-01-01T00:00:00Z"];
+    let explain = |contact: &str| {
+        repo.run(&["explain", contact, at[0], at[1]])
+            .exits(0)
+            .stdout
+    };
+    // The times are those of the run, so they are cut out.
+    let shown = |text: String| {
+        let mut words = Vec::new();
+        for word in text.split(' ') {
+            words.push(match word.contains('T') && word.contains('Z') {
+                true => "TIME".to_owned() + word.split_once('Z').unwrap().1,
+                false => word.to_owned(),
+            });
+        }
+        words.join(" ")
+    };
+    insta::assert_snapshot!("changed", shown(explain("c-1")));
+    insta::assert_snapshot!("leaving", shown(explain("c-2")));
+    insta::assert_snapshot!("suppressed", shown(explain("c-9")));
+    insta::assert_snapshot!("unknown", shown(explain("c-404")));
+}
+
+#[test]
+fn a_program_can_read_it() {
+    let spotler = Spotler::open();
+    let repo = repo(&spotler);
+    let json = repo
+        .run(&["explain", "c-1", "--format", "json"])
+        .exits(0)
+        .json();
+    let automations = json["automations"].as_array().unwrap();
+    let named = |name: &str| -> &Value {
+        let of = |a: &&Value| a["automation"] == name;
+        automations.iter().find(of).unwrap()
+    };
+    assert_eq!(named("customer")["in"], true);
+    assert_eq!(named("customer")["record"][0]["state"], "active");
+    assert_eq!(named("customer")["record"][0]["fields_changed"], false);
+    assert_eq!(named("customer")["plan"], json!([]));
+    let blocks = &named("review")["blocks"];
+    assert_eq!(blocks[0]["occurrence"], "o-1");
+    assert_eq!(blocks[1]["row"], 3);
+    assert_eq!(named("unused")["blocks"], json!([]));
+    assert_eq!(
+        named("winback")["blocks"][0]["reasons"],
+        json!(["status is \"customer\", wanted \"ex-customer\""])
+    );
+}
+
+#[test]
+fn an_automation_that_is_gone_from_the_configuration_is_explained_too() {
+    let spotler = Spotler::open();
+    let repo = repo(&spotler);
+    let (before, after) = CONFIG.split_once("[automation.winback]").unwrap();
+    let rest = after.split_once("[source.crm]").unwrap().1;
+    let blocks = rest.replace("automation = \"winback\"", "automation = \"unused\"");
+    let config = format!("{before}[source.crm]{blocks}").replace("URL", &spotler.url());
+    repo.write("rollcall.toml", config);
+    let text = repo.run(&["explain", "c-2"]).exits(0).stdout;
+    assert!(
+        text.contains(
+            "winback: out\n  the automation is gone from the configuration\n  record: active"
+        ),
+        "{text}"
+    );
+    assert!(
+        text.contains("  plan: stop  the automation is gone"),
+        "{text}"
+    );
+}

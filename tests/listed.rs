@@ -1,0 +1,167 @@
+//! What Spotler lists: `automations`, and `init --from-spotler`.
+
+mod common;
+
+use common::{Repo, Spotler};
+use rollcall::sandbox::{Options, Publication, Setting, Trigger};
+use serde_json::json;
+
+fn spotler() -> Spotler {
+    let mut both = Trigger::new("Welcome", "code-2", Setting::Once);
+    both.publications.push(Publication::default());
+    Spotler::start(Options {
+        triggers: vec![
+            Trigger::new("Customer lifecycle", "code-1", Setting::Unlimited),
+            both,
+            Trigger::new("Winback", "code-3", Setting::Unlimited),
+        ],
+        inactive: vec!["code-3".to_owned()],
+        ..Options::default()
+    })
+}
+
+fn config(url: &str) -> String {
+    format!(
+        r#"
+[spotler]
+base_url = "{url}"
+
+[automation.customer]
+trigger_code = "code-1"
+
+[automation.customer-again]
+trigger_code = "code-1"
+
+[automation.winback]
+trigger_code = "code-3"
+
+[automation.unknown]
+trigger_code = "code-4"
+"#
+    )
+}
+
+#[test]
+fn what_is_listed_stands_beside_what_is_configured() {
+    let spotler = spotler();
+    let repo = Repo::with(&config(&spotler.url()));
+    let json = repo
+        .run(&["automations", "--format", "json"])
+        .exits(0)
+        .json();
+    let short: Vec<_> = json["automations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| {
+            json!([
+                row["trigger_code"],
+                row["configured"],
+                row["active"],
+                row["remarks"]
+            ])
+        })
+        .collect();
+    assert_eq!(
+        json!(short),
+        json!([
+            [
+                "code-1",
+                ["customer", "customer-again"],
+                true,
+                ["configured more than once"]
+            ],
+            ["code-2", [], true, ["not configured"]],
+            ["code-2", [], true, ["not configured"]],
+            [
+                "code-3",
+                ["winback"],
+                false,
+                ["inactive: its triggers fail"]
+            ],
+            [
+                "code-4",
+                ["unknown"],
+                null,
+                ["Spotler lists no such trigger code"]
+            ],
+        ])
+    );
+    let text = repo.run(&["automations"]).exits(0).stdout;
+    insta::assert_snapshot!("automations", text);
+}
+
+#[test]
+fn a_new_repository_gets_a_block_for_each_listed_trigger() {
+    let spotler = spotler();
+    let repo = Repo::new();
+    let url = spotler.url();
+    let done = repo
+        .run(&["init", "--from-spotler", "--base-url", &url, "new"])
+        .exits(0);
+    assert!(
+        done.stdout.contains("Nobody is enrolled yet"),
+        "{}",
+        done.stdout
+    );
+    let text = std::fs::read_to_string(repo.file("new/automations.toml")).unwrap();
+    insta::assert_snapshot!("from_spotler", text);
+    let plan = repo.run(&["--config", "new", "plan"]).exits(0);
+    assert_eq!(
+        plan.stdout,
+        "Nothing to do. 0 participations as declared.\n"
+    );
+    let again = repo.run(&["init", "--from-spotler", "new"]).exits(0);
+    assert_eq!(
+        again.stdout,
+        "Every external trigger that Spotler lists is configured already.\n"
+    );
+}
+
+#[test]
+fn a_configuration_that_is_there_gets_what_it_lacks() {
+    let spotler = spotler();
+    let repo = Repo::with(&config(&spotler.url()));
+    let done = repo.run(&["init", "--from-spotler"]).exits(0);
+    assert!(
+        done.stdout.contains("include = [\"automations.toml\"]"),
+        "{}",
+        done.stdout
+    );
+    let text = std::fs::read_to_string(repo.file("automations.toml")).unwrap();
+    assert!(
+        text.contains("[automation.welcome]\ntrigger_code = \"code-2\""),
+        "{text}"
+    );
+    assert!(
+        !text.contains("code-1") && !text.contains("code-3"),
+        "{text}"
+    );
+    let done = repo.run(&["init", "--from-spotler"]).exits(1);
+    assert!(
+        done.stderr.contains("already holds automations.toml"),
+        "{}",
+        done.stderr
+    );
+}
+
+#[test]
+fn nothing_is_written_where_spotler_cannot_be_asked() {
+    let repo = Repo::new();
+    for (url, said) in [
+        ("http://spotler.example", "credentials would travel"),
+        ("http://127.0.0.1:1", "Spotler cannot be reached"),
+    ] {
+        let args = ["init", "--from-spotler", "--base-url", url, "new"];
+        let done = repo.run(&args).exits(1);
+        assert!(done.stderr.contains(said), "{}", done.stderr);
+    }
+    let repo = repo.env("SPOTLER_CONSUMER_KEY", "");
+    let done = repo.run(&["init", "--from-spotler", "new"]).exits(1);
+    assert!(
+        done.stderr.contains("SPOTLER_CONSUMER_KEY"),
+        "{}",
+        done.stderr
+    );
+    assert!(!repo.file("new").exists());
+}
