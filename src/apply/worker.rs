@@ -1,5 +1,6 @@
 //! One of the workers of an apply: takes a contact's actions, makes their calls, writes both to the record.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -11,7 +12,7 @@ use super::{Shared, lock};
 use crate::id::{ContactId, Occurrence, ParticipationId};
 use crate::participation::{Before, Key, State};
 use crate::plan::{Action, Stop, StopScope, Trigger, WhyTrigger};
-use crate::record::{CallKind, Intent, JournalError};
+use crate::record::{CallKind, Durable, Intent, JournalError};
 
 /// How often a stop is tried again whose answer was lost, at the most.
 const STOP_TRIES: usize = 5;
@@ -20,6 +21,28 @@ const STOP_TRIES: usize = 5;
 pub(super) struct Worker {
     shared: Arc<Shared>,
     events: mpsc::Sender<Event>,
+    /// What came of the last actions, until it is durable and told.
+    untold: Option<Untold>,
+}
+
+/// What came of an action.
+struct Done {
+    settled: Settled,
+    /// That it is on record, where that is not certain yet, and what is told of it where it cannot be written.
+    durable: Option<(Durable<()>, Outcome)>,
+}
+
+impl From<Settled> for Done {
+    fn from(settled: Settled) -> Self {
+        let durable = None;
+        Self { settled, durable }
+    }
+}
+
+/// What came of actions that one call was for.
+struct Untold {
+    actions: Range<usize>,
+    done: Done,
 }
 
 /// Why an attempt has no outcome on record.
@@ -42,32 +65,66 @@ impl Broken {
 
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>, events: mpsc::Sender<Event>) -> Self {
-        Self { shared, events }
-    }
-
-    pub(super) async fn run(self) {
-        while self.shared.gate.why_ended().is_none() {
-            let Some(actions) = self.shared.next_contact() else {
-                return;
-            };
-            let mut index = actions.start;
-            while index < actions.end && self.shared.gate.why_ended().is_none() {
-                index = match &self.shared.job.plan.actions[index] {
-                    Action::Stop(stop) => self.stops(index, stop, actions.end).await,
-                    Action::Trigger(trigger) => {
-                        let settled = self.trigger(index, trigger).await;
-                        self.tell(index, settled).await;
-                        index + 1
-                    }
-                };
-            }
+        let untold = None;
+        Self {
+            shared,
+            events,
+            untold,
         }
     }
 
-    /// Tells what came of an action.
-    async fn tell(&self, action: usize, settled: Settled) {
-        lock(&self.shared.settled)[action] = Some(settled.clone());
-        self.send(Event::Settled { action, settled }).await;
+    pub(super) async fn run(mut self) {
+        let shared = self.shared.clone();
+        while shared.gate.why_ended().is_none() {
+            let Some(actions) = shared.next_contact() else {
+                break;
+            };
+            let mut index = actions.start;
+            while index < actions.end && shared.gate.why_ended().is_none() {
+                // Of one contact, what comes next may depend on what came of this.
+                if index > actions.start {
+                    self.tell_untold().await;
+                }
+                let (done, behind) = match &shared.job.plan.actions[index] {
+                    Action::Stop(stop) => self.stops(index, stop, actions.end).await,
+                    Action::Trigger(trigger) => (self.trigger(index, trigger).await, index + 1),
+                };
+                // Where nothing was sent, what came of the actions before is not told yet.
+                self.tell_untold().await;
+                let actions = index..behind;
+                self.untold = Some(Untold { actions, done });
+                index = behind;
+            }
+        }
+        self.tell_untold().await;
+    }
+
+    /// Tells what came of the last actions, when it is durable.
+    async fn tell_untold(&mut self) {
+        self.wait_for_untold().await;
+        let Some(Untold { actions, done }) = self.untold.take() else {
+            return;
+        };
+        for action in actions {
+            let settled = done.settled.clone();
+            lock(&self.shared.settled)[action] = Some(settled.clone());
+            self.send(Event::Settled { action, settled }).await;
+        }
+    }
+
+    /// Waits until what came of the last actions is durable. May be given up and begun again.
+    async fn wait_for_untold(&mut self) {
+        if let Some(Untold { done, .. }) = &mut self.untold
+            && let Some((durable, doubt)) = &mut done.durable
+        {
+            let result = durable.ready().await;
+            let doubt = *doubt;
+            done.durable = None;
+            if let Err(error) = result {
+                let end = record_failed(&self.shared, &error);
+                done.settled = Broken::AfterSending(end).settled(doubt);
+            }
+        }
     }
 
     async fn send(&self, event: Event) {
@@ -75,28 +132,48 @@ impl Worker {
         let _ = self.events.send(event).await;
     }
 
-    /// Makes one call, once: passes the gate, writes what is about to be sent, sends it, writes what came of it.
+    /// Makes one call, once: passes the gate, writes what is about to be sent, sends it, writes what came of it. That is
+    /// on its way to the record then, before anything else that this worker asks of it.
     ///
     /// # Errors
-    /// Why nothing was sent, or that what came of it is not on record.
+    /// Why nothing was sent.
     async fn attempt<F>(
-        &self,
+        &mut self,
         intent: Intent,
         is_part: bool,
         send: impl FnOnce() -> F,
-    ) -> Result<Meaning, Broken>
+    ) -> Result<(Meaning, Durable<()>), Broken>
     where
         F: Future<Output = Meaning>,
     {
-        let shared = &*self.shared;
-        let pass = shared.gate.enter().await.map_err(Broken::BeforeSending)?;
+        let shared = self.shared.clone();
+        let pass = {
+            let enter = shared.gate.enter();
+            tokio::pin!(enter);
+            // Where the gate is open, the outcome of the call before and this intent become durable together.
+            let pass = tokio::select! {
+                biased;
+                pass = &mut enter => Some(pass),
+                () = self.wait_for_untold(), if self.untold.is_some() => None,
+            };
+            match pass {
+                Some(pass) => pass,
+                None => {
+                    self.tell_untold().await;
+                    enter.await
+                }
+            }
+        };
+        let pass = pass.map_err(Broken::BeforeSending)?;
         let call = match shared.job.journal.intend(intent).await {
             Ok(call) => call,
             Err(error) => {
                 shared.gate.give_back(pass);
-                return Err(Broken::BeforeSending(self.record_failed(&error)));
+                return Err(Broken::BeforeSending(record_failed(&shared, &error)));
             }
         };
+        // It was asked for before the intent, so it is known.
+        self.tell_untold().await;
         crate::failpoint::fail_point("send:before");
         let mut meaning = send().await;
         crate::failpoint::fail_point("send:after");
@@ -111,19 +188,15 @@ impl Worker {
         if is_part && matches!(meaning.then, Then::Over) {
             meaning = meaning.into_part();
         }
-        // Where this fails, the call stays open in the record, so that the next run knows that it is in doubt.
-        match shared.job.journal.settle(call, meaning.settlement()).await {
-            Ok(()) => Ok(meaning),
-            Err(error) => Err(Broken::AfterSending(self.record_failed(&error))),
-        }
+        let durable = shared.job.journal.settle(call, meaning.settlement());
+        Ok((meaning, durable))
     }
 
-    fn record_failed(&self, error: &JournalError) -> End {
-        let end = End::Record {
-            detail: error.to_string(),
-        };
-        self.shared.gate.end(end.clone());
-        end
+    /// Waits until what came of a call is durable. Where it cannot be written, the call stays open in the record, so that
+    /// the next run knows that it is in doubt.
+    async fn durably(&self, durable: Durable<()>) -> Result<(), Broken> {
+        let result = durable.wait().await;
+        result.map_err(|error| Broken::AfterSending(record_failed(&self.shared, &error)))
     }
 
     /// Tells that all calls wait, if they do.
@@ -141,11 +214,21 @@ impl Worker {
     }
 }
 
+/// Ends the run, since the record cannot be written.
+fn record_failed(shared: &Shared, error: &JournalError) -> End {
+    let end = End::Record {
+        detail: error.to_string(),
+    };
+    shared.gate.end(end.clone());
+    end
+}
+
 /// Triggers.
 impl Worker {
-    async fn trigger(&self, index: usize, trigger: &Trigger) -> Settled {
-        let not_sent = |why: String| Settled::because(Outcome::NotSent, why);
-        let job = &self.shared.job;
+    async fn trigger(&mut self, index: usize, trigger: &Trigger) -> Done {
+        let not_sent = |why: String| Settled::because(Outcome::NotSent, why).into();
+        let shared = self.shared.clone();
+        let job = &shared.job;
         let enrolment = job.roster.get(trigger.enrolment as usize);
         let automation = &job.config.automations[enrolment.automation];
         let mut before = trigger.before;
@@ -164,7 +247,7 @@ impl Worker {
             Err(error) => return not_sent(error.to_string()),
         };
         loop {
-            if let Some(why) = lock(&self.shared.halted).get(&enrolment.automation) {
+            if let Some(why) = lock(&shared.halted).get(&enrolment.automation) {
                 return not_sent(why.clone());
             }
             let intent = Intent {
@@ -179,16 +262,24 @@ impl Worker {
             let attempt = self.attempt(intent, false, || async {
                 Meaning::of_trigger(job.client.trigger(code, contact, &fields).await)
             });
-            match attempt.await {
-                Err(broken) => return broken.settled(Outcome::Uncertain),
-                Ok(meaning) if meaning.then == Then::Again => self.tell_pause(&meaning).await,
-                Ok(meaning) => {
-                    if meaning.then == Then::Halt {
-                        self.halt(enrolment.automation, &meaning).await;
-                    }
-                    return meaning.settled();
+            let (meaning, durable) = match attempt.await {
+                Ok(attempt) => attempt,
+                Err(broken) => return broken.settled(Outcome::Uncertain).into(),
+            };
+            if meaning.then == Then::Again {
+                if let Err(broken) = self.durably(durable).await {
+                    return broken.settled(Outcome::Uncertain).into();
                 }
+                self.tell_pause(&meaning).await;
+                continue;
             }
+            if meaning.then == Then::Halt {
+                self.halt(enrolment.automation, &meaning).await;
+            }
+            return Done {
+                settled: meaning.settled(),
+                durable: Some((durable, Outcome::Uncertain)),
+            };
         }
     }
 
@@ -244,13 +335,12 @@ fn key(
 impl Worker {
     /// Makes the stop at `index`, together with those behind it that the same call is for. Returns the place behind
     /// them.
-    async fn stops(&self, index: usize, stop: &Stop, end: usize) -> usize {
+    async fn stops(&mut self, index: usize, stop: &Stop, end: usize) -> (Done, usize) {
         if stop.scope == StopScope::One {
-            let settled = self.stop_by_ids(stop).await;
-            self.tell(index, settled).await;
-            return index + 1;
+            return (self.stop_by_ids(stop).await, index + 1);
         }
-        let of_same_call = self.shared.job.plan.actions[index..end]
+        let shared = self.shared.clone();
+        let of_same_call = shared.job.plan.actions[index..end]
             .iter()
             .map_while(|action| match action {
                 Action::Stop(next) => Some(next),
@@ -268,33 +358,35 @@ impl Worker {
             })
             .collect();
         let behind = index + affected.len();
-        let settled = self.stop_once(stop, affected, None, false).await;
-        for index in index..behind {
-            self.tell(index, settled.clone()).await;
-        }
-        behind
+        (self.stop_once(stop, affected, None, false).await, behind)
     }
 
     /// Stops a participation by each of its ids.
-    async fn stop_by_ids(&self, stop: &Stop) -> Settled {
+    async fn stop_by_ids(&mut self, stop: &Stop) -> Done {
         let key = &stop.participation.key;
         let ids = match self.shared.job.record.ids(key).await {
             Ok(ids) => ids,
-            Err(error) => return Settled::because(Outcome::NotSent, error.to_string()),
+            Err(error) => return Settled::because(Outcome::NotSent, error.to_string()).into(),
         };
         let Some((last, rest)) = ids.split_last() else {
             return Settled::because(
                 Outcome::NotSent,
                 "there is no id on record to stop it by, and other occurrences of the contact stay"
                     .to_owned(),
-            );
+            )
+            .into();
         };
         let mut affected = vec![(key.clone(), Some(stop.participation.state))];
         for id in rest {
-            let settled = self.stop_once(stop, affected.clone(), Some(id), true).await;
-            if settled.outcome != Outcome::Stopped {
+            let mut done = self.stop_once(stop, affected.clone(), Some(id), true).await;
+            if let Some((durable, doubt)) = done.durable.take()
+                && let Err(broken) = self.durably(durable).await
+            {
+                return broken.settled(doubt).into();
+            }
+            if done.settled.outcome != Outcome::Stopped {
                 // The next run begins with the first id again.
-                return settled;
+                return done;
             }
             for (_, before) in &mut affected {
                 *before = Some(State::StopUncertain);
@@ -304,13 +396,15 @@ impl Worker {
     }
 
     async fn stop_once(
-        &self,
+        &mut self,
         stop: &Stop,
         affected: Vec<(Key, Before)>,
         participation: Option<&ParticipationId>,
         is_part: bool,
-    ) -> Settled {
-        let job = &self.shared.job;
+    ) -> Done {
+        const DOUBT: Outcome = Outcome::StopUncertain;
+        let shared = self.shared.clone();
+        let job = &shared.job;
         let code = &stop.participation.trigger_code;
         let contact = &stop.participation.key.contact;
         let mut affected = affected;
@@ -330,27 +424,34 @@ impl Worker {
                 let answer = job.client.stop(code, contact, participation).await;
                 Meaning::of_stop(answer, is_doubted)
             });
-            let meaning = match attempt.await {
-                Ok(meaning) => meaning,
-                Err(broken) => return broken.settled(Outcome::StopUncertain),
+            let (meaning, durable) = match attempt.await {
+                Ok(attempt) => attempt,
+                Err(broken) => return broken.settled(DOUBT).into(),
             };
-            match meaning.then {
-                Then::Again => self.tell_pause(&meaning).await,
-                Then::AgainByItself => {
-                    // The doubt is on record; a stop is idempotent, so it is asked for again.
-                    doubted = true;
-                    for (_, before) in &mut affected {
-                        *before = Some(State::StopUncertain);
-                    }
-                    let Some(wait) = waits.next() else {
-                        return meaning.settled();
-                    };
-                    tokio::select! {
-                        () = tokio::time::sleep(wait) => {}
-                        _ = self.shared.gate.ended() => return meaning.settled(),
-                    }
-                }
-                Then::Over | Then::Halt | Then::End(_) => return meaning.settled(),
+            if !matches!(meaning.then, Then::Again | Then::AgainByItself) {
+                return Done {
+                    settled: meaning.settled(),
+                    durable: Some((durable, DOUBT)),
+                };
+            }
+            if let Err(broken) = self.durably(durable).await {
+                return broken.settled(DOUBT).into();
+            }
+            if meaning.then == Then::Again {
+                self.tell_pause(&meaning).await;
+                continue;
+            }
+            // The doubt is on record; a stop is idempotent, so it is asked for again.
+            doubted = true;
+            for (_, before) in &mut affected {
+                *before = Some(State::StopUncertain);
+            }
+            let Some(wait) = waits.next() else {
+                return meaning.settled().into();
+            };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                _ = shared.gate.ended() => return meaning.settled().into(),
             }
         }
     }

@@ -68,6 +68,16 @@ pub enum RecordError {
         /// What SQLite says.
         error: sqlx::Error,
     },
+    /// SQLite says no to the journal's own connection.
+    #[error("The record {} cannot be {doing}: {}.", path.display(), explain_native(error))]
+    Native {
+        /// The file.
+        path: PathBuf,
+        /// What was being done to it.
+        doing: &'static str,
+        /// What SQLite says.
+        error: rusqlite::Error,
+    },
     /// A row cannot be understood.
     #[error(
         "The record {} holds something that Rollcall did not write: {what}. Restore it from a backup; nothing was sent.",
@@ -157,16 +167,32 @@ pub(super) fn explain(error: &sqlx::Error) -> String {
         return error.to_string();
     };
     let code: i64 = database.code().and_then(|c| c.parse().ok()).unwrap_or(0);
+    words(code, database.message())
+}
+
+/// The same, of the journal's own connection.
+pub(super) fn explain_native(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqliteFailure(failure, message) => words(
+            i64::from(failure.extended_code),
+            message.as_deref().unwrap_or("SQLite gives no reason"),
+        ),
+        error => error.to_string(),
+    }
+}
+
+/// What a result code says (<https://sqlite.org/rescode.html>); the message where it says it better.
+fn words(code: i64, message: &str) -> String {
     match code & 0xff {
         5 | 6 => "another program keeps it busy".to_owned(),
         8 => "it may only be read; check the permissions of the file and its folder".to_owned(),
-        10 => format!("the disk fails ({})", database.message()),
+        10 => format!("the disk fails ({message})"),
         11 => "it is damaged; restore it from a backup".to_owned(),
         13 => "the disk is full".to_owned(),
         14 => {
             "the file cannot be opened; check the permissions of the file and its folder".to_owned()
         }
         26 => "it is no SQLite file".to_owned(),
-        _ => database.message().to_owned(),
+        _ => message.to_owned(),
     }
 }

@@ -1,24 +1,26 @@
 //! The journal: what is about to be sent is durable before its first byte leaves, and what came of it before it is told.
 //!
-//! One task owns the connection that writes. It takes all requests that wait and writes them in one transaction, so that
-//! durability costs one flush for many calls.
+//! One thread owns the connection that writes. It takes all requests that wait and writes them in one transaction, so that
+//! durability costs one flush for many calls. It speaks to SQLite without any layer in between: a layer that passes every
+//! statement to a thread of its own costs more than the statement.
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sqlx::{Connection, SqliteConnection};
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+use tokio::sync::oneshot;
 
-use super::error::{JournalError, LockError, explain};
+use super::error::{JournalError, LockError, RecordError, explain_native};
 use super::lock::{self, Lock, LockRequest};
 use super::names::Names;
 use super::recover;
 use super::write::{
-    ParticipationRow, insert_intents, update_calls, update_marks, update_states,
-    upsert_participations,
+    ParticipationRow, delete_contacts, heartbeat, insert_intents, update_calls, update_marks,
+    update_states, upsert_participations,
 };
 use crate::digest::Digest;
 use crate::failpoint::fail_point;
@@ -30,6 +32,12 @@ const BATCH: usize = 512;
 
 /// How often the lock's heartbeat is renewed where nothing else writes.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// How long another program may keep the record busy.
+const BUSY: Duration = Duration::from_secs(30);
+
+/// How many pages (4 KiB each) the log may grow to before it is written back.
+const CHECKPOINT_PAGES: i64 = 8_192;
 
 /// What kind of call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,10 +165,10 @@ enum Request {
     Forget(ContactId, oneshot::Sender<Result<(), JournalError>>),
 }
 
-/// The lock and the task behind a [`Journal`].
+/// The lock and the thread behind a [`Journal`].
 pub struct Writing {
     journal: Journal,
-    task: JoinHandle<()>,
+    thread: JoinHandle<()>,
 }
 
 impl Writing {
@@ -171,11 +179,29 @@ impl Writing {
     pub async fn begin(path: &Path, request: LockRequest) -> Result<Self, LockError> {
         let (lock, mut connection) = lock::acquire(path, &request).await?;
         recover::recover(path, &mut connection).await?;
-        let writer = Writer::begin(path, connection, lock, &request).await?;
-        let (sender, receiver) = mpsc::channel(4096);
+        let names = Names::read(path, &mut connection).await?;
+        // Two connections of one process do not stand in each other's way; one is enough all the same.
+        let _ = sqlx::Connection::close(connection).await;
+        let failed = |error: rusqlite::Error| RecordError::Native {
+            path: path.to_owned(),
+            doing: "written",
+            error,
+        };
+        let mut writer = Writer::begin(path, lock, names, &request).map_err(failed)?;
+        let (sender, receiver) = mpsc::channel();
+        let thread = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || {
+                writer.run(&receiver);
+                writer.finish();
+            })
+            .map_err(|error| RecordError::Io {
+                path: path.to_owned(),
+                error,
+            })?;
         Ok(Self {
             journal: Journal { requests: sender },
-            task: tokio::spawn(writer.run(receiver)),
+            thread,
         })
     }
 
@@ -186,23 +212,44 @@ impl Writing {
 
     /// Waits until all is written, and gives the lock back. All clones of the journal must be gone.
     pub async fn end(self) {
-        drop(self.journal);
-        // Where the task failed, the lock goes with its process.
-        let _ = self.task.await;
+        let Self { journal, thread } = self;
+        drop(journal);
+        // Where the thread failed, the lock goes with its process.
+        let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+    }
+}
+
+/// What came of a request, once it is durable.
+#[must_use]
+pub struct Durable<T>(oneshot::Receiver<Result<T, JournalError>>);
+
+impl<T> Durable<T> {
+    /// Waits for it.
+    ///
+    /// # Errors
+    /// Why it is not on record.
+    pub async fn wait(mut self) -> Result<T, JournalError> {
+        self.ready().await
+    }
+
+    /// The same; it may be given up and begun again, until it has been answered.
+    ///
+    /// # Errors
+    /// Why it is not on record.
+    pub async fn ready(&mut self) -> Result<T, JournalError> {
+        (&mut self.0).await.map_err(|_| JournalError::Closed)?
     }
 }
 
 impl Journal {
-    async fn ask<T>(
+    fn ask<T>(
         &self,
         request: impl FnOnce(oneshot::Sender<Result<T, JournalError>>) -> Request,
-    ) -> Result<T, JournalError> {
+    ) -> Durable<T> {
         let (sender, receiver) = oneshot::channel();
-        self.requests
-            .send(request(sender))
-            .await
-            .map_err(|_| JournalError::Closed)?;
-        receiver.await.map_err(|_| JournalError::Closed)?
+        // Where the writer is gone, so is the other end of the answer.
+        let _ = self.requests.send(request(sender));
+        Durable(receiver)
     }
 
     /// Writes that a call is about to be sent. It is durable when this returns.
@@ -210,16 +257,15 @@ impl Journal {
     /// # Errors
     /// Why it is not on record; the call must not be sent then.
     pub async fn intend(&self, intent: Intent) -> Result<CallId, JournalError> {
-        self.ask(|reply| Request::Intend(intent, reply)).await
+        self.ask(|reply| Request::Intend(intent, reply))
+            .wait()
+            .await
     }
 
-    /// Writes what came of a call. It is durable when this returns.
-    ///
-    /// # Errors
-    /// Why it is not on record; the call stays open there, and so is in doubt.
-    pub async fn settle(&self, call: CallId, settlement: Settlement) -> Result<(), JournalError> {
+    /// Writes what came of a call. It is on its way when this returns, before anything that is asked for later, and durable
+    /// when that is waited for. Where it fails, the call stays open on record, and so is in doubt.
+    pub fn settle(&self, call: CallId, settlement: Settlement) -> Durable<()> {
         self.ask(|reply| Request::Settle(call, settlement, reply))
-            .await
     }
 
     /// Writes changes that need no call, all or none. They are durable when this returns.
@@ -227,7 +273,9 @@ impl Journal {
     /// # Errors
     /// Why none of them is on record.
     pub async fn change(&self, changes: Vec<Change>) -> Result<(), JournalError> {
-        self.ask(|reply| Request::Change(changes, reply)).await
+        self.ask(|reply| Request::Change(changes, reply))
+            .wait()
+            .await
     }
 
     /// Notes since when enrolments are gone, or that they are back. It is durable when this returns.
@@ -235,7 +283,7 @@ impl Journal {
     /// # Errors
     /// Why none of it is on record.
     pub async fn mark(&self, marks: Vec<(Key, Option<Timestamp>)>) -> Result<(), JournalError> {
-        self.ask(|reply| Request::Mark(marks, reply)).await
+        self.ask(|reply| Request::Mark(marks, reply)).wait().await
     }
 
     /// Erases all that is on record of a person, from the file too.
@@ -243,7 +291,9 @@ impl Journal {
     /// # Errors
     /// Why nothing was erased.
     pub async fn forget(&self, contact: ContactId) -> Result<(), JournalError> {
-        self.ask(|reply| Request::Forget(contact, reply)).await
+        self.ask(|reply| Request::Forget(contact, reply))
+            .wait()
+            .await
     }
 }
 
@@ -262,7 +312,7 @@ fn done(reply: oneshot::Sender<Result<(), JournalError>>) -> Reply {
 struct Fenced;
 
 struct Writer {
-    connection: SqliteConnection,
+    connection: Connection,
     lock: Lock,
     names: Names,
     run: i64,
@@ -283,33 +333,31 @@ struct Rows {
 }
 
 impl Writer {
-    async fn begin(
+    fn begin(
         path: &Path,
-        mut connection: SqliteConnection,
         lock: Lock,
+        names: Names,
         request: &LockRequest,
-    ) -> Result<Self, LockError> {
-        let failed = super::open::sql(path, "written");
-        let names = Names::read(path, &mut connection).await?;
-        let (next_call,): (i64,) = sqlx::query_as("SELECT coalesce(max(id), 0) + 1 FROM call")
-            .fetch_one(&mut connection)
-            .await
-            .map_err(&failed)?;
-        let run = sqlx::query(
+    ) -> rusqlite::Result<Self> {
+        let connection = open(path)?;
+        let next_call =
+            connection.query_row("SELECT coalesce(max(id), 0) + 1 FROM call", [], |row| {
+                row.get(0)
+            })?;
+        connection.execute(
             "INSERT INTO run (command, started_at, host, pid, version, config_digest, git_revision) \
              VALUES (?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(&request.command)
-        .bind(Timestamp::now().as_millisecond())
-        .bind(lock::this_host())
-        .bind(i64::from(std::process::id()))
-        .bind(env!("CARGO_PKG_VERSION"))
-        .bind(&request.config_digest)
-        .bind(&request.git_revision)
-        .execute(&mut connection)
-        .await
-        .map_err(&failed)?
-        .last_insert_rowid();
+            params![
+                request.command,
+                Timestamp::now().as_millisecond(),
+                lock::this_host(),
+                std::process::id(),
+                env!("CARGO_PKG_VERSION"),
+                request.config_digest,
+                request.git_revision,
+            ],
+        )?;
+        let run = connection.last_insert_rowid();
         Ok(Self {
             connection,
             lock,
@@ -320,40 +368,37 @@ impl Writer {
         })
     }
 
-    async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
-        let mut heartbeat = tokio::time::interval(HEARTBEAT);
-        let mut batch = Vec::with_capacity(BATCH);
+    /// Writes what is asked for until nobody can ask any more.
+    fn run(&mut self, requests: &mpsc::Receiver<Request>) {
         loop {
-            tokio::select! {
-                count = requests.recv_many(&mut batch, BATCH) => {
-                    if count == 0 {
-                        break;
-                    }
-                    self.write(std::mem::take(&mut batch)).await;
+            match requests.recv_timeout(HEARTBEAT) {
+                Ok(first) => {
+                    let rest = requests.try_iter().take(BATCH - 1);
+                    self.write(std::iter::once(first).chain(rest).collect());
                 }
                 // A failed heartbeat is noticed by the next transaction, which checks the lock itself.
-                _ = heartbeat.tick() => { let _ = self.transaction(&Rows::default()).await; }
+                Err(RecvTimeoutError::Timeout) => {
+                    let _ = self.transaction(&Rows::default());
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
             }
         }
-        self.finish().await;
     }
 
     /// Ends the run and gives the lock back. Where that fails, the next run takes it over.
-    async fn finish(mut self) {
-        let _ = sqlx::query("UPDATE run SET ended_at = ? WHERE id = ?")
-            .bind(Timestamp::now().as_millisecond())
-            .bind(self.run)
-            .execute(&mut self.connection)
-            .await;
-        let _ = sqlx::query("DELETE FROM lock WHERE holder = ?")
-            .bind(&self.lock.holder)
-            .execute(&mut self.connection)
-            .await;
-        let _ = self.connection.close().await;
+    fn finish(self) {
+        let _ = self.connection.execute(
+            "UPDATE run SET ended_at = ? WHERE id = ?",
+            params![Timestamp::now().as_millisecond(), self.run],
+        );
+        let _ = self
+            .connection
+            .execute("DELETE FROM lock WHERE holder = ?", [&self.lock.holder]);
+        let _ = self.connection.close();
     }
 
     /// Writes all requests of a batch in one transaction, and answers them.
-    async fn write(&mut self, batch: Vec<Request>) {
+    fn write(&mut self, batch: Vec<Request>) {
         let mut rows = Rows::default();
         let mut replies: Vec<Reply> = Vec::with_capacity(batch.len());
         for request in batch {
@@ -399,7 +444,7 @@ impl Writer {
         if replies.is_empty() {
             return;
         }
-        let result = self.transaction(&rows).await;
+        let result = self.transaction(&rows);
         if result.is_ok() {
             for (id, _) in &rows.settlements {
                 self.open.remove(id);
@@ -465,8 +510,8 @@ impl Writer {
         Ok(())
     }
 
-    async fn transaction(&mut self, rows: &Rows) -> Result<(), JournalError> {
-        let result = self.try_transaction(rows).await;
+    fn transaction(&mut self, rows: &Rows) -> Result<(), JournalError> {
+        let result = self.try_transaction(rows);
         match result {
             Ok(Ok(())) => self.names.committed(),
             _ => self.names.rolled_back(),
@@ -474,48 +519,33 @@ impl Writer {
         match result {
             Ok(Ok(())) => Ok(()),
             Ok(Err(Fenced)) => Err(JournalError::LockLost),
-            Err(error) => Err(JournalError::Sql(explain(&error))),
+            Err(error) => Err(JournalError::Sql(explain_native(&error))),
         }
     }
 
-    async fn try_transaction(&mut self, rows: &Rows) -> Result<Result<(), Fenced>, sqlx::Error> {
+    fn try_transaction(&mut self, rows: &Rows) -> rusqlite::Result<Result<(), Fenced>> {
         let now = Timestamp::now().as_millisecond();
-        let mut tx = self.connection.begin_with("BEGIN IMMEDIATE").await?;
-        // The heartbeat and the proof that the lock is still this run's.
-        let held = sqlx::query("UPDATE lock SET heartbeat_at = ? WHERE holder = ?")
-            .bind(now)
-            .bind(&self.lock.holder)
-            .execute(&mut *tx)
-            .await?
-            .rows_affected();
-        if held != 1 {
+        let tx = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // The heartbeat, and the proof that the lock is still this run's.
+        if !heartbeat(&tx, &self.lock.holder, now)? {
             return Ok(Err(Fenced));
         }
         let names = &mut self.names;
-        insert_intents(&mut tx, names, self.run, now, &rows.intents).await?;
-        update_calls(&mut tx, now, &rows.settlements).await?;
-        upsert_participations(&mut tx, names, now, &rows.participations).await?;
-        update_states(&mut tx, names, now, &rows.states).await?;
-        update_marks(&mut tx, names, &rows.marks).await?;
-        for contact in &rows.forgotten {
-            for statement in [
-                "DELETE FROM participation WHERE contact = ?",
-                "DELETE FROM call WHERE contact = ?",
-            ] {
-                sqlx::query(statement)
-                    .bind(contact.as_str())
-                    .execute(&mut *tx)
-                    .await?;
-            }
-        }
+        insert_intents(&tx, names, self.run, now, &rows.intents)?;
+        update_calls(&tx, now, &rows.settlements)?;
+        upsert_participations(&tx, names, now, &rows.participations)?;
+        update_states(&tx, names, now, &rows.states)?;
+        update_marks(&tx, names, &rows.marks)?;
+        delete_contacts(&tx, &rows.forgotten)?;
         let is_changed = !rows.participations.is_empty()
             || !rows.states.is_empty()
             || !rows.marks.is_empty()
             || !rows.forgotten.is_empty();
         if is_changed {
-            sqlx::query("UPDATE meta SET serial = serial + 1")
-                .execute(&mut *tx)
-                .await?;
+            tx.prepare_cached("UPDATE meta SET serial = serial + 1")?
+                .execute([])?;
         }
         if !rows.intents.is_empty() {
             fail_point("intent:before");
@@ -523,12 +553,11 @@ impl Writer {
         if !rows.settlements.is_empty() {
             fail_point("outcome:before");
         }
-        tx.commit().await?;
+        tx.commit()?;
         if !rows.forgotten.is_empty() {
             // What is deleted is overwritten (secure_delete); the log that still holds it is emptied.
-            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
-                .execute(&mut self.connection)
-                .await?;
+            self.connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         }
         if !rows.intents.is_empty() {
             fail_point("intent:after");
@@ -538,6 +567,20 @@ impl Writer {
         }
         Ok(Ok(()))
     }
+}
+
+/// Opens the journal's own connection to a record that is made, migrated and locked.
+fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "secure_delete", true)?;
+    // A call must not be forgotten in a power cut: every commit is on the disk before it is believed.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // Pages that change with every transaction are written back once for many of them.
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    Ok(connection)
 }
 
 fn check_intent(intent: &Intent) -> Result<(), JournalError> {

@@ -10,6 +10,8 @@ mod recover;
 mod write;
 
 pub use error::{Holder, JournalError, LockError, RecordError};
-pub use journal::{CallId, CallKind, CallOutcome, Change, Intent, Journal, Settlement, Writing};
+pub use journal::{
+    CallId, CallKind, CallOutcome, Change, Durable, Intent, Journal, Settlement, Writing,
+};
 pub use lock::{LockRequest, unlock};
 pub use read::{BlockingIter, Call, Listed, Record, Selection, Snapshot};

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use rusqlite::Connection;
 use sqlx::SqliteConnection;
 
 use super::error::RecordError;
@@ -69,38 +70,31 @@ impl Names {
     }
 
     /// The number of a name, which is written where it is new.
-    pub(super) async fn automation(
+    pub(super) fn automation(
         &mut self,
-        tx: &mut SqliteConnection,
+        tx: &Connection,
         name: &AutomationName,
-    ) -> Result<i64, sqlx::Error> {
+    ) -> rusqlite::Result<i64> {
         if let Some(id) = self.automations.get(name) {
             return Ok(*id);
         }
-        let id = sqlx::query("INSERT INTO automation (name) VALUES (?)")
-            .bind(name.as_str())
-            .execute(tx)
-            .await?
-            .last_insert_rowid();
+        tx.execute("INSERT INTO automation (name) VALUES (?)", [name.as_str()])?;
+        let id = tx.last_insert_rowid();
         self.automations.insert(name.clone(), id);
         self.fresh.push(Fresh::Automation(name.clone()));
         Ok(id)
     }
 
     /// The number of a code, which is written where it is new.
-    pub(super) async fn code(
-        &mut self,
-        tx: &mut SqliteConnection,
-        code: &TriggerCode,
-    ) -> Result<i64, sqlx::Error> {
+    pub(super) fn code(&mut self, tx: &Connection, code: &TriggerCode) -> rusqlite::Result<i64> {
         if let Some(id) = self.codes.get(code) {
             return Ok(*id);
         }
-        let id = sqlx::query("INSERT INTO trigger_code (code) VALUES (?)")
-            .bind(code.as_str())
-            .execute(tx)
-            .await?
-            .last_insert_rowid();
+        tx.execute(
+            "INSERT INTO trigger_code (code) VALUES (?)",
+            [code.as_str()],
+        )?;
+        let id = tx.last_insert_rowid();
         self.codes.insert(code.clone(), id);
         self.fresh.push(Fresh::Code(code.clone()));
         Ok(id)

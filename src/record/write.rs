@@ -1,12 +1,12 @@
-//! The statements of a writing transaction: many rows each, since one statement a row is by far the slowest way to write.
+//! The statements of a writing transaction. Each is prepared once and run for every row: nothing is cheaper.
 
 use jiff::Timestamp;
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use rusqlite::{Connection, params};
 
 use super::journal::{CallId, Intent, Settlement};
 use super::names::Names;
 use crate::digest::Digest;
-use crate::id::TriggerCode;
+use crate::id::{ContactId, TriggerCode};
 use crate::participation::{Key, State};
 
 /// A participation as it is to be, all of it.
@@ -20,170 +20,157 @@ pub(super) struct ParticipationRow {
     pub(super) is_triggered: bool,
 }
 
+/// Gives a sign of life, and says whether the lock is still this holder's.
+pub(super) fn heartbeat(tx: &Connection, holder: &str, now: i64) -> rusqlite::Result<bool> {
+    let held = tx
+        .prepare_cached("UPDATE lock SET heartbeat_at = ? WHERE holder = ?")?
+        .execute(params![now, holder])?;
+    Ok(held == 1)
+}
+
 /// Writes calls that are about to be sent.
-pub(super) async fn insert_intents(
-    tx: &mut SqliteConnection,
+pub(super) fn insert_intents(
+    tx: &Connection,
     names: &mut Names,
     run: i64,
     now: i64,
     intents: &[(CallId, Intent)],
-) -> Result<(), sqlx::Error> {
-    if intents.is_empty() {
-        return Ok(());
-    }
-    let mut tuples = Vec::with_capacity(intents.len());
+) -> rusqlite::Result<()> {
+    let mut insert = tx.prepare_cached(
+        "INSERT INTO call (id, run, kind, contact, automation, occurrence, trigger_code, participation_id, fields, \
+         sent_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )?;
     for (id, intent) in intents {
         let Some((key, _)) = intent.affected.first() else {
             continue;
         };
-        let automation = names.automation(tx, &key.automation).await?;
-        let code = names.code(tx, &intent.trigger_code).await?;
-        tuples.push((id.0, intent, key, automation, code));
+        insert.execute(params![
+            id.0,
+            run,
+            intent.kind.as_str(),
+            key.contact.as_str(),
+            names.automation(tx, &key.automation)?,
+            (!intent.all).then(|| occurrence(key)),
+            names.code(tx, &intent.trigger_code)?,
+            intent.participation.as_ref().map(|id| id.as_str()),
+            intent.fields.as_ref().map(Digest::as_bytes),
+            now,
+        ])?;
     }
-    let mut query = QueryBuilder::<Sqlite>::new(
-        "INSERT INTO call (id, run, kind, contact, automation, occurrence, trigger_code, participation_id, fields, \
-         sent_at) ",
-    );
-    query.push_values(tuples, |mut row, (id, intent, key, automation, code)| {
-        let occurrence = (!intent.all).then(|| key.occurrence.as_ref().map_or("", |o| o.as_str()));
-        row.push_bind(id)
-            .push_bind(run)
-            .push_bind(intent.kind.as_str())
-            .push_bind(key.contact.as_str().to_owned())
-            .push_bind(automation)
-            .push_bind(occurrence.map(str::to_owned))
-            .push_bind(code)
-            .push_bind(intent.participation.as_ref().map(|p| p.as_str().to_owned()))
-            .push_bind(intent.fields.map(|digest| digest.as_bytes().to_vec()))
-            .push_bind(now);
-    });
-    query.build().execute(tx).await?;
     Ok(())
 }
 
 /// Writes what came of calls.
-pub(super) async fn update_calls(
-    tx: &mut SqliteConnection,
+pub(super) fn update_calls(
+    tx: &Connection,
     now: i64,
     settlements: &[(CallId, Settlement)],
-) -> Result<(), sqlx::Error> {
-    if settlements.is_empty() {
-        return Ok(());
+) -> rusqlite::Result<()> {
+    let mut update = tx.prepare_cached(
+        "UPDATE call SET settled_at = ?2, outcome = ?3, http_status = ?4, detail = ?5, entries = ?6 WHERE id = ?1",
+    )?;
+    for (id, settlement) in settlements {
+        update.execute(params![
+            id.0,
+            now,
+            settlement.outcome.as_str(),
+            settlement.http_status,
+            settlement.detail,
+            settlement.entries,
+        ])?;
     }
-    let mut query = QueryBuilder::<Sqlite>::new(
-        "UPDATE call SET settled_at = v.column2, outcome = v.column3, http_status = v.column4, detail = v.column5, \
-         entries = v.column6 FROM (",
-    );
-    query.push_values(settlements, |mut row, (id, settlement)| {
-        row.push_bind(id.0)
-            .push_bind(now)
-            .push_bind(settlement.outcome.as_str())
-            .push_bind(settlement.http_status.map(i64::from))
-            .push_bind(settlement.detail.clone())
-            .push_bind(settlement.entries.clone());
-    });
-    query.push(") AS v WHERE call.id = v.column1");
-    query.build().execute(tx).await?;
     Ok(())
 }
 
 /// Writes participations whole, new or not.
-pub(super) async fn upsert_participations(
-    tx: &mut SqliteConnection,
+pub(super) fn upsert_participations(
+    tx: &Connection,
     names: &mut Names,
     now: i64,
     rows: &[ParticipationRow],
-) -> Result<(), sqlx::Error> {
-    for rows in rows.chunks(1000) {
-        let mut tuples = Vec::with_capacity(rows.len());
-        for row in rows {
-            let automation = names.automation(tx, &row.key.automation).await?;
-            let code = names.code(tx, &row.trigger_code).await?;
-            tuples.push((row, automation, code));
-        }
-        let mut query = QueryBuilder::<Sqlite>::new(
-            "INSERT INTO participation (contact, automation, occurrence, state, trigger_code, ids, fields, detail, \
-             triggered_at, changed_at) ",
-        );
-        query.push_values(tuples, |mut out, (row, automation, code)| {
-            out.push_bind(row.key.contact.as_str().to_owned())
-                .push_bind(automation)
-                .push_bind(occurrence(&row.key))
-                .push_bind(row.state.as_str())
-                .push_bind(code)
-                .push_bind(row.ids.clone())
-                .push_bind(row.fields.map(|digest| digest.as_bytes().to_vec()))
-                .push_bind(row.detail.clone())
-                .push_bind(row.is_triggered.then_some(now))
-                .push_bind(now);
-        });
-        query.push(
-            " ON CONFLICT (contact, automation, occurrence) DO UPDATE SET state = excluded.state, \
-             trigger_code = excluded.trigger_code, ids = excluded.ids, fields = excluded.fields, \
-             detail = excluded.detail, triggered_at = excluded.triggered_at, changed_at = excluded.changed_at, \
-             left_at = NULL",
-        );
-        query.build().execute(&mut *tx).await?;
+) -> rusqlite::Result<()> {
+    let mut upsert = tx.prepare_cached(
+        "INSERT INTO participation (contact, automation, occurrence, state, trigger_code, ids, fields, detail, \
+         triggered_at, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+         ON CONFLICT (contact, automation, occurrence) DO UPDATE SET state = excluded.state, \
+         trigger_code = excluded.trigger_code, ids = excluded.ids, fields = excluded.fields, \
+         detail = excluded.detail, triggered_at = excluded.triggered_at, changed_at = excluded.changed_at, \
+         left_at = NULL",
+    )?;
+    for row in rows {
+        upsert.execute(params![
+            row.key.contact.as_str(),
+            names.automation(tx, &row.key.automation)?,
+            occurrence(&row.key),
+            row.state.as_str(),
+            names.code(tx, &row.trigger_code)?,
+            row.ids,
+            row.fields.as_ref().map(Digest::as_bytes),
+            row.detail,
+            row.is_triggered.then_some(now),
+            now,
+        ])?;
     }
     Ok(())
 }
 
 /// Writes where participations stand, and why.
-pub(super) async fn update_states(
-    tx: &mut SqliteConnection,
+pub(super) fn update_states(
+    tx: &Connection,
     names: &mut Names,
     now: i64,
     rows: &[(Key, State, Option<String>)],
-) -> Result<(), sqlx::Error> {
-    for rows in rows.chunks(1000) {
-        let mut tuples = Vec::with_capacity(rows.len());
-        for row in rows {
-            tuples.push((row, names.automation(tx, &row.0.automation).await?));
-        }
-        let mut query = QueryBuilder::<Sqlite>::new(
-            "UPDATE participation SET state = v.column4, detail = v.column5, changed_at = v.column6, left_at = NULL \
-             FROM (",
-        );
-        query.push_values(tuples, |mut out, ((key, state, detail), automation)| {
-            out.push_bind(key.contact.as_str().to_owned())
-                .push_bind(automation)
-                .push_bind(occurrence(key))
-                .push_bind(state.as_str())
-                .push_bind(detail.clone())
-                .push_bind(now);
-        });
-        query.push(
-            ") AS v WHERE participation.contact = v.column1 AND participation.automation = v.column2 \
-             AND participation.occurrence = v.column3",
-        );
-        query.build().execute(&mut *tx).await?;
+) -> rusqlite::Result<()> {
+    let mut update = tx.prepare_cached(
+        "UPDATE participation SET state = ?4, detail = ?5, changed_at = ?6, left_at = NULL \
+         WHERE contact = ?1 AND automation = ?2 AND occurrence = ?3",
+    )?;
+    for (key, state, detail) in rows {
+        update.execute(params![
+            key.contact.as_str(),
+            names.automation(tx, &key.automation)?,
+            occurrence(key),
+            state.as_str(),
+            detail,
+            now,
+        ])?;
     }
     Ok(())
 }
 
 /// Writes since when enrolments are gone.
-pub(super) async fn update_marks(
-    tx: &mut SqliteConnection,
+pub(super) fn update_marks(
+    tx: &Connection,
     names: &mut Names,
     marks: &[(Key, Option<Timestamp>)],
-) -> Result<(), sqlx::Error> {
+) -> rusqlite::Result<()> {
+    let mut update = tx.prepare_cached(
+        "UPDATE participation SET left_at = ? WHERE contact = ? AND automation = ? AND occurrence = ?",
+    )?;
     for (key, left_at) in marks {
-        let automation = names.automation(tx, &key.automation).await?;
-        sqlx::query(
-            "UPDATE participation SET left_at = ? WHERE contact = ? AND automation = ? AND occurrence = ?",
-        )
-        .bind(left_at.map(Timestamp::as_millisecond))
-        .bind(key.contact.as_str())
-        .bind(automation)
-        .bind(occurrence(key))
-        .execute(&mut *tx)
-        .await?;
+        update.execute(params![
+            left_at.map(Timestamp::as_millisecond),
+            key.contact.as_str(),
+            names.automation(tx, &key.automation)?,
+            occurrence(key),
+        ])?;
     }
     Ok(())
 }
 
-fn occurrence(key: &Key) -> String {
-    key.occurrence
-        .as_ref()
-        .map_or_else(String::new, |o| o.as_str().to_owned())
+/// Erases all that is on record of people.
+pub(super) fn delete_contacts(tx: &Connection, contacts: &[ContactId]) -> rusqlite::Result<()> {
+    for contact in contacts {
+        for statement in [
+            "DELETE FROM participation WHERE contact = ?",
+            "DELETE FROM call WHERE contact = ?",
+        ] {
+            tx.execute(statement, [contact.as_str()])?;
+        }
+    }
+    Ok(())
+}
+
+fn occurrence(key: &Key) -> &str {
+    key.occurrence.as_ref().map_or("", |o| o.as_str())
 }
