@@ -21,8 +21,8 @@ pub(super) async fn run(args: &ApplyArgs, common: &Common) -> Result<Exit, Comma
     let config = prepare::config(common, &output)?;
     let now = prepare::now(common);
     let record = Record::at(&config.record.path);
-    let roster = prepare::roster(config, now).await?;
-    let prepared = prepare::plan(config, roster, &record, Filter::default(), now).await?;
+    let filter = Filter::default();
+    let prepared = prepare::roster_and_plan(config, &record, filter, now).await?;
     if let Some(exit) = show_and_ask(args, common, &output, &prepared)? {
         return Ok(exit);
     }

@@ -12,7 +12,7 @@ use super::{CommandError, Common};
 use crate::config::{self, Base, Config, ParticipationSetting};
 use crate::id::AutomationName;
 use crate::plan::{Filter, Guard, Plan};
-use crate::record::{LockRequest, Record, Writing};
+use crate::record::{LockRequest, Record, Snapshot, Writing};
 use crate::report::PlanView;
 use crate::roster::{self, Gone, Roster};
 use crate::sandbox::{self, Running, SANDBOX_KEY, SANDBOX_SECRET};
@@ -100,7 +100,22 @@ impl Prepared {
     }
 }
 
-/// Makes the plan: the record is read while nothing else is done, and both are merged on a thread of their own.
+/// Makes the roster and the plan. The record begins to be read while the sources are.
+pub(super) async fn roster_and_plan(
+    config: &'static Config,
+    record: &Record,
+    filter: Filter,
+    now: Timestamp,
+) -> Result<Prepared, CommandError> {
+    let roster = tokio::spawn(roster(config, now));
+    let snapshot = record.snapshot().await;
+    // What is wrong with the sources is told first: it is what people change.
+    let roster = roster.await.context("The roster could not be made.")??;
+    let snapshot = snapshot.context("No plan was made.")?;
+    merge(config, roster, snapshot, filter, now).await
+}
+
+/// Makes the plan of a roster that is there.
 pub(super) async fn plan(
     config: &'static Config,
     roster: Arc<Roster<'static>>,
@@ -109,6 +124,17 @@ pub(super) async fn plan(
     now: Timestamp,
 ) -> Result<Prepared, CommandError> {
     let snapshot = record.snapshot().await.context("No plan was made.")?;
+    merge(config, roster, snapshot, filter, now).await
+}
+
+/// Merges roster and record on a thread that may take its time.
+async fn merge(
+    config: &'static Config,
+    roster: Arc<Roster<'static>>,
+    snapshot: Snapshot,
+    filter: Filter,
+    now: Timestamp,
+) -> Result<Prepared, CommandError> {
     let record_serial = snapshot.serial;
     let task = {
         let roster = roster.clone();

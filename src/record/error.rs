@@ -1,6 +1,6 @@
 //! What can go wrong with the record.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -89,6 +89,26 @@ pub enum RecordError {
         /// What it holds.
         what: String,
     },
+}
+
+impl RecordError {
+    /// Makes an error of what SQLite says to a connection of our own while something is being done to a record.
+    pub(super) fn native(path: &Path, doing: &'static str, error: rusqlite::Error) -> Self {
+        let code = error.sqlite_error().map_or(0, |error| error.extended_code);
+        let path = path.to_owned();
+        match is_no_record(i64::from(code)) {
+            true => RecordError::Foreign {
+                what: explain_native(&error),
+                path,
+            },
+            false => RecordError::Native { path, doing, error },
+        }
+    }
+}
+
+/// Whether a result code says that a file is no database, or a damaged one.
+pub(super) fn is_no_record(code: i64) -> bool {
+    matches!(code, 26 | 11 | 267 | 523 | 779)
 }
 
 /// Why the record cannot be locked.

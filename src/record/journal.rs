@@ -33,9 +33,6 @@ const BATCH: usize = 512;
 /// How often the lock's heartbeat is renewed where nothing else writes.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
-/// How long another program may keep the record busy.
-const BUSY: Duration = Duration::from_secs(30);
-
 /// How many pages (4 KiB each) the log may grow to before it is written back.
 const CHECKPOINT_PAGES: i64 = 8_192;
 
@@ -179,15 +176,9 @@ impl Writing {
     pub async fn begin(path: &Path, request: LockRequest) -> Result<Self, LockError> {
         let (lock, mut connection) = lock::acquire(path, &request).await?;
         recover::recover(path, &mut connection).await?;
-        let names = Names::read(path, &mut connection).await?;
         // Two connections of one process do not stand in each other's way; one is enough all the same.
         let _ = sqlx::Connection::close(connection).await;
-        let failed = |error: rusqlite::Error| RecordError::Native {
-            path: path.to_owned(),
-            doing: "written",
-            error,
-        };
-        let mut writer = Writer::begin(path, lock, names, &request).map_err(failed)?;
+        let mut writer = Writer::begin(path, lock, &request)?;
         let (sender, receiver) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
@@ -333,18 +324,16 @@ struct Rows {
 }
 
 impl Writer {
-    fn begin(
-        path: &Path,
-        lock: Lock,
-        names: Names,
-        request: &LockRequest,
-    ) -> rusqlite::Result<Self> {
-        let connection = open(path)?;
-        let next_call =
-            connection.query_row("SELECT coalesce(max(id), 0) + 1 FROM call", [], |row| {
+    fn begin(path: &Path, lock: Lock, request: &LockRequest) -> Result<Self, RecordError> {
+        let failed = |error| RecordError::native(path, "written", error);
+        let connection = open(path).map_err(failed)?;
+        let names = Names::read(path, &connection)?;
+        let next_call = connection
+            .query_row("SELECT coalesce(max(id), 0) + 1 FROM call", [], |row| {
                 row.get(0)
-            })?;
-        connection.execute(
+            })
+            .map_err(failed)?;
+        let inserted = connection.execute(
             "INSERT INTO run (command, started_at, host, pid, version, config_digest, git_revision) \
              VALUES (?, ?, ?, ?, ?, ?, ?)",
             params![
@@ -356,7 +345,8 @@ impl Writer {
                 request.config_digest,
                 request.git_revision,
             ],
-        )?;
+        );
+        inserted.map_err(failed)?;
         let run = connection.last_insert_rowid();
         Ok(Self {
             connection,
@@ -573,7 +563,7 @@ impl Writer {
 fn open(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY)?;
+    connection.busy_timeout(super::open::BUSY)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "secure_delete", true)?;
     // A call must not be forgotten in a power cut: every commit is on the disk before it is believed.

@@ -4,10 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use rusqlite::Connection;
-use sqlx::SqliteConnection;
 
 use super::error::RecordError;
-use super::open::sql;
 use crate::id::{AutomationName, TriggerCode};
 
 /// The numbers of all names and codes on record.
@@ -26,30 +24,19 @@ enum Fresh {
 }
 
 impl Names {
-    pub(super) async fn read(
-        path: &Path,
-        connection: &mut SqliteConnection,
-    ) -> Result<Self, RecordError> {
-        let failed = sql(path, "read");
+    pub(super) fn read(path: &Path, connection: &Connection) -> Result<Self, RecordError> {
+        let failed = |error| RecordError::native(path, "read", error);
         let corrupt = |what: String| RecordError::Corrupt {
             path: path.to_owned(),
             what,
         };
-        let rows: Vec<(i64, String)> = sqlx::query_as("SELECT id, name FROM automation")
-            .fetch_all(&mut *connection)
-            .await
-            .map_err(&failed)?;
         let mut names = Self::default();
-        for (id, name) in rows {
+        for (id, name) in pairs(connection, "SELECT id, name FROM automation").map_err(failed)? {
             let name = AutomationName::new(&name)
                 .map_err(|e| corrupt(format!("an automation's name, {e}")))?;
             names.automations.insert(name, id);
         }
-        let rows: Vec<(i64, String)> = sqlx::query_as("SELECT id, code FROM trigger_code")
-            .fetch_all(connection)
-            .await
-            .map_err(&failed)?;
-        for (id, code) in rows {
+        for (id, code) in pairs(connection, "SELECT id, code FROM trigger_code").map_err(failed)? {
             let code =
                 TriggerCode::new(&code).map_err(|e| corrupt(format!("a trigger code, {e}")))?;
             names.codes.insert(code, id);
@@ -114,4 +101,10 @@ impl Names {
             };
         }
     }
+}
+
+fn pairs(connection: &Connection, query: &str) -> rusqlite::Result<Vec<(i64, String)>> {
+    let mut statement = connection.prepare(query)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
 }

@@ -8,13 +8,16 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection};
 
-use super::error::RecordError;
+use super::error::{RecordError, is_no_record};
 use crate::failpoint::fail_point;
 
 static MIGRATOR: Migrator = sqlx::migrate!("state/migrations");
 
 /// "Roll", in the file's header.
 const APPLICATION_ID: i64 = 0x526f_6c6c;
+
+/// How long another program may keep the record busy.
+pub(super) const BUSY: Duration = Duration::from_secs(30);
 
 /// What a file turns out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +35,7 @@ fn newest() -> i64 {
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
-        .busy_timeout(Duration::from_secs(30))
+        .busy_timeout(BUSY)
         .foreign_keys(true)
         .statement_cache_capacity(256)
         // Statements may hold ids; they are nothing for a log.
@@ -44,10 +47,8 @@ pub(super) fn sql(path: &Path, doing: &'static str) -> impl Fn(sqlx::Error) -> R
     let path = path.to_owned();
     move |error| {
         if let sqlx::Error::Database(database) = &error
-            && matches!(
-                database.code().as_deref(),
-                Some("26" | "11" | "267" | "523" | "779")
-            )
+            && let Some(code) = database.code().and_then(|code| code.parse().ok())
+            && is_no_record(code)
         {
             return RecordError::Foreign {
                 path: path.clone(),

@@ -2,17 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 
-use futures_util::TryStreamExt;
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite, SqliteConnection};
-use tokio::sync::mpsc;
+use rusqlite::{Connection, OpenFlags, Row, ToSql};
 
 use super::error::{Holder, RecordError};
 use super::lock;
 use super::names::Names;
-use super::open::sql;
 use super::recover::LEFT_OPEN;
 use crate::digest::Digest;
 use crate::id::{AutomationName, ContactId, Occurrence, ParticipationId, TriggerCode};
@@ -20,6 +17,9 @@ use crate::participation::{Key, Participation, State};
 
 /// So many participations pass from the record to a plan at once.
 const BATCH: usize = 1024;
+
+/// So many such batches wait for a plan at the most, while the roster is still being made.
+const BATCHES_AHEAD: usize = 64;
 
 /// The record, to read. A file that does not exist is an empty record and is not made.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ pub struct Snapshot {
     /// Grows with every change of a participation.
     pub serial: u64,
     /// All participations, sorted by contact (bytewise), in batches.
-    pub participations: mpsc::Receiver<Result<Vec<Participation>, RecordError>>,
+    participations: mpsc::Receiver<Result<Vec<Participation>, RecordError>>,
 }
 
 impl Snapshot {
@@ -59,7 +59,7 @@ impl Iterator for BlockingIter {
             if let Some(participation) = self.batch.next() {
                 return Some(Ok(participation));
             }
-            match self.batches.blocking_recv()? {
+            match self.batches.recv().ok()? {
                 Ok(batch) => self.batch = batch.into_iter(),
                 Err(error) => return Some(Err(error)),
             }
@@ -136,29 +136,39 @@ impl Record {
     /// # Errors
     /// Why it cannot be opened or read.
     pub async fn snapshot(&self) -> Result<Snapshot, RecordError> {
-        let (sender, participations) = mpsc::channel(8);
-        let Some(mut connection) = lock::reader(&self.path).await? else {
+        let (sender, participations) = mpsc::sync_channel(BATCHES_AHEAD);
+        let Some(mut reader) = self.reader().await? else {
             return Ok(Snapshot {
                 serial: 0,
                 participations,
             });
         };
-        let failed = sql(&self.path, "read");
-        let (serial,): (i64,) = sqlx::query_as("SELECT serial FROM meta")
-            .fetch_one(&mut connection)
-            .await
-            .map_err(&failed)?;
-        let mut reader = Reader::begin(self.path.clone(), connection).await?;
-        tokio::spawn(async move {
-            if let Err(error) = reader.stream(&sender).await {
-                // Who no longer listens needs no error.
-                let _ = sender.send(Err(error)).await;
-            }
-        });
+        let serial = reader.serial()?;
+        std::thread::Builder::new()
+            .name("record".to_owned())
+            .spawn(move || {
+                if let Err(error) = reader.stream(&sender) {
+                    // Who no longer listens needs no error.
+                    let _ = sender.send(Err(error));
+                }
+            })
+            .map_err(|error| RecordError::Io {
+                path: self.path.clone(),
+                error,
+            })?;
         Ok(Snapshot {
-            serial: u64::try_from(serial).unwrap_or(0),
+            serial,
             participations,
         })
+    }
+
+    /// Opens it; `None` where there is nothing yet. What it is, and whether it is to be migrated first, is looked at on
+    /// the way.
+    async fn reader(&self) -> Result<Option<Reader>, RecordError> {
+        match lock::reader(&self.path).await? {
+            None => Ok(None),
+            Some(_) => tokio::task::block_in_place(|| Reader::begin(&self.path)).map(Some),
+        }
     }
 
     /// The ids that Spotler gave to a participation.
@@ -190,11 +200,10 @@ impl Record {
         selection: &Selection,
         mut each: impl FnMut(Listed),
     ) -> Result<(), RecordError> {
-        let Some(connection) = lock::reader(&self.path).await? else {
+        let Some(mut reader) = self.reader().await? else {
             return Ok(());
         };
-        let mut reader = Reader::begin(self.path.clone(), connection).await?;
-        reader.list(selection, &mut each).await
+        tokio::task::block_in_place(|| reader.list(selection, &mut each))
     }
 
     /// Every call that was made for a contact, or for all, the oldest first.
@@ -206,19 +215,10 @@ impl Record {
         contact: Option<&ContactId>,
         mut each: impl FnMut(Call),
     ) -> Result<(), RecordError> {
-        let Some(mut connection) = lock::reader(&self.path).await? else {
+        let Some(reader) = self.reader().await? else {
             return Ok(());
         };
-        let failed = sql(&self.path, "read");
-        let query = match contact {
-            Some(contact) => sqlx::query(CALLS_OF_ONE).bind(contact.as_str().to_owned()),
-            None => sqlx::query(CALLS_OF_ALL),
-        };
-        let mut rows = query.fetch(&mut connection);
-        while let Some(row) = rows.try_next().await.map_err(&failed)? {
-            each(call(&row).map_err(&failed)?);
-        }
-        Ok(())
+        tokio::task::block_in_place(|| reader.calls(contact, &mut each))
     }
 
     /// Who holds the lock, if anybody.
@@ -247,21 +247,21 @@ macro_rules! calls {
 const CALLS_OF_ONE: &str = calls!("WHERE call.contact = ? ORDER BY call.id");
 const CALLS_OF_ALL: &str = calls!("ORDER BY call.id");
 
-fn call(row: &SqliteRow) -> Result<Call, sqlx::Error> {
+fn call(row: &Row<'_>) -> rusqlite::Result<Call> {
     Ok(Call {
-        sent_at: time(row.try_get(0)?),
-        kind: row.try_get(1)?,
-        automation: row.try_get(2)?,
-        contact: row.try_get(3)?,
-        occurrence: row.try_get(4)?,
-        participation: row.try_get(5)?,
-        outcome: row.try_get(6)?,
-        http_status: row.try_get(7)?,
-        detail: row.try_get(8)?,
-        entries: row.try_get(9)?,
-        command: row.try_get(10)?,
-        config_digest: row.try_get(11)?,
-        git_revision: row.try_get(12)?,
+        sent_at: time(row.get(0)?),
+        kind: row.get(1)?,
+        automation: row.get(2)?,
+        contact: row.get(3)?,
+        occurrence: row.get(4)?,
+        participation: row.get(5)?,
+        outcome: row.get(6)?,
+        http_status: row.get(7)?,
+        detail: row.get(8)?,
+        entries: row.get(9)?,
+        command: row.get(10)?,
+        config_digest: row.get(11)?,
+        git_revision: row.get(12)?,
     })
 }
 
@@ -280,10 +280,10 @@ struct Open {
     sent_at: i64,
 }
 
-/// Reads rows into types.
+/// Reads the record as it is at one moment.
 struct Reader {
     path: PathBuf,
-    connection: SqliteConnection,
+    connection: Connection,
     automations: HashMap<i64, AutomationName>,
     codes: HashMap<i64, TriggerCode>,
     open: BTreeMap<String, Vec<Open>>,
@@ -292,59 +292,56 @@ struct Reader {
 const COLUMNS: &str = "SELECT contact, automation, occurrence, state, trigger_code, fields, detail, triggered_at, \
                        changed_at, left_at, ids FROM participation";
 
+/// Makes an error of what SQLite says while the record is being read.
+fn failed(path: &Path) -> impl Fn(rusqlite::Error) -> RecordError + use<> {
+    let path = path.to_owned();
+    move |error| RecordError::native(&path, "read", error)
+}
+
 impl Reader {
-    async fn begin(path: PathBuf, mut connection: SqliteConnection) -> Result<Self, RecordError> {
-        let names = Names::read(&path, &mut connection).await?;
-        let failed = sql(&path, "read");
-        let rows = sqlx::query(
-            "SELECT contact, kind, automation, occurrence, trigger_code, fields, sent_at FROM call \
-             WHERE outcome IS NULL ORDER BY id",
-        )
-        .fetch_all(&mut connection)
-        .await
-        .map_err(&failed)?;
-        let mut open: BTreeMap<String, Vec<Open>> = BTreeMap::new();
-        for row in rows {
-            let read = || {
-                Ok::<_, sqlx::Error>((
-                    row.try_get::<String, _>(0)?,
-                    Open {
-                        is_trigger: row.try_get::<String, _>(1)? == "trigger",
-                        automation: row.try_get(2)?,
-                        occurrence: row.try_get(3)?,
-                        trigger_code: row.try_get(4)?,
-                        fields: row.try_get(5)?,
-                        sent_at: row.try_get(6)?,
-                    },
-                ))
-            };
-            let (contact, call) = read().map_err(&failed)?;
-            open.entry(contact).or_default().push(call);
-        }
+    fn begin(path: &Path) -> Result<Self, RecordError> {
+        let failed = failed(path);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let open = || {
+            let connection = Connection::open_with_flags(path, flags)?;
+            connection.busy_timeout(super::open::BUSY)?;
+            connection.execute_batch("BEGIN")?;
+            Ok(connection)
+        };
+        let connection = open().map_err(&failed)?;
+        let names = Names::read(path, &connection)?;
+        let open = open_calls(&connection).map_err(&failed)?;
         Ok(Self {
             automations: names.automations_by_id(),
             codes: names.codes_by_id(),
-            path,
+            path: path.to_owned(),
             connection,
             open,
         })
     }
 
+    fn serial(&self) -> Result<u64, RecordError> {
+        let serial: i64 = self
+            .connection
+            .query_row("SELECT serial FROM meta", [], |row| row.get(0))
+            .map_err(failed(&self.path))?;
+        Ok(u64::try_from(serial).unwrap_or(0))
+    }
+
     /// Sends all participations, sorted by contact.
-    async fn stream(
+    fn stream(
         &mut self,
-        sender: &mpsc::Sender<Result<Vec<Participation>, RecordError>>,
+        sender: &mpsc::SyncSender<Result<Vec<Participation>, RecordError>>,
     ) -> Result<(), RecordError> {
-        let failed = sql(&self.path, "read");
-        let statement = AssertSqlSafe(format!(
-            "{COLUMNS} ORDER BY contact, automation, occurrence"
-        ));
+        let failed = failed(&self.path);
         let mut open = std::mem::take(&mut self.open);
         let (automations, codes, path) = (&self.automations, &self.codes, &self.path);
-        let mut rows = sqlx::query(statement).fetch(&mut self.connection);
-        let mut batch = Vec::with_capacity(BATCH);
-        while let Some(row) = rows.try_next().await.map_err(&failed)? {
-            let contact: &str = row.try_get(0).map_err(&failed)?;
+        let statement = format!("{COLUMNS} ORDER BY contact, automation, occurrence");
+        let mut statement = self.connection.prepare(&statement).map_err(&failed)?;
+        let mut rows = statement.query([]).map_err(&failed)?;
+        let mut batch: Vec<Participation> = Vec::with_capacity(BATCH);
+        while let Some(row) = rows.next().map_err(&failed)? {
+            let contact = text(row, 0).map_err(&failed)?;
             while let Some(first) = open.first_entry() {
                 if first.key().as_str() >= contact {
                     break;
@@ -354,11 +351,12 @@ impl Reader {
                     batch.extend(started(path, automations, codes, &contact, call)?);
                 }
             }
-            let mut item = participation(path, automations, codes, &row)?;
+            let before = batch.last().map(|last| &last.key.contact);
+            let mut item = participation(path, automations, codes, row, before)?;
             if !open.is_empty()
                 && let Some(calls) = open.get_mut(contact)
             {
-                let automation: i64 = row.try_get(1).map_err(&failed)?;
+                let automation: i64 = row.get(1).map_err(&failed)?;
                 calls.retain(|call| !overlay(path, codes, automation, call, &mut item));
             }
             // What is open for this contact and not on record yet comes behind its last row: a plan needs what
@@ -366,7 +364,7 @@ impl Reader {
             batch.push(item);
             if batch.len() >= BATCH {
                 let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
-                if sender.send(Ok(full)).await.is_err() {
+                if sender.send(Ok(full)).is_err() {
                     return Ok(());
                 }
             }
@@ -376,16 +374,16 @@ impl Reader {
                 batch.extend(started(path, automations, codes, &contact, call)?);
             }
         }
-        let _ = sender.send(Ok(batch)).await;
+        let _ = sender.send(Ok(batch));
         Ok(())
     }
 
-    async fn list(
+    fn list(
         &mut self,
         selection: &Selection,
         each: &mut impl FnMut(Listed),
     ) -> Result<(), RecordError> {
-        let failed = sql(&self.path, "read");
+        let failed = failed(&self.path);
         let automation = match &selection.automation {
             None => None,
             Some(name) => match self.automations.iter().find(|(_, n)| *n == name) {
@@ -393,23 +391,19 @@ impl Reader {
                 None => return Ok(()),
             },
         };
-        let mut query = QueryBuilder::<Sqlite>::new(COLUMNS);
-        if let Some(contact) = &selection.contact {
-            query
-                .push(" WHERE contact = ")
-                .push_bind(contact.as_str().to_owned());
+        let mut query = COLUMNS.to_owned();
+        let mut values: Vec<&dyn ToSql> = Vec::new();
+        let contact = selection.contact.as_ref().map(|contact| contact.as_str());
+        if let Some(contact) = &contact {
+            query.push_str(" WHERE contact = ?");
+            values.push(contact);
         }
-        if let Some(automation) = automation {
-            let word = if selection.contact.is_some() {
-                "AND"
-            } else {
-                "WHERE"
-            };
-            query
-                .push(format_args!(" {word} automation = "))
-                .push_bind(automation);
+        if let Some(automation) = &automation {
+            let word = if contact.is_some() { "AND" } else { "WHERE" };
+            query.push_str(&format!(" {word} automation = ?"));
+            values.push(automation);
         }
-        query.push(" ORDER BY contact, automation, occurrence");
+        query.push_str(" ORDER BY contact, automation, occurrence");
         let mut open = std::mem::take(&mut self.open);
         let (automations, codes, path) = (&self.automations, &self.codes, &self.path);
         let is_wanted = |item: &Participation| {
@@ -423,15 +417,16 @@ impl Reader {
                     .as_ref()
                     .is_none_or(|a| *a == item.key.automation)
         };
-        let mut rows = query.build().fetch(&mut self.connection);
-        while let Some(row) = rows.try_next().await.map_err(&failed)? {
-            let mut item = participation(path, automations, codes, &row)?;
-            let automation: i64 = row.try_get(1).map_err(&failed)?;
+        let mut statement = self.connection.prepare(&query).map_err(&failed)?;
+        let mut rows = statement.query(values.as_slice()).map_err(&failed)?;
+        while let Some(row) = rows.next().map_err(&failed)? {
+            let mut item = participation(path, automations, codes, row, None)?;
+            let automation: i64 = row.get(1).map_err(&failed)?;
             if let Some(calls) = open.get_mut(item.key.contact.as_str()) {
                 calls.retain(|call| !overlay(path, codes, automation, call, &mut item));
             }
             if is_wanted(&item) {
-                let ids: Option<&str> = row.try_get(10).map_err(&failed)?;
+                let ids = optional_text(row, 10).map_err(&failed)?;
                 each(Listed {
                     participation: item,
                     ids: read_ids(ids),
@@ -452,6 +447,58 @@ impl Reader {
         }
         Ok(())
     }
+
+    fn calls(
+        &self,
+        contact: Option<&ContactId>,
+        each: &mut impl FnMut(Call),
+    ) -> Result<(), RecordError> {
+        let failed = failed(&self.path);
+        let contact = contact.map(|contact| contact.as_str());
+        let statement = if contact.is_some() {
+            CALLS_OF_ONE
+        } else {
+            CALLS_OF_ALL
+        };
+        let mut statement = self.connection.prepare(statement).map_err(&failed)?;
+        let mut rows = statement
+            .query(rusqlite::params_from_iter(contact))
+            .map_err(&failed)?;
+        while let Some(row) = rows.next().map_err(&failed)? {
+            each(call(row).map_err(&failed)?);
+        }
+        Ok(())
+    }
+}
+
+/// The calls under way, by contact.
+fn open_calls(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Vec<Open>>> {
+    let mut statement = connection.prepare(
+        "SELECT contact, kind, automation, occurrence, trigger_code, fields, sent_at FROM call \
+         WHERE outcome IS NULL ORDER BY id",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut open: BTreeMap<String, Vec<Open>> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        open.entry(row.get(0)?).or_default().push(Open {
+            is_trigger: text(row, 1)? == "trigger",
+            automation: row.get(2)?,
+            occurrence: row.get(3)?,
+            trigger_code: row.get(4)?,
+            fields: row.get(5)?,
+            sent_at: row.get(6)?,
+        });
+    }
+    Ok(open)
+}
+
+/// A column of text, where it lies.
+fn text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r str> {
+    row.get_ref(column)?.as_str().map_err(Into::into)
+}
+
+fn optional_text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<Option<&'r str>> {
+    row.get_ref(column)?.as_str_or_null().map_err(Into::into)
 }
 
 fn read_ids(json: Option<&str>) -> Vec<ParticipationId> {
@@ -504,37 +551,41 @@ fn occurrence_of(path: &Path, text: &str) -> Result<Option<Occurrence>, RecordEr
         .map_err(|error| corrupt(path, format!("an occurrence of which {error}")))
 }
 
+/// A row as a participation. Where it is of the same contact as the one before it, both share the id.
 fn participation(
     path: &Path,
     automations: &HashMap<i64, AutomationName>,
     codes: &HashMap<i64, TriggerCode>,
-    row: &SqliteRow,
+    row: &Row<'_>,
+    before: Option<&ContactId>,
 ) -> Result<Participation, RecordError> {
-    let failed = sql(path, "read");
-    let contact: &str = row.try_get(0).map_err(&failed)?;
-    let occurrence: &str = row.try_get(2).map_err(&failed)?;
-    let state: &str = row.try_get(3).map_err(&failed)?;
-    let triggered_at: Option<i64> = row.try_get(7).map_err(&failed)?;
-    let left_at: Option<i64> = row.try_get(9).map_err(&failed)?;
+    let failed = failed(path);
+    let contact = text(row, 0).map_err(&failed)?;
+    let occurrence = text(row, 2).map_err(&failed)?;
+    let fields = row.get_ref(5).map_err(&failed)?;
+    let fields = fields.as_blob_or_null().map_err(|e| failed(e.into()))?;
+    let triggered_at: Option<i64> = row.get(7).map_err(&failed)?;
+    let left_at: Option<i64> = row.get(9).map_err(&failed)?;
     Ok(Participation {
         key: Key {
-            contact: ContactId::new(contact)
-                .map_err(|error| corrupt(path, format!("a contact id of which {error}")))?,
-            automation: name_of(path, automations, row.try_get(1).map_err(&failed)?)?,
+            contact: match before {
+                Some(before) if before.as_str() == contact => before.clone(),
+                _ => ContactId::new(contact)
+                    .map_err(|error| corrupt(path, format!("a contact id of which {error}")))?,
+            },
+            automation: name_of(path, automations, row.get(1).map_err(&failed)?)?,
             occurrence: occurrence_of(path, occurrence)?,
         },
-        state: state
+        state: text(row, 3)
+            .map_err(&failed)?
             .parse()
             .map_err(|error| corrupt(path, format!("a state of which {error}")))?,
-        trigger_code: code_of(path, codes, row.try_get(4).map_err(&failed)?)?,
-        fields: read_digest(row.try_get(5).map_err(&failed)?),
-        has_ids: row
-            .try_get::<Option<&str>, _>(10)
-            .map_err(&failed)?
-            .is_some(),
-        detail: row.try_get(6).map_err(&failed)?,
+        trigger_code: code_of(path, codes, row.get(4).map_err(&failed)?)?,
+        fields: read_digest(fields),
+        has_ids: optional_text(row, 10).map_err(&failed)?.is_some(),
+        detail: row.get(6).map_err(&failed)?,
         triggered_at: triggered_at.map(time),
-        changed_at: time(row.try_get(8).map_err(&failed)?),
+        changed_at: time(row.get(8).map_err(&failed)?),
         left_at: left_at.map(time),
     })
 }
