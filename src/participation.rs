@@ -48,8 +48,6 @@ pub struct Participation {
     pub detail: Option<String>,
     /// When its last trigger was sent.
     pub triggered_at: Option<Timestamp>,
-    /// When its state last changed.
-    pub changed_at: Timestamp,
     /// When its enrolment was first seen gone, where it is still to be stopped.
     pub left_at: Option<Timestamp>,
 }

@@ -308,7 +308,7 @@ fn automation(out: &mut dyn Write, explained: &Explained<'_>) -> io::Result<()> 
         if let Some(occurrence) = &participation.key.occurrence {
             write!(out, "  occurrence {occurrence}")?;
         }
-        write!(out, "  since {}", record::time(participation.changed_at))?;
+        write!(out, "  since {}", record::time(recorded.listed.changed_at))?;
         if let Some(detail) = &participation.detail {
             write!(out, "  {}", SafeText(detail))?;
         }

@@ -139,7 +139,7 @@ async fn merge(
     let task = {
         let roster = roster.clone();
         tokio::task::spawn_blocking(move || -> anyhow::Result<Plan> {
-            let recorded = snapshot.into_blocking_iter();
+            let recorded = snapshot.participations;
             let mut plan = Plan::build(config, &roster, recorded, &filter, now)?;
             give_reasons(config, &roster, &mut plan)?;
             Ok(plan)

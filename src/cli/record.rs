@@ -62,7 +62,7 @@ pub(super) fn json(listed: &Listed) -> ParticipationJson<'_> {
         trigger_code: &participation.trigger_code,
         automation_contact_ids: &listed.ids,
         triggered_at: participation.triggered_at.map(time),
-        changed_at: time(participation.changed_at),
+        changed_at: time(listed.changed_at),
     }
 }
 
@@ -72,7 +72,7 @@ fn line(listed: &Listed) -> String {
     let mut line = format!(
         "{:<15}  {}  {}",
         participation.state,
-        time(participation.changed_at),
+        time(listed.changed_at),
         participation.key
     );
     if !ids.is_empty() {

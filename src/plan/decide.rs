@@ -237,7 +237,6 @@ mod tests {
             has_ids: true,
             detail: None,
             triggered_at: None,
-            changed_at: Timestamp::UNIX_EPOCH,
             left_at: None,
         }
     }

@@ -7,6 +7,7 @@ mod names;
 mod open;
 mod read;
 mod recover;
+mod stream;
 mod write;
 
 pub use error::{Holder, JournalError, LockError, RecordError};
@@ -14,4 +15,5 @@ pub use journal::{
     CallId, CallKind, CallOutcome, Change, Durable, Intent, Journal, Settlement, Writing,
 };
 pub use lock::{LockRequest, unlock};
-pub use read::{BlockingIter, Call, Listed, Record, Selection, Snapshot};
+pub use read::{Call, Listed, Record, Selection, Snapshot};
+pub use stream::Participations;

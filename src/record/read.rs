@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, Row, ToSql};
@@ -11,15 +11,10 @@ use super::error::{Holder, RecordError};
 use super::lock;
 use super::names::Names;
 use super::recover::LEFT_OPEN;
+use super::stream::{self, Numbered, Participations};
 use crate::digest::Digest;
 use crate::id::{AutomationName, ContactId, Occurrence, ParticipationId, TriggerCode};
 use crate::participation::{Key, Participation, State};
-
-/// So many participations pass from the record to a plan at once.
-const BATCH: usize = 1024;
-
-/// So many such batches wait for a plan at the most, while the roster is still being made.
-const BATCHES_AHEAD: usize = 64;
 
 /// The record, to read. A file that does not exist is an empty record and is not made.
 #[derive(Debug, Clone)]
@@ -31,40 +26,8 @@ pub struct Record {
 pub struct Snapshot {
     /// Grows with every change of a participation.
     pub serial: u64,
-    /// All participations, sorted by contact (bytewise), in batches.
-    participations: mpsc::Receiver<Result<Vec<Participation>, RecordError>>,
-}
-
-impl Snapshot {
-    /// All participations one by one, for a thread that may wait.
-    pub fn into_blocking_iter(self) -> BlockingIter {
-        BlockingIter {
-            batches: self.participations,
-            batch: Vec::new().into_iter(),
-        }
-    }
-}
-
-/// All participations of a [`Snapshot`], one by one.
-pub struct BlockingIter {
-    batches: mpsc::Receiver<Result<Vec<Participation>, RecordError>>,
-    batch: std::vec::IntoIter<Participation>,
-}
-
-impl Iterator for BlockingIter {
-    type Item = Result<Participation, RecordError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(participation) = self.batch.next() {
-                return Some(Ok(participation));
-            }
-            match self.batches.recv().ok()? {
-                Ok(batch) => self.batch = batch.into_iter(),
-                Err(error) => return Some(Err(error)),
-            }
-        }
-    }
+    /// All participations, sorted by contact (bytewise).
+    pub participations: Participations,
 }
 
 /// What part of the record is wanted.
@@ -83,6 +46,8 @@ pub struct Selection {
 pub struct Listed {
     /// As a plan sees it.
     pub participation: Participation,
+    /// When its state last changed.
+    pub changed_at: Timestamp,
     /// The ids that Spotler gave.
     pub ids: Vec<ParticipationId>,
 }
@@ -136,21 +101,20 @@ impl Record {
     /// # Errors
     /// Why it cannot be opened or read.
     pub async fn snapshot(&self) -> Result<Snapshot, RecordError> {
-        let (sender, participations) = mpsc::sync_channel(BATCHES_AHEAD);
-        let Some(mut reader) = self.reader().await? else {
+        let Some(reader) = self.reader().await? else {
+            let (_, participations) = stream::channel(&self.path, Arc::default());
             return Ok(Snapshot {
                 serial: 0,
                 participations,
             });
         };
         let serial = reader.serial()?;
+        let (mut sender, participations) = stream::channel(&self.path, reader.numbered());
         std::thread::Builder::new()
             .name("record".to_owned())
             .spawn(move || {
-                if let Err(error) = reader.stream(&sender) {
-                    // Who no longer listens needs no error.
-                    let _ = sender.send(Err(error));
-                }
+                let result = reader.stream(&mut sender);
+                sender.end(result);
             })
             .map_err(|error| RecordError::Io {
                 path: self.path.clone(),
@@ -265,7 +229,7 @@ fn call(row: &Row<'_>) -> rusqlite::Result<Call> {
     })
 }
 
-fn time(ms: i64) -> Timestamp {
+pub(super) fn time(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
@@ -289,11 +253,11 @@ struct Reader {
     open: BTreeMap<String, Vec<Open>>,
 }
 
-const COLUMNS: &str = "SELECT contact, automation, occurrence, state, trigger_code, fields, detail, triggered_at, \
+pub(super) const COLUMNS: &str = "SELECT contact, automation, occurrence, state, trigger_code, fields, detail, triggered_at, \
                        changed_at, left_at, ids FROM participation";
 
 /// Makes an error of what SQLite says while the record is being read.
-fn failed(path: &Path) -> impl Fn(rusqlite::Error) -> RecordError + use<> {
+pub(super) fn failed(path: &Path) -> impl Fn(rusqlite::Error) -> RecordError + use<> {
     let path = path.to_owned();
     move |error| RecordError::native(&path, "read", error)
 }
@@ -328,18 +292,32 @@ impl Reader {
         Ok(u64::try_from(serial).unwrap_or(0))
     }
 
-    /// Sends all participations, sorted by contact.
-    fn stream(
-        &mut self,
-        sender: &mpsc::SyncSender<Result<Vec<Participation>, RecordError>>,
-    ) -> Result<(), RecordError> {
+    /// Names and codes by number, for a stream.
+    fn numbered(&self) -> Arc<Numbered> {
+        fn list<T: Clone>(map: &HashMap<i64, T>) -> Vec<Option<T>> {
+            let most = map
+                .keys()
+                .copied()
+                .filter_map(|number| u16::try_from(number).ok());
+            let len = most.max().map_or(0, |most| usize::from(most) + 1);
+            (0..len)
+                .map(|number| map.get(&(number as i64)).cloned())
+                .collect()
+        }
+        Arc::new(Numbered {
+            automations: list(&self.automations),
+            codes: list(&self.codes),
+        })
+    }
+
+    /// Sends all participations, sorted by contact, to who listens.
+    fn stream(mut self, sender: &mut stream::Sender) -> Result<(), RecordError> {
         let failed = failed(&self.path);
         let mut open = std::mem::take(&mut self.open);
         let (automations, codes, path) = (&self.automations, &self.codes, &self.path);
         let statement = format!("{COLUMNS} ORDER BY contact, automation, occurrence");
         let mut statement = self.connection.prepare(&statement).map_err(&failed)?;
         let mut rows = statement.query([]).map_err(&failed)?;
-        let mut batch: Vec<Participation> = Vec::with_capacity(BATCH);
         while let Some(row) = rows.next().map_err(&failed)? {
             let contact = text(row, 0).map_err(&failed)?;
             while let Some(first) = open.first_entry() {
@@ -348,33 +326,37 @@ impl Reader {
                 }
                 let (contact, calls) = first.remove_entry();
                 for call in &calls {
-                    batch.extend(started(path, automations, codes, &contact, call)?);
+                    if let Some(item) = started(path, automations, codes, &contact, call)?
+                        && sender.whole(item).is_err()
+                    {
+                        return Ok(());
+                    }
                 }
             }
-            let before = batch.last().map(|last| &last.key.contact);
-            let mut item = participation(path, automations, codes, row, before)?;
-            if !open.is_empty()
-                && let Some(calls) = open.get_mut(contact)
-            {
-                let automation: i64 = row.get(1).map_err(&failed)?;
-                calls.retain(|call| !overlay(path, codes, automation, call, &mut item));
-            }
-            // What is open for this contact and not on record yet comes behind its last row: a plan needs what
-            // belongs to one contact together, and sorts it itself.
-            batch.push(item);
-            if batch.len() >= BATCH {
-                let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
-                if sender.send(Ok(full)).is_err() {
-                    return Ok(());
+            let sent = match open.get_mut(contact) {
+                Some(calls) => {
+                    let mut item = participation(path, automations, codes, row)?;
+                    let automation: i64 = row.get(1).map_err(&failed)?;
+                    calls.retain(|call| !overlay(path, codes, automation, call, &mut item));
+                    // What is open for this contact and not on record yet comes behind its last row: a plan needs what
+                    // belongs to one contact together, and sorts it itself.
+                    sender.whole(item)
                 }
+                None => sender.row(row)?,
+            };
+            if sent.is_err() {
+                return Ok(());
             }
         }
         for (contact, calls) in open {
             for call in &calls {
-                batch.extend(started(path, automations, codes, &contact, call)?);
+                if let Some(item) = started(path, automations, codes, &contact, call)?
+                    && sender.whole(item).is_err()
+                {
+                    return Ok(());
+                }
             }
         }
-        let _ = sender.send(Ok(batch));
         Ok(())
     }
 
@@ -420,7 +402,7 @@ impl Reader {
         let mut statement = self.connection.prepare(&query).map_err(&failed)?;
         let mut rows = statement.query(values.as_slice()).map_err(&failed)?;
         while let Some(row) = rows.next().map_err(&failed)? {
-            let mut item = participation(path, automations, codes, row, None)?;
+            let mut item = participation(path, automations, codes, row)?;
             let automation: i64 = row.get(1).map_err(&failed)?;
             if let Some(calls) = open.get_mut(item.key.contact.as_str()) {
                 calls.retain(|call| !overlay(path, codes, automation, call, &mut item));
@@ -429,6 +411,7 @@ impl Reader {
                 let ids = optional_text(row, 10).map_err(&failed)?;
                 each(Listed {
                     participation: item,
+                    changed_at: time(row.get(8).map_err(&failed)?),
                     ids: read_ids(ids),
                 });
             }
@@ -440,6 +423,7 @@ impl Reader {
                 {
                     each(Listed {
                         participation: item,
+                        changed_at: time(call.sent_at),
                         ids: Vec::new(),
                     });
                 }
@@ -493,11 +477,14 @@ fn open_calls(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Vec<
 }
 
 /// A column of text, where it lies.
-fn text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r str> {
+pub(super) fn text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r str> {
     row.get_ref(column)?.as_str().map_err(Into::into)
 }
 
-fn optional_text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<Option<&'r str>> {
+pub(super) fn optional_text<'r>(
+    row: &'r Row<'_>,
+    column: usize,
+) -> rusqlite::Result<Option<&'r str>> {
     row.get_ref(column)?.as_str_or_null().map_err(Into::into)
 }
 
@@ -511,13 +498,13 @@ fn read_ids(json: Option<&str>) -> Vec<ParticipationId> {
         .collect()
 }
 
-fn read_digest(bytes: Option<&[u8]>) -> Option<Digest> {
+pub(super) fn read_digest(bytes: Option<&[u8]>) -> Option<Digest> {
     bytes
         .and_then(|bytes| <[u8; 16]>::try_from(bytes).ok())
         .map(Digest::from_bytes)
 }
 
-fn corrupt(path: &Path, what: String) -> RecordError {
+pub(super) fn corrupt(path: &Path, what: String) -> RecordError {
     RecordError::Corrupt {
         path: path.to_owned(),
         what,
@@ -542,7 +529,7 @@ fn code_of(
     codes.get(&id).cloned().ok_or_else(missing)
 }
 
-fn occurrence_of(path: &Path, text: &str) -> Result<Option<Occurrence>, RecordError> {
+pub(super) fn occurrence_of(path: &Path, text: &str) -> Result<Option<Occurrence>, RecordError> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -551,13 +538,12 @@ fn occurrence_of(path: &Path, text: &str) -> Result<Option<Occurrence>, RecordEr
         .map_err(|error| corrupt(path, format!("an occurrence of which {error}")))
 }
 
-/// A row as a participation. Where it is of the same contact as the one before it, both share the id.
+/// A row of [`COLUMNS`] as a participation.
 fn participation(
     path: &Path,
     automations: &HashMap<i64, AutomationName>,
     codes: &HashMap<i64, TriggerCode>,
     row: &Row<'_>,
-    before: Option<&ContactId>,
 ) -> Result<Participation, RecordError> {
     let failed = failed(path);
     let contact = text(row, 0).map_err(&failed)?;
@@ -568,11 +554,8 @@ fn participation(
     let left_at: Option<i64> = row.get(9).map_err(&failed)?;
     Ok(Participation {
         key: Key {
-            contact: match before {
-                Some(before) if before.as_str() == contact => before.clone(),
-                _ => ContactId::new(contact)
-                    .map_err(|error| corrupt(path, format!("a contact id of which {error}")))?,
-            },
+            contact: ContactId::new(contact)
+                .map_err(|error| corrupt(path, format!("a contact id of which {error}")))?,
             automation: name_of(path, automations, row.get(1).map_err(&failed)?)?,
             occurrence: occurrence_of(path, occurrence)?,
         },
@@ -585,7 +568,6 @@ fn participation(
         has_ids: optional_text(row, 10).map_err(&failed)?.is_some(),
         detail: row.get(6).map_err(&failed)?,
         triggered_at: triggered_at.map(time),
-        changed_at: time(row.get(8).map_err(&failed)?),
         left_at: left_at.map(time),
     })
 }
@@ -652,7 +634,6 @@ fn started(
         has_ids: false,
         detail: Some(LEFT_OPEN.to_owned()),
         triggered_at: Some(time(call.sent_at)),
-        changed_at: time(call.sent_at),
         left_at: None,
     }))
 }
