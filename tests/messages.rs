@@ -398,3 +398,32 @@ fn tables_of_contacts() {
     );
     snapshot(&all);
 }
+
+#[test]
+fn lines_that_are_hard_to_show() {
+    let ids: Vec<String> = (1..=3000).map(|number| format!("\"c-{number}\"")).collect();
+    let first = ids.join(", ");
+    let last = first.replace("c-", "d-");
+    let said = said_to_more(&[
+        (
+            "one of very many, in one line",
+            &format!("[[suppress]]\ncontacts = [{first}, \" c\", {last}]"),
+        ),
+        (
+            "two of very many, in one line",
+            &format!("[[suppress]]\ncontacts = [{first}, \"c-7\"]"),
+        ),
+        (
+            "tabs, wide characters and control characters",
+            "[automation.x]\n\ttrigger_code = \"a\"\tsize = 3\n# \u{1b}[31m 名前 \u{202e}",
+        ),
+        (
+            "a secret of several lines",
+            "[automation.x]\nsecret = \"\"\"\nhush\n\"\"\"\ntrigger_code = \"..\"",
+        ),
+    ]);
+    for line in said.lines() {
+        assert!(unicode_width::UnicodeWidthStr::width(line) <= 100, "{line}");
+    }
+    snapshot(&said);
+}

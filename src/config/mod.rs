@@ -5,6 +5,7 @@ mod automation;
 mod condition;
 mod diagnostic;
 mod enrol;
+mod excerpt;
 mod files;
 mod load;
 mod model;

@@ -1,20 +1,31 @@
 //! How problems look.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode};
+use unicode_width::UnicodeWidthStr;
 
 use super::diagnostic::{Diagnostic, Files, Place, Problems};
+use super::excerpt::{Excerpt, masked, steers};
+
+/// The narrowest that a problem is laid out for, in columns.
+const NARROWEST: usize = 40;
+
+/// How many lines apart two places of one file may be to be shown in one piece.
+const NEAR: usize = 4;
 
 impl Problems {
     /// All problems as text, each with its place underlined, and their number at the end.
     ///
     /// `width` is in columns of the terminal. Whatever a file holds, the text cannot steer a terminal.
     pub fn render(&self, color: bool, width: usize) -> String {
+        let mut texts = Texts::new(&self.files);
         let mut out = String::new();
         for diagnostic in &self.list {
-            out.push_str(&diagnostic.render(&self.files, color, width));
+            out.push_str(&render(diagnostic, &mut texts, color, width));
             out.push('\n');
         }
         let count = self.list.len();
@@ -29,20 +40,49 @@ impl Problems {
 impl Diagnostic {
     /// One problem as text, with its place underlined.
     pub fn render(&self, files: &Files, color: bool, width: usize) -> String {
-        let theme = if color {
-            GraphicalTheme::unicode()
-        } else {
-            GraphicalTheme::unicode_nocolor()
-        };
-        let handler = GraphicalReportHandler::new_themed(theme)
-            .with_links(false)
-            .with_width(width)
-            .with_context_lines(1);
-        let mut out = String::new();
-        match handler.render_report(&mut out, &Shown::new(self, files)) {
-            Ok(()) => out,
-            Err(fmt::Error) => harmless(&self.message),
+        render(self, &mut Texts::new(files), color, width)
+    }
+}
+
+fn render(diagnostic: &Diagnostic, texts: &mut Texts<'_>, color: bool, width: usize) -> String {
+    let width = width.max(NARROWEST);
+    let theme = if color {
+        GraphicalTheme::unicode()
+    } else {
+        GraphicalTheme::unicode_nocolor()
+    };
+    let handler = GraphicalReportHandler::new_themed(theme)
+        .with_links(false)
+        .with_width(width)
+        .with_context_lines(1);
+    let mut out = String::new();
+    match handler.render_report(&mut out, &Shown::new(diagnostic, texts, width)) {
+        Ok(()) => out,
+        Err(fmt::Error) => harmless(&diagnostic.message),
+    }
+}
+
+/// The texts of the files, each masked when it is first shown.
+struct Texts<'a> {
+    files: &'a Files,
+    masked: BTreeMap<Arc<str>, String>,
+}
+
+impl<'a> Texts<'a> {
+    fn new(files: &'a Files) -> Self {
+        Self {
+            files,
+            masked: BTreeMap::new(),
         }
+    }
+
+    fn get(&mut self, file: &Arc<str>) -> Option<&str> {
+        let text = self.files.0.get(file)?;
+        Some(
+            self.masked
+                .entry(file.clone())
+                .or_insert_with(|| masked(text)),
+        )
     }
 }
 
@@ -51,71 +91,103 @@ impl Diagnostic {
 struct Shown {
     message: String,
     help: Option<String>,
-    source: Option<NamedSource<Arc<str>>>,
+    source: Option<Excerpt>,
     labels: Vec<LabeledSpan>,
-    /// Of the problem that it belongs to, in another file.
+    /// Of the problem that it belongs to, in another place.
     is_related: bool,
     related: Vec<Shown>,
 }
 
 impl Shown {
-    fn new(diagnostic: &Diagnostic, files: &Files) -> Self {
-        let mut shown = Self {
-            message: harmless(&diagnostic.message),
-            help: diagnostic.help.as_deref().map(harmless),
+    fn new(diagnostic: &Diagnostic, texts: &mut Texts<'_>, width: usize) -> Self {
+        let mut shown = Self::saying(&diagnostic.message);
+        shown.help = diagnostic.help.as_deref().map(harmless);
+        let Some(at) = &diagnostic.at else {
+            return shown;
+        };
+        let mut spots = vec![(at, diagnostic.label.as_deref())];
+        for (place, label) in &diagnostic.related {
+            if is_beside(at, place, label, texts, width) {
+                spots.push((place, Some(label)));
+            } else {
+                let mut other = Self::saying(label);
+                other.is_related = true;
+                other.point(&[(place, None)], texts, width);
+                shown.related.push(other);
+            }
+        }
+        shown.point(&spots, texts, width);
+        shown
+    }
+
+    fn saying(message: &str) -> Self {
+        Self {
+            message: harmless(message),
+            help: None,
             source: None,
             labels: Vec::new(),
             is_related: false,
             related: Vec::new(),
-        };
-        if let Some(place) = &diagnostic.at {
-            shown.point(place, files, diagnostic.label.as_deref(), true);
         }
-        for (place, label) in &diagnostic.related {
-            let same_file = diagnostic
-                .at
-                .as_ref()
-                .is_some_and(|at| at.file == place.file);
-            if same_file {
-                shown.point(place, files, Some(label), false);
-            } else {
-                let mut other = Self {
-                    message: harmless(label),
-                    help: None,
-                    source: None,
-                    labels: Vec::new(),
-                    is_related: true,
-                    related: Vec::new(),
-                };
-                other.point(place, files, None, true);
-                shown.related.push(other);
-            }
-        }
-        shown
     }
 
-    fn point(&mut self, place: &Place, files: &Files, label: Option<&str>, is_primary: bool) {
-        let Some(text) = files.0.get(&place.file) else {
-            self.message = format!("{} ({place})", self.message);
+    /// Shows places of one file, the main one first, each with a word or two.
+    fn point(&mut self, spots: &[(&Place, Option<&str>)], texts: &mut Texts<'_>, width: usize) {
+        let [(main, label), ..] = spots else { return };
+        let Some(text) = texts.get(&main.file) else {
+            self.message = format!("{} ({})", self.message, harmless(&main.to_string()));
             return;
         };
-        let end = place.span.1.min(text.len());
-        let start = place.span.0.min(end);
-        // Only the first line of what is meant is underlined: more of it would hide the rest.
-        let length = text
-            .get(start..end)
-            .and_then(|meant| meant.lines().next())
-            .map_or(end - start, str::len);
-        let label = label.map(harmless);
-        self.labels.push(if is_primary {
-            LabeledSpan::new_primary_with_span(label, (start, length.max(1)))
-        } else {
-            LabeledSpan::new_with_span(label, (start, length.max(1)))
-        });
-        self.source.get_or_insert_with(|| {
-            NamedSource::new(harmless(&place.file), Arc::from(same_length(text)))
-        });
+        let spans: Vec<Range<usize>> = spots.iter().map(|(place, _)| meant(place, text)).collect();
+        let source = Excerpt::new(
+            harmless(&main.file),
+            text,
+            &spans,
+            room(main, width),
+            label_room(*label),
+        );
+        for (number, (span, (_, label))) in source.spans.iter().zip(spots).enumerate() {
+            let place = (span.start, span.len().max(1));
+            let label = label.map(harmless);
+            self.labels.push(match number {
+                0 => LabeledSpan::new_primary_with_span(label, place),
+                _ => LabeledSpan::new_with_span(label, place),
+            });
+        }
+        self.source = Some(source);
     }
+}
+
+/// What is underlined: only the first line of what is meant, as more of it would hide the rest.
+fn meant(place: &Place, text: &str) -> Range<usize> {
+    let end = text.floor_char_boundary(place.span.1.min(text.len()));
+    let start = text.floor_char_boundary(place.span.0.min(end));
+    let length = text[start..end].find('\n').unwrap_or(end - start);
+    start..start + length
+}
+
+/// The columns that are left for a file's line, beside its number.
+fn room(place: &Place, width: usize) -> usize {
+    let digits = (place.line + NEAR).to_string().len();
+    width - digits - 5
+}
+
+/// The columns that a label takes, from the middle of what it is about.
+fn label_room(label: Option<&str>) -> usize {
+    label.map_or(1, |label| 4 + harmless(label).width())
+}
+
+/// Whether another place can be shown in one piece with the main one: near, and with room for both lines.
+fn is_beside(at: &Place, other: &Place, label: &str, texts: &mut Texts<'_>, width: usize) -> bool {
+    if at.file != other.file || at.line.abs_diff(other.line) > NEAR {
+        return false;
+    }
+    let Some(text) = texts.get(&at.file) else {
+        return false;
+    };
+    let width = room(at, width);
+    let fits = |place, label| Excerpt::fits(text, &meant(place, text), width, label_room(label));
+    fits(at, None) && fits(other, Some(label))
 }
 
 impl fmt::Display for Shown {
@@ -156,13 +228,7 @@ impl miette::Diagnostic for Shown {
     }
 }
 
-fn steers(c: char) -> bool {
-    (c.is_control() && c != '\n' && c != '\t')
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
-/// A sentence in which nothing can steer a terminal.
+/// A sentence on one line in which nothing can steer a terminal.
 fn harmless(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -173,76 +239,4 @@ fn harmless(text: &str) -> String {
         }
     }
     out
-}
-
-/// A file's text in which nothing can steer a terminal and no URL shows its user and password, with every byte in its
-/// place.
-fn same_length(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut hidden_until = 0;
-    let mut secret_until = 0;
-    for (at, c) in text.char_indices() {
-        if text[at..].starts_with("://") {
-            hidden_until = hidden_until.max(end_of_user(text, at + 3));
-        }
-        if c == '=' && names_a_secret(&text[..at]) {
-            secret_until = at + text[at..].find('\n').unwrap_or(text.len() - at);
-        }
-        match c {
-            _ if (at < hidden_until) && !"/:".contains(c) => {
-                out.extend(std::iter::repeat_n('*', c.len_utf8()));
-            }
-            _ if at < secret_until && !"='\" ".contains(c) => {
-                out.extend(std::iter::repeat_n('*', c.len_utf8()));
-            }
-            '\r' => out.push(' '),
-            c if steers(c) => out.extend(std::iter::repeat_n('?', c.len_utf8())),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-/// Whether the key at the end of a text is one of a secret, which belongs in the environment and may stand in a file all
-/// the same.
-fn names_a_secret(before: &str) -> bool {
-    let line = before
-        .rsplit('\n')
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    ["secret", "password", "consumer_key", "token"]
-        .iter()
-        .any(|word| line.contains(word))
-}
-
-/// Where the user and password of a URL end whose authority begins here; here, where it has none.
-fn end_of_user(text: &str, start: usize) -> usize {
-    let authority = text[start..]
-        .split(|c: char| c.is_whitespace() || "/\"'".contains(c))
-        .next()
-        .unwrap_or_default();
-    start + authority.rfind('@').unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_in_a_url_is_hidden_and_every_byte_stays_in_its_place() {
-        for (text, shown) in [
-            ("a = \"https://me:hush@x/y\"", "a = \"https://**:****@x/y\""),
-            ("https://x/y@z", "https://x/y@z"),
-            ("https://é@x", "https://**@x"),
-            ("a\u{1b}b\r\n", "a?b \n"),
-            (
-                "consumer_secret = \"hush\"\nb = 1",
-                "consumer_secret = \"****\"\nb = 1",
-            ),
-        ] {
-            assert_eq!(same_length(text), shown);
-            assert_eq!(same_length(text).len(), text.len());
-        }
-    }
 }
