@@ -124,7 +124,7 @@ fn wrong_types_and_values() {
         ("a number out of range", "[spotler]\nconcurrency = 0"),
         (
             "a secret in a file",
-            "[spotler]\nconsumer_secret = \"hush\"\nrate = 5",
+            "[spotler]\nconsumer_secret = \"hush\"\nconsumer_key = \"hush\"\ntimeot = \"30s\"",
         ),
         ("no rate", "[spotler]\nrate = \"20 per second\""),
         (
@@ -169,6 +169,18 @@ fn wrong_types_and_values() {
             "[source.x]\ndatabase = \"$URL\"\nquery = \"select 1\"\ncontact = \"id\"",
         ),
         (
+            "no column of the contacts",
+            "[source.x]\ncsv = \"crm.csv\"\ncontact = \"\"",
+        ),
+        (
+            "an age that no file keeps",
+            "[source.x]\ncsv = \"crm.csv\"\ncontact = \"id\"\nmax_age = \"0s\"",
+        ),
+        (
+            "a block about nobody",
+            "[automation.x]\ntrigger_code = \"0b8f9a52-6d0c-4f1c-8f53-2d6c9c0a7f11\"\n[[enrol]]\nautomation = \"x\"\nwhere.status = \"customer\"",
+        ),
+        (
             "a long delimiter",
             "[source.x]\ncsv = \"crm.csv\"\ncontact = \"id\"\ndelimiter = \"::\"",
         ),
@@ -209,6 +221,33 @@ fn conditions() {
         ),
         ("a time without a date", "where.since = 12:00:00"),
         ("no number", "where.visits = nan"),
+        ("empty text", "where.status = \"\""),
+        ("empty text among others", "where.status = [\"x\", \"\"]"),
+        ("anything but empty text", "where.status = { not = \"\" }"),
+        (
+            "absent and with a value",
+            "where.visits = { exists = false, min = 3 }",
+        ),
+        (
+            "text and a number at once",
+            "where.visits = { not = \"a\", min = 3 }",
+        ),
+        (
+            "a date and a number at once",
+            "where.since = { within = \"30d\", min = 3 }",
+        ),
+        (
+            "an age that there is not",
+            "where.since = { within = \"30d\", older_than = \"4w\", not = 2025-01-01 }\nwhere.visits = 1\n[[enrol]]\nautomation = \"welcome\"\nwhere.since = { older_than = \"30d\", within = \"30d\" }",
+        ),
+        (
+            "a day before itself",
+            "where.since = { min = 2025-01-01, before = 2025-01-01 }",
+        ),
+        (
+            "a day after itself",
+            "where.since = { after = 2025-01-01, max = 2025-01-01 }",
+        ),
         ("a cell that is no number", "where.status = { min = 3 }"),
         (
             "a cell that is no date",
@@ -244,6 +283,10 @@ fn contacts_and_blocks() {
         ),
         ("no automation", "[[enrol]]\nsource = \"crm\""),
         (
+            "no column to repeat by",
+            "[automation.r]\ntrigger_code = \"5f0e8b1c-8a53-4a0e-9d55-0f5b7c1f9d10\"\nrepeat_by = \"\"",
+        ),
+        (
             "an attribute of another type",
             "[[enrol]]\nautomation = \"welcome\"\nwhere.since = \"2025-03-01\"",
         ),
@@ -273,6 +316,10 @@ fn fields() {
         (
             "no URL, which is not shown",
             field("a = { type = \"url\", value = \"{{ company }}\" }"),
+        ),
+        (
+            "no products",
+            field("a = { type = \"productlist\", values = [] }"),
         ),
         (
             "an empty product id",
@@ -395,6 +442,71 @@ fn tables_of_contacts() {
     assert!(
         !all.contains("Utrecht") && !all.contains("Gent"),
         "a field's value is shown"
+    );
+    snapshot(&all);
+}
+
+#[test]
+fn what_is_no_toml() {
+    let mut all = String::new();
+    let mut case = |name: &str, root: &str, more: &str| {
+        let repo = Repo::with(root);
+        repo.write("more.toml", more);
+        repo.write("crm.csv", CRM);
+        all.push_str(&refused(name, &repo));
+    };
+    let broken = |line: &str| {
+        format!(
+            "include = [\"more.toml\"]\n\n{BASE}[automation.x]\n{line}\n\n[guard]\nmax_trigger = 5\n"
+        )
+    };
+    let more = "[[enrol]]\nautomation = \"x\"\nsource = \"crm\"\nwhere.status = \"\"\n";
+    for (name, line) in [
+        ("a value without quotes", "trigger_code = 0b8f9a52-6d0c"),
+        (
+            "a key without a value",
+            "trigger_code\nparticipation = \"once\"",
+        ),
+        (
+            "a string without an end",
+            "trigger_code = \"0b8f9a52\nrepeat_by = \"order",
+        ),
+        ("an array without an end", "contacts = [\"c-1\",\n"),
+        ("a table without an end", "fields = { a = \"x\",\n"),
+        (
+            "many quotes without an end",
+            "trigger_code = \"\"\"0b8f9a52\n",
+        ),
+        (
+            "a header without an end",
+            "[automation.y\ntrigger_code = \"..\"",
+        ),
+    ] {
+        case(name, &broken(line), more);
+    }
+    case(
+        "a broken include",
+        &format!("include = [\"more.toml\"\n{BASE}"),
+        more,
+    );
+    case(
+        "a broken file beside a good one",
+        &format!("include = [\"more.toml\"]\n{BASE}[guard]\nmax_trigger = 5\n"),
+        "[automation.y]\ntrigger_code = \"..\"\n\n[[enrol]]\nautomation = y\nsource = 5\n",
+    );
+    case(
+        "defined twice in one file",
+        &format!(
+            "{BASE}[automation.welcome]\ntrigger_code = \"x\"\n\n[guard]\nmax_triggers = 5\nmax_trigger = 6\nmax_triggers = 7\n\n[[enrol]]\nautomation = \"welcom\"\nsource = \"crm\"\nwhere.status = \"a\"\nwhere.status = \"b\"\n"
+        ),
+        "",
+    );
+    case(
+        "defined twice in other ways",
+        &format!(
+            "{BASE}[enrol]\nautomation = \"welcome\"\n[[enrol]]\nsource = \"crm\"\nwhere = {{ a = 1, a = 2 }}\n[spotler.paths]\nlist = \"a\"\n[spotler]\npaths.stop = \"x\"\n"
+        ),
+        "",
     );
     snapshot(&all);
 }

@@ -69,7 +69,7 @@ pub(super) fn automation(item: &Item<'_>) -> Option<Automation> {
     }
     let repeat_by = table
         .get("repeat_by")
-        .and_then(|item| item.text("the name of a column, such as \"order_id\""))
+        .and_then(|item| item.column("the name of a column, such as \"order_id\""))
         .map(str::to_owned);
     let cooldown = table
         .get("cooldown")
@@ -221,6 +221,9 @@ fn products(table: &Table<'_>) -> Option<FieldTemplate> {
                     "`separator` does not go with an array: it splits one text",
                     "leave it out, or write values = \"{{ product_ids }}\"",
                 );
+            }
+            if items.is_empty() {
+                values.wrong("`values` is empty, so that there are no products", advice);
             }
             let list: Option<Vec<_>> = items.iter().map(template).collect();
             ProductIds::List(list?)

@@ -6,6 +6,20 @@ use super::model::{Condition, Span, Test, Value};
 use super::reader::{Item, Table};
 use super::value::{span, value};
 
+impl Test {
+    /// The type of what a cell is compared with, in words; `None` where any will do.
+    pub(super) fn type_name(&self) -> Option<&'static str> {
+        match self {
+            Test::Any(values) | Test::Not(values) => values.first().map(Value::type_name),
+            Test::Exists(_) => None,
+            Test::Min(value) | Test::Max(value) | Test::Before(value) | Test::After(value) => {
+                Some(value.type_name())
+            }
+            Test::Within(_) | Test::OlderThan(_) => Some("a date"),
+        }
+    }
+}
+
 pub(super) fn conditions(item: &Item<'_>, zone: &TimeZone) -> Vec<Condition> {
     let Some(table) = item.table("`where`") else {
         return Vec::new();
@@ -30,22 +44,24 @@ pub(super) fn conditions(item: &Item<'_>, zone: &TimeZone) -> Vec<Condition> {
     conditions
 }
 
+/// What to write instead of a comparison with empty text.
+const ABSENT: &str = "for empty cells write { exists = false }, in a block of its own";
+const PRESENT: &str = "for cells that are not empty write { exists = true }";
+
 fn tests(item: &Item<'_>, zone: &TimeZone) -> Option<Vec<Test>> {
     if let Some(items) = item.array() {
-        return Some(vec![Test::Any(values(item, &items, zone)?)]);
+        return Some(vec![Test::Any(values(item, &items, zone, ABSENT)?)]);
     }
     if !item.value.get_ref().is_table() {
-        return Some(vec![Test::Any(vec![value(item, zone)?])]);
+        let one = std::slice::from_ref(item);
+        return Some(vec![Test::Any(values(item, one, zone, ABSENT)?)]);
     }
     let table = item.table(format!("the condition on `{}`", item.key))?;
     let before = item.ctx.sink.len();
     let mut tests = Vec::new();
     if let Some(item) = table.get("not") {
-        let values = match item.array() {
-            Some(items) => values(&item, &items, zone),
-            None => value(&item, zone).map(|value| vec![value]),
-        };
-        tests.extend(values.map(Test::Not));
+        let items = item.array().unwrap_or_else(|| vec![item.clone()]);
+        tests.extend(values(&item, &items, zone, PRESENT).map(Test::Not));
     }
     if let Some(item) = table.get("exists") {
         match item.value.get_ref().as_bool() {
@@ -83,7 +99,44 @@ fn tests(item: &Item<'_>, zone: &TimeZone) -> Option<Vec<Test>> {
         );
         return None;
     }
+    if let Some((message, help)) = contradiction(&tests) {
+        item.wrong(format!("{name} {message}"), help);
+        return None;
+    }
     Some(tests)
+}
+
+/// Why no cell can pass all of some tests, and what to do; bounds are looked at elsewhere.
+fn contradiction(tests: &[Test]) -> Option<(String, &'static str)> {
+    let is_about_a_value = |test: &Test| !matches!(test, Test::Exists(_) | Test::Not(_));
+    if tests.contains(&Test::Exists(false)) && tests.iter().any(is_about_a_value) {
+        let message = "wants it absent and with a value, so that nothing can match";
+        return Some((message.to_owned(), "take out `exists = false`, or the rest"));
+    }
+    let mut types = tests.iter().filter_map(Test::type_name);
+    let first = types.next()?;
+    if let Some(other) = types.find(|other| *other != first) {
+        let message = format!("compares with {first} and with {other}, and no cell is both");
+        let help = "write values of one type: it decides how a cell is read";
+        return Some((message, help));
+    }
+    let youngest = tests.iter().find_map(|test| match test {
+        Test::OlderThan(span) => Some(*span),
+        _ => None,
+    })?;
+    let oldest = tests.iter().find_map(|test| match test {
+        Test::Within(span) => Some(*span),
+        _ => None,
+    })?;
+    let is_empty = match (youngest, oldest) {
+        (Span::Days(youngest), Span::Days(oldest)) => youngest >= oldest,
+        (Span::Elapsed(youngest), Span::Elapsed(oldest)) => youngest >= oldest,
+        _ => false,
+    };
+    is_empty.then(|| {
+        let message = "wants dates older than `older_than` and not older than `within`, so that nothing can match";
+        (message.to_owned(), "make `within` the longer of the two")
+    })
 }
 
 /// `min`, `max`, `before` and `after`.
@@ -115,48 +168,63 @@ fn bounds(table: &Table<'_>, zone: &TimeZone, tests: &mut Vec<Test>) {
     let max = read("max", Test::Max, false);
     let before = read("before", Test::Before, true);
     let after = read("after", Test::After, true);
-    for (low, high, words, is_strict) in [
-        (min, max, "`min` is above `max`", false),
-        (after, before, "`after` is not earlier than `before`", true),
+    for (low, high, words, excludes_equal) in [
+        (&min, &max, "`min` is above `max`", false),
+        (&min, &before, "`min` is not earlier than `before`", true),
+        (&after, &max, "`after` is not earlier than `max`", true),
+        (
+            &after,
+            &before,
+            "`after` is not earlier than `before`",
+            true,
+        ),
     ] {
         let (Some((low, _)), Some((high, item))) = (low, high) else {
             continue;
         };
-        match order(&low, &high, zone) {
-            None => item.wrong(
-                "the two bounds are of different types",
-                "write two numbers or two dates",
-            ),
-            Some(order) if order.is_gt() || (is_strict && order.is_eq()) => item.wrong(
+        // That they are of different types is told of the condition as a whole.
+        let Some(order) = order(low, high, zone) else {
+            continue;
+        };
+        // Between a moment and the day that it is in there may be the rest of the day.
+        let is_empty = excludes_equal && low.is_day() == high.is_day();
+        if order.is_gt() || (order.is_eq() && is_empty) {
+            item.wrong(
                 format!("{words}, so that nothing can match"),
                 "swap the two, or correct one of them",
-            ),
-            Some(_) => {}
+            );
         }
     }
 }
 
+/// How two bounds compare; where one is a calendar day, by days, as cells are compared.
 fn order(a: &Value, b: &Value, zone: &TimeZone) -> Option<std::cmp::Ordering> {
     let number = |value: &Value| match value {
         Value::Integer(number) => Some(*number as f64),
         Value::Float(number) => Some(*number),
         _ => None,
     };
-    let moment = |value: &Value| match value {
-        Value::Date(date) => zone
-            .to_timestamp(date.to_datetime(jiff::civil::Time::midnight()))
-            .ok(),
-        Value::DateTime(at) => Some(*at),
+    let day = |value: &Value| match value {
+        Value::Date(date) => Some(*date),
+        Value::DateTime(at) => Some(zone.to_datetime(*at).date()),
         _ => None,
     };
-    match (number(a), number(b)) {
-        (Some(a), Some(b)) => a.partial_cmp(&b),
-        _ => Some(moment(a)?.cmp(&moment(b)?)),
+    match (a, b) {
+        (Value::DateTime(a), Value::DateTime(b)) => Some(a.cmp(b)),
+        _ => match (number(a), number(b)) {
+            (Some(a), Some(b)) => a.partial_cmp(&b),
+            _ => Some(day(a)?.cmp(&day(b)?)),
+        },
     }
 }
 
-/// The values of an array: at least one, and all of one type.
-fn values(item: &Item<'_>, items: &[Item<'_>], zone: &TimeZone) -> Option<Vec<Value>> {
+/// The values of an array: at least one, none of them empty text, and all of one type.
+fn values(
+    item: &Item<'_>,
+    items: &[Item<'_>],
+    zone: &TimeZone,
+    instead: &str,
+) -> Option<Vec<Value>> {
     if items.is_empty() {
         item.wrong(
             format!("`{}` is an empty array, which nothing can match", item.key),
@@ -168,6 +236,17 @@ fn values(item: &Item<'_>, items: &[Item<'_>], zone: &TimeZone) -> Option<Vec<Va
         .iter()
         .map(|item| value(item, zone))
         .collect::<Option<_>>()?;
+    let is_empty = |value: &&Value| matches!(value, Value::Text(text) if text.is_empty());
+    if let Some(place) = values.iter().position(|value| is_empty(&value)) {
+        items[place].wrong(
+            format!(
+                "`{}` is compared with empty text, which no cell holds: an empty one is absent",
+                item.key
+            ),
+            instead,
+        );
+        return None;
+    }
     let first = values[0].type_name();
     match values
         .iter()

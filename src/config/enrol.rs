@@ -7,9 +7,7 @@ use jiff::tz::TimeZone;
 use super::automation::{fields, unknown};
 use super::condition::conditions;
 use super::diagnostic::{Diagnostic, Place};
-use super::model::{
-    Automation, Condition, DeclaredContact, Enrol, Source, Suppression, Test, Value,
-};
+use super::model::{Automation, Condition, DeclaredContact, Enrol, Source, Suppression, Test};
 use super::reader::{Item, Table};
 use super::suggest::nearest;
 use super::value::value;
@@ -111,7 +109,13 @@ pub(super) fn enrol(table: Table<'_>, known: &Known<'_>) -> Option<Enrol> {
         fields,
         place,
     };
-    if !is_sourced && known.is_complete {
+    if !is_sourced && enrol.contacts.is_none() && known.contacts.is_empty() && known.is_complete {
+        ctx.problem(
+            span,
+            "this block enrols nobody: it has no `source` and no `contacts`, and no contact is declared",
+            "add source = \"…\" or contacts = [\"…\"], or declare contacts as [contact.ID]",
+        );
+    } else if !is_sourced && known.is_complete {
         for condition in &enrol.conditions {
             check_attribute(ctx.sink, condition, known);
         }
@@ -153,14 +157,7 @@ fn check_attribute(sink: &super::reader::Sink, condition: &Condition, known: &Kn
         .contacts
         .values()
         .filter_map(|contact| Some((contact.attributes.get(column)?, &contact.place)));
-    let wanted = condition.tests.iter().find_map(|test| match test {
-        Test::Any(values) | Test::Not(values) => values.first().map(Value::type_name),
-        Test::Exists(_) => None,
-        Test::Min(value) | Test::Max(value) | Test::Before(value) | Test::After(value) => {
-            Some(value.type_name())
-        }
-        Test::Within(_) | Test::OlderThan(_) => Some("a date"),
-    });
+    let wanted = condition.tests.iter().find_map(Test::type_name);
     let mut is_known = false;
     for (value, place) in values {
         is_known = true;

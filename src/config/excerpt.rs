@@ -293,7 +293,7 @@ mod tests {
             for line in shown.lines() {
                 prop_assert!(line.width() <= width, "{line:?}");
             }
-            prop_assert!(meant == &text[at..at + meant.len()], "{meant:?}");
+            prop_assert_eq!(&meant, &text[at..at + meant.len()]);
         }
     }
 }

@@ -132,12 +132,12 @@ pub(super) fn shown(root: &Path, file: &Path) -> Arc<str> {
 }
 
 /// Reads a file's text.
-pub(super) fn read(path: &Path, shown: &str) -> Result<String, Box<Diagnostic>> {
+pub(super) fn read(path: &Path, shown: &str) -> Result<Arc<str>, Box<Diagnostic>> {
     let bytes = std::fs::read(path).map_err(|error| {
         let message = format!("{shown} cannot be read: {error}");
         Box::new(Diagnostic::nowhere(message).help("check its permissions"))
     })?;
-    String::from_utf8(bytes).map_err(|error| {
+    String::from_utf8(bytes).map(Arc::from).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         let line = 1 + error.as_bytes()[..good]
             .iter()

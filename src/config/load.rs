@@ -1,20 +1,18 @@
 //! Reading a whole configuration: all files, all problems, one result.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use toml::Spanned;
-use toml::de::DeTable;
 
 use super::automation::{automation, warnings};
 use super::diagnostic::{Diagnostic, Files, Place, Problems};
 use super::enrol::{Known, contact, enrol, suppress};
-use super::files::{included, read, shown};
+use super::files::{FILE_NAME, included, read, shown};
 use super::model::{Automation, Config, Source};
-use super::reader::{Ctx, Doc, Item, Sink, Table};
+use super::reader::{Ctx, Item, Sink, Table};
 use super::settings::Settings;
 use super::source::source;
+use super::syntax::{Parsed, parse};
 use crate::digest::Hasher;
 
 /// Reads and checks `rollcall.toml` and all that it includes. Touches neither the network nor the record, nor a source.
@@ -29,44 +27,36 @@ pub fn load(file: &Path) -> Result<Config, Problems> {
     })?;
     let root = file.parent().unwrap_or(Path::new("/"));
     let sink = Sink::default();
-    let mut texts: Vec<(Arc<str>, Arc<str>)> = Vec::new();
-    let first = shown(root, &file);
-    match read(&file, &first) {
-        Ok(text) => texts.push((first, Arc::from(text))),
-        Err(problem) => return Err(Problems::one(*problem)),
-    }
-    for path in includes(root, &texts[0], &sink) {
-        let name = shown(root, &path);
-        if texts.iter().any(|(other, _)| *other == name) {
+    let name = shown(root, &file);
+    let text = read(&file, &name).map_err(|problem| Problems::one(*problem))?;
+    let first = parse(&name, &text, &sink);
+    let before = sink.len();
+    let mut others: Vec<(Arc<str>, Arc<str>)> = Vec::new();
+    for path in includes(root, &first, &sink) {
+        let shown = shown(root, &path);
+        if shown == name || others.iter().any(|(other, _)| *other == shown) {
             continue;
         }
-        match read(&path, &name) {
-            Ok(text) => texts.push((name, Arc::from(text))),
+        match read(&path, &shown) {
+            Ok(text) => others.push((shown, text)),
             Err(problem) => sink.push(*problem),
         }
     }
-    merge(root, texts, sink)
+    let all_read = sink.len() == before;
+    let others = others.iter().map(|(file, text)| parse(file, text, &sink));
+    let parsed = std::iter::once(first).chain(others).collect();
+    merge(root, parsed, all_read, &sink)
 }
 
 /// The files that the first one includes.
-fn includes(
-    root: &Path,
-    (file, text): &(Arc<str>, Arc<str>),
-    sink: &Sink,
-) -> Vec<std::path::PathBuf> {
-    let (tree, errors) = DeTable::parse_recoverable(text);
-    if !errors.is_empty() {
-        // These are reported when the file is read as a whole.
-        return Vec::new();
-    }
-    let doc = Doc::new(file.clone(), text);
-    let table = Table::new(
-        Ctx { doc: &doc, sink },
-        "rollcall.toml",
-        0..0,
-        tree.get_ref(),
-    );
-    let Some(item) = table.get("include") else {
+fn includes(root: &Path, first: &Parsed<'_>, sink: &Sink) -> Vec<PathBuf> {
+    let ctx = Ctx {
+        doc: &first.doc,
+        sink,
+    };
+    let table = Table::new(ctx, FILE_NAME, 0..0, first.tree.get_ref());
+    // A list without an end would take in all that follows it.
+    let Some(item) = table.get("include").filter(|item| first.is_sound(item)) else {
         return Vec::new();
     };
     let mut paths = Vec::new();
@@ -76,35 +66,27 @@ fn includes(
     paths
 }
 
-/// One file, parsed.
-struct Parsed<'a> {
-    doc: Doc,
-    tree: Spanned<DeTable<'a>>,
-    is_sound: bool,
-}
-
-fn merge(root: &Path, texts: Vec<(Arc<str>, Arc<str>)>, sink: Sink) -> Result<Config, Problems> {
-    let parsed: Vec<Parsed<'_>> = texts
-        .iter()
-        .map(|(file, text)| parse(file, text, &sink))
-        .collect();
-    let sound = || parsed.iter().filter(|parsed| parsed.is_sound);
-    let is_complete = parsed.iter().all(|parsed| parsed.is_sound) && sink.len() == 0;
+fn merge(
+    root: &Path,
+    parsed: Vec<Parsed<'_>>,
+    all_read: bool,
+    sink: &Sink,
+) -> Result<Config, Problems> {
+    let is_complete = all_read && parsed.iter().all(Parsed::is_whole);
     let table = |parsed: &'_ Parsed<'_>| parsed.doc.file.to_string();
 
     // The time zone decides how the other values are read, so it comes first.
     let mut settings = Settings::default();
     let mut named = Named::default();
     let mut blocks = Vec::new();
-    for parsed in sound() {
+    for (number, parsed) in parsed.iter().enumerate() {
         let ctx = Ctx {
             doc: &parsed.doc,
-            sink: &sink,
+            sink,
         };
         let top = Table::new(ctx, table(parsed), 0..0, parsed.tree.get_ref());
-        let is_first = parsed.doc.file == texts[0].0;
         if let Some(item) = top.get("include")
-            && !is_first
+            && number > 0
         {
             item.ctx.problem(
                 item.key_span.clone(),
@@ -151,11 +133,11 @@ fn merge(root: &Path, texts: Vec<(Arc<str>, Arc<str>)>, sink: Sink) -> Result<Co
 
     let zone = settings.zone();
     let before_names = sink.len();
-    let mut automations: Vec<Automation> = named.of("automation", &sink, automation);
+    let mut automations: Vec<Automation> = named.of("automation", sink, automation);
     automations.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut sources: Vec<Source> = named.of("source", &sink, |item| source(item, root));
+    let mut sources: Vec<Source> = named.of("source", sink, |item| source(item, root));
     sources.sort_by(|a, b| a.name.cmp(&b.name));
-    let contacts = named.of("contact", &sink, |item| contact(item, &zone));
+    let contacts = named.of("contact", sink, |item| contact(item, &zone));
     let contacts: BTreeMap<_, _> = contacts.into_iter().collect();
     let known = Known {
         automations: &automations,
@@ -179,17 +161,16 @@ fn merge(root: &Path, texts: Vec<(Arc<str>, Arc<str>)>, sink: Sink) -> Result<Co
             }
         }
     }
-    drop(named);
 
     let mut hasher = Hasher::new();
-    let mut sorted: Vec<_> = texts.iter().collect();
-    sorted.sort();
-    for (file, text) in sorted {
+    let texts = parsed
+        .iter()
+        .map(|parsed| (parsed.doc.file.clone(), parsed.text.clone()));
+    let files = Files(texts.collect());
+    for (file, text) in &files.0 {
         hasher.part(file.as_bytes()).part(text.as_bytes());
     }
-    let files = Files(texts.iter().cloned().collect());
-    drop(parsed);
-    let list = sink.into_inner();
+    let list = sink.take();
     if !list.is_empty() {
         return Err(Problems { list, files });
     }
@@ -209,31 +190,6 @@ fn merge(root: &Path, texts: Vec<(Arc<str>, Arc<str>)>, sink: Sink) -> Result<Co
         enrols,
         suppressed,
     })
-}
-
-fn parse<'a>(file: &Arc<str>, text: &'a str, sink: &Sink) -> Parsed<'a> {
-    let doc = Doc::new(file.clone(), text);
-    let (tree, errors) = DeTable::parse_recoverable(text);
-    for error in &errors {
-        let span = error.span().unwrap_or(0..0);
-        // The parser puts advice on lines of its own.
-        let mut lines = error.message().lines();
-        let message = lines.next().unwrap_or("this is not TOML").to_owned();
-        let help: Vec<&str> = lines
-            .map(str::trim)
-            .filter(|line| !line.is_empty())
-            .collect();
-        let diagnostic = Diagnostic::at(doc.place(span), message);
-        sink.push(match help.is_empty() {
-            true => diagnostic.help("see https://toml.io for how TOML is written"),
-            false => diagnostic.help(help.join("; ")),
-        });
-    }
-    Parsed {
-        is_sound: errors.is_empty(),
-        doc,
-        tree,
-    }
 }
 
 /// What is defined by name, over all files: a name that is defined twice is a problem.

@@ -14,6 +14,7 @@ mod render;
 mod settings;
 mod source;
 mod suggest;
+mod syntax;
 mod value;
 
 pub use diagnostic::{Diagnostic, Files, Place, Problems};

@@ -3,6 +3,7 @@
 //! A [`Table`] notes which keys were asked for; what is left over when it is finished is unknown.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -44,19 +45,35 @@ impl Doc {
 
 /// Where problems go.
 #[derive(Default)]
-pub(super) struct Sink(RefCell<Vec<Diagnostic>>);
+pub(super) struct Sink {
+    list: RefCell<Vec<Diagnostic>>,
+    passed_over: RefCell<BTreeMap<Arc<str>, Vec<Range<usize>>>>,
+}
 
 impl Sink {
     pub(super) fn push(&self, diagnostic: Diagnostic) {
-        self.0.borrow_mut().push(diagnostic);
+        let is_guess = diagnostic.at.as_ref().is_some_and(|at| {
+            let passed_over = self.passed_over.borrow();
+            let mut parts = passed_over.get(&at.file).into_iter().flatten();
+            parts.any(|part| part.contains(&at.span.0))
+        });
+        if !is_guess {
+            self.list.borrow_mut().push(diagnostic);
+        }
+    }
+
+    /// From now on, takes no problem in these parts of a file, in which something is no TOML.
+    pub(super) fn pass_over(&self, file: &Arc<str>, parts: Vec<Range<usize>>) {
+        self.passed_over.borrow_mut().insert(file.clone(), parts);
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.borrow().len()
+        self.list.borrow().len()
     }
 
-    pub(super) fn into_inner(self) -> Vec<Diagnostic> {
-        self.0.into_inner()
+    /// All that came, which is gone from here.
+    pub(super) fn take(&self) -> Vec<Diagnostic> {
+        self.list.take()
     }
 }
 
@@ -88,6 +105,7 @@ pub(super) struct Table<'a> {
     pub span: Range<usize>,
     entries: &'a DeTable<'a>,
     known: RefCell<Vec<&'static str>>,
+    refused: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> Table<'a> {
@@ -103,6 +121,7 @@ impl<'a> Table<'a> {
             span,
             entries,
             known: RefCell::default(),
+            refused: RefCell::default(),
         }
     }
 
@@ -129,6 +148,14 @@ impl<'a> Table<'a> {
         item
     }
 
+    /// Reports a key that must not be there, if it is.
+    pub(super) fn refuse(&self, key: &'static str, message: &str, help: &str) {
+        if let Some(item) = self.items().find(|item| item.key == key) {
+            self.ctx.problem(item.key_span, message, help);
+            self.refused.borrow_mut().push(key);
+        }
+    }
+
     /// All keys with their values, in the order of the file.
     pub(super) fn items(&self) -> impl Iterator<Item = Item<'a>> + use<'a> {
         let mut entries: Vec<_> = self.entries.iter().collect();
@@ -145,7 +172,9 @@ impl<'a> Table<'a> {
     /// Reports every key that was not asked for.
     pub(super) fn finish(self) {
         let known = self.known.take();
-        for item in self.items().filter(|item| !known.contains(&item.key)) {
+        let refused = self.refused.take();
+        let is_told = |key: &str| known.contains(&key) || refused.contains(&key);
+        for item in self.items().filter(|item| !is_told(item.key)) {
             let help = match nearest(known.iter().copied(), item.key) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("{} takes {}", self.name, list(&known)),
@@ -217,6 +246,19 @@ impl<'a> Item<'a> {
             self.wrong_type("text", example);
         }
         text
+    }
+
+    /// The name of a column.
+    pub(super) fn column(&self, example: &str) -> Option<&'a str> {
+        let text = self.text(example)?;
+        if let Err(error) = crate::id::check(text) {
+            self.wrong(
+                format!("`{}` cannot be {text:?}: {error}", self.key),
+                format!("write {example}"),
+            );
+            return None;
+        }
+        Some(text)
     }
 
     /// A whole number that is not negative.

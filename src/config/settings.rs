@@ -123,6 +123,19 @@ impl Settings {
         {
             self.paths(paths);
         }
+        for (key, variable) in [
+            ("consumer_key", "SPOTLER_CONSUMER_KEY"),
+            ("consumer_secret", "SPOTLER_CONSUMER_SECRET"),
+        ] {
+            table.refuse(
+                key,
+                &format!("`{key}` does not belong in a file: credentials come from the environment"),
+                &format!(
+                    "take it out, and set {variable} or {variable}_FILE; where the file was shared, ask Spotler for new \
+                     credentials"
+                ),
+            );
+        }
         table.finish();
     }
 

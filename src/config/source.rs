@@ -75,14 +75,18 @@ pub(super) fn source(item: &Item<'_>, root: &Path) -> Option<Source> {
             "contact",
             "add contact = \"…\", the column with the externalContactId",
         )
-        .and_then(|item| item.text("the name of a column, such as \"customer_no\""))
+        .and_then(|item| item.column("the name of a column, such as \"customer_no\""))
         .map(str::to_owned);
     let min_rows = table
         .get("min_rows")
         .and_then(|item| item.count("a number, such as 100"));
-    let max_age = table
-        .get("max_age")
-        .and_then(|item| duration(&item, "\"36h\""));
+    let max_age = table.get("max_age").and_then(|item| {
+        let max_age = duration(&item, "\"36h\"")?;
+        if max_age.is_zero() {
+            item.wrong("`max_age` is zero, which no file can keep", "write \"36h\"");
+        }
+        Some(max_age)
+    });
     let place = item.ctx.doc.place(item.key_span.clone());
     table.finish();
     Some(Source {

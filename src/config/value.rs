@@ -64,6 +64,11 @@ fn date_or_moment(datetime: &Datetime, zone: &TimeZone) -> Option<Value> {
 }
 
 impl Value {
+    /// Whether it is a calendar day, which holds many moments.
+    pub(super) fn is_day(&self) -> bool {
+        matches!(self, Value::Date(_))
+    }
+
     /// What kind of value it is, in words.
     pub fn type_name(&self) -> &'static str {
         match self {

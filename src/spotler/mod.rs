@@ -8,7 +8,8 @@ mod credentials;
 mod oauth;
 
 pub use answer::{
-    CallError, Complaint, Entry, StopAnswer, TriggerAnswer, read_list, read_stop, read_trigger,
+    CallError, Complaint, Entry, Head, StopAnswer, TriggerAnswer, read_list, read_stop,
+    read_trigger,
 };
 pub use answer::{ListedAutomation, ListedTrigger};
 pub use client::{Client, ClientError, Options};
