@@ -1,0 +1,300 @@
+//! What must hold of any input whatever. The fuzz targets search for bytes that break it; `tests/corpus.rs` holds it
+//! against every file of the corpus in `cargo test`.
+//!
+//! Each function takes the bytes of one input and panics where a promise is broken.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use csv::StringRecord;
+use rollcall::config::{self, Diagnostic, FILE_NAME, Files, Place, Problems, Source, SourceKind};
+use rollcall::source::{RowId, Table};
+use rollcall::spotler::{CallError, Complaint, Entry, Head, StopAnswer, TriggerAnswer};
+use rollcall::spotler::{read_list, read_stop, read_trigger};
+use tempfile::TempDir;
+use toml::de::DeTable;
+use unicode_width::UnicodeWidthStr;
+
+/// In an input of [`config`], what follows this line is the file that may be included as `more.toml`.
+const NEXT_FILE: &str = "#### more.toml\n";
+
+/// The columns of the terminals that problems are rendered for. A narrower one than the first has no room.
+const WIDTHS: [usize; 3] = [60, 100, 200];
+
+thread_local! {
+    static FOLDER: TempDir = {
+        // In memory where there is such a place: a disk would be the slowest part by far.
+        let memory = Path::new("/dev/shm");
+        let folder = match memory.is_dir() {
+            true => TempDir::new_in(memory),
+            false => TempDir::new(),
+        };
+        folder.expect("a temporary folder can be made")
+    };
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) {
+    fs::write(folder.join(name), bytes).expect("a temporary file can be written");
+}
+
+/// The whole reading of a configuration: it ends, it points into its files, and what it says cannot steer a terminal.
+pub fn config(bytes: &[u8]) {
+    FOLDER.with(|folder| config_in(folder.path(), bytes));
+}
+
+fn config_in(folder: &Path, bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if reaches_out(&text) {
+        return;
+    }
+    let at = bytes
+        .windows(NEXT_FILE.len())
+        .position(|window| window == NEXT_FILE.as_bytes());
+    let (first, second) = match at {
+        Some(at) => (&bytes[..at], &bytes[at + NEXT_FILE.len()..]),
+        None => (bytes, &b""[..]),
+    };
+    write(folder, FILE_NAME, first);
+    write(folder, "more.toml", second);
+    let (list, files) = match config::load(&folder.join(FILE_NAME)) {
+        Ok(config) => (config.warnings, config.files),
+        Err(Problems { list, files }) => {
+            assert!(!list.is_empty(), "refused for no reason");
+            (list, files)
+        }
+    };
+    for problem in &list {
+        let places = problem
+            .at
+            .iter()
+            .chain(problem.related.iter().map(|(place, _)| place));
+        for place in places {
+            place_is_in_its_file(place, &files, problem);
+        }
+    }
+    for width in WIDTHS {
+        for problem in &list {
+            text_is_harmless(&problem.render(&files, false, width), width);
+        }
+    }
+}
+
+/// Whether a configuration includes by an absolute path, which is allowed and would read files of this machine.
+fn reaches_out(text: &str) -> bool {
+    let mut files = text.split(NEXT_FILE);
+    files.any(|text| {
+        let (tree, _) = DeTable::parse_recoverable(text);
+        let Some(include) = tree.get_ref().get("include") else {
+            return false;
+        };
+        let is_absolute = |text: Option<&str>| text.is_some_and(|text| text.starts_with('/'));
+        let include = include.get_ref();
+        is_absolute(include.as_str())
+            || include.as_array().is_some_and(|items| {
+                items
+                    .iter()
+                    .any(|item| is_absolute(item.get_ref().as_str()))
+            })
+    })
+}
+
+fn place_is_in_its_file(place: &Place, files: &Files, problem: &Diagnostic) {
+    let text = files.0.get(&place.file);
+    let text = text.unwrap_or_else(|| panic!("{problem:?} is in a file that was not read"));
+    let meant = text.get(place.range());
+    assert!(meant.is_some(), "{problem:?} is not within {}", place.file);
+    let line = 1 + text[..place.span.0].matches('\n').count();
+    assert_eq!(place.line, line, "{problem:?}");
+}
+
+fn text_is_harmless(text: &str, width: usize) {
+    let steers = |c: char| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    assert!(!text.contains(steers), "{text:?}");
+    for line in text.lines() {
+        assert!(
+            line.width() <= width,
+            "{} columns of {width}:\n{text}",
+            line.width()
+        );
+    }
+}
+
+/// A table of contacts: every row that is read can be read again, and what is wrong with it is said harmlessly.
+///
+/// The first byte says which separator is configured, if any.
+pub fn table(bytes: &[u8]) {
+    FOLDER.with(|folder| table_in(folder.path(), bytes));
+}
+
+fn table_in(folder: &Path, bytes: &[u8]) {
+    let Some((&first, content)) = bytes.split_first() else {
+        return;
+    };
+    write(folder, "crm.csv", content);
+    let source = Source {
+        name: "crm".to_owned(),
+        kind: SourceKind::Csv {
+            path: folder.join("crm.csv"),
+            shown: "crm.csv".to_owned(),
+            delimiter: b",;\t|".contains(&first).then_some(first),
+        },
+        contact: "id".to_owned(),
+        min_rows: None,
+        max_age: None,
+        place: Place {
+            file: Arc::from(FILE_NAME),
+            line: 1,
+            span: (0, 0),
+        },
+    };
+    let said = |error: rollcall::source::SourceError| {
+        let text = format!("{error}; {}", error.help());
+        assert!(!text.contains(char::is_control), "{text:?}");
+    };
+    let table = match Table::open(&source) {
+        Ok(table) => table,
+        Err(error) => return said(error),
+    };
+    let names: HashSet<&String> = table.columns().iter().collect();
+    assert_eq!(
+        names.len(),
+        table.columns().len(),
+        "a column's name is there twice"
+    );
+    let contact = table.column("id").expect("the contacts' column is there");
+
+    let mut read: Vec<(RowId, StringRecord)> = Vec::new();
+    let mut rows = table.rows().expect("the file can be read");
+    while let Some(row) = rows.read() {
+        match row {
+            Err(error) => said(error),
+            Ok(row) => {
+                assert_eq!(row.cells.len(), table.columns().len());
+                assert_eq!(&row.cells[contact], row.contact);
+                assert!(rollcall::id::ContactId::new(row.contact).is_ok());
+                read.push((row.id, row.cells.clone()));
+            }
+        }
+        let at = rows.at();
+        assert!(at.row >= 1 && at.line >= 1);
+    }
+    assert!(rows.read().is_none(), "there is a row after the last");
+    assert!(
+        read.is_sorted_by(|(a, _), (b, _)| a < b),
+        "two rows have one id"
+    );
+    let mut record = StringRecord::new();
+    for (id, cells) in read.iter().rev() {
+        let row = table.row(*id, &mut record).expect("the row is still there");
+        assert_eq!(row.cells, cells, "another row was read at {id:?}");
+    }
+}
+
+/// Answers of the API: nothing counts as done unless the answer says so, and what is kept of it is short and harmless.
+///
+/// The input's first line is the status, the second `Retry-After` (none where it is empty), the rest the body.
+pub fn answer(bytes: &[u8]) {
+    let mut lines = bytes.splitn(3, |byte| *byte == b'\n');
+    let mut line = || String::from_utf8_lossy(lines.next().unwrap_or_default());
+    let Ok(status) = line().trim().parse::<u16>() else {
+        return;
+    };
+    let retry_after = Some(line().into_owned()).filter(|text| !text.is_empty());
+    let body = lines.next().unwrap_or_default();
+    let head = Head {
+        status,
+        retry_after,
+    };
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+
+    let trigger = read_trigger(&head, body, now);
+    match &trigger {
+        Ok(TriggerAnswer::Started(entries)) => {
+            assert!((200..300).contains(&status));
+            assert!(entries.is_empty() || entries.iter().any(Entry::is_ok));
+            entries_are_harmless(entries);
+        }
+        Ok(TriggerAnswer::LimitReached(entries) | TriggerAnswer::Inactive(entries)) => {
+            assert!(!entries.iter().any(Entry::is_ok));
+            entries_are_harmless(entries);
+        }
+        Ok(
+            TriggerAnswer::NotTriggered(complaint)
+            | TriggerAnswer::UnknownTrigger(complaint)
+            | TriggerAnswer::UnknownContact(complaint)
+            | TriggerAnswer::Rejected(complaint),
+        ) => complaint_is_harmless(complaint),
+        Err(error) => is_told_by_status(error, &head),
+    }
+
+    let stop = read_stop(&head, body, now);
+    match &stop {
+        Ok(StopAnswer::Stopped { already }) => {
+            assert!((200..300).contains(&status) || already.is_some());
+            already.iter().for_each(|word| is_harmless(word));
+        }
+        Ok(StopAnswer::Rejected(complaint)) => {
+            assert!((400..500).contains(&status) || status >= 600);
+            complaint_is_harmless(complaint);
+        }
+        Err(error) => is_told_by_status(error, &head),
+    }
+
+    match read_list(&head, body, now) {
+        Ok(list) => {
+            assert_eq!(status, 200);
+            for automation in &list {
+                let words = automation
+                    .triggers
+                    .iter()
+                    .flat_map(|t| t.code.iter().chain(&t.name));
+                let words = words.chain(automation.id.iter().chain(&automation.name));
+                words.for_each(|word| is_harmless(word));
+            }
+        }
+        Err(error) => is_told_by_status(&error, &head),
+    }
+}
+
+fn is_told_by_status(error: &CallError, head: &Head) {
+    match error {
+        CallError::NotSent(_) => panic!("an answer came, so it was sent"),
+        CallError::Limited { retry_after, .. } => {
+            assert!(head.status == 429 || (head.status == 503 && head.retry_after.is_some()));
+            assert!(retry_after.is_none_or(|wait| wait <= Duration::from_secs(86_400)));
+        }
+        CallError::Unauthorized { .. } => assert!(matches!(head.status, 401 | 403)),
+        CallError::Doubtful(why) => {
+            assert!(!matches!(head.status, 401 | 403 | 429));
+            is_harmless(why);
+        }
+    }
+}
+
+/// A word that was taken from the wire to be shown.
+fn is_harmless(word: &str) {
+    assert!(
+        !word.contains(char::is_control) && word.chars().count() <= 100,
+        "{word:?}"
+    );
+}
+
+fn complaint_is_harmless(complaint: &Complaint) {
+    complaint
+        .error_type
+        .iter()
+        .for_each(|word| is_harmless(word));
+}
+
+fn entries_are_harmless(entries: &[Entry]) {
+    for entry in entries {
+        is_harmless(&entry.result);
+        entry.automation_id.iter().for_each(|id| is_harmless(id));
+    }
+}
