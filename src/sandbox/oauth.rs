@@ -258,6 +258,8 @@ fn signer(secret: &str, token_secret: &str, base: &str) -> Hmac<Sha1> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn signature(secret: &str, token_secret: &str, base: &str) -> String {
@@ -518,6 +520,28 @@ mod tests {
             "OAuth a=\"%ff\"",
         ] {
             assert_eq!(judge(header), Err(Refusal::Unreadable), "{header}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_is_taken_that_was_not_signed(
+            header in "(OAuth )?([a-z_=\",% 0-9]|oauth_nonce=\"|oauth_signature=\"|%[0-9A-F]{2}|\\PC){0,30}",
+            path in "\\PC{0,12}",
+            query in "\\PC{0,12}",
+        ) {
+            let request = Signed {
+                method: "POST",
+                host: "localhost",
+                path: &path,
+                query: Some(&query),
+                authorization: &header,
+            };
+            let credentials = Credentials {
+                key: "key".to_owned(),
+                secret: "secret".to_owned().into(),
+            };
+            prop_assert!(check(&request, &credentials, 0, u64::MAX).is_err());
         }
     }
 }
