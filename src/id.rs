@@ -69,6 +69,18 @@ fn check_path_safe(text: &str) -> Result<(), IdError> {
     }
 }
 
+/// What is percent-encoded where it stands in a URL path, and even so must not climb in it: a server may decode it first.
+fn check_no_climb(text: &str) -> Result<(), IdError> {
+    check(text)?;
+    match text
+        .split(['/', '\\'])
+        .any(|part| matches!(part, "." | ".."))
+    {
+        true => Err(IdError::Unsafe('.')),
+        false => Ok(()),
+    }
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $check:path) => {
         $(#[$doc])*
@@ -146,9 +158,10 @@ id!(
     check_path_safe
 );
 id!(
-    /// The `automationContactId` that Spotler gave to one participation. It stands in a URL path.
+    /// The `automationContactId` that Spotler gave to one participation, of whatever letters; it is percent-encoded where
+    /// it stands in a URL path.
     ParticipationId,
-    check_path_safe
+    check_no_climb
 );
 
 #[cfg(test)]
@@ -181,6 +194,9 @@ mod tests {
         assert!(TriggerCode::new("0b8f9a52-6d0c-4f1c-8f53-2d6c9c0a7f11").is_ok());
         assert_eq!(TriggerCode::new("../x"), Err(IdError::Unsafe('/')));
         assert_eq!(TriggerCode::new(".."), Err(IdError::Unsafe('.')));
-        assert_eq!(ParticipationId::new("1?x"), Err(IdError::Unsafe('?')));
+        assert!(ParticipationId::new("+Zm9v/YmFy==").is_ok());
+        for climbs in ["..", "a/../b", ".\\b"] {
+            assert_eq!(ParticipationId::new(climbs), Err(IdError::Unsafe('.')));
+        }
     }
 }

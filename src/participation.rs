@@ -46,7 +46,7 @@ pub struct Participation {
     pub has_ids: bool,
     /// Why it stands there, in the words of the wire: an `errorType`, a status, `PARTICIPATION_LIMIT_REACHED`.
     pub detail: Option<String>,
-    /// When its last trigger was sent.
+    /// When its last trigger was sent, or when it was adopted.
     pub triggered_at: Option<Timestamp>,
     /// When its enrolment was first seen gone, where it is still to be stopped.
     pub left_at: Option<Timestamp>,

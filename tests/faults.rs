@@ -2,6 +2,9 @@
 
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use common::{Repo, Spotler};
 use rollcall::sandbox::{Options, Setting, Trigger};
 use serde_json::{Value, json};
@@ -78,6 +81,7 @@ fn each_fault_of_a_trigger_has_its_outcome() {
         (json!({ "fault": "wrong-types" }), uncertain, 1),
         (json!({ "fault": "unknown-result" }), uncertain, 1),
         (json!({ "fault": "number-id" }), active, 1),
+        (json!({ "fault": "odd-id" }), active, 1),
         (json!({ "fault": "enormous" }), uncertain, 1),
         (json!({ "fault": "hang-before" }), uncertain, 0),
         (json!({ "fault": "hang-after" }), uncertain, 1),
@@ -293,10 +297,27 @@ fn five_per_cent_of_limited_calls_lose_nothing() {
 }
 
 #[test]
-fn what_fails_for_good_again_with_other_fields_waits_for_the_next_change() {
-    // A server that finds every call wrong.
+fn one_of_several_is_stopped_by_its_id_whatever_letters_that_has() {
+    let spotler = Spotler::open();
+    spotler.fault(json!([{ "fault": "odd-id" }]));
+    let toml = config(&spotler, "repeat_by = \"order\"", &[]).replace("welcome", "review");
+    let source = "[source.crm]\ncsv = \"crm.csv\"\ncontact = \"id\"\n[[enrol]]\nautomation = \"review\"\n\
+                  source = \"crm\"\n";
+    let repo = Repo::with(&format!("{toml}{source}"));
+    repo.write("crm.csv", "id,order\nc-1,a\nc-1,b\n");
+    apply(&repo).exits(0);
+    repo.write("crm.csv", "id,order\nc-1,b\n");
+    let done = apply(&repo).exits(0);
+    assert_eq!(done.actions(), ["stop review c-1 / a -> stopped"]);
+    assert_eq!(spotler.running().len(), 1, "the one that stays goes on");
+}
+
+/// A server that finds every call wrong, and says so with this `errorType`. Returns its URL and how many calls came in.
+fn refusing(error_type: &'static str) -> (String, Arc<AtomicUsize>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counter = calls.clone();
     std::thread::spawn(move || {
         use std::io::{Read, Write};
         for stream in listener.incoming() {
@@ -309,11 +330,55 @@ fn what_fails_for_good_again_with_other_fields_waits_for_the_next_change() {
                     count => request.extend_from_slice(&buffer[..count]),
                 }
             }
-            let body = "{\"errorType\":\"INVALID_PARAMS\"}";
+            counter.fetch_add(1, Ordering::SeqCst);
+            let body = format!("{{\"errorType\":\"{error_type}\"}}");
             let head = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length:";
             write!(stream, "{head} {}\r\n\r\n{body}", body.len()).unwrap();
         }
     });
+    (url, calls)
+}
+
+#[test]
+fn a_400_that_refuses_the_credentials_ends_the_run_and_holds_nobody_for_good() {
+    let names: Vec<String> = (0..50).map(|n| format!("c-{n:02}")).collect();
+    for (word, outcome, told) in [
+        (
+            "NOT_AUTHORIZED",
+            " failed",
+            "Spotler refused the credentials",
+        ),
+        (
+            "AUTH_NOT_FOUND",
+            " failed",
+            "Spotler refused the credentials",
+        ),
+        (
+            "BACKEND_EXCEPTION",
+            " uncertain",
+            "with concurrency = 4 a run stops there",
+        ),
+    ] {
+        let (url, calls) = refusing(word);
+        let repo = Repo::with(&format!(
+            "[spotler]\nbase_url = {url:?}\nconcurrency = 4\n[automation.welcome]\ntrigger_code = {CODE:?}\n\
+             [[enrol]]\nautomation = \"welcome\"\ncontacts = {names:?}\n"
+        ));
+        let done = repo.run(&["apply", "--yes"]).exits(3);
+        assert!(calls.load(Ordering::SeqCst) <= 4, "{word}");
+        assert!(done.stdout.contains(told), "{word}: {}", done.stdout);
+        let recorded = repo.recorded();
+        assert!(!recorded.is_empty(), "{word}");
+        assert!(
+            recorded.iter().all(|line| line.ends_with(outcome)),
+            "{word}: {recorded:?}"
+        );
+    }
+}
+
+#[test]
+fn what_fails_for_good_again_with_other_fields_waits_for_the_next_change() {
+    let (url, _) = refusing("INVALID_PARAMS");
     let with = |company: &str| {
         format!(
             "[spotler]\nbase_url = {url:?}\n[automation.welcome]\ntrigger_code = {CODE:?}\n\
@@ -323,7 +388,13 @@ fn what_fails_for_good_again_with_other_fields_waits_for_the_next_change() {
     let repo = Repo::with(&with("one"));
     let failed = ["trigger welcome c-1 -> failed-for-good"];
     assert_eq!(apply(&repo).exits(3).actions(), failed);
-    assert_eq!(repo.plan().actions(), [""; 0]);
+    let plan = repo.plan();
+    assert_eq!(plan.actions(), [""; 0]);
+    let reason = plan.json()["held"][0]["reason"].to_string();
+    assert!(
+        reason.contains("put right in the configuration"),
+        "{reason}"
+    );
     repo.write("rollcall.toml", with("two"));
     assert_eq!(apply(&repo).exits(3).actions(), failed);
     assert_eq!(

@@ -116,6 +116,30 @@ fn a_person_who_is_forgotten_is_nowhere_in_the_files() {
 }
 
 #[test]
+fn who_cannot_be_wiped_from_the_log_is_not_said_to_be_erased() {
+    let spotler = Spotler::open();
+    let repo = Repo::with(&config(&spotler.url(), "", &["unforgettable-1", "c-2"]));
+    repo.apply().exits(0);
+    let path = repo.file("state/rollcall.db");
+    let forget = || repo.run(&["record", "forget", "unforgettable-1", "--yes"]);
+    let done = while_read(&path, forget).exits(3);
+    assert!(
+        done.stderr
+            .contains("rollcall.db-wal beside it still holds"),
+        "{}",
+        done.stderr
+    );
+    assert!(!done.stdout.contains("Erased."), "{}", done.stdout);
+    // With the record to itself, the next command that writes leaves nothing.
+    repo.write("rollcall.toml", config(&spotler.url(), "", &["c-2", "c-3"]));
+    repo.apply().exits(0);
+    for entry in std::fs::read_dir(repo.file("state")).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        assert!(!bytes.windows(15).any(|window| window == b"unforgettable-1"));
+    }
+}
+
+#[test]
 fn an_export_holds_no_formula() {
     let spotler = Spotler::open();
     let repo = Repo::with(&config(&spotler.url(), "", &["=HYPERLINK(1)", "c-2"]));
@@ -160,6 +184,53 @@ fn who_left_and_comes_back_cools_down() {
 }
 
 #[test]
+fn who_was_adopted_cools_down_like_who_was_triggered() {
+    let spotler = Spotler::open();
+    let more = "cooldown = \"30d\"";
+    let repo = Repo::with(&config(&spotler.url(), more, &["c-1"]));
+    repo.run(&["adopt", "--yes"]).exits(0);
+    repo.write("rollcall.toml", config(&spotler.url(), more, &[]));
+    repo.apply().exits(0);
+    repo.write("rollcall.toml", config(&spotler.url(), more, &["c-1"]));
+    let plan = repo.plan();
+    assert_eq!(plan.actions(), [""; 0]);
+    assert_eq!(plan.json()["held"][0]["state"], "cooling");
+}
+
+#[test]
+fn a_cooldown_counts_from_when_the_call_was_sent_and_not_from_its_answer() {
+    let spotler = Spotler::open();
+    spotler.fault(json!([{ "fault": "slow", "ms": 1200 }]));
+    let repo = Repo::with(&config(&spotler.url(), "", &["c-1"]));
+    repo.apply().exits(0);
+    let shown = repo.run(&["record", "show", "c-1", "--format", "json"]);
+    let json = shown.exits(0).json();
+    let sent = &json["calls"][0]["sent_at"];
+    assert_eq!(&json["participations"][0]["triggered_at"], sent);
+    assert_ne!(&json["participations"][0]["changed_at"], sent);
+}
+
+#[test]
+fn a_run_that_the_guard_refuses_does_not_begin_to_count_who_leaves() {
+    let spotler = Spotler::open();
+    let with = |contacts: &[&str], guard: &str| {
+        let more = "leave_after = \"48h\"\n[automation.other]\ntrigger_code = \"other-code\"";
+        let other = "[[enrol]]\nautomation = \"other\"\ncontacts = [\"c-8\", \"c-9\"]\n";
+        let toml = config(&spotler.url(), more, contacts);
+        format!("{toml}{other}[guard]\n{guard}\n")
+    };
+    let repo = Repo::with(&with(&["c-1"], "").replace("\"c-8\", \"c-9\"", "\"c-8\""));
+    let run = |now: &str| repo.run(&["apply", "--yes", "--format", "json", "--now", now]);
+    run("2030-01-01T00:00:00Z").exits(0);
+    repo.write("rollcall.toml", with(&[], "max_triggers = 0"));
+    run("2030-01-02T00:00:00Z").exits(4);
+    repo.write("rollcall.toml", with(&[], ""));
+    let left = run("2030-01-03T00:00:00Z").exits(0).json();
+    let reason = left["held"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("since 2030-01-03T00:00:00Z"), "{reason}");
+}
+
+#[test]
 fn an_enrolment_must_be_gone_for_as_long_as_leave_after_says() {
     let spotler = Spotler::open();
     let more = "leave_after = \"48h\"";
@@ -174,6 +245,10 @@ fn an_enrolment_must_be_gone_for_as_long_as_leave_after_says() {
     assert_eq!(left["held"][0]["state"], "leaving");
     let reason = left["held"][0]["reason"].as_str().unwrap();
     assert!(reason.contains("since 2030-01-02T00:00:00Z"), "{reason}");
+    assert!(
+        reason.starts_with("no [[enrol]] block names"),
+        "why it is gone: {reason}"
+    );
     assert!(reason.contains("from 2030-01-04T00:00:00Z on"), "{reason}");
     assert_eq!(apply("2030-01-03T23:59:59Z").actions(), [""; 0]);
     // It comes back, and so the time begins anew when it goes again.
@@ -419,6 +494,26 @@ fn the_guard_counts_what_is_let_go_and_what_was_refused() {
     assert!(refused.stderr.contains("(25 of 30)"), "{}", refused.stderr);
 }
 
+/// Does something while another program is in the middle of reading the record.
+fn while_read<T>(path: &std::path::Path, act: impl FnOnce() -> T) -> T {
+    use sqlx::{ConnectOptions, Connection};
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+    let reader = runtime.block_on(async {
+        let mut reader = options.connect().await.unwrap();
+        for statement in ["BEGIN", "SELECT * FROM participation"] {
+            sqlx::query(statement).execute(&mut reader).await.unwrap();
+        }
+        reader
+    });
+    let result = act();
+    runtime.block_on(reader.close()).unwrap();
+    result
+}
+
 /// Does something to a record's file behind Rollcall's back.
 fn behind_its_back(path: &std::path::Path, statements: &[&str]) {
     use sqlx::{ConnectOptions, Connection};
@@ -498,10 +593,10 @@ fn a_holder_on_another_host_counts_as_dead_after_a_minute_without_a_sign_of_life
     let spotler = Spotler::open();
     let repo = Repo::with(&config(&spotler.url(), "", &["c-1"]));
     repo.apply().exits(0);
-    let held = |age: u32| {
+    let held = |age: i32| {
         let lock = format!(
             "INSERT OR REPLACE INTO lock (only, holder, host, pid, command, acquired_at, heartbeat_at) VALUES \
-             (1, 'x', 'far-away.example', 7, 'apply', 0, (unixepoch() - {age}) * 1000)"
+             (1, 'x', 'far-away.example', 7, 'apply', 0, (unixepoch() - ({age})) * 1000)"
         );
         behind_its_back(&repo.file("state/rollcall.db"), &[&lock]);
     };
@@ -517,12 +612,55 @@ fn a_holder_on_another_host_counts_as_dead_after_a_minute_without_a_sign_of_life
     held(61);
     repo.apply().exits(0);
     assert_eq!(spotler.ledger().len(), 2);
+    // By the clock of that host it is an hour later than here: that says nothing of how old its sign of life is.
+    let third = config(&spotler.url(), "", &["c-1", "c-2", "c-3"]);
+    repo.write("rollcall.toml", third);
+    held(-3600);
+    let ahead = repo.apply().exits(1);
+    assert!(ahead.stderr.contains("--lock-timeout"), "{}", ahead.stderr);
     // Where that machine will not come back, nobody has to wait.
     held(5);
     repo.run(&["record", "unlock"]).exits(1);
     repo.run(&["record", "unlock", "--yes"]).exits(0);
     let free = repo.run(&["record", "unlock", "--yes"]).exits(0);
     assert_eq!(free.stdout, "The record is not locked.\n");
+}
+
+#[test]
+fn a_record_that_another_host_works_on_is_not_migrated_under_its_hands() {
+    let spotler = Spotler::open();
+    let repo = Repo::with(&config(&spotler.url(), "", &["c-1"]));
+    repo.apply().exits(0);
+    repo.write("rollcall.toml", config(&spotler.url(), "", &["c-1", "c-2"]));
+    let path = repo.file("state/rollcall.db");
+    let alive = "INSERT INTO lock (only, holder, host, pid, command, acquired_at, heartbeat_at) VALUES \
+                 (1, 'x', 'far-away.example', 7, 'apply', 0, unixepoch() * 1000)";
+    // A record of before the first schema, as far as can be seen: to migrate it would fail, and say so.
+    behind_its_back(&path, &["DELETE FROM _sqlx_migrations", alive]);
+    for args in [&["plan"][..], &["record", "list"], &["adopt", "--yes"]] {
+        let done = repo.run(args).exits(1);
+        let told = "cannot be migrated while another run works on it";
+        assert!(done.stderr.contains(told), "{args:?}: {}", done.stderr);
+    }
+    // What writes looks for itself all the same.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let request = rollcall::record::LockRequest {
+        command: "apply".to_owned(),
+        timeout: std::time::Duration::ZERO,
+        config_digest: None,
+        git_revision: None,
+    };
+    let begun = runtime.block_on(rollcall::record::Writing::begin(&path, request));
+    let error = begun.err().map(|error| error.to_string());
+    assert!(
+        error
+            .as_ref()
+            .is_some_and(|e| e.contains("far-away.example")),
+        "{error:?}"
+    );
 }
 
 #[test]

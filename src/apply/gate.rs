@@ -34,8 +34,8 @@ pub enum End {
     Interrupted,
     /// Spotler refused the credentials.
     Unauthorized {
-        /// The HTTP status, 401 or 403.
-        status: u16,
+        /// The HTTP status, and the word that came with it.
+        detail: String,
     },
     /// Calls were turned away, or did not reach Spotler, for longer than `--retry-for`.
     Unavailable {
@@ -60,17 +60,23 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             End::Interrupted => f.write_str("interrupted by a signal"),
-            End::Unauthorized { status } => write!(
+            End::Unauthorized { detail } => write!(
                 f,
-                "Spotler refused the credentials (HTTP {status}); check SPOTLER_CONSUMER_KEY and \
+                "Spotler refused the credentials ({detail}); check SPOTLER_CONSUMER_KEY and \
                  SPOTLER_CONSUMER_SECRET"
             ),
             End::Unavailable { detail } => {
                 write!(f, "Spotler could not be reached for too long ({detail})")
             }
+            End::Doubts { count: 1, detail } => write!(
+                f,
+                "a call was left without a readable answer ({detail}); with concurrency = 1 a run stops at the first such \
+                 call, as a fault that hits every call must not leave one doubt after the other"
+            ),
             End::Doubts { count, detail } => write!(
                 f,
-                "the last {count} calls were left without a readable answer ({detail})"
+                "the last {count} calls were left without a readable answer ({detail}); with concurrency = {count} a run \
+                 stops there, as a fault that hits every call must not leave one doubt after the other"
             ),
             End::Record { detail } => f.write_str(detail),
         }
@@ -124,14 +130,23 @@ pub struct Pass {
     since: Instant,
 }
 
-/// The growing waits after calls that were not carried out.
-pub fn waits() -> ExponentialBackoff {
+/// Growing waits, with jitter, from a first one on.
+pub fn waits(first: Duration) -> ExponentialBackoff {
     ExponentialBuilder::new()
-        .with_min_delay(Duration::from_millis(500))
+        .with_min_delay(first)
         .with_max_delay(Duration::from_secs(30))
         .with_jitter()
         .without_max_times()
         .build()
+}
+
+/// The first wait after a call that was turned away without a word on when to come back: the time of four calls at the
+/// pace.
+///
+/// A limit that only now and then hits a call must not cost more than the limit does: of 20 calls one turned away, with
+/// its jitter, adds a third to the time. A service that stays away is asked ever more rarely, as the waits double.
+fn first_wait(rate: f64) -> Duration {
+    Duration::from_secs_f64((4.0 / rate).clamp(0.01, 0.5))
 }
 
 impl Gate {
@@ -266,7 +281,8 @@ impl Gate {
         }
         let now = Instant::now();
         let is_news = inner.paused_at.is_none_or(|at| pass.since >= at);
-        let (backoff, since) = inner.trouble.get_or_insert_with(|| (waits(), now));
+        let first = first_wait(self.limits.rate);
+        let (backoff, since) = inner.trouble.get_or_insert_with(|| (waits(first), now));
         let since = *since;
         let wait = match wait {
             Some(wait) => wait,
@@ -422,6 +438,31 @@ mod tests {
         assert!(matches!(gate.why_ended(), Some(End::Unavailable { .. })));
         assert!(start.elapsed() <= Duration::from_secs(300));
         assert!(start.elapsed() >= Duration::from_secs(200));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_turned_away_now_and_then_makes_nobody_wait_for_long() {
+        let gate = Gate::new(Limits {
+            concurrency: 8,
+            rate: 200.0,
+            retry_for: Duration::from_secs(300),
+        });
+        let turned_away = || Return::TurnedAway {
+            wait: None,
+            detail: "HTTP 429".into(),
+        };
+        for _ in 0..100 {
+            let pass = gate.enter().await.unwrap();
+            let start = Instant::now();
+            assert!(gate.leave(pass, turned_away()));
+            let pass = gate.enter().await.unwrap();
+            assert!(
+                start.elapsed() <= Duration::from_millis(50),
+                "{:?}",
+                start.elapsed()
+            );
+            gate.leave(pass, Return::Answered);
+        }
     }
 
     #[tokio::test]

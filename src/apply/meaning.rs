@@ -45,7 +45,7 @@ impl Meaning {
         }
     }
 
-    fn then(self, then: Then) -> Self {
+    pub(super) fn then(self, then: Then) -> Self {
         Self { then, ..self }
     }
 
@@ -162,9 +162,10 @@ impl Meaning {
                 status,
                 retry_after,
             } => turned_away(format!("HTTP {status}"), retry_after, Some(status)),
-            CallError::Unauthorized { status } => {
-                Self::answered(failed, Some(format!("HTTP {status}")), status)
-                    .then(Then::End(End::Unauthorized { status }))
+            CallError::Unauthorized(complaint) => {
+                let detail = complaint.to_string();
+                Self::answered(failed, Some(detail.clone()), complaint.status)
+                    .then(Then::End(End::Unauthorized { detail }))
             }
             CallError::Doubtful(detail) => Self {
                 outcome: uncertain,

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -16,6 +17,9 @@ use crate::record::{CallKind, Durable, Intent, JournalError};
 
 /// How often a stop is tried again whose answer was lost, at the most.
 const STOP_TRIES: usize = 5;
+
+/// How long a stop whose answer was lost waits before it is tried again for the first time.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 /// A worker.
 pub(super) struct Worker {
@@ -183,7 +187,11 @@ impl Worker {
         }
         let again = shared.gate.leave(pass, meaning.returned.clone());
         if meaning.then == Then::Again && !again {
-            meaning = meaning.given_up();
+            meaning = match shared.gate.why_ended() {
+                Some(End::Unavailable { .. }) => meaning.given_up(),
+                // The run ended for another reason: it is as if the call had not been made.
+                _ => meaning.then(Then::Over),
+            };
         }
         if is_part && matches!(meaning.then, Then::Over) {
             meaning = meaning.into_part();
@@ -408,7 +416,7 @@ impl Worker {
         let code = &stop.participation.trigger_code;
         let contact = &stop.participation.key.contact;
         let mut affected = affected;
-        let mut waits = waits().take(STOP_TRIES);
+        let mut waits = waits(FIRST_WAIT).take(STOP_TRIES);
         let mut doubted = false;
         loop {
             let intent = Intent {

@@ -136,8 +136,8 @@ pub(super) fn told(error: &CallError) -> String {
         CallError::Limited { status, .. } => {
             format!("Spotler limits the calls (HTTP {status}). Try again later.")
         }
-        CallError::Unauthorized { status } => format!(
-            "Spotler refused the credentials (HTTP {status}). Check SPOTLER_CONSUMER_KEY and SPOTLER_CONSUMER_SECRET."
+        CallError::Unauthorized(complaint) => format!(
+            "Spotler refused the credentials ({complaint}). Check SPOTLER_CONSUMER_KEY and SPOTLER_CONSUMER_SECRET."
         ),
         CallError::Doubtful(why) => format!(
             "Spotler gave no list of automations: {why}. The path of this call is inferred; [spotler.paths] list \

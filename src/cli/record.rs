@@ -296,12 +296,26 @@ pub(super) async fn forget(args: &RecordForgetArgs, common: &Common) -> Result<E
     output.ask("Erase this?", args.yes)?;
     let writing = prepare::write(config, "record forget", Duration::ZERO).await?;
     let journal = writing.journal();
-    let result = journal.forget(args.contact.clone()).await;
+    let result = match journal.forget(args.contact.clone()).await {
+        Ok(()) => journal.wipe().await,
+        Err(error) => Err(error),
+    };
     drop(journal);
     writing.end().await;
-    result.map_err(anyhow::Error::from)?;
-    output.result(|out| writeln!(out, "Erased."))?;
-    Ok(Exit::Fine)
+    if result.map_err(anyhow::Error::from)? {
+        output.result(|out| writeln!(out, "Erased."))?;
+        return Ok(Exit::Fine);
+    }
+    output.always(|out| {
+        writeln!(
+            out,
+            "Erased from the record; but another program reads it, so that {}-wal beside it still holds what was erased. \
+             That goes when the next command that writes to the record has it to itself: end the other program, and \
+             apply.",
+            record.path().display()
+        )
+    });
+    Ok(Exit::Incomplete)
 }
 
 pub(super) async fn unlock(args: &RecordUnlockArgs, common: &Common) -> Result<Exit, CommandError> {

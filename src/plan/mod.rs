@@ -97,6 +97,9 @@ pub struct LetGo {
     pub reason: String,
 }
 
+/// The state of what is gone and waits to be stopped.
+const LEAVING: &str = "leaving";
+
 /// A thing about which nothing is done.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Held {
@@ -220,14 +223,16 @@ impl Plan {
         self.actions.len() as u64 - self.triggers()
     }
 
-    /// The keys of what leaves, stops first and then what is let go, for [`Plan::give_reasons`].
+    /// The keys of what leaves, stops first, then what is let go, then what waits to leave, for [`Plan::give_reasons`].
     pub fn leaving(&self) -> Vec<Key> {
         let stops = self.actions.iter().filter_map(|action| match action {
             Action::Stop(stop) if stop.leaves() => Some(&stop.participation.key),
             _ => None,
         });
+        let waiting = self.held.iter().filter(|held| held.state == LEAVING);
         stops
             .chain(self.let_go.iter().map(|let_go| &let_go.participation.key))
+            .chain(waiting.map(|held| &held.key))
             .cloned()
             .collect()
     }
@@ -238,9 +243,20 @@ impl Plan {
             Action::Stop(stop) if stop.leaves() => Some(&mut stop.reason),
             _ => None,
         });
-        let places = stops.chain(self.let_go.iter_mut().map(|let_go| &mut let_go.reason));
+        let waiting = self
+            .held
+            .iter_mut()
+            .filter(|held| held.state == LEAVING)
+            .map(|held| &mut held.reason);
+        let places = stops
+            .chain(self.let_go.iter_mut().map(|let_go| &mut let_go.reason))
+            .chain(waiting);
         for (place, reason) in places.zip(reasons) {
-            *place = reason;
+            // What waits to leave has until when in its place already.
+            *place = match place.is_empty() {
+                true => reason,
+                false => format!("{reason}; {place}"),
+            };
         }
     }
 }
@@ -466,7 +482,7 @@ impl Planner<'_> {
                         left_at: Some(since),
                     });
                 }
-                self.hold(recorded, "leaving", reason::leaving(since, until));
+                self.hold(recorded, LEAVING, reason::leaving(since, until));
             }
             _ => {}
         }

@@ -80,17 +80,18 @@ pub(super) fn held(why: WhyHeld, recorded: &Participation) -> String {
             detail.unwrap_or("a participation limit was reached")
         ),
         WhyHeld::FailedForGood => format!(
-            "the trigger{} failed for good ({}), and neither its fields nor its automation have changed since",
+            "the trigger{} failed for good ({}), and neither its fields nor its automation have changed since; put right in the \
+             configuration what Spotler complains of, and it is tried again",
             when(recorded),
             detail.unwrap_or("no reason was given")
         ),
         WhyHeld::Cooling { until } => format!(
-            "it was triggered{}; its cooldown ends at {}",
+            "it was triggered or adopted{}; its cooldown ends at {}",
             when(recorded),
             time(until)
         ),
         WhyHeld::ChangeCooling { until } => format!(
-            "its fields have changed, and it was triggered{}; it goes on with the old ones until its cooldown ends at {}",
+            "its fields have changed, and it was triggered or adopted{}; it goes on with the old ones until its cooldown ends at {}",
             when(recorded),
             time(until)
         ),

@@ -120,6 +120,12 @@ pub enum LockError {
          unlock` takes the lock away."
     )]
     Held(Holder),
+    /// It was taken by another run before this one began.
+    #[error(
+        "Another run took the lock of the record before this one began. Nothing was sent. Run it again when that one has \
+         ended."
+    )]
+    Lost,
     /// The record itself.
     #[error(transparent)]
     Record(#[from] RecordError),

@@ -19,8 +19,8 @@ use super::lock::{self, Lock, LockRequest};
 use super::names::Names;
 use super::recover;
 use super::write::{
-    ParticipationRow, delete_contacts, heartbeat, insert_intents, update_calls, update_marks,
-    update_states, upsert_participations,
+    ParticipationRow, delete_contacts, insert_intents, update_calls, update_marks, update_states,
+    upsert_participations,
 };
 use crate::digest::Digest;
 use crate::failpoint::fail_point;
@@ -29,6 +29,9 @@ use crate::participation::{Before, Key, Move, State, StopOutcome, TriggerOutcome
 
 /// So many requests are written in one transaction at the most.
 const BATCH: usize = 512;
+
+/// How long to wait for a reader that keeps the log from being emptied.
+const WIPE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often the lock's heartbeat is renewed where nothing else writes.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -160,6 +163,7 @@ enum Request {
         oneshot::Sender<Result<(), JournalError>>,
     ),
     Forget(ContactId, oneshot::Sender<Result<(), JournalError>>),
+    Wipe(oneshot::Sender<Result<bool, JournalError>>),
 }
 
 /// The lock and the thread behind a [`Journal`].
@@ -175,7 +179,7 @@ impl Writing {
     /// Who holds the lock, or what is wrong with the record.
     pub async fn begin(path: &Path, request: LockRequest) -> Result<Self, LockError> {
         let (lock, mut connection) = lock::acquire(path, &request).await?;
-        recover::recover(path, &mut connection).await?;
+        recover::recover(path, &mut connection, &lock).await?;
         // Two connections of one process do not stand in each other's way; one is enough all the same.
         let _ = sqlx::Connection::close(connection).await;
         let mut writer = Writer::begin(path, lock, &request)?;
@@ -277,7 +281,7 @@ impl Journal {
         self.ask(|reply| Request::Mark(marks, reply)).wait().await
     }
 
-    /// Erases all that is on record of a person, from the file too.
+    /// Erases all that is on record of a person, from the file too; the log beside it needs [`Journal::wipe`].
     ///
     /// # Errors
     /// Why nothing was erased.
@@ -285,6 +289,15 @@ impl Journal {
         self.ask(|reply| Request::Forget(contact, reply))
             .wait()
             .await
+    }
+
+    /// Empties the log beside the record's file, which holds what was deleted lately. Returns whether that could be done:
+    /// not while another program reads what it holds.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub async fn wipe(&self) -> Result<bool, JournalError> {
+        self.ask(Request::Wipe).wait().await
     }
 }
 
@@ -308,8 +321,8 @@ struct Writer {
     names: Names,
     run: i64,
     next_call: i64,
-    /// The calls under way.
-    open: HashMap<CallId, Intent>,
+    /// The calls under way, and when they were sent, in milliseconds since 1970.
+    open: HashMap<CallId, (Intent, i64)>,
 }
 
 /// The rows of one transaction.
@@ -368,7 +381,8 @@ impl Writer {
                 }
                 // A failed heartbeat is noticed by the next transaction, which checks the lock itself.
                 Err(RecvTimeoutError::Timeout) => {
-                    let _ = self.transaction(&Rows::default());
+                    let now = Timestamp::now().as_millisecond();
+                    let _ = self.transaction(now, &Rows::default());
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -381,15 +395,14 @@ impl Writer {
             "UPDATE run SET ended_at = ? WHERE id = ?",
             params![Timestamp::now().as_millisecond(), self.run],
         );
-        let _ = self
-            .connection
-            .execute("DELETE FROM lock WHERE holder = ?", [&self.lock.holder]);
-        let _ = self.connection.close();
+        self.lock.give_back(self.connection);
     }
 
     /// Writes all requests of a batch in one transaction, and answers them.
     fn write(&mut self, batch: Vec<Request>) {
+        let now = Timestamp::now().as_millisecond();
         let mut rows = Rows::default();
+        let mut wipes = Vec::new();
         let mut replies: Vec<Reply> = Vec::with_capacity(batch.len());
         for request in batch {
             match request {
@@ -415,7 +428,7 @@ impl Writer {
                         }
                     }
                 }
-                Request::Change(changes, reply) => match change_rows(changes, &mut rows) {
+                Request::Change(changes, reply) => match change_rows(changes, now, &mut rows) {
                     Ok(()) => replies.push(done(reply)),
                     Err(error) => {
                         let _ = reply.send(Err(error));
@@ -425,25 +438,45 @@ impl Writer {
                     rows.marks.extend(marks);
                     replies.push(done(reply));
                 }
+                Request::Wipe(reply) => wipes.push(reply),
                 Request::Forget(contact, reply) => {
                     rows.forgotten.push(contact);
                     replies.push(done(reply));
                 }
             }
         }
-        if replies.is_empty() {
-            return;
+        if !replies.is_empty() {
+            self.write_rows(now, rows, replies);
         }
-        let result = self.transaction(&rows);
+        for reply in wipes {
+            let result = self.wipe();
+            // Who no longer waits for an answer needs none.
+            let _ = reply.send(result.map_err(|error| JournalError::Sql(explain_native(&error))));
+        }
+    }
+
+    fn write_rows(&mut self, now: i64, rows: Rows, replies: Vec<Reply>) {
+        let result = self.transaction(now, &rows);
         if result.is_ok() {
             for (id, _) in &rows.settlements {
                 self.open.remove(id);
             }
-            self.open.extend(rows.intents);
+            let sent = rows.intents.into_iter();
+            self.open
+                .extend(sent.map(|(id, intent)| (id, (intent, now))));
         }
         for reply in replies {
             reply(result.clone());
         }
+    }
+
+    fn wipe(&mut self) -> rusqlite::Result<bool> {
+        self.connection.busy_timeout(WIPE_PATIENCE)?;
+        // What was deleted is overwritten in the file (secure_delete) once the log is written back.
+        let is_busy: i64 =
+            self.connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        Ok(is_busy == 0)
     }
 
     /// Works out what a settlement changes.
@@ -453,7 +486,7 @@ impl Writer {
         settlement: Settlement,
         rows: &mut Rows,
     ) -> Result<(), JournalError> {
-        let intent = self.open.get(&id).ok_or(JournalError::Closed)?;
+        let (intent, sent_at) = self.open.get(&id).ok_or(JournalError::Closed)?;
         for (key, before) in &intent.affected {
             let (from, mv, is_trigger) = match settlement.outcome {
                 CallOutcome::Trigger(outcome) => {
@@ -488,7 +521,7 @@ impl Writer {
                     ids: ids_json(&settlement.ids),
                     fields: intent.fields,
                     detail: settlement.detail.clone(),
-                    is_triggered: true,
+                    triggered_at: Some(*sent_at),
                 }),
                 Some(state) => {
                     rows.states
@@ -500,8 +533,8 @@ impl Writer {
         Ok(())
     }
 
-    fn transaction(&mut self, rows: &Rows) -> Result<(), JournalError> {
-        let result = self.try_transaction(rows);
+    fn transaction(&mut self, now: i64, rows: &Rows) -> Result<(), JournalError> {
+        let result = self.try_transaction(now, rows);
         match result {
             Ok(Ok(())) => self.names.committed(),
             _ => self.names.rolled_back(),
@@ -513,13 +546,11 @@ impl Writer {
         }
     }
 
-    fn try_transaction(&mut self, rows: &Rows) -> rusqlite::Result<Result<(), Fenced>> {
-        let now = Timestamp::now().as_millisecond();
+    fn try_transaction(&mut self, now: i64, rows: &Rows) -> rusqlite::Result<Result<(), Fenced>> {
         let tx = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        // The heartbeat, and the proof that the lock is still this run's.
-        if !heartbeat(&tx, &self.lock.holder, now)? {
+        if !self.lock.proves(&tx)? {
             return Ok(Err(Fenced));
         }
         let names = &mut self.names;
@@ -544,11 +575,6 @@ impl Writer {
             fail_point("outcome:before");
         }
         tx.commit()?;
-        if !rows.forgotten.is_empty() {
-            // What is deleted is overwritten (secure_delete); the log that still holds it is emptied.
-            self.connection
-                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-        }
         if !rows.intents.is_empty() {
             fail_point("intent:after");
         }
@@ -584,7 +610,7 @@ fn check_intent(intent: &Intent) -> Result<(), JournalError> {
     Ok(())
 }
 
-fn change_rows(changes: Vec<Change>, rows: &mut Rows) -> Result<(), JournalError> {
+fn change_rows(changes: Vec<Change>, now: i64, rows: &mut Rows) -> Result<(), JournalError> {
     // All are checked before any is taken.
     let states = changes
         .iter()
@@ -592,7 +618,8 @@ fn change_rows(changes: Vec<Change>, rows: &mut Rows) -> Result<(), JournalError
         .collect::<Result<Vec<_>, _>>()?;
     for (change, state) in changes.into_iter().zip(states) {
         let Some(state) = state else { continue };
-        // An adopted participation takes its code and fields from the configuration of now.
+        // An adopted participation takes its code and fields from the configuration of now, and counts as triggered now:
+        // the contact may have had its first mail a moment ago.
         if change.before.is_none() || change.mv == Move::Adopt {
             rows.participations.push(ParticipationRow {
                 key: change.key,
@@ -601,7 +628,7 @@ fn change_rows(changes: Vec<Change>, rows: &mut Rows) -> Result<(), JournalError
                 ids: None,
                 fields: change.fields,
                 detail: None,
-                is_triggered: false,
+                triggered_at: Some(now),
             });
         } else {
             rows.states.push((change.key, state, None));

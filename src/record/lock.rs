@@ -12,7 +12,7 @@ use sqlx::{Connection, Row, SqliteConnection};
 use tokio::time::Instant;
 
 use super::error::{DEAD_AFTER, Holder, LockError, RecordError};
-use super::open::{self, sql};
+use super::open::{self, Kind, sql};
 use crate::failpoint::fail_point;
 
 /// How often a waiting run looks again.
@@ -34,37 +34,123 @@ pub struct LockRequest {
 /// A lock that is held.
 pub(super) struct Lock {
     /// Which run holds it.
-    pub holder: String,
+    holder: String,
+    /// When it was taken, by the clock of the day and by one that nobody sets.
+    taken: (Timestamp, Instant),
     /// Held as long as this file is open.
     _file: File,
+}
+
+impl Lock {
+    /// The time of a sign of life now, in milliseconds since 1970.
+    fn heartbeat(&self) -> i64 {
+        // Where the clock is set back, it must not look as if there had been no sign of life since.
+        let (at, since) = self.taken;
+        let by_time_passed = i64::try_from(since.elapsed().as_millis()).unwrap_or(0);
+        let heartbeat = at.as_millisecond().saturating_add(by_time_passed);
+        heartbeat.max(Timestamp::now().as_millisecond())
+    }
+
+    /// Gives a sign of life, and says whether the lock is still this run's: part of every transaction that writes.
+    pub(super) async fn prove(&self, tx: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+        let held = sqlx::query(SIGN_OF_LIFE)
+            .bind(self.heartbeat())
+            .bind(&self.holder)
+            .execute(tx)
+            .await?
+            .rows_affected();
+        Ok(held == 1)
+    }
+
+    /// The same, on the journal's connection.
+    pub(super) fn proves(&self, tx: &rusqlite::Connection) -> rusqlite::Result<bool> {
+        let held = tx
+            .prepare_cached(SIGN_OF_LIFE)?
+            .execute(rusqlite::params![self.heartbeat(), self.holder])?;
+        Ok(held == 1)
+    }
+
+    /// Gives it back. Where that fails, the next run takes it over.
+    pub(super) async fn release(self, mut connection: SqliteConnection) {
+        let _ = sqlx::query(GIVE_BACK)
+            .bind(&self.holder)
+            .execute(&mut connection)
+            .await;
+        let _ = connection.close().await;
+    }
+
+    /// The same, with the journal's connection.
+    pub(super) fn give_back(self, connection: rusqlite::Connection) {
+        let _ = connection.execute(GIVE_BACK, [&self.holder]);
+        let _ = connection.close();
+    }
+}
+
+const SIGN_OF_LIFE: &str = "UPDATE lock SET heartbeat_at = ? WHERE holder = ?";
+const GIVE_BACK: &str = "DELETE FROM lock WHERE holder = ?";
+
+/// The signs of life of a holder on another host, while it is waited for.
+///
+/// The clocks of two hosts need not agree: a sign of life from the future says nothing of its age. So a holder is also
+/// dead when no newer sign came for as long as that by this host's own measure.
+#[derive(Default)]
+struct Watch {
+    last: Option<(String, Timestamp, Instant)>,
+}
+
+impl Watch {
+    fn is_alive(&mut self, other: &Holder, now: Timestamp, instant: Instant) -> bool {
+        let since = match &self.last {
+            Some((holder, heartbeat, since))
+                if *holder == other.holder && *heartbeat == other.heartbeat_at =>
+            {
+                *since
+            }
+            _ => {
+                self.last = Some((other.holder.clone(), other.heartbeat_at, instant));
+                instant
+            }
+        };
+        let age = now.duration_since(other.heartbeat_at);
+        let is_young = age < jiff::SignedDuration::try_from(DEAD_AFTER).unwrap_or_default();
+        is_young && instant.duration_since(since) < DEAD_AFTER
+    }
 }
 
 pub(super) fn this_host() -> String {
     gethostname::gethostname().to_string_lossy().into_owned()
 }
 
-/// Takes the lock and opens the record to write.
+/// Takes the lock, opens the record to write, and migrates it where it is older than this Rollcall.
 pub(super) async fn acquire(
     path: &Path,
     request: &LockRequest,
 ) -> Result<(Lock, SqliteConnection), LockError> {
     let until = Instant::now() + request.timeout;
     let file = system_lock(path, until).await?;
-    let mut connection = open::writer(path).await?;
-    let holder = uuid::Uuid::new_v4().to_string();
-    loop {
-        match try_row(path, &mut connection, &holder, request).await? {
-            None => {
-                let lock = Lock {
-                    holder,
-                    _file: file,
-                };
-                return Ok((lock, connection));
-            }
-            Some(other) if Instant::now() >= until => return Err(LockError::Held(other)),
-            Some(_) => tokio::time::sleep(LOOK_AGAIN).await,
-        }
+    let (mut connection, kind) = open::writer(path).await?;
+    let is_empty = kind == Kind::Empty;
+    if is_empty {
+        open::migrate(path, &mut connection, kind).await?;
     }
+    let mut lock = Lock {
+        holder: uuid::Uuid::new_v4().to_string(),
+        taken: (Timestamp::now(), Instant::now()),
+        _file: file,
+    };
+    let mut watch = Watch::default();
+    while let Some(other) = try_row(path, &mut connection, &mut lock, request, &mut watch).await? {
+        if Instant::now() >= until {
+            return Err(LockError::Held(other));
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    // A holder on another host would not know its own record any more, so an older one is migrated only now.
+    if !is_empty && let Err(error) = open::migrate(path, &mut connection, kind).await {
+        lock.release(connection).await;
+        return Err(error.into());
+    }
+    Ok((lock, connection))
 }
 
 /// Takes the lock away from a holder that is gone without a trace: a machine that will not come back.
@@ -73,11 +159,13 @@ pub(super) async fn acquire(
 /// That its holder is alive on this host, or what is wrong with the record.
 pub async fn unlock(path: &Path) -> Result<(), LockError> {
     let _file = system_lock(path, Instant::now()).await?;
-    let mut connection = open::writer(path).await?;
-    sqlx::query("DELETE FROM lock")
-        .execute(&mut connection)
-        .await
-        .map_err(sql(path, "unlocked"))?;
+    let (mut connection, kind) = open::writer(path).await?;
+    if kind != Kind::Empty {
+        sqlx::query("DELETE FROM lock")
+            .execute(&mut connection)
+            .await
+            .map_err(sql(path, "unlocked"))?;
+    }
     Ok(())
 }
 
@@ -88,11 +176,19 @@ pub async fn unlock(path: &Path) -> Result<(), LockError> {
 pub(super) async fn reader(path: &Path) -> Result<Option<SqliteConnection>, RecordError> {
     match open::reader(path).await {
         Err(RecordError::Older { path, found, known }) => {
-            // Whoever holds the lock migrates it as well.
-            let Ok(_file) = system_lock(&path, Instant::now()).await else {
-                return Err(RecordError::Older { path, found, known });
+            let request = LockRequest {
+                command: "record".to_owned(),
+                timeout: Duration::ZERO,
+                config_digest: None,
+                git_revision: None,
             };
-            drop(open::writer(&path).await?);
+            match acquire(&path, &request).await {
+                Ok((lock, connection)) => lock.release(connection).await,
+                Err(LockError::Record(error)) => return Err(error),
+                Err(LockError::Held(_) | LockError::Lost) => {
+                    return Err(RecordError::Older { path, found, known });
+                }
+            }
             open::reader(&path).await
         }
         result => result,
@@ -177,8 +273,9 @@ pub(super) async fn read_row(
 async fn try_row(
     path: &Path,
     connection: &mut SqliteConnection,
-    holder: &str,
+    lock: &mut Lock,
     request: &LockRequest,
+    watch: &mut Watch,
 ) -> Result<Option<Holder>, RecordError> {
     let failed = sql(path, "locked");
     let now = Timestamp::now();
@@ -187,9 +284,7 @@ async fn try_row(
         .await
         .map_err(&failed)?;
     if let Some(other) = read_row(path, &mut transaction).await? {
-        let age = now.duration_since(other.heartbeat_at);
-        let is_alive = age < jiff::SignedDuration::try_from(DEAD_AFTER).unwrap_or_default();
-        if other.host != this_host() && is_alive {
+        if other.host != this_host() && watch.is_alive(&other, now, Instant::now()) {
             return Ok(Some(other));
         }
         tracing::warn!(
@@ -199,12 +294,13 @@ async fn try_row(
         );
         fail_point("takeover");
     }
+    lock.taken = (now, Instant::now());
     let now = now.as_millisecond();
     sqlx::query(
         "INSERT OR REPLACE INTO lock (only, holder, host, pid, command, acquired_at, heartbeat_at) \
          VALUES (1, ?, ?, ?, ?, ?, ?)",
     )
-    .bind(holder)
+    .bind(&lock.holder)
     .bind(this_host())
     .bind(i64::from(std::process::id()))
     .bind(&request.command)
@@ -215,4 +311,87 @@ async fn try_row(
     .map_err(&failed)?;
     transaction.commit().await.map_err(&failed)?;
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sign_of_life(second: i64) -> Holder {
+        Holder {
+            holder: "x".to_owned(),
+            host: "far-away.example".to_owned(),
+            pid: 7,
+            command: "apply".to_owned(),
+            acquired_at: Timestamp::UNIX_EPOCH,
+            heartbeat_at: Timestamp::from_second(second).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_holder_is_dead_a_minute_after_its_last_sign_of_life_by_either_clock() {
+        let now = |second| Timestamp::from_second(second).unwrap();
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let mut watch = Watch::default();
+        assert!(watch.is_alive(&sign_of_life(1000), now(1059), start));
+        assert!(!watch.is_alive(&sign_of_life(1000), now(1060), after(1)));
+        // Its clock is an hour ahead: a sign that does not change for a minute was its last one.
+        let mut watch = Watch::default();
+        assert!(watch.is_alive(&sign_of_life(4600), now(1000), start));
+        assert!(watch.is_alive(&sign_of_life(4600), now(1059), after(59)));
+        assert!(watch.is_alive(&sign_of_life(4610), now(1060), after(60)));
+        assert!(watch.is_alive(&sign_of_life(4610), now(1119), after(119)));
+        assert!(!watch.is_alive(&sign_of_life(4610), now(1120), after(120)));
+    }
+
+    /// A record whose lock is held.
+    async fn held(path: &Path) -> (Lock, SqliteConnection) {
+        let request = LockRequest {
+            command: "apply".to_owned(),
+            timeout: Duration::ZERO,
+            config_digest: None,
+            git_revision: None,
+        };
+        acquire(path, &request).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_back_makes_no_sign_of_life_older() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rollcall.db");
+        let (mut lock, mut connection) = held(&path).await;
+        // It was taken by a clock that was an hour ahead of what it shows now.
+        lock.taken.0 = Timestamp::now() + jiff::SignedDuration::from_hours(1);
+        assert!(lock.prove(&mut connection).await.unwrap());
+        let shown = read_row(&path, &mut connection).await.unwrap().unwrap();
+        assert!(shown.heartbeat_at >= lock.taken.0 - jiff::SignedDuration::from_millis(1));
+    }
+
+    #[tokio::test]
+    async fn a_run_whose_lock_was_taken_does_not_settle_what_the_other_has_under_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rollcall.db");
+        let (lock, mut connection) = held(&path).await;
+        for statement in [
+            "INSERT INTO automation (id, name) VALUES (1, 'a')",
+            "INSERT INTO trigger_code (id, code) VALUES (1, 'c')",
+            "INSERT INTO run (id, command, started_at, host, pid, version) VALUES (1, 'apply', 0, 'h', 1, '1')",
+            "INSERT INTO call (run, kind, contact, automation, occurrence, trigger_code, sent_at) \
+             VALUES (1, 'trigger', 'c-1', 1, '', 1, 0)",
+            "UPDATE lock SET holder = 'somebody else'",
+        ] {
+            sqlx::query(statement)
+                .execute(&mut connection)
+                .await
+                .unwrap();
+        }
+        let result = super::super::recover::recover(&path, &mut connection, &lock).await;
+        assert!(matches!(result, Err(LockError::Lost)), "{result:?}");
+        let (open,): (i64,) = sqlx::query_as("SELECT count(*) FROM call WHERE outcome IS NULL")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(open, 1);
+    }
 }

@@ -21,7 +21,7 @@ pub(super) const BUSY: Duration = Duration::from_secs(30);
 
 /// What a file turns out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     /// Nothing in it yet.
     Empty,
     /// A record with this schema.
@@ -104,8 +104,8 @@ async fn reader_of_any_age(path: &Path) -> Result<(SqliteConnection, Kind), Reco
     Ok((connection, kind))
 }
 
-/// Opens a file to write, and makes or migrates it. Only for the holder of the host's lock.
-pub(super) async fn writer(path: &Path) -> Result<SqliteConnection, RecordError> {
+/// Opens a file to write as it is, and makes it where it is missing. Only for the holder of the host's lock.
+pub(super) async fn writer(path: &Path) -> Result<(SqliteConnection, Kind), RecordError> {
     make_private(path)?;
     // Looked at before it is touched: to set the journal's mode is to write.
     drop(reader_of_any_age(path).await?);
@@ -118,19 +118,29 @@ pub(super) async fn writer(path: &Path) -> Result<SqliteConnection, RecordError>
         .await
         .map_err(sql(path, "opened to write"))?;
     let kind = recognise(path, &mut connection).await?;
-    if kind != Kind::Record(newest()) {
-        fail_point("migrate:before");
-        MIGRATOR
-            .run_direct(None, &mut connection, false)
-            .await
-            .map_err(|error| RecordError::Sql {
-                path: path.to_owned(),
-                doing: "migrated",
-                error: sqlx::Error::Migrate(Box::new(error)),
-            })?;
-        fail_point("migrate:after");
+    Ok((connection, kind))
+}
+
+/// Brings a file to the newest schema. Only for the holder of the lock; an empty file has no place for one.
+pub(super) async fn migrate(
+    path: &Path,
+    connection: &mut SqliteConnection,
+    kind: Kind,
+) -> Result<(), RecordError> {
+    if kind == Kind::Record(newest()) {
+        return Ok(());
     }
-    Ok(connection)
+    fail_point("migrate:before");
+    MIGRATOR
+        .run_direct(None, connection, false)
+        .await
+        .map_err(|error| RecordError::Sql {
+            path: path.to_owned(),
+            doing: "migrated",
+            error: sqlx::Error::Migrate(Box::new(error)),
+        })?;
+    fail_point("migrate:after");
+    Ok(())
 }
 
 /// Makes the folder and the file where they are missing, for the owner's eyes only. SQLite gives the files beside it

@@ -5,7 +5,8 @@ use std::path::Path;
 use jiff::Timestamp;
 use sqlx::{Connection, SqliteConnection};
 
-use super::error::RecordError;
+use super::error::LockError;
+use super::lock::Lock;
 use super::open::sql;
 use crate::failpoint::fail_point;
 
@@ -16,7 +17,8 @@ pub(super) const LEFT_OPEN: &str = "the run ended before an answer was recorded"
 pub(super) async fn recover(
     path: &Path,
     connection: &mut SqliteConnection,
-) -> Result<(), RecordError> {
+    lock: &Lock,
+) -> Result<(), LockError> {
     let failed = sql(path, "recovered after a run that was cut short");
     let (open,): (i64,) = sqlx::query_as("SELECT count(*) FROM call WHERE outcome IS NULL")
         .fetch_one(&mut *connection)
@@ -34,6 +36,10 @@ pub(super) async fn recover(
         .begin_with("BEGIN IMMEDIATE")
         .await
         .map_err(&failed)?;
+    // Whoever took the lock meanwhile may have calls under way.
+    if !lock.prove(&mut tx).await.map_err(&failed)? {
+        return Err(LockError::Lost);
+    }
     for statement in [TRIGGERS, STOPS, CALLS] {
         sqlx::query(statement)
             .bind(now)

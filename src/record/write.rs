@@ -9,7 +9,7 @@ use crate::digest::Digest;
 use crate::id::{ContactId, TriggerCode};
 use crate::participation::{Key, State};
 
-/// A participation as it is to be, all of it.
+/// A participation as it is to be, all of it. Times are milliseconds since 1970.
 pub(super) struct ParticipationRow {
     pub(super) key: Key,
     pub(super) state: State,
@@ -17,15 +17,7 @@ pub(super) struct ParticipationRow {
     pub(super) ids: Option<String>,
     pub(super) fields: Option<Digest>,
     pub(super) detail: Option<String>,
-    pub(super) is_triggered: bool,
-}
-
-/// Gives a sign of life, and says whether the lock is still this holder's.
-pub(super) fn heartbeat(tx: &Connection, holder: &str, now: i64) -> rusqlite::Result<bool> {
-    let held = tx
-        .prepare_cached("UPDATE lock SET heartbeat_at = ? WHERE holder = ?")?
-        .execute(params![now, holder])?;
-    Ok(held == 1)
+    pub(super) triggered_at: Option<i64>,
 }
 
 /// Writes calls that are about to be sent.
@@ -107,7 +99,7 @@ pub(super) fn upsert_participations(
             row.ids,
             row.fields.as_ref().map(Digest::as_bytes),
             row.detail,
-            row.is_triggered.then_some(now),
+            row.triggered_at,
             now,
         ])?;
     }

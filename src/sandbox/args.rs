@@ -28,8 +28,8 @@ pub struct SandboxArgs {
     #[arg(long, value_name = "FILE")]
     pub faults: Option<PathBuf>,
     /// Do something wrong, such as slow=200, limit=2:5%, unavailable, error-before, error-after, reset-before,
-    /// reset-after:1%, cut, html, truncated, wrong-types, unknown-result, number-id, enormous, hang-before, hang-after,
-    /// revoked@9 or refuse=500@9; may be repeated, and adds to the file
+    /// reset-after:1%, cut, html, truncated, wrong-types, unknown-result, number-id, odd-id, enormous, hang-before,
+    /// hang-after, revoked@9 or refuse=500@9; may be repeated, and adds to the file
     #[arg(long = "fault", value_name = "FAULT[=VALUE][:SHARE][@CALL,…]")]
     pub fault: Vec<Rule>,
     /// What decides when something goes wrong [default: the file's, or 0]

@@ -42,6 +42,8 @@ pub enum Fault {
     UnknownResult,
     /// Carried out, and the answer's ids are JSON numbers. Nothing is wrong with that.
     NumberId,
+    /// Carried out, and the answer's ids hold characters that mean something in a URL. Nothing is wrong with that.
+    OddId,
     /// Carried out, and the answer is followed by 64 MiB of spaces.
     Enormous,
     /// Not carried out, and no answer ever comes.
@@ -81,6 +83,7 @@ impl Fault {
             ("wrong-types", None) => Fault::WrongTypes,
             ("unknown-result", None) => Fault::UnknownResult,
             ("number-id", None) => Fault::NumberId,
+            ("odd-id", None) => Fault::OddId,
             ("enormous", None) => Fault::Enormous,
             ("hang-before", None) => Fault::HangBefore,
             ("hang-after", None) => Fault::HangAfter,

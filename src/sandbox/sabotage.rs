@@ -70,6 +70,7 @@ pub(super) fn spoil(fault: &Fault, answer: Answer) -> Response {
         | Fault::ResetBefore
         | Fault::ResetAfter
         | Fault::NumberId
+        | Fault::OddId
         | Fault::HangBefore
         | Fault::HangAfter
         | Fault::Refuse { .. } => respond(answer),

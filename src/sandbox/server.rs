@@ -31,7 +31,7 @@ use super::sabotage::{respond, spoil};
 use super::schedule::{Player, Schedule, Wrong};
 use super::stats::Stats;
 use super::wire::{self, Busy, Door, Wire};
-use super::world::World;
+use super::world::{IdStyle, World};
 
 /// The largest body that is read.
 const LARGEST_BODY: usize = 1 << 20;
@@ -207,26 +207,28 @@ impl Shared {
 
     /// Carries a call out after a delay.
     async fn perform(self: Arc<Self>, call: Call, wrong: &Wrong) -> Answer {
-        let number_ids = wrong.fault == Some(Fault::NumberId);
+        let ids = match wrong.fault {
+            Some(Fault::NumberId) => IdStyle::Number,
+            Some(Fault::OddId) => IdStyle::Odd,
+            _ => IdStyle::Plain,
+        };
         if wrong.delay.is_zero() {
-            return self.perform_now(&call, number_ids);
+            return self.perform_now(&call, ids);
         }
         // The real service does not ask whether its client is still there when it gets round to a call. So this goes
         // on even where the connection, and the handler with it, is gone.
         let delay = wrong.delay;
         let late = tokio::spawn(async move {
             tokio::select! {
-                () = tokio::time::sleep(delay) => self.perform_now(&call, number_ids),
+                () = tokio::time::sleep(delay) => self.perform_now(&call, ids),
                 () = self.end.cancelled() => unavailable(),
             }
         });
         late.await.unwrap_or_else(|_| unavailable())
     }
 
-    fn perform_now(&self, call: &Call, number_ids: bool) -> Answer {
-        self.state()
-            .world
-            .perform(call, Timestamp::now(), number_ids)
+    fn perform_now(&self, call: &Call, ids: IdStyle) -> Answer {
+        self.state().world.perform(call, Timestamp::now(), ids)
     }
 }
 

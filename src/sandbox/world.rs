@@ -24,6 +24,20 @@ pub(super) struct World {
     journal: Option<Journal>,
 }
 
+/// How an answer writes the ids of participations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IdStyle {
+    /// Digits, in a string.
+    Plain,
+    /// A JSON number.
+    Number,
+    /// With characters around it that mean something in a URL.
+    Odd,
+}
+
+const ODD_START: &str = "+";
+const ODD_END: &str = "/=";
+
 /// What a trigger code starts: publications with their ids.
 struct Known {
     name: String,
@@ -134,14 +148,14 @@ impl World {
         Ok(finished)
     }
 
-    /// Carries a call out, and gives its answer. With `number_ids` the answer's ids are JSON numbers.
-    pub fn perform(&mut self, call: &Call, now: Timestamp, number_ids: bool) -> Answer {
+    /// Carries a call out, and gives its answer. `ids` says how the answer writes its ids.
+    pub fn perform(&mut self, call: &Call, now: Timestamp, ids: IdStyle) -> Answer {
         let done = match call {
             Call::Trigger {
                 code,
                 contact,
                 fields,
-            } => self.trigger((code, contact), fields, now, number_ids),
+            } => self.trigger((code, contact), fields, now, ids),
             Call::Stop { code, contact } => self.stop((code, contact), now),
             Call::StopOne { code, contact, id } => self.stop_one((code, contact), id, now),
             Call::List => Ok(self.list()),
@@ -160,7 +174,7 @@ impl World {
         whose: (&str, &str),
         fields: &Fields,
         now: Timestamp,
-        number_ids: bool,
+        ids: IdStyle,
     ) -> io::Result<Answer> {
         let (code, contact) = whose;
         self.admit(code);
@@ -190,12 +204,10 @@ impl World {
                 (Some(id), "OK")
             };
             results.push(PublicationResult {
-                automation_contact_id: id.map(|id| {
-                    if number_ids {
-                        Id::Number(id)
-                    } else {
-                        Id::Text(id.to_string())
-                    }
+                automation_contact_id: id.map(|id| match ids {
+                    IdStyle::Plain => Id::Text(id.to_string()),
+                    IdStyle::Number => Id::Number(id),
+                    IdStyle::Odd => Id::Text(format!("{ODD_START}{id}{ODD_END}")),
                 }),
                 automation_id: automation,
                 result,
@@ -244,7 +256,10 @@ impl World {
         if let Some(refusal) = self.refuse_stop(whose) {
             return Ok(refusal);
         }
-        match self.memory.find(whose.0, whose.1, id) {
+        let plain = id
+            .strip_prefix(ODD_START)
+            .and_then(|id| id.strip_suffix(ODD_END));
+        match self.memory.find(whose.0, whose.1, plain.unwrap_or(id)) {
             None => {
                 let message = "The given participation was not found.";
                 Ok(Answer::error(404, "CAMPAIGN_NOTFOUND", message))

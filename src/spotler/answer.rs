@@ -89,11 +89,8 @@ pub enum CallError {
         /// How long to wait, where that was said.
         retry_after: Option<Duration>,
     },
-    /// 401 or 403.
-    Unauthorized {
-        /// The HTTP status.
-        status: u16,
-    },
+    /// Spotler refused the credentials: 401, 403, or an answer that says so in words.
+    Unauthorized(Complaint),
     /// Sent, and nobody knows what became of it.
     Doubtful(String),
 }
@@ -201,7 +198,10 @@ fn common(head: &Head, now: SystemTime) -> Result<(), CallError> {
         .as_deref()
         .and_then(|text| read_retry_after(text, now));
     match status {
-        401 | 403 => Err(CallError::Unauthorized { status }),
+        401 | 403 => Err(CallError::Unauthorized(Complaint {
+            status,
+            error_type: None,
+        })),
         429 => Err(CallError::Limited {
             status,
             retry_after,
@@ -272,6 +272,7 @@ pub fn read_trigger(head: &Head, body: &[u8], now: SystemTime) -> Result<Trigger
         _ if result.as_deref() == Some("OK") || entries.iter().any(Entry::is_ok) => Err(
             CallError::Doubtful(format!("HTTP {status} with an answer that says OK")),
         ),
+        _ if let Some(error) = fault_of_all(&complaint) => Err(error),
         417 => Ok(not_started(entries, complaint)),
         404 => Ok(match said.as_deref() {
             Some("CONTACT_NOTFOUND" | "CONTACT_NOT_FOUND") => {
@@ -288,6 +289,16 @@ pub fn read_trigger(head: &Head, body: &[u8], now: SystemTime) -> Result<Trigger
             None if status != 400 => TriggerAnswer::NotTriggered(complaint),
             _ => TriggerAnswer::Rejected(complaint),
         }),
+    }
+}
+
+/// What an answer says whatever its status, where it says nothing of the call itself: that the credentials are refused, or
+/// that something broke on Spotler's side, and then nobody knows how far it came.
+fn fault_of_all(complaint: &Complaint) -> Option<CallError> {
+    match complaint.error_type.as_deref()? {
+        "NOT_AUTHORIZED" | "AUTH_NOT_FOUND" => Some(CallError::Unauthorized(complaint.clone())),
+        "BACKEND_EXCEPTION" => Some(CallError::Doubtful(complaint.to_string())),
+        _ => None,
     }
 }
 
@@ -318,6 +329,9 @@ pub fn read_stop(head: &Head, body: &[u8], now: SystemTime) -> Result<StopAnswer
         status: head.status,
         error_type: said.clone(),
     };
+    if let Some(error) = fault_of_all(&complaint) {
+        return Err(error);
+    }
     Ok(match (head.status, said.as_deref()) {
         (200..=299, None | Some("OK" | "STOPPED")) if is_plain => {
             StopAnswer::Stopped { already: None }
@@ -443,7 +457,7 @@ mod tests {
             Ok(TriggerAnswer::Rejected(complaint)) => format!("rejected {complaint}"),
             Err(CallError::Doubtful(_)) => "doubt".into(),
             Err(CallError::Limited { .. }) => "limited".into(),
-            Err(CallError::Unauthorized { .. }) => "unauthorized".into(),
+            Err(CallError::Unauthorized(_)) => "unauthorized".into(),
             Err(CallError::NotSent(_)) => "not sent".into(),
         }
     }
@@ -544,6 +558,13 @@ mod tests {
             (400, &error("CONTACT_NOT_FOUND"), "unknown contact"),
             (400, &error("TRIGGER_NOTFOUND"), "unknown trigger"),
             (400, html, "rejected HTTP 400"),
+            (400, &error("NOT_AUTHORIZED"), "unauthorized"),
+            (400, &error("AUTH_NOT_FOUND"), "unauthorized"),
+            (404, &error("NOT_AUTHORIZED"), "unauthorized"),
+            (417, &error("NOT_AUTHORIZED"), "unauthorized"),
+            (400, &error("BACKEND_EXCEPTION"), "doubt"),
+            (404, &error("BACKEND_EXCEPTION"), "doubt"),
+            (200, &error("NOT_AUTHORIZED"), "doubt"),
             (405, "", "not triggered"),
             (413, html, "not triggered"),
             (451, html, "not triggered"),
@@ -635,6 +656,8 @@ mod tests {
             (400, &error("CONTACT_NOT_FOUND"), "stopped"),
             (400, &error("INVALID_PARAMS"), "rejected"),
             (400, "<html>", "rejected"),
+            (400, &error("NOT_AUTHORIZED"), "other"),
+            (400, &error("BACKEND_EXCEPTION"), "doubt"),
             (405, "", "rejected"),
             (500, "", "doubt"),
             (503, "", "doubt"),

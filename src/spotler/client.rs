@@ -14,7 +14,7 @@ use super::answer::{
     read_trigger,
 };
 use super::credentials::Credentials;
-use super::oauth::Signer;
+use super::oauth::{Signer, encode};
 use crate::field::{FieldContent, FieldValue};
 use crate::id::{ContactId, ParticipationId, TriggerCode};
 use crate::paths::Paths;
@@ -24,6 +24,10 @@ const LONGEST_ANSWER: usize = 1 << 20;
 
 /// The longest time that making a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// For how long a connection is kept that nothing goes through. Servers and proxies close idle ones after some seconds
+/// or minutes, and a call that meets the closing would be a doubt.
+const KEPT_IDLE: Duration = Duration::from_secs(3);
 
 /// What a client is made from.
 #[derive(Debug, Clone)]
@@ -191,7 +195,7 @@ impl Client {
                 .paths
                 .stop_one
                 .replace("{trigger_code}", code.as_str())
-                .replace("{participation}", id.as_str()),
+                .replace("{participation}", &encode(id.as_str())),
         };
         let body = trigger_body(contact, &[]);
         let (head, body) = self.call(Method::POST, &path, Some(body)).await?;
@@ -294,6 +298,7 @@ fn build(options: &Options, is_https: bool, is_loopback: bool) -> reqwest::Resul
             .connect_timeout(CONNECT.min(options.timeout / 2))
             .tcp_nodelay(true)
             .pool_max_idle_per_host(options.connections)
+            .pool_idle_timeout(KEPT_IDLE)
             .https_only(is_https);
         // What is on this machine is not asked of another.
         if is_loopback {
@@ -437,6 +442,29 @@ mod tests {
     async fn trigger(client: &Client) -> Result<TriggerAnswer, CallError> {
         let (code, contact) = (TriggerCode::new("c").unwrap(), ContactId::new("x").unwrap());
         client.trigger(&code, &contact, &[]).await
+    }
+
+    #[tokio::test]
+    async fn an_id_of_any_letters_stays_one_segment_of_the_path_and_the_signature_covers_it_so() {
+        let sandbox = crate::sandbox::start(crate::sandbox::Options::default())
+            .await
+            .unwrap();
+        let credentials =
+            Credentials::new(crate::sandbox::SANDBOX_KEY, crate::sandbox::SANDBOX_SECRET);
+        let client = Client::new(Options {
+            credentials,
+            ..options(&sandbox.base_url())
+        })
+        .unwrap();
+        let (code, contact) = (TriggerCode::new("c").unwrap(), ContactId::new("x").unwrap());
+        client.trigger(&code, &contact, &[]).await.unwrap();
+        for id in ["+a/b==", "a b", "a?b#c", "ß%2F"] {
+            let id = ParticipationId::new(id).unwrap();
+            let answer = client.stop(&code, &contact, Some(&id)).await;
+            let already = Some("CAMPAIGN_NOTFOUND".to_owned());
+            assert_eq!(answer, Ok(StopAnswer::Stopped { already }), "{id}");
+        }
+        sandbox.shutdown().await;
     }
 
     #[tokio::test]

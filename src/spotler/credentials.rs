@@ -1,6 +1,8 @@
 //! The consumer key and secret: where they come from, and that they cannot be shown.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
@@ -8,6 +10,9 @@ use secrecy::SecretString;
 pub const KEY: &str = "SPOTLER_CONSUMER_KEY";
 /// The environment variable with the consumer secret.
 pub const SECRET: &str = "SPOTLER_CONSUMER_SECRET";
+
+/// The longest key or secret that is taken from a file, in bytes.
+const LONGEST: usize = 4096;
 
 /// A consumer key and its secret. Neither can be printed.
 #[derive(Clone, Debug)]
@@ -43,6 +48,18 @@ pub enum CredentialsError {
         path: PathBuf,
         /// What the system says.
         error: std::io::Error,
+    },
+    /// The file holds more than any key or secret: a device, or the wrong file.
+    #[error(
+        "{name}_FILE names {}, which holds more than the {LONGEST} bytes that a key or secret may have; it was not read \
+         further. Check the path. Nothing was sent.",
+        path.display()
+    )]
+    TooLong {
+        /// The variable.
+        name: &'static str,
+        /// The file.
+        path: PathBuf,
     },
     /// It is empty, or holds white space or a control character.
     #[error("{from} {what}. It is not shown here. Copy it again from Spotler; nothing was sent.")]
@@ -87,7 +104,10 @@ fn one(
         (Some(text), None) => (text, name.to_owned()),
         (None, Some(path)) => {
             let path = PathBuf::from(path);
-            match std::fs::read_to_string(&path) {
+            match read_short(&path) {
+                Ok(text) if text.len() > LONGEST => {
+                    return Err(CredentialsError::TooLong { name, path });
+                }
                 // Editors and `echo` end a file with a line break.
                 Ok(text) => (text.trim_end_matches(['\n', '\r']).to_owned(), file_name),
                 Err(error) => return Err(CredentialsError::Unreadable { name, path, error }),
@@ -102,6 +122,14 @@ fn one(
         return Ok(SecretString::from(text));
     };
     Err(CredentialsError::Malformed { from, what })
+}
+
+/// Reads no more of a file than tells whether it is too long.
+fn read_short(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    let most = LONGEST as u64 + 1;
+    File::open(path)?.take(most).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -130,6 +158,13 @@ mod tests {
         let path = file.path().to_str().unwrap();
         let credentials = from(&[(KEY, "k"), ("SPOTLER_CONSUMER_SECRET_FILE", path)]).unwrap();
         assert_eq!(credentials.secret.expose_secret(), "s3cret");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_file_without_end_is_refused() {
+        let error = from(&[(KEY, "k"), ("SPOTLER_CONSUMER_SECRET_FILE", "/dev/zero")]).unwrap_err();
+        assert!(matches!(error, CredentialsError::TooLong { .. }), "{error}");
     }
 
     #[test]

@@ -81,7 +81,11 @@ async fn a_call_that_cannot_be_written_down_is_not_carried_out() {
         contact: "crm-1".to_owned(),
         fields: Default::default(),
     };
-    let answer = world.perform(&call, jiff::Timestamp::now(), false);
+    let answer = world.perform(
+        &call,
+        jiff::Timestamp::now(),
+        crate::sandbox::world::IdStyle::Plain,
+    );
     assert_eq!(answer.status, 500);
     assert_eq!(world.memory().totals(), Default::default());
 }
