@@ -1,0 +1,102 @@
+//! The examples do what their READMEs say: each command is run, in order, and each line that is said to be printed is.
+#![cfg(unix)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::Repo;
+
+/// The fenced blocks of a page, each with the word after its fence.
+fn blocks(page: &str) -> Vec<(&str, Vec<&str>)> {
+    let mut blocks: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut is_open = false;
+    for line in page.lines() {
+        match line.strip_prefix("```") {
+            Some(_) if is_open => is_open = false,
+            Some(word) => {
+                is_open = true;
+                blocks.push((word, Vec::new()));
+            }
+            None if is_open => blocks.last_mut().unwrap().1.push(line),
+            None => {}
+        }
+    }
+    blocks
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type().unwrap().is_file() {
+            fs::copy(from, to).unwrap();
+        } else if entry.file_name() != "state" {
+            copy(&from, &to);
+        }
+    }
+}
+
+/// Runs a README's commands in a copy of the examples.
+fn follow(example: &str) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("examples").join(example).join("README.md")).unwrap();
+    assert!(page.lines().count() <= 50, "{example}: more than a screen");
+    let repo = Repo::new();
+    copy(&root.join("examples"), &repo.file("examples"));
+    let binary = Path::new(env!("CARGO_BIN_EXE_rollcall"));
+    let mut path = vec![binary.parent().unwrap().to_owned()];
+    path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
+    let path = std::env::join_paths(path).unwrap();
+    let (mut commands, mut lines) = (0, 0);
+    let mut printed = String::new();
+    for (word, block) in blocks(&page) {
+        if word == "sh" {
+            printed.clear();
+            for command in block {
+                // Credentials are for no example.
+                let mut shell = std::process::Command::new("sh");
+                let shell = shell
+                    .args(["-c", command])
+                    .current_dir(repo.path())
+                    .env_clear();
+                let output = shell.env("PATH", &path).output().unwrap();
+                let stderr = String::from_utf8(output.stderr).unwrap();
+                assert!(output.status.success(), "{example}: {command}\n{stderr}");
+                printed.push_str(&String::from_utf8(output.stdout).unwrap());
+                commands += 1;
+            }
+            continue;
+        }
+        // The lines come in this order, with others between.
+        let mut rest = printed.as_str();
+        for line in block {
+            let at = rest.find(line);
+            let at = at.unwrap_or_else(|| panic!("{example}: not printed: {line}\n{printed}"));
+            rest = &rest[at + line.len()..];
+            lines += 1;
+        }
+    }
+    assert!(
+        commands >= 3 && lines >= 4,
+        "{example}: {commands}, {lines}"
+    );
+}
+
+#[test]
+fn every_example_does_what_its_readme_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let list = fs::read_to_string(folder.join("../README.md")).unwrap();
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert!(names.len() >= 4, "{names:?}");
+    for name in &names {
+        assert!(list.contains(&format!("(examples/{name})")), "{name}");
+        follow(name);
+    }
+}
