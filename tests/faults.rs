@@ -86,6 +86,11 @@ fn each_fault_of_a_trigger_has_its_outcome() {
         (json!({ "fault": "hang-before" }), uncertain, 0),
         (json!({ "fault": "hang-after" }), uncertain, 1),
         (json!({ "fault": "revoked" }), failed, 0),
+        (
+            json!({ "fault": "echo" }),
+            ("failed-for-good", "welcome c-1 failed-for-good"),
+            0,
+        ),
     ] {
         let name = rule.to_string();
         let code = if outcome == "active" { 0 } else { 3 };

@@ -16,6 +16,7 @@ mod source;
 mod suggest;
 mod syntax;
 mod value;
+mod veil;
 
 pub use diagnostic::{Diagnostic, Files, Place, Problems};
 pub use files::{FILE_NAME, FindError, find};

@@ -10,6 +10,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::diagnostic::{Diagnostic, Files, Place, Problems};
 use super::excerpt::{Excerpt, masked, steers};
+use super::veil::veiled;
 
 /// The narrowest that a problem is laid out for, in columns.
 const NARROWEST: usize = 40;
@@ -81,7 +82,7 @@ impl<'a> Texts<'a> {
         Some(
             self.masked
                 .entry(file.clone())
-                .or_insert_with(|| masked(text)),
+                .or_insert_with(|| masked(&veiled(text))),
         )
     }
 }

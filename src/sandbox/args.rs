@@ -29,7 +29,7 @@ pub struct SandboxArgs {
     pub faults: Option<PathBuf>,
     /// Do something wrong, such as slow=200, limit=2:5%, unavailable, error-before, error-after, reset-before,
     /// reset-after:1%, cut, html, truncated, wrong-types, unknown-result, number-id, odd-id, enormous, hang-before,
-    /// hang-after, revoked@9 or refuse=500@9; may be repeated, and adds to the file
+    /// hang-after, revoked@9, echo or refuse=500@9; may be repeated, and adds to the file
     #[arg(long = "fault", value_name = "FAULT[=VALUE][:SHARE][@CALL,…]")]
     pub fault: Vec<Rule>,
     /// What decides when something goes wrong [default: the file's, or 0]

@@ -52,6 +52,8 @@ pub enum Fault {
     HangAfter,
     /// 401: the credentials are revoked. From a call on, with [`Rule::from`].
     Revoked,
+    /// 400, and the answer repeats the personalisation fields wherever it has a text. Not carried out.
+    Echo,
     /// Carried out and answered; then connections are refused for a while.
     Refuse {
         /// For so many milliseconds.
@@ -88,6 +90,7 @@ impl Fault {
             ("hang-before", None) => Fault::HangBefore,
             ("hang-after", None) => Fault::HangAfter,
             ("revoked", None) => Fault::Revoked,
+            ("echo", None) => Fault::Echo,
             _ => return Err(format!("there is no fault named `{name}`")),
         };
         match retry_after {
@@ -106,6 +109,7 @@ impl Fault {
                 | Fault::ResetBefore
                 | Fault::HangBefore
                 | Fault::Revoked
+                | Fault::Echo
         )
     }
 }

@@ -8,6 +8,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{StatusCode, header};
 use axum::response::Response;
 use futures_util::{StreamExt, stream};
+use serde_json::{Value, json};
 
 use super::answer::Answer;
 use super::faults::Fault;
@@ -34,9 +35,9 @@ pub(super) fn respond(answer: Answer) -> Response {
     response
 }
 
-/// What is sent in place of an answer. Of the faults that answer nothing, and of those that leave the answer as it is,
+/// What is sent in place of an answer to a request whose body was `sent`. Of the faults that answer nothing, and of those that leave the answer as it is,
 /// it is not the place: they give the answer.
-pub(super) fn spoil(fault: &Fault, answer: Answer) -> Response {
+pub(super) fn spoil(fault: &Fault, answer: Answer, sent: &[u8]) -> Response {
     match fault {
         Fault::Limit { retry_after } => wait(429, retry_after.as_deref()),
         Fault::Unavailable { retry_after } => wait(503, retry_after.as_deref()),
@@ -50,6 +51,7 @@ pub(super) fn spoil(fault: &Fault, answer: Answer) -> Response {
             "NOT_AUTHORIZED",
             "The credentials were revoked.",
         )),
+        Fault::Echo => echo(sent),
         Fault::Html => page(with_body(answer).status),
         Fault::WrongTypes => replace(
             answer,
@@ -75,6 +77,19 @@ pub(super) fn spoil(fault: &Fault, answer: Answer) -> Response {
         | Fault::HangAfter
         | Fault::Refuse { .. } => respond(answer),
     }
+}
+
+/// A rejection that gives away what it rejects.
+fn echo(sent: &[u8]) -> Response {
+    let sent: Value = serde_json::from_slice(sent).unwrap_or_default();
+    let sent = sent["automationFields"].to_string();
+    let body = json!({
+        "errorType": sent,
+        "message": sent,
+        "result": sent,
+        "publishedAutomationResults": [{ "automationId": sent, "automationContactId": sent, "result": sent }],
+    });
+    respond(Answer::json(400, &body))
 }
 
 fn set_type(response: &mut Response, content_type: &'static str) {

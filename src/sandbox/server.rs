@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::to_bytes;
+use axum::body::{Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST};
 use axum::http::request::Parts;
@@ -264,7 +264,7 @@ async fn handle(
         _busy: wire.busy(),
     };
     let mut response = match read(&shared, request).await {
-        Ok(call) => carry_out(&shared, call).await,
+        Ok((call, sent)) => carry_out(&shared, call, &sent).await,
         Err(answer) => Some(respond(answer)),
     };
     match &mut response {
@@ -281,8 +281,8 @@ async fn handle(
     response.unwrap_or_default()
 }
 
-/// Takes a request in: its signature first, then what it asks for.
-async fn read(shared: &Shared, request: Request) -> Result<Call, Answer> {
+/// Takes a request in: its signature first, then what it asks for. The body comes along for [`Fault::Echo`] alone.
+async fn read(shared: &Shared, request: Request) -> Result<(Call, Bytes), Answer> {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, LARGEST_BODY).await.map_err(|_| {
         let message = "The body is larger than 1 MiB, or did not come whole.";
@@ -292,17 +292,18 @@ async fn read(shared: &Shared, request: Request) -> Result<Call, Answer> {
         tracing::debug!(%refusal, "call refused");
         Answer::error(401, refusal.error_type(), &refusal.to_string())
     })?;
-    call::read(&Asked {
+    let call = call::read(&Asked {
         method: parts.method.as_str(),
         path: parts.uri.path(),
         content_type: text(&parts, CONTENT_TYPE),
         accept: text(&parts, ACCEPT),
         body: &body,
-    })
+    })?;
+    Ok((call, body))
 }
 
 /// Does what a call asks for, or what a fault makes of it. `None` is a reset.
-async fn carry_out(shared: &Arc<Shared>, call: Call) -> Option<Response> {
+async fn carry_out(shared: &Arc<Shared>, call: Call, sent: &[u8]) -> Option<Response> {
     let wrong = {
         let mut state = shared.state();
         *state.stats.kinds.entry(call.kind()).or_default() += 1;
@@ -328,6 +329,6 @@ async fn carry_out(shared: &Arc<Shared>, call: Call) -> Option<Response> {
             shared.end.cancelled().await;
             None
         }
-        Some(fault) => Some(spoil(fault, answer)),
+        Some(fault) => Some(spoil(fault, answer, sent)),
     }
 }

@@ -106,9 +106,9 @@ pub struct Head {
 
 #[derive(Deserialize)]
 struct TriggerBody {
-    #[serde(default, deserialize_with = "word")]
+    #[serde(default, deserialize_with = "code")]
     result: Option<String>,
-    #[serde(default, rename = "errorType", deserialize_with = "word")]
+    #[serde(default, rename = "errorType", deserialize_with = "code")]
     error_type: Option<String>,
     // The help page's name for the list, and the older description's; an answer may have both.
     #[serde(default, rename = "publishedAutomationResults")]
@@ -148,14 +148,17 @@ impl TriggerBody {
 struct EntryBody {
     #[serde(default, rename = "automationContactId", deserialize_with = "text")]
     participation: Option<String>,
-    #[serde(default, rename = "automationId", deserialize_with = "word")]
+    #[serde(default, rename = "automationId", deserialize_with = "text")]
     automation_id: Option<String>,
-    #[serde(default, deserialize_with = "word")]
+    #[serde(default, deserialize_with = "code")]
     result: Option<String>,
 }
 
 /// The longest word of the wire that is kept, in characters.
 const LONGEST_WORD: usize = 100;
+
+/// Stands for a word that is not there, or is none.
+const UNKNOWN: &str = "UNKNOWN";
 
 /// A JSON string or number as text, unchanged: an id that is cut or cleaned is the id of something else. Anything else
 /// is absent.
@@ -165,6 +168,23 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     })
+}
+
+/// The same, as one of the wire's words: capitals, digits and underscores. Anything else is `UNKNOWN`, as it may repeat
+/// what was sent.
+fn code<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let is_word = |text: &str| {
+        text.len() <= LONGEST_WORD
+            && text.starts_with(|c: char| c.is_ascii_uppercase())
+            && text
+                .chars()
+                .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+    };
+    let code = |text: String| match is_word(&text) {
+        true => text,
+        false => UNKNOWN.to_owned(),
+    };
+    Ok(text(deserializer)?.map(code))
 }
 
 /// The same, made harmless: for what is shown.
@@ -181,11 +201,14 @@ fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
 impl From<EntryBody> for Entry {
     fn from(body: EntryBody) -> Self {
         Entry {
-            automation_id: body.automation_id,
+            // An id of the same form as a participation's; anything else may repeat what was sent.
+            automation_id: body
+                .automation_id
+                .filter(|id| id.len() <= LONGEST_WORD && ParticipationId::new(id).is_ok()),
             participation: body
                 .participation
                 .and_then(|id| ParticipationId::new(id).ok()),
-            result: body.result.unwrap_or_else(|| "UNKNOWN".to_owned()),
+            result: body.result.unwrap_or_else(|| UNKNOWN.to_owned()),
         }
     }
 }
@@ -701,6 +724,40 @@ mod tests {
         };
         assert_eq!(started(&long), format!("started {long}"));
         assert_eq!(started(r"a\u00011"), "started -");
+    }
+
+    #[test]
+    fn an_answer_that_repeats_what_was_sent_is_not_repeated() {
+        let echo = |what: &str| {
+            format!(
+                r#"{{"errorType":"{what}","result":"{what}","message":"{what}","publishedAutomationResults":[{{"automationId":"{what} of it","result":"{what}"}},{{"automationContactId":"a1","automationId":"7","result":"OK"}}]}}"#
+            )
+        };
+        for what in [
+            "Voorbeeld BV",
+            "hush",
+            "BACK-5",
+            "06 12",
+            "0612345678",
+            "{HUSH}",
+        ] {
+            let body = echo(what);
+            for status in [200, 400, 417, 422] {
+                let head = Head {
+                    status,
+                    retry_after: None,
+                };
+                let answer = read_trigger(&head, body.as_bytes(), SystemTime::UNIX_EPOCH);
+                assert!(!format!("{answer:?}").contains(what), "{answer:?}");
+                let rejected = format!(r#"{{"errorType":"{what}"}}"#);
+                let answer = read_trigger(&head, rejected.as_bytes(), SystemTime::UNIX_EPOCH);
+                assert!(!format!("{answer:?}").contains(what), "{answer:?}");
+                let answer = read_stop(&head, rejected.as_bytes(), SystemTime::UNIX_EPOCH);
+                assert!(!format!("{answer:?}").contains(what), "{answer:?}");
+            }
+        }
+        let body = r#"{"errorType":"Not a good value"}"#;
+        assert_eq!(trigger(422, body), "rejected UNKNOWN, HTTP 422");
     }
 
     #[test]

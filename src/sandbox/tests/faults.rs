@@ -15,6 +15,7 @@ async fn a_call_that_is_turned_away_is_not_carried_out() {
         ("unavailable=7", 503, Some("7")),
         ("error-before", 500, None),
         ("revoked", 401, None),
+        ("echo", 400, None),
     ] {
         let trial = Trial::with_faults(&[fault]).await;
         let path = format!("automation/trigger/{CODE}");

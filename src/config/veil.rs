@@ -1,0 +1,88 @@
+//! What declared contacts are like is personal: where a problem shows lines of a file, their attributes are covered.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// The text with the values of all `[contact.*]` tables covered: as long as before, with the same line breaks.
+pub(super) fn veiled(text: &str) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    let mut cover = |span: Range<usize>| {
+        for byte in bytes.get_mut(span).into_iter().flatten() {
+            if *byte != b'\n' {
+                *byte = b'*';
+            }
+        }
+    };
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    if let Some(contacts) = tree.get_ref().get("contact") {
+        leaves(contacts, &mut cover);
+    }
+    if !errors.is_empty() {
+        lines(text, &mut cover);
+    }
+    // Whole values are covered, so that no character is cut.
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Covers every value that is no table.
+fn leaves(value: &Spanned<DeValue<'_>>, cover: &mut impl FnMut(Range<usize>)) {
+    match value.get_ref() {
+        DeValue::Table(table) => table.values().for_each(|value| leaves(value, cover)),
+        _ => cover(value.span()),
+    }
+}
+
+/// Covers, in what is not all TOML, everything behind the keys of the lines below a contact's header.
+fn lines(text: &str, cover: &mut impl FnMut(Range<usize>)) {
+    let (mut start, mut is_contact) = (0, false);
+    for line in text.split_inclusive('\n') {
+        let bare = line.trim_start();
+        if bare.starts_with('[') {
+            is_contact = bare
+                .trim_start_matches(['[', ' ', '"', '\''])
+                .starts_with("contact");
+        } else if is_contact || bare.starts_with("contact") {
+            let key = line.find('=').map_or(0, |at| at + 1);
+            cover(start + key..start + line.len());
+        }
+        start += line.len();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_of_contacts_are_covered_however_they_are_written() {
+        for text in [
+            "[contact.a]\nx = \"hush\"\ny = 'é hush'\n",
+            "[contact.\"é\"]\nx = \"\"\"\nhush\nmore = hush\"\"\"\n[guard]\n",
+            "[contact]\na.x = \"hush\"\nb = { x = \"hush\", y = [\"hush\"] }\n",
+            "contact.a.x = \"hush\"\n",
+            "contact = { a = { x = \"hush\" } }\n",
+            // Not TOML.
+            "[contact.a]\nx = \"hush\ny = \"hush\"\nhush\n[guard]\n",
+            "[contact.a\nx = \"hush\"\n",
+            "contact.a.x = hush\n",
+        ] {
+            let veiled = veiled(text);
+            assert!(!veiled.contains("hush"), "{text}{veiled}");
+            assert_eq!(veiled.len(), text.len());
+            assert_eq!(veiled.lines().count(), text.lines().count());
+        }
+    }
+
+    #[test]
+    fn everything_else_is_left_as_it_is() {
+        for text in [
+            "[contact.a]\n[spotler]\nrate = \"20/s\"\n",
+            "[source.crm]\ncontact = \"id\"\n[[enrol]]\ncontacts = [\"a\"]\nwhere.x = \"y\"\n",
+            "[spotler\nrate = \"20/s\"\n",
+        ] {
+            assert_eq!(veiled(text), text);
+        }
+    }
+}
