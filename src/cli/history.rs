@@ -2,7 +2,7 @@
 
 use super::args::{Format, HistoryArgs};
 use super::output::Output;
-use super::record::{call_json, call_line};
+use super::record::{call_json, call_line, entry_lines};
 use super::{CommandError, Common, Exit, prepare};
 use crate::record::Record;
 
@@ -27,6 +27,9 @@ pub(super) async fn run(args: &HistoryArgs, common: &Common) -> Result<Exit, Com
                 match &call.git_revision {
                     Some(revision) => writeln!(out, ", revision {revision:.8})")?,
                     None => writeln!(out, ")")?,
+                }
+                for line in entry_lines(call) {
+                    writeln!(out, "  {line}")?;
                 }
             }
             Ok(())

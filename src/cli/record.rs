@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::args::{
     ExportFormat, Format, RecordExportArgs, RecordForgetArgs, RecordListArgs, RecordShowArgs,
@@ -45,6 +45,17 @@ pub(super) struct CallJson<'a> {
     command: &'a str,
     config_digest: Option<&'a str>,
     git_revision: Option<&'a str>,
+}
+
+/// What one published automation answered, as the record keeps it.
+#[derive(Deserialize)]
+struct Entry<'a> {
+    #[serde(rename = "automationId", borrow)]
+    automation_id: Option<Cow<'a, str>>,
+    #[serde(rename = "automationContactId", borrow)]
+    participation: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    result: Cow<'a, str>,
 }
 
 pub(super) fn time(at: Timestamp) -> String {
@@ -123,6 +134,24 @@ pub(super) fn call_line(call: &Call) -> String {
     line
 }
 
+/// What each published automation answered, where a trigger code starts several: a line each.
+pub(super) fn entry_lines(call: &Call) -> Vec<String> {
+    let entries = call.entries.as_deref().unwrap_or_default();
+    let entries: Vec<Entry<'_>> = serde_json::from_str(entries).unwrap_or_default();
+    if entries.len() < 2 {
+        return Vec::new();
+    }
+    let line = |entry: &Entry<'_>| {
+        let automation = entry.automation_id.as_deref().unwrap_or("a publication");
+        let mut line = format!("{}: {}", SafeText(automation), SafeText(&entry.result));
+        if let Some(id) = &entry.participation {
+            line.push_str(&format!("  [{}]", SafeText(id)));
+        }
+        line
+    };
+    entries.iter().map(line).collect()
+}
+
 /// All selected participations, sorted by contact, automation and occurrence.
 pub(super) async fn listed(
     record: &Record,
@@ -187,9 +216,13 @@ pub(super) async fn show(args: &RecordShowArgs, common: &Common) -> Result<Exit,
                 .iter()
                 .try_for_each(|item| writeln!(out, "  {}", line(item)))?;
             writeln!(out, "\nCalls:")?;
-            calls
-                .iter()
-                .try_for_each(|call| writeln!(out, "  {}", call_line(call)))
+            for call in &calls {
+                writeln!(out, "  {}", call_line(call))?;
+                for line in entry_lines(call) {
+                    writeln!(out, "    {line}")?;
+                }
+            }
+            Ok(())
         }
         Format::Json => {
             let document = serde_json::json!({
