@@ -43,6 +43,16 @@ impl fmt::Debug for FieldValue {
     }
 }
 
+/// Whether a text is an absolute `http` or `https` URL. It is sent as it is, so it must be one without the repairs that
+/// a browser would make.
+pub fn is_web_address(text: &str) -> bool {
+    let clean = !text.contains(|c: char| c.is_whitespace() || c.is_control());
+    clean
+        && url::Url::parse(text)
+            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        && text.contains("://")
+}
+
 /// The digest of a set of fields, whatever their order; `None` for no fields.
 pub fn digest(fields: &[FieldValue]) -> Option<Digest> {
     if fields.is_empty() {
@@ -85,6 +95,31 @@ mod tests {
         assert_eq!(ab, digest(&[text("b", "2"), text("a", "1")]));
         assert_ne!(ab, digest(&[text("a", "1"), text("b", "3")]));
         assert_eq!(digest(&[]), None);
+    }
+
+    #[test]
+    fn a_url_is_absolute_of_the_web_and_needs_no_repair() {
+        for good in [
+            "https://shop.example/cart/42?a=b#c",
+            "http://localhost:8080",
+        ] {
+            assert!(is_web_address(good), "{good}");
+        }
+        for bad in [
+            "",
+            "shop.example",
+            "/cart",
+            "ftp://shop.example",
+            "https:shop.example",
+            "https://",
+            " https://shop.example",
+            "https://shop.example/a b",
+            "https://shop.example/\n",
+            "javascript:alert(1)",
+            "mailto:a@b.example",
+        ] {
+            assert!(!is_web_address(bad), "{bad:?}");
+        }
     }
 
     #[test]

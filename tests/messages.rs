@@ -307,12 +307,43 @@ fn fields() {
     let cases = [
         ("a name with a space", field("\"my field\" = \"x\"")),
         (
+            "a name with another space",
+            field("\"my\u{a0}field\" = \"x\""),
+        ),
+        ("no name", field("\"\" = \"x\"")),
+        ("a name twice", field("a = \"x\"\nb = \"y\"\na = \"z\"")),
+        (
             "a type that there is not",
             field("a = { type = \"image\", value = \"x\" }"),
         ),
         ("no value", field("a = { type = \"url\" }")),
         ("no template", field("a = \"{{ company\"")),
         ("a column that there is not", field("a = \"{{ compny }}\"")),
+        ("a column in other case", field("a = \"{{ Company }}\"")),
+        (
+            "no URL for anybody",
+            field("a = { type = \"url\", value = \"shop.example/cart\" }"),
+        ),
+        (
+            "an empty URL",
+            field("a = { type = \"url\", value = \"\" }"),
+        ),
+        (
+            "no products",
+            field("a = { type = \"productlist\", values = [] }"),
+        ),
+        (
+            "an empty product id for everybody",
+            field("a = { type = \"productlist\", values = [\"sku-1\", \"\"] }"),
+        ),
+        (
+            "an empty product id behind a comma",
+            field("a = { type = \"productlist\", values = \"sku-1,\" }"),
+        ),
+        (
+            "products under the wrong key",
+            field("a = { type = \"productlist\", value = \"sku-1\" }"),
+        ),
         (
             "no URL, which is not shown",
             field("a = { type = \"url\", value = \"{{ company }}\" }"),
@@ -333,6 +364,18 @@ fn fields() {
     let said = said_to_more(&cases);
     assert!(!said.contains("Voorbeeld"), "a field's value is shown");
     snapshot(&said);
+}
+
+#[test]
+fn fields_whose_names_differ_in_case_alone_are_warned_of() {
+    let repo = Repo::with(&format!(
+        "{BASE}[automation.f]\ntrigger_code = \"5f0e8b1c-8a53-4a0e-9d55-0f5b7c1f9d10\"\n\
+         fields.company = \"a\"\nfields.Company = \"b\"\nfields.city = \"c\"\n\
+         [[enrol]]\nautomation = \"f\"\nsource = \"crm\"\nfields.City = \"d\"\n\
+         [[enrol]]\nautomation = \"f\"\ncontacts = [\"c-9\"]\nfields.city = \"e\"\n"
+    ));
+    repo.write("crm.csv", CRM);
+    snapshot(&repo.run(&["validate"]).exits(0).stderr);
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use super::diagnostic::Diagnostic;
 use super::model::{
-    Automation, Field, FieldTemplate, OnChange, OnLeave, ParticipationSetting, ProductIds,
+    Automation, Enrol, Field, FieldTemplate, OnChange, OnLeave, ParticipationSetting, ProductIds,
 };
 use super::reader::{Ctx, Item, Table};
 use super::value::duration;
+use crate::field::is_web_address;
 use crate::id::{AutomationName, TriggerCode};
 
 pub(super) fn automation(item: &Item<'_>) -> Option<Automation> {
@@ -188,12 +189,20 @@ fn typed(item: &Item<'_>) -> Option<FieldTemplate> {
         products(&table)
     } else {
         let value = table.require("value", "add value = \"…\"");
-        value
-            .and_then(|item| template(&item))
-            .map(|text| match kind {
-                Kind::Url => FieldTemplate::Url(text),
-                _ => FieldTemplate::String(text),
-            })
+        value.and_then(|item| {
+            let text = template(&item)?;
+            match kind {
+                Kind::Url if is_constant(&text) && !is_web_address(&text) => {
+                    item.wrong(
+                        format!("{text:?} is not an absolute http or https URL"),
+                        "write it whole, such as \"https://shop.example/cart/{{ cart_id }}\"",
+                    );
+                    None
+                }
+                Kind::Url => Some(FieldTemplate::Url(text)),
+                _ => Some(FieldTemplate::String(text)),
+            }
+        })
     };
     table.finish();
     result
@@ -225,15 +234,40 @@ fn products(table: &Table<'_>) -> Option<FieldTemplate> {
             if items.is_empty() {
                 values.wrong("`values` is empty, so that there are no products", advice);
             }
-            let list: Option<Vec<_>> = items.iter().map(template).collect();
-            ProductIds::List(list?)
+            let list = items.iter().map(|item| {
+                let id = template(item)?;
+                is_product(item, &id).then_some(id)
+            });
+            ProductIds::List(list.collect::<Option<Vec<_>>>()?)
         }
-        None => ProductIds::Split {
-            template: template(&values)?,
-            separator: separator.map_or(",", |(_, text)| text).to_owned(),
-        },
+        None => {
+            let template = template(&values)?;
+            let separator = separator.map_or(",", |(_, text)| text);
+            let ids = || template.split(separator).filter(|_| !separator.is_empty());
+            if is_constant(&template) && !ids().all(|id| is_product(&values, id)) {
+                return None;
+            }
+            ProductIds::Split {
+                template,
+                separator: separator.to_owned(),
+            }
+        }
     };
     Some(FieldTemplate::Products { ids, each_row })
+}
+
+/// Whether a template is the same for everybody, so that what is wrong with it is known without a row.
+fn is_constant(text: &str) -> bool {
+    !text.contains('{')
+}
+
+/// Whether a product id may be one, as far as that is known without a row.
+fn is_product(item: &Item<'_>, id: &str) -> bool {
+    let is_empty = id.trim().is_empty();
+    if is_empty {
+        item.wrong("a product id is empty", "write an id, or take it out");
+    }
+    !is_empty
 }
 
 fn template(item: &Item<'_>) -> Option<String> {
@@ -287,6 +321,40 @@ pub(super) fn warnings(automations: &[Automation]) -> Vec<Diagnostic> {
                 )
                 .help("compare it with the code in Spotler"),
             );
+        }
+    }
+    warnings
+}
+
+/// Warns of names of fields that differ in case alone: to Spotler these are two, and one of them stays empty.
+pub(super) fn alike(automations: &[Automation], enrols: &[Enrol]) -> Vec<Diagnostic> {
+    let own = automations.iter().map(|automation| {
+        let fields: Vec<&Field> = automation.fields.iter().collect();
+        fields
+    });
+    let of_blocks = enrols.iter().flat_map(|enrol| {
+        enrol.automations.iter().map(|&index| {
+            let fields = automations[index].fields.iter().chain(&enrol.fields);
+            fields.collect()
+        })
+    });
+    let mut warnings: Vec<Diagnostic> = Vec::new();
+    for fields in own.chain(of_blocks) {
+        for (index, field) in fields.iter().enumerate() {
+            let first = fields[..index].iter().find(|other| {
+                other.name != field.name && other.name.to_lowercase() == field.name.to_lowercase()
+            });
+            let Some(first) = first else { continue };
+            let message = format!(
+                "the fields {} and {} differ in upper and lower case alone, and to Spotler they are two",
+                first.name, field.name
+            );
+            let warning = Diagnostic::at(field.place.clone(), message)
+                .related(first.place.clone(), "the other one")
+                .help("write the name as the placeholder in the message has it");
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
+            }
         }
     }
     warnings

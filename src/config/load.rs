@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::automation::{automation, warnings};
+use super::automation::{alike, automation, warnings};
 use super::diagnostic::{Diagnostic, Files, Place, Problems};
 use super::enrol::{Known, contact, enrol, suppress};
 use super::files::{FILE_NAME, included, read, shown};
@@ -177,7 +177,7 @@ fn merge(
     let (spotler, record, guard, zone) = settings.complete(root);
     Ok(Config {
         root: root.to_owned(),
-        warnings: warnings(&automations),
+        warnings: [warnings(&automations), alike(&automations, &enrols)].concat(),
         digest: hasher.finish(),
         files,
         spotler,

@@ -14,7 +14,7 @@ use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 use super::cell::Cells;
 use crate::config::nearest;
 use crate::config::{Automation, Diagnostic, Enrol, Field, FieldTemplate, ProductIds};
-use crate::field::{FieldContent, FieldValue};
+use crate::field::{FieldContent, FieldValue, is_web_address};
 
 /// The templates of all fields. Each is known by its own text.
 #[derive(Debug)]
@@ -245,15 +245,6 @@ fn content(
     }
 }
 
-/// The text is sent as it is, so it must be a URL without the repairs that a browser would make.
-fn is_web_address(text: &str) -> bool {
-    let clean = !text.contains(|c: char| c.is_whitespace() || c.is_control());
-    clean
-        && url::Url::parse(text)
-            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-        && text.contains("://")
-}
-
 fn not_a_template(field: &Field, why: &str) -> Diagnostic {
     Diagnostic {
         message: format!("field {} is not a template: {why}", field.name),
@@ -317,31 +308,6 @@ impl fmt::Debug for Inputs {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_url_is_absolute_of_the_web_and_needs_no_repair() {
-        for good in [
-            "https://shop.example/cart/42?a=b#c",
-            "http://localhost:8080",
-        ] {
-            assert!(is_web_address(good), "{good}");
-        }
-        for bad in [
-            "",
-            "shop.example",
-            "/cart",
-            "ftp://shop.example",
-            "https:shop.example",
-            "https://",
-            " https://shop.example",
-            "https://shop.example/a b",
-            "https://shop.example/\n",
-            "javascript:alert(1)",
-            "mailto:a@b.example",
-        ] {
-            assert!(!is_web_address(bad), "{bad:?}");
-        }
-    }
 
     #[test]
     fn products_are_split_at_commas_and_trimmed_and_none_is_empty() {
