@@ -43,12 +43,18 @@ fn lines(text: &str, cover: &mut impl FnMut(Range<usize>)) {
             is_contact = bare
                 .trim_start_matches(['[', ' ', '"', '\''])
                 .starts_with("contact");
-        } else if is_contact || bare.starts_with("contact") {
+        } else if is_contact || is_attribute(bare) {
             let key = line.find('=').map_or(0, |at| at + 1);
             cover(start + key..start + line.len());
         }
         start += line.len();
     }
+}
+
+/// Whether a line begins with the attributes of contacts, as in `contact.crm-1.status = …`.
+fn is_attribute(line: &str) -> bool {
+    line.strip_prefix("contact")
+        .is_some_and(|rest| rest.trim_start().starts_with(['.', '=']))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::id::ParticipationId;
+use crate::id::{ParticipationId, TriggerCode};
 
 /// What one published automation answered to a trigger. One trigger code can start several.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,10 +201,10 @@ fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
 impl From<EntryBody> for Entry {
     fn from(body: EntryBody) -> Self {
         Entry {
-            // An id of the same form as a participation's; anything else may repeat what was sent.
+            // An id of the plain form that trigger codes have; anything else may repeat what was sent.
             automation_id: body
                 .automation_id
-                .filter(|id| id.len() <= LONGEST_WORD && ParticipationId::new(id).is_ok()),
+                .filter(|id| id.len() <= LONGEST_WORD && TriggerCode::new(id).is_ok()),
             participation: body
                 .participation
                 .and_then(|id| ParticipationId::new(id).ok()),
