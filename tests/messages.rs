@@ -149,6 +149,15 @@ fn wrong_types_and_values() {
         ("a negative limit", "[guard]\nmax_triggers = -1"),
         ("no time zone", "[time]\nzone = \"Europe/Amsterdm\""),
         (
+            "no window",
+            "[window]\ntriggers = [\"Mon-Fri\", \"Mon 8:00-18:00\", \"08:00-18:00 Europe/Amsterdm\"]",
+        ),
+        ("an empty window", "[window]"),
+        (
+            "a ramp that is no number",
+            "[automation.x]\ntrigger_code = \"0b8f9a52-6d0c-4f1c-8f53-2d6c9c0a7f11\"\nmax_per_day = \"500\"\nmax_stops = \"half\"",
+        ),
+        (
             "no trigger code",
             "[automation.x]\nparticipation = \"once\"",
         ),

@@ -15,6 +15,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -42,6 +43,8 @@ pub struct Job {
     pub journal: Journal,
     /// How calls may be made.
     pub limits: Limits,
+    /// When the window for triggers closes; no trigger is sent from then on.
+    pub triggers_until: Option<Instant>,
     /// Cancelled when nothing new is to be sent: Ctrl-C or SIGTERM.
     pub interrupt: CancellationToken,
 }
@@ -138,6 +141,12 @@ impl Shared {
         }
         *cursor = to;
         Some(from..to)
+    }
+
+    /// Whether the window for triggers has closed.
+    fn is_closed(&self) -> bool {
+        let until = self.job.triggers_until;
+        until.is_some_and(|until| Instant::now() >= until)
     }
 
     fn contact<'a>(&'a self, action: &'a Action) -> &'a str {

@@ -24,13 +24,15 @@ pub enum Outcome {
     StopFailed,
     /// A stop was sent, and nobody knows whether it was carried out.
     StopUncertain,
+    /// A trigger was not sent, since the window for triggers closed during the run; a later apply sends it.
+    Deferred,
     /// Nothing was sent, or nothing that was carried out; the record is as before.
     NotSent,
 }
 
 impl Outcome {
     /// Every outcome, the good ones first.
-    pub const ALL: [Outcome; 9] = [
+    pub const ALL: [Outcome; 10] = [
         Outcome::Active,
         Outcome::Stopped,
         Outcome::Refused,
@@ -39,6 +41,7 @@ impl Outcome {
         Outcome::Uncertain,
         Outcome::StopFailed,
         Outcome::StopUncertain,
+        Outcome::Deferred,
         Outcome::NotSent,
     ];
 
@@ -53,13 +56,14 @@ impl Outcome {
             Outcome::Uncertain => "uncertain",
             Outcome::StopFailed => "stop-failed",
             Outcome::StopUncertain => "stop-uncertain",
+            Outcome::Deferred => "deferred",
             Outcome::NotSent => "not-sent",
         }
     }
 
-    /// Whether the action did what it was for.
+    /// Whether the action did what it was for, or waits as it is to.
     pub fn is_good(self) -> bool {
-        matches!(self, Outcome::Active | Outcome::Stopped)
+        matches!(self, Outcome::Active | Outcome::Stopped | Outcome::Deferred)
     }
 }
 

@@ -12,7 +12,7 @@ use super::outcome::{Event, Outcome, Settled};
 use super::{Shared, lock};
 use crate::id::{ContactId, Occurrence, ParticipationId};
 use crate::participation::{Before, Key, State};
-use crate::plan::{Action, Stop, StopScope, Trigger, WhyTrigger};
+use crate::plan::{Action, Stop, StopScope, Trigger, WhyRenewed, WhyStop, WhyTrigger};
 use crate::record::{CallKind, Durable, Intent, JournalError};
 
 /// How often a stop is tried again whose answer was lost, at the most.
@@ -51,6 +51,8 @@ struct Untold {
 
 /// Why an attempt has no outcome on record.
 enum Broken {
+    /// Nothing was sent, since the window for triggers has closed.
+    Closed,
     /// Nothing was sent.
     BeforeSending(End),
     /// It was sent, and stays open in the record.
@@ -61,6 +63,7 @@ impl Broken {
     /// What is told of it.
     fn settled(self, doubt: Outcome) -> Settled {
         match self {
+            Broken::Closed => closed(),
             Broken::BeforeSending(end) => Settled::because(Outcome::NotSent, end.to_string()),
             Broken::AfterSending(end) => Settled::because(doubt, end.to_string()),
         }
@@ -169,6 +172,10 @@ impl Worker {
             }
         };
         let pass = pass.map_err(Broken::BeforeSending)?;
+        if intent.kind == CallKind::Trigger && shared.is_closed() {
+            shared.gate.give_back(pass);
+            return Err(Broken::Closed);
+        }
         let call = match shared.job.journal.intend(intent).await {
             Ok(call) => call,
             Err(error) => {
@@ -222,6 +229,14 @@ impl Worker {
     }
 }
 
+/// What is told of what the next window is for.
+fn closed() -> Settled {
+    Settled::because(
+        Outcome::Deferred,
+        "the window for triggers closed during the run",
+    )
+}
+
 /// Ends the run, since the record cannot be written.
 fn record_failed(shared: &Shared, error: &JournalError) -> End {
     let end = End::Record {
@@ -240,6 +255,9 @@ impl Worker {
         let enrolment = job.roster.get(trigger.enrolment as usize);
         let automation = &job.config.automations[enrolment.automation];
         let mut before = trigger.before;
+        if shared.is_closed() {
+            return closed().into();
+        }
         if matches!(trigger.why, WhyTrigger::AfterStop(_)) {
             if !self.was_stopped(index) {
                 return not_sent("the stop before it is not certain".to_owned());
@@ -344,6 +362,10 @@ impl Worker {
     /// Makes the stop at `index`, together with those behind it that the same call is for. Returns the place behind
     /// them.
     async fn stops(&mut self, index: usize, stop: &Stop, end: usize) -> (Done, usize) {
+        // What is only renewed goes on as it is where it cannot be triggered again.
+        if stop.why == WhyStop::Renewed(WhyRenewed::FieldsChanged) && self.shared.is_closed() {
+            return (closed().into(), index + 1);
+        }
         if stop.scope == StopScope::One {
             return (self.stop_by_ids(stop).await, index + 1);
         }

@@ -24,7 +24,7 @@ pub(super) async fn run(args: &AdoptArgs, common: &Common) -> Result<Exit, Comma
             automation: args.automation.clone(),
             contact: args.contact.clone(),
         };
-        prepare::plan(config, roster.clone(), &record, filter, now)
+        prepare::plan_undeferred(config, roster.clone(), &record, filter, now)
     };
     let shown = changes(&plan().await?)?;
     if shown.is_empty() {

@@ -2,9 +2,11 @@
 
 use std::io::IsTerminal;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{ApplyArgs, Format};
@@ -131,21 +133,29 @@ fn show_and_ask(
         }
         Format::Json => output.notice(|mut out| plan_text(&mut out, prepared.view())),
         // Cron mails whatever is printed, so where nothing is to be done nothing is said.
-        Format::Text if common.quiet && plan.is_empty() => {}
+        Format::Text if common.quiet && plan.is_empty() && !prepared.guard.refuses() => {}
         Format::Text => output.result(|mut out| plan_text(&mut out, prepared.view()))?,
     }
-    if plan.is_empty() {
-        // What is to be noted of enrolments that went or came back needs no question.
-        return Ok(plan.marks.is_empty().then_some(Exit::Fine));
-    }
+    // What is deferred counts, so that an accident is told of before its time has come.
     if prepared.guard.refuses() && !args.allow_large {
         output.always(|out| {
             writeln!(
                 out,
-                "Refused by the guard; nothing was sent and nothing was written."
+                "Refused by the guard; nothing was sent and nothing was written:"
+            )?;
+            for breach in &prepared.guard.breaches {
+                writeln!(out, "  {breach}")?;
+            }
+            writeln!(
+                out,
+                "If this is what you mean, apply it with --allow-large, or raise the limit."
             )
         });
         return Ok(Some(Exit::Refused));
+    }
+    if plan.is_empty() {
+        // What is to be noted of enrolments that went or came back needs no question.
+        return Ok(plan.marks.is_empty().then_some(Exit::Fine));
     }
     output.ask("Apply this?", args.yes)?;
     Ok(None)
@@ -168,6 +178,13 @@ async fn send(
         }
     });
     let spotler = &prepared.config.spotler;
+    let now = prepare::now(common);
+    let window = prepared.config.window.as_ref();
+    let triggers_until = window.map(|window| {
+        // A plan that was made while it was closed holds no triggers.
+        let closes = window.closes_at(prepared.now).unwrap_or(prepared.now);
+        Instant::now() + Duration::try_from(closes.duration_since(now)).unwrap_or_default()
+    });
     let job = Job {
         plan: prepared.plan.clone(),
         roster: prepared.roster.clone(),
@@ -180,6 +197,7 @@ async fn send(
             rate: spotler.rate,
             retry_for: args.retry_for,
         },
+        triggers_until,
         interrupt,
     };
     let (sender, events) = mpsc::channel(1024);

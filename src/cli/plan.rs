@@ -25,7 +25,8 @@ pub(super) async fn run(args: &PlanArgs, common: &Common) -> Result<Exit, Comman
         Format::Text => plan_text(&mut out, view),
         Format::Json => plan_json(&mut out, view),
     })?;
-    Ok(if args.detailed_exitcode && !prepared.plan.is_empty() {
+    let is_pending = !prepared.plan.is_empty() || !prepared.plan.deferred.is_empty();
+    Ok(if args.detailed_exitcode && is_pending {
         Exit::Pending
     } else {
         Exit::Fine

@@ -1,5 +1,6 @@
 //! What several commands begin with: the configuration, the roster, the record, and the plan made of them.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use super::output::Output;
 use super::{CommandError, Common};
 use crate::config::{self, Base, Config, ParticipationSetting};
 use crate::id::AutomationName;
-use crate::plan::{Filter, Guard, Plan};
+use crate::plan::{self, Filter, Guard, Plan};
 use crate::record::{LockRequest, Record, Snapshot, Writing};
 use crate::report::PlanView;
 use crate::roster::{self, Gone, Roster};
@@ -112,7 +113,22 @@ pub(super) async fn roster_and_plan(
     // What is wrong with the sources is told first: it is what people change.
     let roster = roster.await.context("The roster could not be made.")??;
     let snapshot = snapshot.context("No plan was made.")?;
-    merge(config, roster, snapshot, filter, now).await
+    let sent = sent(config, record, now).await?;
+    merge(config, roster, snapshot, filter, now, Some(sent)).await
+}
+
+/// How many triggers of each automation were sent on the day, where a `max_per_day` asks for it.
+async fn sent(
+    config: &Config,
+    record: &Record,
+    now: Timestamp,
+) -> Result<BTreeMap<AutomationName, u64>, CommandError> {
+    if config.automations.iter().all(|a| a.max_per_day.is_none()) {
+        return Ok(BTreeMap::new());
+    }
+    let (start, end) = plan::day(now, &config.zone);
+    let sent = record.sent(start, end).await;
+    Ok(sent.context("No plan was made.")?)
 }
 
 /// Makes the plan of a roster that is there.
@@ -124,7 +140,20 @@ pub(super) async fn plan(
     now: Timestamp,
 ) -> Result<Prepared, CommandError> {
     let snapshot = record.snapshot().await.context("No plan was made.")?;
-    merge(config, roster, snapshot, filter, now).await
+    let sent = sent(config, record, now).await?;
+    merge(config, roster, snapshot, filter, now, Some(sent)).await
+}
+
+/// The same, with nothing deferred: of what is not to be sent at all.
+pub(super) async fn plan_undeferred(
+    config: &'static Config,
+    roster: Arc<Roster<'static>>,
+    record: &Record,
+    filter: Filter,
+    now: Timestamp,
+) -> Result<Prepared, CommandError> {
+    let snapshot = record.snapshot().await.context("No plan was made.")?;
+    merge(config, roster, snapshot, filter, now, None).await
 }
 
 /// Merges roster and record on a thread that may take its time.
@@ -134,6 +163,7 @@ async fn merge(
     snapshot: Snapshot,
     filter: Filter,
     now: Timestamp,
+    sent: Option<BTreeMap<AutomationName, u64>>,
 ) -> Result<Prepared, CommandError> {
     let record_serial = snapshot.serial;
     let task = {
@@ -141,12 +171,15 @@ async fn merge(
         tokio::task::spawn_blocking(move || -> anyhow::Result<Plan> {
             let recorded = snapshot.participations;
             let mut plan = Plan::build(config, &roster, recorded, &filter, now)?;
+            if let Some(sent) = sent {
+                plan.defer(config, &roster, &sent, now);
+            }
             give_reasons(config, &roster, &mut plan)?;
             Ok(plan)
         })
     };
     let plan = task.await.context("No plan was made.")??;
-    let guard = Guard::check(&plan, &config.guard);
+    let guard = Guard::check(&plan, config, &roster);
     Ok(Prepared {
         config,
         roster,

@@ -2,9 +2,11 @@
 
 use super::diagnostic::Diagnostic;
 use super::model::{
-    Automation, Enrol, Field, FieldTemplate, OnChange, OnLeave, ParticipationSetting, ProductIds,
+    Automation, Enrol, Field, FieldTemplate, Limit, OnChange, OnLeave, ParticipationSetting,
+    ProductIds,
 };
 use super::reader::{Ctx, Item, Table};
+use super::settings::stop_limit;
 use super::value::duration;
 use crate::field::is_web_address;
 use crate::id::{AutomationName, TriggerCode};
@@ -78,6 +80,16 @@ pub(super) fn automation(item: &Item<'_>) -> Option<Automation> {
     let leave_after = table
         .get("leave_after")
         .and_then(|item| duration(&item, "\"48h\""));
+    let max_triggers = limit(&table, "max_triggers", |item| {
+        item.count("a number, such as 1000")
+    });
+    let max_stops = limit(&table, "max_stops", stop_limit);
+    let max_per_run = limit(&table, "max_per_run", |item| {
+        item.count("a number, such as 100")
+    });
+    let max_per_day = limit(&table, "max_per_day", |item| {
+        item.count("a number, such as 500")
+    });
     let fields = table
         .get("fields")
         .map(|item| fields(&item))
@@ -93,8 +105,25 @@ pub(super) fn automation(item: &Item<'_>) -> Option<Automation> {
         on_change,
         cooldown,
         leave_after,
+        max_triggers,
+        max_stops,
+        max_per_run,
+        max_per_day,
         fields,
         place,
+    })
+}
+
+/// A limit that is set for one automation, with its place.
+fn limit<T>(
+    table: &Table<'_>,
+    key: &'static str,
+    read: impl FnOnce(&Item<'_>) -> Option<T>,
+) -> Option<Limit<T>> {
+    let item = table.get(key)?;
+    Some(Limit {
+        value: read(&item)?,
+        place: Some(item.place()),
     })
 }
 

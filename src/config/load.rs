@@ -97,6 +97,7 @@ fn merge(
         for (key, read) in [
             ("spotler", Settings::spotler as fn(&mut Settings, Table<'_>)),
             ("guard", Settings::guard),
+            ("window", Settings::window),
             ("time", Settings::time),
         ] {
             if let Some(item) = top.get(key)
@@ -174,6 +175,7 @@ fn merge(
     if !list.is_empty() {
         return Err(Problems { list, files });
     }
+    let window = settings.take_window();
     let (spotler, record, guard, zone) = settings.complete(root);
     Ok(Config {
         root: root.to_owned(),
@@ -183,6 +185,7 @@ fn merge(
         spotler,
         record,
         guard,
+        window,
         zone,
         automations,
         sources,

@@ -17,9 +17,11 @@ mod suggest;
 mod syntax;
 mod value;
 mod veil;
+mod window;
 
 pub use diagnostic::{Diagnostic, Files, Place, Problems};
 pub use files::{FILE_NAME, FindError, find};
 pub use load::load;
 pub use model::*;
 pub(crate) use suggest::nearest;
+pub use window::{Hours, Window};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, Files, Place};
+use super::window::Window;
 use crate::digest::Digest;
 use crate::id::{AutomationName, ContactId, TriggerCode};
 use crate::paths::Paths;
@@ -26,6 +27,8 @@ pub struct Config {
     pub record: RecordLocation,
     /// `[guard]`.
     pub guard: GuardLimits,
+    /// `[window]`: when triggers may be sent; `None` is always.
+    pub window: Option<Window>,
     /// `[time] zone`: what calendar days are days of.
     pub zone: jiff::tz::TimeZone,
     /// `[automation.*]`, sorted by name.
@@ -71,12 +74,12 @@ pub struct RecordLocation {
     pub path: PathBuf,
 }
 
-/// Beyond these, a plan is shown but not applied.
+/// Beyond these, a plan is shown but not applied. An automation with a limit of its own is held against that alone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GuardLimits {
-    /// Triggers in all.
+    /// Triggers of all other automations together.
     pub max_triggers: Limit<u64>,
-    /// Stops: a number in all, or a share of each automation's running participations.
+    /// Stops: a number of all other automations together, or a share of each one's running participations.
     pub max_stops: Limit<StopLimit>,
 }
 
@@ -117,6 +120,14 @@ pub struct Automation {
     pub cooldown: Option<Duration>,
     /// An enrolment must be gone for so long before its participation is stopped.
     pub leave_after: Option<Duration>,
+    /// How many triggers of it a plan may hold.
+    pub max_triggers: Option<Limit<u64>>,
+    /// How many stops of it a plan may hold.
+    pub max_stops: Option<Limit<StopLimit>>,
+    /// How many triggers of it one apply sends; the rest is deferred.
+    pub max_per_run: Option<Limit<u64>>,
+    /// How many triggers of it are sent on a calendar day of [`Config::zone`]; the rest is deferred.
+    pub max_per_day: Option<Limit<u64>>,
     /// The personalisation fields, sorted by name.
     pub fields: Vec<Field>,
     /// Where it is defined.

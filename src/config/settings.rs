@@ -1,4 +1,4 @@
-//! `[spotler]`, `[record]`, `[guard]` and `[time]`: tables of which there is one of each, over all files.
+//! `[spotler]`, `[record]`, `[guard]`, `[window]` and `[time]`: tables of which there is one of each, over all files.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use super::files::within;
 use super::model::{Base, GuardLimits, Limit, RecordLocation, Spotler, StopLimit};
 use super::reader::{Item, Table};
 use super::value::{duration, percent, rate};
+use super::window::{self, Unzoned, Window};
 use crate::paths::Paths;
 
 /// The base URL of the real service, as public clients of the API use it.
@@ -73,6 +74,7 @@ pub(super) struct Settings {
     max_triggers: Slot<u64>,
     max_stops: Slot<StopLimit>,
     zone: Slot<TimeZone>,
+    window: Slot<Vec<Unzoned>>,
 }
 
 impl Settings {
@@ -191,9 +193,30 @@ impl Settings {
         table.finish();
     }
 
+    pub(super) fn window(&mut self, table: Table<'_>) {
+        if let Some(item) = table.require(
+            "triggers",
+            "add triggers = \"Mon-Fri 08:00-18:00 Europe/Amsterdam\"",
+        ) {
+            self.window.set(&item, window::hours(&item));
+        }
+        table.finish();
+    }
+
     pub(super) fn zone(&self) -> TimeZone {
         let zone = self.zone.0.as_ref().map(|(zone, _)| zone.clone());
         zone.unwrap_or(TimeZone::UTC)
+    }
+
+    /// When triggers may be sent; `None` is always.
+    pub(super) fn take_window(&mut self) -> Option<Window> {
+        let zone = self.zone();
+        let (hours, place) = self.window.0.take()?;
+        let hours = hours.into_iter().map(|hours| hours.or_zone(&zone));
+        Some(Window {
+            hours: hours.collect(),
+            place,
+        })
     }
 
     pub(super) fn complete(self, root: &Path) -> (Spotler, RecordLocation, GuardLimits, TimeZone) {
@@ -317,7 +340,8 @@ fn record_url(item: &Item<'_>, root: &Path) -> Option<RecordLocation> {
     within(root, path, item).map(|path| RecordLocation { path })
 }
 
-fn stop_limit(item: &Item<'_>) -> Option<StopLimit> {
+/// Reads `max_stops`.
+pub(super) fn stop_limit(item: &Item<'_>) -> Option<StopLimit> {
     let example = "a number such as 50, or a percentage such as \"20%\"";
     match item.value.get_ref().as_str() {
         None => item.count(example).map(StopLimit::Count),

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Action, Plan};
-use crate::config::{GuardLimits, Place, StopLimit};
+use crate::config::{Config, Limit, Place, StopLimit};
 use crate::id::AutomationName;
+use crate::roster::Roster;
 
 /// Automations with fewer running participations than this are too small for a percentage to mean anything.
 pub const SMALLEST_FOR_PERCENT: u64 = 20;
@@ -20,17 +21,23 @@ pub struct Guard {
 /// One limit that a plan is beyond.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Breach {
-    /// Too many triggers in all.
+    /// Too many triggers.
     Triggers {
+        /// Of which automation; `None` is all without a limit of their own.
+        automation: Option<AutomationName>,
         /// How many.
         count: u64,
+        /// How many of them are deferred.
+        deferred: u64,
         /// How many there may be.
         limit: u64,
         /// Where that is set.
         place: Option<Place>,
     },
-    /// Too many stops in all.
+    /// Too many stops.
     Stops {
+        /// Of which automation; `None` is all without a limit of their own.
+        automation: Option<AutomationName>,
         /// How many.
         count: u64,
         /// How many there may be.
@@ -54,46 +61,14 @@ pub enum Breach {
 }
 
 impl Guard {
-    /// Holds a plan against the limits.
-    pub fn check(plan: &Plan, limits: &GuardLimits) -> Self {
+    /// Holds a plan against the limits. An automation with a limit of its own is held against that alone, all others
+    /// together against the general one.
+    ///
+    /// What is deferred counts as well: a window or a ramp spreads triggers, it does not make them meant.
+    pub fn check(plan: &Plan, config: &Config, roster: &Roster<'_>) -> Self {
         let mut breaches = Vec::new();
-        let triggers = plan.triggers();
-        if triggers > limits.max_triggers.value {
-            breaches.push(Breach::Triggers {
-                count: triggers,
-                limit: limits.max_triggers.value,
-                place: limits.max_triggers.place.clone(),
-            });
-        }
-        let place = limits.max_stops.place.clone();
-        match limits.max_stops.value {
-            StopLimit::Count(limit) => {
-                let count = plan.stops() + plan.let_go.len() as u64;
-                if count > limit {
-                    breaches.push(Breach::Stops {
-                        count,
-                        limit,
-                        place,
-                    });
-                }
-            }
-            StopLimit::Percent(limit) => {
-                for (automation, count) in leaving_by_automation(plan) {
-                    let running = plan.running.get(automation).copied().unwrap_or(0);
-                    if running >= SMALLEST_FOR_PERCENT
-                        && count as f64 * 100.0 > limit * running as f64
-                    {
-                        breaches.push(Breach::Share {
-                            automation: automation.clone(),
-                            count,
-                            running,
-                            limit,
-                            place: place.clone(),
-                        });
-                    }
-                }
-            }
-        }
+        triggers(plan, config, roster, &mut breaches);
+        stops(plan, config, &mut breaches);
         Self { breaches }
     }
 
@@ -101,6 +76,106 @@ impl Guard {
     pub fn refuses(&self) -> bool {
         !self.breaches.is_empty()
     }
+}
+
+/// How many triggers there are, and how many of them are deferred.
+#[derive(Clone, Copy, Default)]
+struct Triggers {
+    all: u64,
+    deferred: u64,
+}
+
+impl Triggers {
+    fn check(
+        self,
+        automation: Option<&AutomationName>,
+        limit: &Limit<u64>,
+        breaches: &mut Vec<Breach>,
+    ) {
+        if self.all > limit.value {
+            breaches.push(Breach::Triggers {
+                automation: automation.cloned(),
+                count: self.all,
+                deferred: self.deferred,
+                limit: limit.value,
+                place: limit.place.clone(),
+            });
+        }
+    }
+}
+
+fn triggers(plan: &Plan, config: &Config, roster: &Roster<'_>, breaches: &mut Vec<Breach>) {
+    let mut counts = vec![Triggers::default(); config.automations.len()];
+    let now = plan.actions.iter().filter_map(|action| match action {
+        Action::Trigger(trigger) => Some((trigger, 0)),
+        Action::Stop(_) => None,
+    });
+    let later = plan.deferred.iter().map(|deferred| (&deferred.trigger, 1));
+    for (trigger, deferred) in now.chain(later) {
+        let count = &mut counts[roster.get(trigger.enrolment as usize).automation];
+        count.all += 1;
+        count.deferred += deferred;
+    }
+    let mut others = Triggers::default();
+    let mut own = Vec::new();
+    for (automation, count) in config.automations.iter().zip(counts) {
+        match &automation.max_triggers {
+            Some(limit) => count.check(Some(&automation.name), limit, &mut own),
+            None => {
+                others.all += count.all;
+                others.deferred += count.deferred;
+            }
+        }
+    }
+    others.check(None, &config.guard.max_triggers, breaches);
+    breaches.append(&mut own);
+}
+
+fn stops(plan: &Plan, config: &Config, breaches: &mut Vec<Breach>) {
+    let general = &config.guard.max_stops;
+    let mut others = 0;
+    let mut own = Vec::new();
+    for (name, count) in leaving_by_automation(plan) {
+        let automation = config.automations.iter().find(|a| a.name == *name);
+        let limit = automation.and_then(|automation| automation.max_stops.as_ref());
+        let (limit, is_own) = match limit {
+            Some(limit) => (limit, true),
+            None => (general, false),
+        };
+        match limit.value {
+            StopLimit::Count(_) if !is_own => others += count,
+            StopLimit::Count(most) if count > most => own.push(Breach::Stops {
+                automation: Some(name.clone()),
+                count,
+                limit: most,
+                place: limit.place.clone(),
+            }),
+            StopLimit::Count(_) => {}
+            StopLimit::Percent(most) => {
+                let running = plan.running.get(name).copied().unwrap_or(0);
+                if running >= SMALLEST_FOR_PERCENT && count as f64 * 100.0 > most * running as f64 {
+                    own.push(Breach::Share {
+                        automation: name.clone(),
+                        count,
+                        running,
+                        limit: most,
+                        place: limit.place.clone(),
+                    });
+                }
+            }
+        }
+    }
+    if let StopLimit::Count(limit) = general.value
+        && others > limit
+    {
+        breaches.push(Breach::Stops {
+            automation: None,
+            count: others,
+            limit,
+            place: general.place.clone(),
+        });
+    }
+    breaches.append(&mut own);
 }
 
 /// What leaves, by automation. What is let go leaves too: when it comes back, it is triggered again.
@@ -117,28 +192,42 @@ fn leaving_by_automation(plan: &Plan) -> BTreeMap<&AutomationName, u64> {
     counts
 }
 
+/// ` in welcome`, or nothing.
+fn of(automation: Option<&AutomationName>) -> String {
+    automation.map_or_else(String::new, |name| format!(" in {name}"))
+}
+
 impl fmt::Display for Breach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = match self {
             Breach::Triggers {
+                automation,
                 count,
+                deferred,
                 limit,
                 place,
             } => {
+                let of = of(automation.as_ref());
+                let deferred = match deferred {
+                    0 => String::new(),
+                    deferred => format!(" ({deferred} of them deferred)"),
+                };
                 write!(
                     f,
-                    "too many triggers: {count}, the limit is {limit} (max_triggers"
+                    "too many triggers{of}: {count}{deferred}, the limit is {limit} (max_triggers"
                 )?;
                 place
             }
             Breach::Stops {
+                automation,
                 count,
                 limit,
                 place,
             } => {
+                let of = of(automation.as_ref());
                 write!(
                     f,
-                    "too many stops: {count}, the limit is {limit} (max_stops"
+                    "too many stops{of}: {count}, the limit is {limit} (max_stops"
                 )?;
                 place
             }

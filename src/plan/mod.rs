@@ -4,10 +4,13 @@
 //! enrolments with their texts is ever held in memory a second time. Nothing here reads or writes anything.
 
 mod decide;
+mod defer;
 mod guard;
 mod reason;
+mod window;
 
 pub use decide::{WhyRenewed, WhyStop, WhyTrigger};
+pub use defer::{Deferred, WhyDeferred, day};
 pub use guard::{Breach, Guard};
 
 use std::collections::{BTreeMap, HashMap};
@@ -25,6 +28,8 @@ use decide::{Decision, Declared, Leave};
 pub struct Plan {
     /// Sorted by contact, stops before triggers, then by automation and occurrence.
     pub actions: Vec<Action>,
+    /// Triggers that wait for the window or by a ramp, once [`Plan::defer`] was asked. Sorted like the actions.
+    pub deferred: Vec<Deferred>,
     /// Participations that will be left to run out; no call is made. In the order of the record.
     pub let_go: Vec<LetGo>,
     /// Declared, and nothing is done about it. Sorted like the actions.
@@ -35,6 +40,9 @@ pub struct Plan {
     pub unchanged: u64,
     /// How many participations run or may run, by automation: what the guard's percentages are of.
     pub running: BTreeMap<AutomationName, u64>,
+    /// When the enrolments that are tried again were tried last, in the order of the roster; only of automations with a
+    /// ramp, whose turns it decides.
+    tried: Vec<(u32, Timestamp)>,
 }
 
 /// One thing that a plan will do.
@@ -184,7 +192,7 @@ impl Plan {
         Ok(planner.plan)
     }
 
-    /// Whether applying it would change anything.
+    /// Whether applying it now would change anything.
     pub fn is_empty(&self) -> bool {
         self.actions.is_empty() && self.let_go.is_empty()
     }
@@ -440,6 +448,21 @@ impl Planner<'_> {
             }
             _ => None,
         };
+        let automation = &self.config.automations[self.roster.get(index).automation];
+        let has_ramp = automation.max_per_run.is_some() || automation.max_per_day.is_some();
+        let was_tried = matches!(
+            why,
+            WhyTrigger::TryAgain
+                | WhyTrigger::FieldsChanged
+                | WhyTrigger::CodeChanged
+                | WhyTrigger::Harmless
+        );
+        if has_ramp
+            && was_tried
+            && let Some(at) = recorded.and_then(|recorded| recorded.triggered_at)
+        {
+            self.plan.tried.push((index as u32, at));
+        }
         self.plan.actions.push(Action::Trigger(Trigger {
             // A roster refuses to grow beyond what a u32 counts.
             enrolment: index as u32,

@@ -1,5 +1,6 @@
 //! The record: participations, the journal of every call, the lock. The only place that knows SQL.
 
+mod counts;
 mod error;
 mod journal;
 mod lock;

@@ -36,9 +36,20 @@ struct HeldJson<'a> {
 }
 
 #[derive(Serialize)]
+struct DeferredJson<'a> {
+    automation: &'a str,
+    contact: &'a str,
+    occurrence: Option<&'a str>,
+    reason: &'a str,
+    until: Option<String>,
+}
+
+#[derive(Serialize)]
 struct SummaryJson {
     trigger: u64,
     stop: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    deferred: u64,
     #[serde(skip_serializing_if = "is_zero")]
     let_go: u64,
     held: u64,
@@ -88,6 +99,23 @@ fn document(out: &mut impl Write, view: PlanView<'_>, run: Option<&Run>) -> io::
         });
         action(out, &row, settled.as_ref())
     })?;
+    if !view.plan.deferred.is_empty() {
+        write!(out, "  \"deferred\": ")?;
+        list(out, view.deferred(), |out, row| {
+            to_json(
+                out,
+                &DeferredJson {
+                    automation: row.automation,
+                    contact: row.contact,
+                    occurrence: row.occurrence,
+                    reason: &row.reason,
+                    until: row
+                        .until
+                        .map(|until| until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+                },
+            )
+        })?;
+    }
     write!(out, "  \"held\": ")?;
     list(out, &view.plan.held, |out, held| {
         to_json(
@@ -143,6 +171,7 @@ fn summary(plan: &Plan) -> SummaryJson {
     SummaryJson {
         trigger,
         stop: plan.actions.len() as u64 - trigger,
+        deferred: plan.deferred.len() as u64,
         let_go: plan.let_go.len() as u64,
         held: plan.held.len() as u64,
         unchanged: plan.unchanged,

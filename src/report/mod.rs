@@ -9,7 +9,7 @@ mod text;
 
 pub use json::{plan_json, run_json};
 pub use progress::Progress;
-pub use rows::{ActionRow, PlanView};
+pub use rows::{ActionRow, DeferredRow, PlanView};
 pub use style::{PLAIN_TABLE, SafeText, plural, thousands};
 pub use summary::run_summary;
 pub use text::plan_text;

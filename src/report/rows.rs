@@ -41,7 +41,44 @@ pub struct ActionRow<'a> {
     pub declared_at: Option<String>,
 }
 
+/// A trigger that waits, in words.
+pub struct DeferredRow<'a> {
+    /// The automation's name.
+    pub automation: &'a str,
+    /// The contact's id.
+    pub contact: &'a str,
+    /// The occurrence, if it is of one.
+    pub occurrence: Option<&'a str>,
+    /// Why it waits.
+    pub reason: String,
+    /// When the first apply may send it, where that is known.
+    pub until: Option<Timestamp>,
+}
+
 impl<'a> PlanView<'a> {
+    /// Every trigger that waits, in the plan's order.
+    pub fn deferred(self) -> impl Iterator<Item = DeferredRow<'a>> {
+        self.plan.deferred.iter().map(move |deferred| {
+            let enrolment = self.roster.get(deferred.trigger.enrolment as usize);
+            let automation = &self.config.automations[enrolment.automation];
+            DeferredRow {
+                automation: automation.name.as_str(),
+                contact: enrolment.contact,
+                occurrence: enrolment.occurrence,
+                reason: deferred.reason(self.config, automation),
+                until: deferred.until,
+            }
+        })
+    }
+
+    /// The automations of the triggers that wait, without the cost of their words.
+    pub fn deferred_automations(self) -> impl Iterator<Item = &'a str> {
+        self.plan.deferred.iter().map(move |deferred| {
+            let enrolment = self.roster.get(deferred.trigger.enrolment as usize);
+            self.config.automations[enrolment.automation].name.as_str()
+        })
+    }
+
     /// Every action, in the plan's order.
     pub fn rows(self) -> impl Iterator<Item = ActionRow<'a>> {
         self.plan.actions.iter().map(move |action| self.row(action))

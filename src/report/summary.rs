@@ -100,6 +100,7 @@ fn told(outcome: Outcome) -> &'static str {
         Outcome::Uncertain => "uncertain",
         Outcome::StopFailed => "not stopped",
         Outcome::StopUncertain => "with the stop uncertain",
+        Outcome::Deferred => "deferred",
         Outcome::NotSent => "not sent",
     }
 }

@@ -37,8 +37,9 @@ pub fn plan_text(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
         }
         writeln!(out)?;
     }
+    deferred(out, view)?;
     held(out, plan)?;
-    if !plan.is_empty() {
+    if !plan.is_empty() || !plan.deferred.is_empty() {
         table(out, view)?;
     }
     let breaches = &view.guard.breaches;
@@ -102,6 +103,23 @@ fn actions(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
     Ok(())
 }
 
+fn deferred(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
+    if view.plan.deferred.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "Deferred; a later apply triggers these:")?;
+    for row in view.deferred() {
+        writeln!(
+            out,
+            "~ {}  {}  {}",
+            subject(row.contact, row.occurrence),
+            row.automation,
+            SafeText(&row.reason)
+        )?;
+    }
+    writeln!(out)
+}
+
 fn held(out: &mut impl Write, plan: &Plan) -> io::Result<()> {
     if plan.held.is_empty() {
         return Ok(());
@@ -130,6 +148,7 @@ fn table(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
     struct Counts {
         trigger: u64,
         stop: u64,
+        deferred: u64,
         let_go: u64,
         held: u64,
     }
@@ -140,6 +159,9 @@ fn table(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
             Action::Stop(_) => counts.stop += 1,
             Action::Trigger(_) => counts.trigger += 1,
         }
+    }
+    for row in view.deferred_automations() {
+        counts.entry(row).or_default().deferred += 1;
     }
     for let_go in &view.plan.let_go {
         counts
@@ -152,27 +174,32 @@ fn table(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
     }
     let mut table = Table::new();
     table.load_style(style::PLAIN_TABLE);
-    table.set_header([
+    let mut header = vec![
         "automation",
         "trigger",
         "stop",
         "let go",
         "held",
         "running now",
-    ]);
+    ];
+    let has_deferred = !view.plan.deferred.is_empty();
+    if has_deferred {
+        header.insert(3, "deferred");
+    }
+    table.set_header(header);
     for (automation, counts) in counts {
         let running = view.plan.running.get(automation).copied().unwrap_or(0);
-        let mut cells = vec![automation.to_owned()];
-        cells.extend(
-            [
-                counts.trigger,
-                counts.stop,
-                counts.let_go,
-                counts.held,
-                running,
-            ]
-            .map(thousands),
-        );
+        let mut cells = vec![
+            automation.to_owned(),
+            thousands(counts.trigger),
+            thousands(counts.stop),
+            thousands(counts.let_go),
+            thousands(counts.held),
+            thousands(running),
+        ];
+        if has_deferred {
+            cells.insert(3, thousands(counts.deferred));
+        }
         table.add_row(cells);
     }
     for column in table.column_iter_mut().skip(1) {
@@ -190,10 +217,15 @@ fn sum(out: &mut impl Write, plan: &Plan) -> io::Result<()> {
         0 => String::new(),
         count => format!(", {} held", thousands(count)),
     };
+    let deferred = match plan.deferred.len() as u64 {
+        0 => String::new(),
+        count => format!(", {} deferred", thousands(count)),
+    };
     if plan.is_empty() {
+        let now = if deferred.is_empty() { "" } else { " now" };
         return writeln!(
             out,
-            "{on}Nothing to do.{off} {} as declared{held}.",
+            "{on}Nothing to do{now}.{off} {} as declared{deferred}{held}.",
             plural(plan.unchanged, "participation")
         );
     }
@@ -203,7 +235,7 @@ fn sum(out: &mut impl Write, plan: &Plan) -> io::Result<()> {
     };
     writeln!(
         out,
-        "{on}Plan:{off} {} to trigger, {} to stop{let_go}{held}, {} unchanged.",
+        "{on}Plan:{off} {} to trigger, {} to stop{let_go}{deferred}{held}, {} unchanged.",
         thousands(plan.triggers()),
         thousands(plan.stops()),
         thousands(plan.unchanged)

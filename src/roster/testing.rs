@@ -37,6 +37,10 @@ impl World {
             on_change: OnChange::Ignore,
             cooldown: None,
             leave_after: None,
+            max_triggers: None,
+            max_stops: None,
+            max_per_run: None,
+            max_per_day: None,
             fields: Vec::new(),
             place: root_place(line + 1),
         };
@@ -62,6 +66,7 @@ impl World {
                     max_triggers: limit(0),
                     max_stops: limit(StopLimit::Count(0)),
                 },
+                window: None,
                 zone: TimeZone::UTC,
                 automations: automations.iter().enumerate().map(automation).collect(),
                 sources: Vec::new(),

@@ -1,0 +1,250 @@
+//! What a plan does not trigger now, and will by itself later: outside the window, or beyond a ramp.
+
+use std::collections::{BTreeMap, HashSet};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::{Action, Plan, Trigger, WhyRenewed, WhyStop, WhyTrigger};
+use crate::config::{Automation, Config, Limit, Window};
+use crate::id::AutomationName;
+use crate::roster::Roster;
+
+/// A trigger that waits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deferred {
+    /// The trigger.
+    pub trigger: Trigger,
+    /// Why it waits.
+    pub why: WhyDeferred,
+    /// When the first apply may send it, where that is known; `None` is the next one.
+    pub until: Option<Timestamp>,
+}
+
+/// Why a trigger waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhyDeferred {
+    /// The window for triggers is closed.
+    Window,
+    /// The automation's `max_per_run` is reached.
+    PerRun,
+    /// The automation's `max_per_day` is reached.
+    PerDay {
+        /// How many were sent that day before this plan.
+        sent: u64,
+    },
+}
+
+/// The calendar day of a time, from its beginning to that of the next.
+pub fn day(now: Timestamp, zone: &TimeZone) -> (Timestamp, Timestamp) {
+    let start = now.to_zoned_datetime(zone.clone()).start_of_day();
+    let next = start
+        .as_ref()
+        .ok()
+        .and_then(|start| start.tomorrow().ok()?.start_of_day().ok());
+    (
+        start.map_or(Timestamp::MIN, |start| start.timestamp()),
+        next.map_or(Timestamp::MAX, |next| next.timestamp()),
+    )
+}
+
+impl Plan {
+    /// Takes out of the actions what is not to be triggered now. `sent` is how many triggers of each automation were
+    /// sent on the [`day`] of `now` and carried out, or may have been.
+    ///
+    /// Who was never tried goes first, in the order of the plan; behind them those whose trigger failed, who was tried
+    /// longest ago first. So those that fail again and again do not keep the others waiting.
+    pub fn defer(
+        &mut self,
+        config: &Config,
+        roster: &Roster<'_>,
+        sent: &BTreeMap<AutomationName, u64>,
+        now: Timestamp,
+    ) {
+        let window = config.window.as_ref();
+        if let Some(window) = window.filter(|window| window.closes_at(now).is_none()) {
+            let until = window.opens_at(now);
+            self.take(config, roster, |_| Some((WhyDeferred::Window, until)));
+            return;
+        }
+        let mut waits = BTreeMap::new();
+        for (index, automation) in config.automations.iter().enumerate() {
+            let sent = sent.get(&automation.name).copied().unwrap_or(0);
+            let Some(ramp) = Ramp::of(automation, sent) else {
+                continue;
+            };
+            let mut places = self.triggers_of(index, roster);
+            if (places.len() as u64) <= ramp.least() {
+                continue;
+            }
+            places.sort_by_key(|&place| self.turn(place));
+            let tomorrow = || {
+                let (_, tomorrow) = day(now, &config.zone);
+                window.map_or(Some(tomorrow), |window| window.opens_at(tomorrow))
+            };
+            for (turn, place) in places.into_iter().enumerate() {
+                if let Some(why) = ramp.stops_at(turn as u64) {
+                    let until = match why {
+                        WhyDeferred::PerDay { .. } => tomorrow(),
+                        _ => None,
+                    };
+                    waits.insert(place, (why, until));
+                }
+            }
+        }
+        if !waits.is_empty() {
+            self.take(config, roster, |place| waits.get(&place).copied());
+        }
+    }
+
+    /// The places of the triggers of an automation.
+    fn triggers_of(&self, automation: usize, roster: &Roster<'_>) -> Vec<usize> {
+        let actions = self.actions.iter().enumerate();
+        actions
+            .filter(|(_, action)| match action {
+                Action::Trigger(trigger) => {
+                    roster.get(trigger.enrolment as usize).automation == automation
+                }
+                Action::Stop(_) => false,
+            })
+            .map(|(place, _)| place)
+            .collect()
+    }
+
+    /// When it is a trigger's turn: by the last try that failed, if any, and then by its place.
+    fn turn(&self, place: usize) -> (Option<Timestamp>, usize) {
+        let tried = match &self.actions[place] {
+            Action::Trigger(trigger) => self
+                .tried
+                .binary_search_by_key(&trigger.enrolment, |(enrolment, _)| *enrolment)
+                .ok()
+                .map(|found| self.tried[found].1),
+            Action::Stop(_) => None,
+        };
+        (tried, place)
+    }
+
+    /// Defers the triggers of which `wait` says so, and with them the stops of what is only renewed: until then it goes
+    /// on as it is.
+    fn take(
+        &mut self,
+        config: &Config,
+        roster: &Roster<'_>,
+        wait: impl Fn(usize) -> Option<(WhyDeferred, Option<Timestamp>)>,
+    ) {
+        let mut renewed = HashSet::new();
+        let mut actions = Vec::with_capacity(self.actions.len());
+        for (place, action) in std::mem::take(&mut self.actions).into_iter().enumerate() {
+            let waits = match &action {
+                Action::Trigger(_) => wait(place),
+                Action::Stop(_) => None,
+            };
+            match (action, waits) {
+                (Action::Trigger(trigger), Some((why, until))) => {
+                    if trigger.why == WhyTrigger::AfterStop(WhyRenewed::FieldsChanged) {
+                        let of = roster.get(trigger.enrolment as usize);
+                        let name = config.automations[of.automation].name.as_str();
+                        renewed.insert((of.contact, name, of.occurrence));
+                    }
+                    self.deferred.push(Deferred {
+                        trigger,
+                        why,
+                        until,
+                    });
+                }
+                (action, _) => actions.push(action),
+            }
+        }
+        if !renewed.is_empty() {
+            actions.retain(|action| match action {
+                Action::Stop(stop) if stop.why == WhyStop::Renewed(WhyRenewed::FieldsChanged) => {
+                    let key = &stop.participation.key;
+                    let occurrence = key.occurrence.as_ref().map(|o| o.as_str());
+                    !renewed.contains(&(key.contact.as_str(), key.automation.as_str(), occurrence))
+                }
+                _ => true,
+            });
+        }
+        self.actions = actions;
+    }
+}
+
+/// How many triggers of an automation may be sent now.
+struct Ramp {
+    per_run: Option<u64>,
+    /// What is left of the day, and how many were sent before.
+    per_day: Option<(u64, u64)>,
+}
+
+impl Ramp {
+    fn of(automation: &Automation, sent: u64) -> Option<Self> {
+        let value = |limit: &Option<Limit<u64>>| limit.as_ref().map(|limit| limit.value);
+        let ramp = Self {
+            per_run: value(&automation.max_per_run),
+            per_day: value(&automation.max_per_day).map(|limit| (limit.saturating_sub(sent), sent)),
+        };
+        (ramp.per_run.is_some() || ramp.per_day.is_some()).then_some(ramp)
+    }
+
+    fn least(&self) -> u64 {
+        let left = self.per_day.map_or(u64::MAX, |(left, _)| left);
+        left.min(self.per_run.unwrap_or(u64::MAX))
+    }
+
+    /// Which limit a trigger is beyond, whose turn is behind so many others.
+    fn stops_at(&self, turn: u64) -> Option<WhyDeferred> {
+        match (self.per_day, self.per_run) {
+            (Some((left, sent)), _) if turn >= left => Some(WhyDeferred::PerDay { sent }),
+            (_, Some(limit)) if turn >= limit => Some(WhyDeferred::PerRun),
+            _ => None,
+        }
+    }
+}
+
+impl Deferred {
+    /// Why it waits, and until when.
+    pub fn reason(&self, config: &Config, automation: &Automation) -> String {
+        match self.why {
+            WhyDeferred::Window => match &config.window {
+                Some(window) => outside(window, self.until),
+                None => String::new(),
+            },
+            WhyDeferred::PerRun => {
+                let limit = told("max_per_run", automation.max_per_run.as_ref());
+                format!("{limit} is reached; the next apply goes on")
+            }
+            WhyDeferred::PerDay { sent } => {
+                let limit = told("max_per_day", automation.max_per_day.as_ref());
+                format!("{limit} is reached, with {sent} sent that day before")
+            }
+        }
+    }
+}
+
+/// That the window is closed, and when it opens by its own clock.
+fn outside(window: &Window, until: Option<Timestamp>) -> String {
+    let place = &window.place;
+    let opens = until.zip(window.hours.first()).map(|(until, hours)| {
+        let local = until.to_zoned_datetime(hours.zone.clone());
+        let zone = hours.zone.iana_name().unwrap_or("UTC");
+        format!(
+            ", which opens on {} {zone}",
+            local.strftime("%a %Y-%m-%d at %H:%M")
+        )
+    });
+    format!(
+        "outside the window for triggers ({place}){}",
+        opens.unwrap_or_default()
+    )
+}
+
+fn told(name: &str, limit: Option<&Limit<u64>>) -> String {
+    match limit {
+        Some(Limit {
+            value,
+            place: Some(place),
+        }) => format!("{name} = {value} ({place})"),
+        Some(Limit { value, .. }) => format!("{name} = {value}"),
+        None => name.to_owned(),
+    }
+}
