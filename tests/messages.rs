@@ -307,6 +307,55 @@ fn contacts_and_blocks() {
 }
 
 #[test]
+fn expectations() {
+    let block = "[automation.vip]\ntrigger_code = \"5f0e8b1c-8a53-4a0e-9d55-0f5b7c1f9d10\"\n[[enrol]]\nautomation = \"welcome\"\nsource = \"crm\"\nwhere.status = \"customer\"\n[[enrol]]\nautomation = \"vip\"\ncontacts = [\"c-1\"]\n[[suppress]]\ncontacts = [\"c-9\"]\nreason = \"objected\"\n";
+    let cases = [
+        (
+            "all that is not as expected at once",
+            "[[expect]]\ncontact = \"c-2\"\nin = [\"welcome\", \"vip\"]\n[[expect]]\ncontact = \"c-1\"\nin = \"welcome\"\nnot_in = [\"vip\"]\n[[expect]]\ncontact = \"c-8\"\nin = \"welcome\"\n[[expect]]\ncontact = \"c-9\"\nin = \"welcome\"\n[[expect]]\nautomation = \"welcome\"\nsize = { min = 2 }\n[[expect]]\nautomation = \"vip\"\nsize = { max = 0 }",
+        ),
+        ("nothing expected", "[[expect]]\ncontact = \"c-1\""),
+        (
+            "two things in one",
+            "[[expect]]\ncontact = \"c-1\"\nin = \"vip\"\nautomation = \"vip\"\nsize = { min = 1 }",
+        ),
+        (
+            "automations that there are not",
+            "[[expect]]\ncontact = \"c-1\"\nin = \"vipp\"\n[[expect]]\nautomation = \"welcom\"\nsize = { min = 1 }",
+        ),
+        (
+            "no size",
+            "[[expect]]\nautomation = \"vip\"\nsize = {}\n[[expect]]\nautomation = \"vip\"\nsize = { min = 3, max = 2 }\n[[expect]]\nautomation = \"vip\"\nsize = 3",
+        ),
+    ];
+    let whole: Vec<(&str, String)> = cases
+        .iter()
+        .map(|(name, more)| (*name, format!("{block}{more}")))
+        .collect();
+    let cases: Vec<(&str, &str)> = whole
+        .iter()
+        .map(|(name, toml)| (*name, toml.as_str()))
+        .collect();
+    snapshot(&said_to_more(&cases));
+}
+
+#[test]
+fn expectations_that_hold_are_in_nobodys_way() {
+    let repo = Repo::with(&format!(
+        "{BASE}[[enrol]]\nautomation = \"welcome\"\nsource = \"crm\"\nwhere.status = \"customer\"\n\
+         [[expect]]\ncontact = \"c-1\"\nin = \"welcome\"\n[[expect]]\ncontact = \"c-2\"\nnot_in = \"welcome\"\n\
+         [[expect]]\nautomation = \"welcome\"\nsize = {{ min = 1, max = 1 }}\n"
+    ));
+    repo.write("crm.csv", CRM);
+    repo.run(&["validate"]).exits(0);
+    assert_eq!(repo.plan().actions(), ["trigger welcome c-1"]);
+    // A contact is explained even where the roster is not as expected.
+    repo.write("crm.csv", CRM.replace("c-2,prospect", "c-2,customer"));
+    repo.run(&["plan"]).exits(1);
+    repo.run(&["explain", "c-2"]).exits(0);
+}
+
+#[test]
 fn fields() {
     let field = |line: &str| {
         format!(

@@ -19,6 +19,7 @@ pub(super) async fn run(args: &AdoptArgs, common: &Common) -> Result<Exit, Comma
     let now = prepare::now(common);
     let record = Record::at(&config.record.path);
     let roster = prepare::roster(config, now).await?;
+    prepare::expected(config, &roster).await?;
     let plan = || {
         let filter = Filter {
             automation: args.automation.clone(),

@@ -115,6 +115,7 @@ async fn plan_again(
     }
     let now = prepare::now(common);
     let roster = prepare::roster(shown.config, now).await?;
+    prepare::expected(shown.config, &roster).await?;
     plan(roster, now).await.map(Some)
 }
 

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::output::Output;
 use super::{CommandError, Common};
-use crate::config::{self, Base, Config, ParticipationSetting};
+use crate::config::{self, Base, Config, ParticipationSetting, Problems};
 use crate::id::AutomationName;
 use crate::plan::{self, Filter, Guard, Plan};
 use crate::record::{LockRequest, Record, Snapshot, Writing};
@@ -55,7 +55,29 @@ pub(super) async fn check(
     let roster = tokio::task::spawn_blocking(move || roster::check(config, now))
         .await
         .context("The roster could not be made.")??;
-    Ok(Arc::new(roster))
+    let roster = Arc::new(roster);
+    expected(config, &roster).await?;
+    Ok(roster)
+}
+
+/// Checks what the configuration expects of its roster. Where it is not so, nothing is to be planned.
+pub(super) async fn expected(
+    config: &'static Config,
+    roster: &Arc<Roster<'static>>,
+) -> Result<(), CommandError> {
+    if config.expects.is_empty() {
+        return Ok(());
+    }
+    let roster = roster.clone();
+    let list = tokio::task::spawn_blocking(move || roster.disappointments())
+        .await
+        .context("What is expected could not be checked.")?
+        .map_err(anyhow::Error::from)?;
+    if list.is_empty() {
+        return Ok(());
+    }
+    let files = config.files.clone();
+    Err(Problems { list, files }.into())
 }
 
 /// Checks that an automation that was named on the command line is configured.
@@ -112,6 +134,7 @@ pub(super) async fn roster_and_plan(
     let snapshot = record.snapshot().await;
     // What is wrong with the sources is told first: it is what people change.
     let roster = roster.await.context("The roster could not be made.")??;
+    expected(config, &roster).await?;
     let snapshot = snapshot.context("No plan was made.")?;
     let sent = sent(config, record, now).await?;
     merge(config, roster, snapshot, filter, now, Some(sent)).await

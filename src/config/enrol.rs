@@ -26,7 +26,7 @@ pub(super) fn contact(item: &Item<'_>, zone: &TimeZone) -> Option<(ContactId, De
     Some((id?, DeclaredContact { attributes, place }))
 }
 
-fn contact_id(text: &str, problem: impl FnOnce(String, &str)) -> Option<ContactId> {
+pub(super) fn contact_id(text: &str, problem: impl FnOnce(String, &str)) -> Option<ContactId> {
     match ContactId::new(text) {
         Ok(id) => Some(id),
         Err(error) => {
@@ -124,7 +124,7 @@ pub(super) fn enrol(table: Table<'_>, known: &Known<'_>) -> Option<Enrol> {
     (!is_sourced || source.is_some()).then_some(enrol)
 }
 
-fn automations(item: &Item<'_>, known: &Known<'_>) -> Vec<usize> {
+pub(super) fn automations(item: &Item<'_>, known: &Known<'_>) -> Vec<usize> {
     let mut list = Vec::new();
     for (text, item) in item.texts("the name of an automation, or an array of names") {
         let index = known

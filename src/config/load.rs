@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::automation::{alike, automation, warnings};
 use super::diagnostic::{Diagnostic, Files, Place, Problems};
 use super::enrol::{Known, contact, enrol, suppress};
+use super::expect::expect;
 use super::files::{FILE_NAME, included, read, shown};
 use super::model::{Automation, Config, Source};
 use super::reader::{Ctx, Item, Sink, Table};
@@ -118,7 +119,7 @@ fn merge(
                 named.add(key, table);
             }
         }
-        for key in ["enrol", "suppress"] {
+        for key in ["enrol", "suppress", "expect"] {
             if let Some(item) = top.get(key) {
                 match item.array() {
                     Some(items) => blocks.extend(items.into_iter().map(|item| (key, item))),
@@ -150,15 +151,18 @@ fn merge(
     };
     let mut enrols = Vec::new();
     let mut suppressed = BTreeMap::new();
+    let mut expects = Vec::new();
     for (key, item) in blocks {
         let Some(table) = item.table(format!("[[{key}]]")) else {
             continue;
         };
-        if key == "enrol" {
-            enrols.extend(enrol(table, &known));
-        } else {
-            for (id, suppression) in suppress(table) {
-                suppressed.entry(id).or_insert(suppression);
+        match key {
+            "enrol" => enrols.extend(enrol(table, &known)),
+            "expect" => expects.extend(expect(table, &known)),
+            _ => {
+                for (id, suppression) in suppress(table) {
+                    suppressed.entry(id).or_insert(suppression);
+                }
             }
         }
     }
@@ -192,6 +196,7 @@ fn merge(
         contacts,
         enrols,
         suppressed,
+        expects,
     })
 }
 

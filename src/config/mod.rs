@@ -6,6 +6,7 @@ mod condition;
 mod diagnostic;
 mod enrol;
 mod excerpt;
+mod expect;
 mod files;
 mod load;
 mod model;
@@ -20,6 +21,7 @@ mod veil;
 mod window;
 
 pub use diagnostic::{Diagnostic, Files, Place, Problems};
+pub use expect::{Expect, Expectation};
 pub use files::{FILE_NAME, FindError, find};
 pub use load::load;
 pub use model::*;

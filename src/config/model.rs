@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, Files, Place};
+use super::expect::Expect;
 use super::window::Window;
 use crate::digest::Digest;
 use crate::id::{AutomationName, ContactId, TriggerCode};
@@ -41,6 +42,8 @@ pub struct Config {
     pub enrols: Vec<Enrol>,
     /// `[[suppress]]`, one entry for each contact; the first reason counts.
     pub suppressed: BTreeMap<ContactId, Suppression>,
+    /// `[[expect]]`, in the order of the files.
+    pub expects: Vec<Expect>,
 }
 
 /// Where Spotler is, and how hard it may be asked.

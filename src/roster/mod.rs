@@ -10,6 +10,7 @@ mod build;
 mod cell;
 mod condition;
 mod entries;
+mod expect;
 mod fields;
 mod index;
 mod problems;

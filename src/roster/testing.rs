@@ -73,6 +73,7 @@ impl World {
                 contacts: BTreeMap::new(),
                 enrols: Vec::new(),
                 suppressed: BTreeMap::new(),
+                expects: Vec::new(),
             },
         }
     }

@@ -1,0 +1,149 @@
+//! `[[expect]]`: whether the roster is as its authors say that it must be.
+
+use super::problems::{MOST, more};
+use super::{Enrolment, Roster};
+use crate::config::{Diagnostic, Expect, Expectation, Place};
+use crate::source::SourceError;
+
+/// What is not as expected.
+enum Failed<'c> {
+    Size { automation: usize, limit: String },
+    Out { contact: &'c str, automation: usize },
+    In { contact: &'c str, automation: usize },
+}
+
+impl<'c> Roster<'c> {
+    /// Every expectation that does not hold, with what was found and why.
+    ///
+    /// # Errors
+    /// If a source cannot be read again to say why.
+    pub fn disappointments(&self) -> Result<Vec<Diagnostic>, SourceError> {
+        let mut failed = Vec::new();
+        for Expect { what, place } in &self.config.expects {
+            failed.extend(self.failed(what).into_iter().map(|failed| (place, failed)));
+        }
+        let mut list = Vec::new();
+        for (place, failed) in failed.iter().take(MOST) {
+            list.push(self.told(place, failed)?);
+        }
+        list.extend(more("the expectations", failed.len() - list.len()));
+        Ok(list)
+    }
+
+    fn failed(&self, what: &'c Expectation) -> Vec<Failed<'c>> {
+        match what {
+            Expectation::Size {
+                automation,
+                min,
+                max,
+            } => {
+                let size = self.sizes[*automation] as u64;
+                let limit = match max {
+                    _ if size < *min => format!("at least {min}"),
+                    Some(max) if size > *max => format!("at most {max}"),
+                    _ => return Vec::new(),
+                };
+                let automation = *automation;
+                vec![Failed::Size { automation, limit }]
+            }
+            Expectation::Contact {
+                contact,
+                inside,
+                outside,
+            } => {
+                let contact = contact.as_str();
+                let is_in = |automation: &usize| self.any_of(contact, *automation).is_some();
+                let out = inside.iter().copied().filter(|of| !is_in(of));
+                let out = out.map(|automation| Failed::Out {
+                    contact,
+                    automation,
+                });
+                let within = outside.iter().copied().filter(is_in);
+                let within = within.map(|automation| Failed::In {
+                    contact,
+                    automation,
+                });
+                out.chain(within).collect()
+            }
+        }
+    }
+
+    fn told(&self, place: &Place, failed: &Failed<'_>) -> Result<Diagnostic, SourceError> {
+        let name = |automation: usize| &self.config.automations[automation].name;
+        let at = |message: String| Diagnostic::at(place.clone(), message);
+        Ok(match *failed {
+            Failed::Size {
+                automation,
+                ref limit,
+            } => at(format!(
+                "{} is expected to have {limit} enrolments, and has {}",
+                name(automation),
+                self.sizes[automation]
+            ))
+            .help("mend the rules or their sources, or change what is expected"),
+            Failed::Out {
+                contact,
+                automation,
+            } => at(format!(
+                "contact {contact} is expected in {}, and is not in it",
+                name(automation)
+            ))
+            .help(self.why_out(contact, automation)?),
+            Failed::In {
+                contact,
+                automation,
+            } => {
+                let diagnostic = at(format!(
+                    "contact {contact} is not expected in {}, and is in it",
+                    name(automation)
+                ));
+                let enrolment = self.any_of(contact, automation);
+                let block = enrolment.map(|enrolment| &self.config.enrols[enrolment.block]);
+                let related = block.map(|block| (block.place.clone(), "enrolled here".to_owned()));
+                Diagnostic {
+                    related: related.into_iter().collect(),
+                    ..diagnostic
+                }
+                .help("mend the rules or their sources, or change what is expected")
+            }
+        })
+    }
+
+    /// The first enrolment of a contact in an automation, of whatever occurrence.
+    fn any_of(&self, contact: &str, automation: usize) -> Option<Enrolment<'_>> {
+        let list = self.entries.list();
+        let first = list.partition_point(|entry| {
+            let enrolment = self.enrolment(entry);
+            (enrolment.contact, enrolment.automation) < (contact, automation)
+        });
+        let enrolment = self.enrolment(list.get(first)?);
+        (enrolment.contact == contact && enrolment.automation == automation).then_some(enrolment)
+    }
+
+    /// Why a contact is not in an automation: what each block says of it.
+    fn why_out(&self, contact: &str, automation: usize) -> Result<String, SourceError> {
+        if let Some(suppression) = self.config.suppressed.get(contact) {
+            let reason = match &suppression.reason {
+                Some(reason) => format!(": {}", reason.escape_debug()),
+                None => String::new(),
+            };
+            return Ok(format!("it is suppressed{reason} ({})", suppression.place));
+        }
+        let verdicts = self.explain(contact)?;
+        let words: Vec<String> = verdicts
+            .iter()
+            .filter(|verdict| verdict.automation == automation)
+            .map(|verdict| {
+                let place = &self.config.enrols[verdict.block].place;
+                let row = verdict
+                    .row
+                    .map_or_else(String::new, |row| format!(", {row}"));
+                format!("the block at {place}{row}: {}", verdict.out.join("; "))
+            })
+            .collect();
+        Ok(match words.is_empty() {
+            true => "no [[enrol]] block names this automation".to_owned(),
+            false => words.join("; "),
+        })
+    }
+}
