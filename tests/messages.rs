@@ -190,6 +190,10 @@ fn wrong_types_and_values() {
             "[automation.x]\ntrigger_code = \"0b8f9a52-6d0c-4f1c-8f53-2d6c9c0a7f11\"\n[[enrol]]\nautomation = \"x\"\nwhere.status = \"customer\"",
         ),
         (
+            "no share to shrink by",
+            "[source.x]\ncsv = \"crm.csv\"\ncontact = \"id\"\nmax_shrink = 30",
+        ),
+        (
             "a long delimiter",
             "[source.x]\ncsv = \"crm.csv\"\ncontact = \"id\"\ndelimiter = \"::\"",
         ),

@@ -24,7 +24,8 @@ pub(super) async fn run(args: &ApplyArgs, common: &Common) -> Result<Exit, Comma
     let now = prepare::now(common);
     let record = Record::at(&config.record.path);
     let filter = Filter::default();
-    let prepared = prepare::roster_and_plan(config, &record, filter, now).await?;
+    let prepared =
+        prepare::roster_and_plan(config, &record, filter, now, &args.allow_shrink).await?;
     if let Some(exit) = show_and_ask(args, common, &output, &prepared)? {
         return Ok(exit);
     }
@@ -54,7 +55,7 @@ async fn locked(
     line: &Line,
     writing: &Writing,
 ) -> Result<Exit, CommandError> {
-    let Some(prepared) = plan_again(common, output, &shown, record).await? else {
+    let Some(prepared) = plan_again(args, common, output, &shown, record).await? else {
         return Err(anyhow!(
             "The configuration has changed since it was read, while another run worked on the record. Nothing was sent. \
              Run it again."
@@ -74,6 +75,10 @@ async fn locked(
             return Ok(exit);
         }
     }
+    let rows = prepared.roster.sources();
+    let rows = rows.map(|read| (read.source.name.clone(), read.rows));
+    let noted = writing.journal().sources(rows.collect()).await;
+    noted.map_err(anyhow::Error::from)?;
     // From here on calls may be made, so that an error no longer means that nothing was done.
     let shown = match send(args, common, &prepared, line, writing, record).await {
         Ok(run) if prepared.plan.is_empty() => Ok(run),
@@ -100,6 +105,7 @@ async fn locked(
 /// Where another run worked on the record meanwhile, it may have read newer sources than this one; to apply the older
 /// ones would undo what it did, so they are read again.
 async fn plan_again(
+    args: &ApplyArgs,
     common: &Common,
     output: &Output,
     shown: &Prepared,
@@ -115,7 +121,8 @@ async fn plan_again(
     }
     let now = prepare::now(common);
     let roster = prepare::roster(shown.config, now).await?;
-    prepare::expected(shown.config, &roster).await?;
+    let allowed = &args.allow_shrink;
+    prepare::sources_and_expected(shown.config, &roster, record, allowed).await?;
     plan(roster, now).await.map(Some)
 }
 
@@ -155,8 +162,9 @@ fn show_and_ask(
         return Ok(Some(Exit::Refused));
     }
     if plan.is_empty() {
-        // What is to be noted of enrolments that went or came back needs no question.
-        return Ok(plan.marks.is_empty().then_some(Exit::Fine));
+        // What is to be noted of sources, and of enrolments that went or came back, needs no question.
+        let is_noted = plan.marks.is_empty() && !prepared.has_news_of_sources;
+        return Ok(is_noted.then_some(Exit::Fine));
     }
     output.ask("Apply this?", args.yes)?;
     Ok(None)

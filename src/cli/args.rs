@@ -116,6 +116,9 @@ pub struct PlanArgs {
     /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
+    /// Plan even from this source where it has lost more rows than its max_shrink allows
+    #[arg(long, value_name = "SOURCE")]
+    pub allow_shrink: Vec<String>,
     /// Exit with 2 where changes are pending
     #[arg(long)]
     pub detailed_exitcode: bool,
@@ -136,6 +139,9 @@ pub struct ApplyArgs {
     /// Apply even what is beyond the guard
     #[arg(long)]
     pub allow_large: bool,
+    /// Plan even from this source where it has lost more rows than its max_shrink allows
+    #[arg(long, value_name = "SOURCE")]
+    pub allow_shrink: Vec<String>,
     /// How to show what came of it; the plan itself goes to standard error with json
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,

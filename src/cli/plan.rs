@@ -19,7 +19,8 @@ pub(super) async fn run(args: &PlanArgs, common: &Common) -> Result<Exit, Comman
     }
     let now = prepare::now(common);
     let record = Record::at(&config.record.path);
-    let prepared = prepare::roster_and_plan(config, &record, filter, now).await?;
+    let prepared =
+        prepare::roster_and_plan(config, &record, filter, now, &args.allow_shrink).await?;
     let view = prepared.view();
     output.result(|mut out| match args.format {
         Format::Text => plan_text(&mut out, view),

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::output::Output;
 use super::{CommandError, Common};
-use crate::config::{self, Base, Config, ParticipationSetting, Problems};
+use crate::config::{self, Base, Config, Diagnostic, ParticipationSetting, Problems};
 use crate::id::AutomationName;
 use crate::plan::{self, Filter, Guard, Plan};
 use crate::record::{LockRequest, Record, Snapshot, Writing};
@@ -65,19 +65,72 @@ pub(super) async fn expected(
     config: &'static Config,
     roster: &Arc<Roster<'static>>,
 ) -> Result<(), CommandError> {
+    sound(config, disappointments(config, roster).await?)
+}
+
+async fn disappointments(
+    config: &'static Config,
+    roster: &Arc<Roster<'static>>,
+) -> Result<Vec<Diagnostic>, CommandError> {
     if config.expects.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let roster = roster.clone();
     let list = tokio::task::spawn_blocking(move || roster.disappointments())
         .await
-        .context("What is expected could not be checked.")?
-        .map_err(anyhow::Error::from)?;
+        .context("What is expected could not be checked.")?;
+    Ok(list.map_err(anyhow::Error::from)?)
+}
+
+fn sound(config: &Config, list: Vec<Diagnostic>) -> Result<(), CommandError> {
     if list.is_empty() {
         return Ok(());
     }
     let files = config.files.clone();
     Err(Problems { list, files }.into())
+}
+
+/// Checks that sources have not lost their rows since the last apply, besides those of which that is allowed, and what
+/// the configuration expects of its roster. Says whether there is anything to note of the sources.
+pub(super) async fn sources_and_expected(
+    config: &'static Config,
+    roster: &Arc<Roster<'static>>,
+    record: &Record,
+    allowed: &[String],
+) -> Result<bool, CommandError> {
+    let mut list = Vec::new();
+    let mut is_news = false;
+    if config.sources.iter().any(|s| s.max_shrink.is_some()) {
+        let applied = record.applied_sources().await;
+        let applied = applied.context("No plan was made.")?;
+        list = roster.shrunk(|name| {
+            let source = applied.get(name)?;
+            (!allowed.iter().any(|allowed| allowed == name)).then_some((source.rows, source.at))
+        });
+        is_news = roster.sources().any(|read| {
+            let rows = applied.get(&read.source.name).map(|source| source.rows);
+            read.source.max_shrink.is_some() && rows != Some(read.rows)
+        });
+    }
+    list.extend(disappointments(config, roster).await?);
+    sound(config, list)?;
+    Ok(is_news)
+}
+
+/// Checks that the sources that were named on the command line are configured.
+pub(super) fn check_sources(config: &Config, names: &[String]) -> Result<(), CommandError> {
+    let known = || config.sources.iter().map(|source| source.name.as_str());
+    let Some(unknown) = names
+        .iter()
+        .find(|name| known().all(|known| known != *name))
+    else {
+        return Ok(());
+    };
+    let help = match config::nearest(known(), unknown) {
+        Some(near) => format!(" Did you mean {near}?"),
+        None => String::new(),
+    };
+    Err(anyhow::anyhow!("There is no source {unknown} in the configuration.{help}").into())
 }
 
 /// Checks that an automation that was named on the command line is configured.
@@ -108,6 +161,8 @@ pub(super) struct Prepared {
     pub guard: Guard,
     pub record_serial: u64,
     pub now: Timestamp,
+    /// Whether a source with a `max_shrink` has other rows than at the last apply, which is to be noted.
+    pub has_news_of_sources: bool,
 }
 
 impl Prepared {
@@ -129,15 +184,21 @@ pub(super) async fn roster_and_plan(
     record: &Record,
     filter: Filter,
     now: Timestamp,
+    allow_shrink: &[String],
 ) -> Result<Prepared, CommandError> {
+    check_sources(config, allow_shrink)?;
     let roster = tokio::spawn(roster(config, now));
     let snapshot = record.snapshot().await;
     // What is wrong with the sources is told first: it is what people change.
     let roster = roster.await.context("The roster could not be made.")??;
-    expected(config, &roster).await?;
     let snapshot = snapshot.context("No plan was made.")?;
+    let is_news = sources_and_expected(config, &roster, record, allow_shrink).await?;
     let sent = sent(config, record, now).await?;
-    merge(config, roster, snapshot, filter, now, Some(sent)).await
+    let prepared = merge(config, roster, snapshot, filter, now, Some(sent)).await?;
+    Ok(Prepared {
+        has_news_of_sources: is_news,
+        ..prepared
+    })
 }
 
 /// How many triggers of each automation were sent on the day, where a `max_per_day` asks for it.
@@ -210,6 +271,7 @@ async fn merge(
         guard,
         record_serial,
         now,
+        has_news_of_sources: false,
     })
 }
 

@@ -239,6 +239,8 @@ pub struct Source {
     pub min_rows: Option<u64>,
     /// An older file than this is refused.
     pub max_age: Option<Duration>,
+    /// One that has lost more of its rows since the last apply, in per cent, is refused.
+    pub max_shrink: Option<Limit<f64>>,
     /// Where it is defined.
     pub place: Place,
 }

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::files::within;
-use super::model::{Source, SourceKind};
+use super::model::{Limit, Source, SourceKind};
 use super::reader::Item;
-use super::value::duration;
+use super::value::{duration, percent};
 
 pub(super) fn source(item: &Item<'_>, root: &Path) -> Option<Source> {
     let table = item.table(format!("[source.{}]", item.key))?;
@@ -24,7 +24,7 @@ pub(super) fn source(item: &Item<'_>, root: &Path) -> Option<Source> {
             "export the query's result to a CSV file and name that with `csv`",
         );
         // What else a database source lacks would only distract.
-        for key in ["contact", "min_rows", "max_age", "delimiter"] {
+        for key in ["contact", "min_rows", "max_age", "max_shrink", "delimiter"] {
             table.get(key);
         }
         table.finish();
@@ -87,6 +87,20 @@ pub(super) fn source(item: &Item<'_>, root: &Path) -> Option<Source> {
         }
         Some(max_age)
     });
+    let max_shrink = table.get("max_shrink").and_then(|item| {
+        let text = item.text("\"30%\"")?;
+        let value = percent(text);
+        if value.is_none() {
+            item.wrong(
+                format!("`max_shrink` is no percentage: {text:?}"),
+                "write \"30%\"",
+            );
+        }
+        Some(Limit {
+            value: value?,
+            place: Some(item.place()),
+        })
+    });
     let place = item.ctx.doc.place(item.key_span.clone());
     table.finish();
     Some(Source {
@@ -95,6 +109,7 @@ pub(super) fn source(item: &Item<'_>, root: &Path) -> Option<Source> {
         contact: contact?,
         min_rows,
         max_age,
+        max_shrink,
         place,
     })
 }

@@ -44,6 +44,40 @@ impl Record {
     }
 }
 
+/// A source when a plan made from it was last applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AppliedSource {
+    /// How many rows it had.
+    pub rows: u64,
+    /// When that was.
+    pub at: Timestamp,
+}
+
+impl Record {
+    /// The sources as they were when plans made from them were last applied, by name.
+    ///
+    /// # Errors
+    /// Why the record cannot be read.
+    pub async fn applied_sources(&self) -> Result<BTreeMap<String, AppliedSource>, RecordError> {
+        let Some(mut connection) = lock::reader(self.path()).await? else {
+            return Ok(BTreeMap::new());
+        };
+        let rows: Vec<(String, i64, i64)> =
+            sqlx::query_as("SELECT name, rows, applied_at FROM source")
+                .fetch_all(&mut connection)
+                .await
+                .map_err(sql(self.path(), "read"))?;
+        let sources = rows.into_iter().map(|(name, rows, at)| {
+            let source = AppliedSource {
+                rows: u64::try_from(rows).unwrap_or(0),
+                at: Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH),
+            };
+            (name, source)
+        });
+        Ok(sources.collect())
+    }
+}
+
 /// Counts by name. What is no name of an automation can be none of the configuration's.
 fn by_automation(rows: Vec<(String, i64)>) -> BTreeMap<AutomationName, u64> {
     rows.into_iter()

@@ -20,7 +20,7 @@ use super::names::Names;
 use super::recover;
 use super::write::{
     ParticipationRow, delete_contacts, insert_intents, update_calls, update_marks, update_states,
-    upsert_participations,
+    upsert_participations, upsert_sources,
 };
 use crate::digest::Digest;
 use crate::failpoint::fail_point;
@@ -162,6 +162,10 @@ enum Request {
         Vec<(Key, Option<Timestamp>)>,
         oneshot::Sender<Result<(), JournalError>>,
     ),
+    Sources(
+        Vec<(String, u64)>,
+        oneshot::Sender<Result<(), JournalError>>,
+    ),
     Forget(ContactId, oneshot::Sender<Result<(), JournalError>>),
     Wipe(oneshot::Sender<Result<bool, JournalError>>),
 }
@@ -281,6 +285,16 @@ impl Journal {
         self.ask(|reply| Request::Mark(marks, reply)).wait().await
     }
 
+    /// Notes how many rows the sources have of which a plan is applied, by name. It is durable when this returns.
+    ///
+    /// # Errors
+    /// Why none of it is on record.
+    pub async fn sources(&self, sources: Vec<(String, u64)>) -> Result<(), JournalError> {
+        self.ask(|reply| Request::Sources(sources, reply))
+            .wait()
+            .await
+    }
+
     /// Erases all that is on record of a person, from the file too; the log beside it needs [`Journal::wipe`].
     ///
     /// # Errors
@@ -333,6 +347,7 @@ struct Rows {
     participations: Vec<ParticipationRow>,
     states: Vec<(Key, State, Option<String>)>,
     marks: Vec<(Key, Option<Timestamp>)>,
+    sources: Vec<(String, u64)>,
     forgotten: Vec<ContactId>,
 }
 
@@ -439,6 +454,10 @@ impl Writer {
                     replies.push(done(reply));
                 }
                 Request::Wipe(reply) => wipes.push(reply),
+                Request::Sources(sources, reply) => {
+                    rows.sources.extend(sources);
+                    replies.push(done(reply));
+                }
                 Request::Forget(contact, reply) => {
                     rows.forgotten.push(contact);
                     replies.push(done(reply));
@@ -559,6 +578,7 @@ impl Writer {
         upsert_participations(&tx, names, now, &rows.participations)?;
         update_states(&tx, names, now, &rows.states)?;
         update_marks(&tx, names, &rows.marks)?;
+        upsert_sources(&tx, now, &rows.sources)?;
         delete_contacts(&tx, &rows.forgotten)?;
         let is_changed = !rows.participations.is_empty()
             || !rows.states.is_empty()

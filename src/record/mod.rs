@@ -11,6 +11,7 @@ mod recover;
 mod stream;
 mod write;
 
+pub use counts::AppliedSource;
 pub use error::{Holder, JournalError, LockError, RecordError};
 pub use journal::{
     CallId, CallKind, CallOutcome, Change, Durable, Intent, Journal, Settlement, Writing,

@@ -150,6 +150,22 @@ pub(super) fn update_marks(
     Ok(())
 }
 
+/// Writes how many rows sources have.
+pub(super) fn upsert_sources(
+    tx: &Connection,
+    now: i64,
+    sources: &[(String, u64)],
+) -> rusqlite::Result<()> {
+    let mut upsert = tx.prepare_cached(
+        "INSERT INTO source (name, rows, applied_at) VALUES (?, ?, ?) \
+         ON CONFLICT (name) DO UPDATE SET rows = excluded.rows, applied_at = excluded.applied_at",
+    )?;
+    for (name, rows) in sources {
+        upsert.execute(params![name, i64::try_from(*rows).unwrap_or(i64::MAX), now])?;
+    }
+    Ok(())
+}
+
 /// Erases all that is on record of people.
 pub(super) fn delete_contacts(tx: &Connection, contacts: &[ContactId]) -> rusqlite::Result<()> {
     for contact in contacts {

@@ -27,6 +27,11 @@ impl RowIndex {
         self.last = row.0;
     }
 
+    /// How many rows there are.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     /// The rows, with their numbers (the header is row 1), that may be of one of these contacts: all that are, and now
     /// and then another one.
     pub(super) fn find<'a>(

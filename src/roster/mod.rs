@@ -16,6 +16,7 @@ mod index;
 mod problems;
 mod render;
 mod select;
+mod shrink;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub use absence::{BlockVerdict, Gone};
 pub use build::{build, check};
 
 use hashbrown::HashMap;
+use jiff::Timestamp;
 
 use block::Block;
 use entries::{Entries, Entry};
@@ -33,7 +35,7 @@ use index::RowIndex;
 use render::{NoFields, Renderer};
 use select::Declared;
 
-use crate::config::Config;
+use crate::config::{Config, Source};
 use crate::digest::{Digest, Hasher};
 use crate::field::{self, FieldValue};
 use crate::id::AutomationName;
@@ -78,6 +80,17 @@ pub struct Enrolment<'r> {
     /// The block that declares it, the first if several do, as an index into [`Config::enrols`].
     pub block: usize,
     row: u64,
+}
+
+/// A source as it was read.
+#[derive(Debug, Clone, Copy)]
+pub struct SourceRead<'c> {
+    /// Which.
+    pub source: &'c Source,
+    /// How many rows it has, without its header.
+    pub rows: u64,
+    /// When its file was last written, where the system knows.
+    pub written: Option<Timestamp>,
 }
 
 /// The fields of an enrolment cannot be made again.
@@ -151,6 +164,19 @@ impl<'c> Roster<'c> {
     /// How many there are of each automation, as [`Config::automations`].
     pub fn sizes(&self) -> &[usize] {
         &self.sizes
+    }
+
+    /// The sources that were read, in the order of [`Config::sources`].
+    pub fn sources(&self) -> impl Iterator<Item = SourceRead<'c>> {
+        let sources = self.config.sources.iter().zip(&self.sources);
+        sources.filter_map(|(source, opened)| {
+            let Opened { table, index } = opened.as_ref()?;
+            Some(SourceRead {
+                source,
+                rows: index.len() as u64,
+                written: table.written(),
+            })
+        })
     }
 
     /// The digest of all enrolments, their fields' digests among them. It does not depend on where the configuration

@@ -102,6 +102,7 @@ impl World {
             contact: "id".to_owned(),
             min_rows: None,
             max_age: None,
+            max_shrink: None,
             place: root_place(100 + self.config.sources.len()),
         });
         self

@@ -128,6 +128,12 @@ impl Table {
         }
     }
 
+    /// When the file was last written, where the system knows.
+    pub fn written(&self) -> Option<Timestamp> {
+        self.modified
+            .and_then(|time| Timestamp::try_from(time).ok())
+    }
+
     /// Checks the file's age against `max_age`.
     ///
     /// # Errors
@@ -136,10 +142,7 @@ impl Table {
         let Some(max_age) = self.max_age else {
             return Ok(());
         };
-        let written = self
-            .modified
-            .and_then(|time| Timestamp::try_from(time).ok())
-            .unwrap_or(Timestamp::MIN);
+        let written = self.written().unwrap_or(Timestamp::MIN);
         let age = now.duration_since(written);
         if age <= SignedDuration::try_from(max_age).unwrap_or(SignedDuration::MAX) {
             return Ok(());

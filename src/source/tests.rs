@@ -31,6 +31,7 @@ fn export(content: impl AsRef<[u8]>) -> Export {
         contact: "id".to_owned(),
         min_rows: None,
         max_age: None,
+        max_shrink: None,
         place: Place {
             file: Arc::from("rollcall.toml"),
             line: 1,
