@@ -9,24 +9,80 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::args::{ApplyArgs, Format};
+use super::args::{ApplyArgs, Format, LogFormat};
+use super::metrics::{self, Seen};
 use super::output::Output;
 use super::prepare::{self, Line, Prepared};
 use super::{CommandError, Common, Exit};
-use crate::apply::{self, Event, Job, Limits, Run};
+use crate::apply::{self, Event, Job, Limits, Outcome, Run};
 use crate::plan::Filter;
 use crate::record::{Record, Writing};
-use crate::report::{Progress, plan_text, run_json, run_summary};
+use crate::report::{Look, Progress, plan_text, run_json, run_summary};
 
 pub(super) async fn run(args: &ApplyArgs, common: &Common) -> Result<Exit, CommandError> {
     let output = Output::new(common);
-    let config = prepare::config(common, &output)?;
+    let started = Instant::now();
+    if let Some(path) = &args.metrics {
+        metrics::check(path)?;
+    }
+    let mut seen = Seen::default();
+    let exit = match plan_and_apply(args, common, &output, &mut seen).await {
+        Ok(exit) => exit,
+        Err(error) => {
+            output.error(&error);
+            Exit::Error
+        }
+    };
+    tell_end(exit, started, &seen);
+    if let Some(path) = &args.metrics
+        && let Err(error) = metrics::write(path, exit, started, &seen).await
+    {
+        output.error(&error);
+    }
+    Ok(exit)
+}
+
+/// Logs how the run ended.
+fn tell_end(exit: Exit, started: Instant, seen: &Seen) {
+    let count = |outcome: Outcome| {
+        let run = seen.run.as_ref();
+        run.map_or(0, |run| {
+            let outcomes = (0..run.settled.len()).map(|place| run.outcome(place));
+            outcomes.filter(|found| *found == outcome).count()
+        })
+    };
+    tracing::info!(
+        event = "finished",
+        exit_code = exit as u8,
+        seconds = started.elapsed().as_secs_f64(),
+        active = count(Outcome::Active),
+        stopped = count(Outcome::Stopped),
+        refused = count(Outcome::Refused),
+        failed = count(Outcome::Failed),
+        failed_for_good = count(Outcome::FailedForGood),
+        uncertain = count(Outcome::Uncertain),
+        stop_failed = count(Outcome::StopFailed),
+        stop_uncertain = count(Outcome::StopUncertain),
+        deferred = count(Outcome::Deferred),
+        not_sent = count(Outcome::NotSent),
+        "the apply has ended"
+    );
+}
+
+async fn plan_and_apply(
+    args: &ApplyArgs,
+    common: &Common,
+    output: &Output,
+    seen: &mut Seen,
+) -> Result<Exit, CommandError> {
+    let config = prepare::config(common, output)?;
     let now = prepare::now(common);
     let record = Record::at(&config.record.path);
     let filter = Filter::default();
     let prepared =
         prepare::roster_and_plan(config, &record, filter, now, &args.allow_shrink).await?;
-    if let Some(exit) = show_and_ask(args, common, &output, &prepared)? {
+    seen.prepared = Some(prepared.clone());
+    if let Some(exit) = show_and_ask(args, common, output, &prepared)? {
         return Ok(exit);
     }
     // Nothing is written, not even the lock, before it is certain that something is to be done and can be.
@@ -35,7 +91,8 @@ pub(super) async fn run(args: &ApplyArgs, common: &Common) -> Result<Exit, Comma
     // The built-in sandbox's memory is beside the record, and under its lock.
     let result = match Line::open(config, access).await {
         Ok(line) => {
-            let result = locked(args, common, &output, prepared, &record, &line, &writing).await;
+            let to = (&record, &line, &writing);
+            let result = locked(args, common, output, prepared, to, seen).await;
             line.close().await;
             result
         }
@@ -51,9 +108,8 @@ async fn locked(
     common: &Common,
     output: &Output,
     shown: Prepared,
-    record: &Record,
-    line: &Line,
-    writing: &Writing,
+    (record, line, writing): (&Record, &Line, &Writing),
+    seen: &mut Seen,
 ) -> Result<Exit, CommandError> {
     let Some(prepared) = plan_again(args, common, output, &shown, record).await? else {
         return Err(anyhow!(
@@ -62,6 +118,7 @@ async fn locked(
         )
         .into());
     };
+    seen.prepared = Some(prepared.clone());
     let is_same = prepared.roster.digest() == shown.roster.digest()
         && prepared.plan.does_the_same(&shown.plan);
     if !is_same {
@@ -91,8 +148,14 @@ async fn locked(
         Err(error) => Err(error),
     };
     Ok(match shown {
-        Ok(run) if run.is_good() => Exit::Fine,
-        Ok(_) => Exit::Incomplete,
+        Ok(run) => {
+            let exit = match run.is_good() {
+                true => Exit::Fine,
+                false => Exit::Incomplete,
+            };
+            seen.run = Some(run);
+            exit
+        }
         Err(error) => {
             output.error(&error);
             Exit::Incomplete
@@ -134,11 +197,24 @@ fn show_and_ask(
     prepared: &Prepared,
 ) -> Result<Option<Exit>, CommandError> {
     let plan = &prepared.plan;
+    tracing::info!(
+        event = "plan",
+        trigger = plan.triggers(),
+        stop = plan.stops(),
+        let_go = plan.let_go.len(),
+        deferred = plan.deferred.len(),
+        held = plan.held.len(),
+        unchanged = plan.unchanged,
+        refused = prepared.guard.refuses(),
+        "the plan is made"
+    );
     match args.format {
         Format::Json if plan.is_empty() => {
             let nothing = Run::default();
             output.result(|mut out| run_json(&mut out, prepared.view(), &nothing))?;
         }
+        // A log of events has told of it.
+        Format::Json if common.log_format == LogFormat::Json => {}
         Format::Json => output.notice(|mut out| plan_text(&mut out, prepared.view())),
         // Cron mails whatever is printed, so where nothing is to be done nothing is said.
         Format::Text if common.quiet && plan.is_empty() && !prepared.guard.refuses() => {}
@@ -227,15 +303,20 @@ async fn tell(
     common: &Common,
     plan: &Arc<crate::plan::Plan>,
 ) {
-    let terminal = std::io::stderr().is_terminal();
-    let mut progress = Progress::new(total, terminal, common.quiet);
+    let look = match common.log_format {
+        _ if common.quiet => Look::Quiet,
+        LogFormat::Json => Look::Log,
+        LogFormat::Text if std::io::stderr().is_terminal() => Look::Bar,
+        LogFormat::Text => Look::Lines,
+    };
+    let mut progress = Progress::new(total, look);
     while let Some(event) = events.recv().await {
         if let Event::Settled { action, settled } = &event {
             let kind = match &plan.actions[*action] {
                 crate::plan::Action::Stop(_) => "stop",
                 crate::plan::Action::Trigger(_) => "trigger",
             };
-            tracing::debug!(action = kind, index = action, outcome = %settled.outcome, "settled");
+            tracing::debug!(event = "settled", action = kind, index = action, outcome = %settled.outcome, "an action is settled");
         }
         progress.event(&event);
     }

@@ -145,6 +145,9 @@ pub struct ApplyArgs {
     /// How to show what came of it; the plan itself goes to standard error with json
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
+    /// Write what came of it to this file, for Prometheus (text format)
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
     /// How long to wait for another apply of the same record
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
     pub lock_timeout: Duration,

@@ -8,10 +8,12 @@ use super::args::{Color, LogFormat};
 
 /// Starts the log as the command line says.
 ///
-/// Only Rollcall's own spans and events are shown: what libraries say may hold what must not be shown.
+/// Only Rollcall's own events are shown: what libraries say may hold what must not be shown. As JSON, what else is told on
+/// standard error is an event as well, so that every line of it can be read by a program.
 pub fn log(common: &Common) {
     let level = match (common.quiet, common.verbose) {
         (true, _) => LevelFilter::ERROR,
+        (false, 0) if common.log_format == LogFormat::Json => LevelFilter::INFO,
         (false, 0) => LevelFilter::WARN,
         (false, 1) => LevelFilter::INFO,
         (false, _) => LevelFilter::DEBUG,
@@ -24,7 +26,15 @@ pub fn log(common: &Common) {
     // A second start is a test's, and keeps the first.
     let _ = match common.log_format {
         LogFormat::Json => registry
-            .with(tracing_subscriber::fmt::layer().json().with_writer(writer))
+            .with(
+                tracing_subscriber::fmt::layer()
+                    .json()
+                    .flatten_event(true)
+                    .with_target(false)
+                    .with_current_span(false)
+                    .with_span_list(false)
+                    .with_writer(writer),
+            )
             .try_init(),
         LogFormat::Text => registry
             .with(

@@ -8,6 +8,7 @@ mod explain;
 mod history;
 mod init;
 mod log;
+mod metrics;
 mod output;
 mod plan;
 mod prepare;

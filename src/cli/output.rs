@@ -5,15 +5,17 @@ use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
 use anstream::{AutoStream, ColorChoice};
 use anyhow::anyhow;
 
-use super::args::Color;
+use super::args::{Color, LogFormat};
 use super::{CommandError, Common};
-use crate::config::Config;
+use crate::config::{Config, Diagnostic};
 use crate::report::SafeText;
 
 /// Where a command writes.
 pub struct Output {
     color: Color,
     quiet: bool,
+    /// Whether standard error is a log of events.
+    logs: bool,
 }
 
 impl Output {
@@ -22,6 +24,7 @@ impl Output {
         Self {
             color: common.color,
             quiet: common.quiet,
+            logs: common.log_format == LogFormat::Json,
         }
     }
 
@@ -52,13 +55,24 @@ impl Output {
 
     /// Writes to standard error, unless it is to be quiet.
     pub fn notice(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
-        if !self.quiet {
-            self.always(write);
+        if self.logs {
+            tracing::info!(event = "notice", "{}", text(write));
+        } else if !self.quiet {
+            self.raw(write);
         }
     }
 
-    /// Writes to standard error, quiet or not. Where nobody reads it, there is nothing to be done about that.
+    /// Writes to standard error, quiet or not.
     pub fn always(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
+        if self.logs {
+            tracing::error!(event = "error", "{}", text(write));
+        } else {
+            self.raw(write);
+        }
+    }
+
+    /// Writes to standard error. Where nobody reads it, there is nothing to be done about that.
+    fn raw(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
         let stderr = io::stderr().lock();
         let choice = self.choice(&stderr);
         let mut stream = AutoStream::new(stderr, choice);
@@ -81,7 +95,7 @@ impl Output {
             )
             .into());
         }
-        self.always(|out| write!(out, "{question} Only \"yes\" is taken as yes: "));
+        self.raw(|out| write!(out, "{question} Only \"yes\" is taken as yes: "));
         let mut answer = String::new();
         io::stdin().lock().read_line(&mut answer)?;
         if answer.trim() == "yes" {
@@ -94,6 +108,12 @@ impl Output {
     pub fn warnings(&self, config: &Config) {
         let color = !matches!(self.choice(&io::stderr()), ColorChoice::Never);
         for warning in &config.warnings {
+            if self.logs {
+                let Told { file, line, help } = Told::of(warning);
+                let message = &warning.message;
+                tracing::warn!(event = "problem", file, line, help, "{message}");
+                continue;
+            }
             let text = warning.render(&config.files, color, terminal_width());
             self.notice(|out| writeln!(out, "warning: {}", text.trim_start()));
         }
@@ -102,6 +122,16 @@ impl Output {
     /// Tells an error.
     pub fn error(&self, error: &CommandError) {
         match error {
+            CommandError::Problems(problems) if self.logs => {
+                for problem in &problems.list {
+                    let Told { file, line, help } = Told::of(problem);
+                    let message = &problem.message;
+                    tracing::error!(event = "problem", file, line, help, "{message}");
+                }
+            }
+            CommandError::Other(error) if self.logs => {
+                tracing::error!(event = "error", "{error:#}");
+            }
             CommandError::Problems(problems) => {
                 let color = !matches!(self.choice(&io::stderr()), ColorChoice::Never);
                 let width = terminal_width();
@@ -119,6 +149,33 @@ impl Output {
                 let text = format!("{error:#}");
                 writeln!(out, "{on}error:{off} {}", Lines(&text))
             }),
+        }
+    }
+}
+
+/// What is written, without colours and the last line's end.
+fn text(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
+    let mut bytes = Vec::new();
+    // Writing to memory does not fail.
+    let _ = write(&mut bytes);
+    let text = String::from_utf8_lossy(&bytes);
+    anstream::adapter::strip_str(text.trim_end()).to_string()
+}
+
+/// Where a problem is and what to do about it; empty where that is not known.
+struct Told<'a> {
+    file: &'a str,
+    line: u64,
+    help: &'a str,
+}
+
+impl<'a> Told<'a> {
+    fn of(problem: &'a Diagnostic) -> Self {
+        let at = problem.at.as_ref();
+        Self {
+            file: at.map_or("", |at| &at.file),
+            line: at.map_or(0, |at| at.line as u64),
+            help: problem.help.as_deref().unwrap_or_default(),
         }
     }
 }

@@ -154,6 +154,7 @@ pub(super) fn check_automation(config: &Config, name: &AutomationName) -> Result
 }
 
 /// A plan with all that it was made from.
+#[derive(Clone)]
 pub(super) struct Prepared {
     pub config: &'static Config,
     pub roster: Arc<Roster<'static>>,

@@ -9,6 +9,7 @@ use super::lock;
 use super::open::sql;
 use super::read::Record;
 use crate::id::AutomationName;
+use crate::participation::State;
 
 /// Triggers that were carried out, or may have been, between two times.
 ///
@@ -41,6 +42,30 @@ impl Record {
             .await
             .map_err(sql(self.path(), "read"))?;
         Ok(by_automation(rows))
+    }
+}
+
+impl Record {
+    /// How many participations there are, by automation and state.
+    ///
+    /// # Errors
+    /// Why the record cannot be read.
+    pub async fn states(&self) -> Result<BTreeMap<(AutomationName, State), u64>, RecordError> {
+        let Some(mut connection) = lock::reader(self.path()).await? else {
+            return Ok(BTreeMap::new());
+        };
+        let rows: Vec<(String, String, i64)> = sqlx::query_as(
+            "SELECT automation.name, state, count(*) FROM participation \
+             JOIN automation ON automation.id = participation.automation GROUP BY automation.name, state",
+        )
+        .fetch_all(&mut connection)
+        .await
+        .map_err(sql(self.path(), "read"))?;
+        let counts = rows.into_iter().filter_map(|(name, state, count)| {
+            let key = (AutomationName::new(&name).ok()?, state.parse().ok()?);
+            Some((key, u64::try_from(count).unwrap_or(0)))
+        });
+        Ok(counts.collect())
     }
 }
 

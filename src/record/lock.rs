@@ -288,6 +288,7 @@ async fn try_row(
             return Ok(Some(other));
         }
         tracing::warn!(
+            event = "lock-taken-over",
             host = other.host,
             pid = other.pid,
             "taking over the lock of a run that is gone"

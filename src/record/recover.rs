@@ -28,6 +28,7 @@ pub(super) async fn recover(
         return Ok(());
     }
     tracing::warn!(
+        event = "recovered",
         calls = open,
         "an earlier run was cut short; its open calls are uncertain now"
     );

@@ -13,45 +13,47 @@ const EVERY: Duration = Duration::from_secs(5);
 
 /// Draws what it is told.
 pub struct Progress {
-    look: Look,
+    drawn: Drawn,
     total: u64,
     done: u64,
     bad: u64,
 }
 
-enum Look {
+/// How progress is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// As a bar, on a terminal.
+    Bar,
+    /// As a line every few seconds.
+    Lines,
+    /// As events of the log.
+    Log,
+    /// Not at all.
+    Quiet,
+}
+
+enum Drawn {
     Bar(ProgressBar),
     Lines { start: Instant, last: Instant },
+    Log { last: Instant },
     Quiet,
 }
 
 impl Progress {
-    /// For so many actions. Everything is drawn to standard error.
-    pub fn new(total: u64, terminal: bool, quiet: bool) -> Self {
+    /// For so many actions. Everything goes to standard error.
+    pub fn new(total: u64, look: Look) -> Self {
         let now = Instant::now();
-        let look = if quiet {
-            Look::Quiet
-        } else if terminal {
-            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-            if let Ok(style) = ProgressStyle::with_template(
-                "{bar:30} {human_pos}/{human_len}  {rate}  {eta} to go  {msg}",
-            ) {
-                let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-                    // Where it cannot be drawn, the bar goes without.
-                    let _ = write!(out, "{:.0}/s", state.per_sec());
-                };
-                bar.set_style(style.with_key("rate", rate));
-            }
-            bar.enable_steady_tick(Duration::from_millis(250));
-            Look::Bar(bar)
-        } else {
-            Look::Lines {
+        let drawn = match look {
+            Look::Quiet => Drawn::Quiet,
+            Look::Log => Drawn::Log { last: now },
+            Look::Lines => Drawn::Lines {
                 start: now,
                 last: now,
-            }
+            },
+            Look::Bar => Drawn::Bar(bar(total)),
         };
         Self {
-            look,
+            drawn,
             total,
             done: 0,
             bad: 0,
@@ -60,6 +62,9 @@ impl Progress {
 
     /// Takes note of an event.
     pub fn event(&mut self, event: &Event) {
+        if let Drawn::Log { .. } = self.drawn {
+            log(event);
+        }
         match event {
             Event::Settled { settled, .. } => {
                 self.done += 1;
@@ -89,20 +94,20 @@ impl Progress {
 
     /// Takes the bar away.
     pub fn finish(self) {
-        if let Look::Bar(bar) = self.look {
+        if let Drawn::Bar(bar) = self.drawn {
             bar.finish_and_clear();
         }
     }
 
     fn draw(&mut self) {
-        match &mut self.look {
-            Look::Bar(bar) => {
+        match &mut self.drawn {
+            Drawn::Bar(bar) => {
                 bar.set_position(self.done);
                 if self.bad > 0 {
                     bar.set_message(format!("{} not as wanted", thousands(self.bad)));
                 }
             }
-            Look::Lines { start, last } => {
+            Drawn::Lines { start, last } => {
                 if last.elapsed() >= EVERY {
                     *last = Instant::now();
                     let rate = self.done as f64 / start.elapsed().as_secs_f64();
@@ -117,20 +122,65 @@ impl Progress {
                     self.say(&line);
                 }
             }
-            Look::Quiet => {}
+            Drawn::Log { last } => {
+                if last.elapsed() >= EVERY {
+                    *last = Instant::now();
+                    let Self {
+                        total, done, bad, ..
+                    } = self;
+                    tracing::info!(event = "progress", total, done, bad, "the apply goes on");
+                }
+            }
+            Drawn::Quiet => {}
         }
     }
 
     fn say(&self, line: &str) {
-        match &self.look {
-            Look::Bar(bar) => bar.println(line),
-            Look::Lines { .. } => {
+        match &self.drawn {
+            Drawn::Bar(bar) => bar.println(line),
+            Drawn::Lines { .. } => {
                 // Nobody reads it: nothing to be done about that.
                 let _ = writeln!(std::io::stderr(), "{line}");
             }
-            Look::Quiet => {}
+            Drawn::Log { .. } | Drawn::Quiet => {}
         }
     }
+}
+
+fn log(event: &Event) {
+    match event {
+        Event::Settled { .. } => {}
+        Event::Paused { wait, detail } => {
+            let seconds = wait.as_secs_f64();
+            tracing::warn!(event = "paused", seconds, detail, "calls to Spotler wait");
+        }
+        Event::Halted { automation, detail } => tracing::warn!(
+            event = "halted",
+            %automation,
+            detail,
+            "no more triggers of an automation are sent in this run"
+        ),
+        Event::Ending(end) => tracing::warn!(
+            event = "ending",
+            detail = %end,
+            "nothing more is sent; what is under way is finished"
+        ),
+    }
+}
+
+fn bar(total: u64) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:30} {human_pos}/{human_len}  {rate}  {eta} to go  {msg}")
+    {
+        let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            // Where it cannot be drawn, the bar goes without.
+            let _ = write!(out, "{:.0}/s", state.per_sec());
+        };
+        bar.set_style(style.with_key("rate", rate));
+    }
+    bar.enable_steady_tick(Duration::from_millis(250));
+    bar
 }
 
 fn duration(seconds: f64) -> String {

@@ -289,7 +289,7 @@ async fn read(shared: &Shared, request: Request) -> Result<(Call, Bytes), Answer
         Answer::error(413, "INVALID_PARAMS", message)
     })?;
     shared.authorize(&parts).map_err(|refusal| {
-        tracing::debug!(%refusal, "call refused");
+        tracing::debug!(event = "sandbox-refused", %refusal, "call refused");
         Answer::error(401, refusal.error_type(), &refusal.to_string())
     })?;
     let call = call::read(&Asked {
@@ -310,7 +310,7 @@ async fn carry_out(shared: &Arc<Shared>, call: Call, sent: &[u8]) -> Option<Resp
         state.player.next(&call)
     };
     tracing::debug!(
-        kind = ?call.kind(), code = call.code(), contact = call.contact(), ?wrong, "call"
+        event = "sandbox-call", kind = ?call.kind(), code = call.code(), contact = call.contact(), ?wrong, "call"
     );
     let fault = wrong.fault.as_ref();
     let answer = if fault.is_none_or(Fault::carries_out) {

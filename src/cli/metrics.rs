@@ -1,0 +1,133 @@
+//! `apply --metrics FILE`: gathers what is told of a run, whatever came of it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::prepare::Prepared;
+use super::{CommandError, Exit};
+use crate::apply::Run;
+use crate::participation::State;
+use crate::plan::Action;
+use crate::record::Record;
+use crate::report::{self, PlanMetrics, RunMetrics};
+
+/// What was seen of a run when it ended.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// The plan, where there was one.
+    pub prepared: Option<Prepared>,
+    /// What came of it, where it was applied.
+    pub run: Option<Run>,
+}
+
+/// Checks that the file can be written, before anything is done.
+pub(super) fn check(path: &Path) -> Result<(), CommandError> {
+    let checked = report::check_writable(path);
+    checked.with_context(|| {
+        format!(
+            "The metrics cannot be written to {}. Nothing was sent and nothing was written",
+            path.display()
+        )
+    })?;
+    Ok(())
+}
+
+/// Writes the file.
+pub(super) async fn write(
+    path: &Path,
+    exit: Exit,
+    started: Instant,
+    seen: &Seen,
+) -> Result<(), CommandError> {
+    let ended_at = Timestamp::now();
+    let last_success = match exit {
+        Exit::Fine => Some(ended_at.as_millisecond() as f64 / 1000.0),
+        _ => report::last_success(path),
+    };
+    let plan = match &seen.prepared {
+        Some(prepared) => Some(of_plan(prepared, seen.run.as_ref()).await),
+        None => None,
+    };
+    let metrics = RunMetrics {
+        ended_at,
+        duration: started.elapsed(),
+        exit_code: exit as u8,
+        last_success,
+        plan,
+    };
+    let written = report::write_whole(path, &metrics.text());
+    written.with_context(|| {
+        format!(
+            "The metrics could not be written to {}; what was done is on record",
+            path.display()
+        )
+    })?;
+    Ok(())
+}
+
+async fn of_plan(prepared: &Prepared, run: Option<&Run>) -> PlanMetrics {
+    let view = prepared.view();
+    let mut metrics = PlanMetrics::default();
+    let names = || {
+        prepared
+            .config
+            .automations
+            .iter()
+            .map(|a| a.name.to_string())
+    };
+    // What is none is told too, so that an alert can tell it from what is not known.
+    for name in names() {
+        metrics.held.insert(name.clone(), 0);
+        metrics.deferred.insert(name, 0);
+    }
+    for held in &prepared.plan.held {
+        *metrics
+            .held
+            .entry(held.key.automation.to_string())
+            .or_default() += 1;
+    }
+    for name in view.deferred_automations() {
+        *metrics.deferred.entry(name.to_owned()).or_default() += 1;
+    }
+    if let Some(run) = run {
+        for (place, action) in prepared.plan.actions.iter().enumerate() {
+            let kind = match action {
+                Action::Stop(_) => "stop",
+                Action::Trigger(_) => "trigger",
+            };
+            let key = (
+                view.automation(action).to_owned(),
+                kind,
+                run.outcome(place).as_str(),
+            );
+            *metrics.actions.entry(key).or_default() += 1;
+        }
+    }
+    let record = Record::at(&prepared.config.record.path);
+    match record.states().await {
+        Ok(states) => {
+            let mut counts = std::collections::BTreeMap::new();
+            for name in names() {
+                for state in [State::Active, State::Uncertain] {
+                    counts.insert((name.clone(), state.as_str()), 0);
+                }
+            }
+            for ((name, state), count) in states {
+                counts.insert((name.to_string(), state.as_str()), count);
+            }
+            metrics.participations = Some(counts);
+        }
+        Err(error) => tracing::warn!(event = "metrics", "no participations are told of: {error}"),
+    }
+    for read in prepared.roster.sources() {
+        let age = read.written.map(|at| prepared.now.duration_since(at));
+        let age = age.map(|age| Duration::try_from(age).unwrap_or_default());
+        let of = (read.rows, age);
+        metrics.sources.insert(read.source.name.clone(), of);
+    }
+    metrics
+}

@@ -1,0 +1,259 @@
+//! What a monitoring system wants to know of an apply: the Prometheus text format, version 0.0.4.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// What is told of an apply, whatever came of it.
+#[derive(Debug, Clone)]
+pub struct RunMetrics {
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// How long it took.
+    pub duration: Duration,
+    /// How it ended.
+    pub exit_code: u8,
+    /// When the last one ended with exit code 0, in seconds since 1970.
+    pub last_success: Option<f64>,
+    /// What is known of plan and record, where it came so far.
+    pub plan: Option<PlanMetrics>,
+}
+
+/// What is told of plan and record. Automations and sources go by their names.
+#[derive(Debug, Clone, Default)]
+pub struct PlanMetrics {
+    /// How many actions, by automation, action and outcome.
+    pub actions: BTreeMap<(String, &'static str, &'static str), u64>,
+    /// How many participations are on record, by automation and state; `None` where the record could not be read.
+    pub participations: Option<BTreeMap<(String, &'static str), u64>>,
+    /// How many are held, by automation.
+    pub held: BTreeMap<String, u64>,
+    /// How many triggers are deferred, by automation.
+    pub deferred: BTreeMap<String, u64>,
+    /// How many rows a source has, and how long ago its file was written.
+    pub sources: BTreeMap<String, (u64, Option<Duration>)>,
+}
+
+const LAST_SUCCESS: &str = "rollcall_last_success_timestamp_seconds";
+
+impl RunMetrics {
+    /// The text of the file.
+    pub fn text(&self) -> String {
+        let mut page = Page(String::new());
+        let seconds = |at: Timestamp| at.as_millisecond() as f64 / 1000.0;
+        page.one(
+            "rollcall_last_run_timestamp_seconds",
+            "When the last apply ended.",
+            seconds(self.ended_at),
+        );
+        if let Some(at) = self.last_success {
+            let help = "When the last apply ended that ended well (exit code 0).";
+            page.one(LAST_SUCCESS, help, at);
+        }
+        page.one(
+            "rollcall_last_run_duration_seconds",
+            "How long the last apply took.",
+            self.duration.as_secs_f64(),
+        );
+        page.one(
+            "rollcall_last_run_exit_code",
+            "The exit code of the last apply: 0 fine, 1 error, 3 not all as wanted, 4 refused by the guard.",
+            f64::from(self.exit_code),
+        );
+        let Some(plan) = &self.plan else {
+            return page.0;
+        };
+        page.many(
+            "rollcall_last_run_actions",
+            "Actions of the last apply by what came of them.",
+            plan.actions
+                .iter()
+                .map(|((automation, action, outcome), count)| {
+                    let labels = [
+                        ("automation", automation.as_str()),
+                        ("action", action),
+                        ("outcome", outcome),
+                    ];
+                    (labels, *count as f64)
+                }),
+        );
+        page.many(
+            "rollcall_participations",
+            "Participations on record by state.",
+            plan.participations
+                .iter()
+                .flatten()
+                .map(|((automation, state), count)| {
+                    let labels = [("automation", automation.as_str()), ("state", state)];
+                    (labels, *count as f64)
+                }),
+        );
+        for (name, help, counts) in [
+            (
+                "rollcall_held",
+                "Enrolments about which the last plan did nothing and said why.",
+                &plan.held,
+            ),
+            (
+                "rollcall_deferred",
+                "Triggers that the last plan left to a later apply.",
+                &plan.deferred,
+            ),
+        ] {
+            let counts = counts.iter();
+            let samples =
+                counts.map(|(name, count)| ([("automation", name.as_str())], *count as f64));
+            page.many(name, help, samples);
+        }
+        page.many(
+            "rollcall_source_rows",
+            "Rows of a source when it was last read.",
+            plan.sources
+                .iter()
+                .map(|(name, (rows, _))| ([("source", name.as_str())], *rows as f64)),
+        );
+        page.many(
+            "rollcall_source_age_seconds",
+            "How long ago a source had been written when it was last read.",
+            plan.sources.iter().filter_map(|(name, (_, age))| {
+                Some(([("source", name.as_str())], (*age)?.as_secs_f64()))
+            }),
+        );
+        page.0
+    }
+}
+
+/// The text as it grows.
+struct Page(String);
+
+impl Page {
+    fn one(&mut self, name: &str, help: &str, value: f64) {
+        self.many::<0>(name, help, [([], value)]);
+    }
+
+    fn many<'a, const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = ([(&'a str, &'a str); N], f64)>,
+    ) {
+        let mut samples = samples.into_iter().peekable();
+        if samples.peek().is_none() {
+            return;
+        }
+        let text = &mut self.0;
+        // Writing to a string does not fail.
+        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n");
+        for (labels, value) in samples {
+            text.push_str(name);
+            for (place, (label, of)) in labels.into_iter().enumerate() {
+                let before = if place == 0 { '{' } else { ',' };
+                let _ = write!(text, "{before}{label}=\"{}\"", escaped(of));
+            }
+            if N > 0 {
+                text.push('}');
+            }
+            let _ = writeln!(text, " {value}");
+        }
+    }
+}
+
+fn escaped(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    for c in value.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '"' => out.push_str("\\\""),
+            '\n' => out.push_str("\\n"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// When the last success was, by a file that was written before.
+pub fn last_success(path: &Path) -> Option<f64> {
+    let text = fs::read_to_string(path).ok()?;
+    let line = text.lines().find(|line| line.starts_with(LAST_SUCCESS))?;
+    let value: f64 = line.strip_prefix(LAST_SUCCESS)?.trim().parse().ok()?;
+    value.is_finite().then_some(value)
+}
+
+/// Checks that a file can be written: before anything is done, so that its absence is not noticed too late.
+///
+/// # Errors
+/// Why it cannot be.
+pub fn check_writable(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    beside(path).map(drop)
+}
+
+/// Writes a file whole or not at all, readable by all: who reads it meanwhile sees the old one.
+///
+/// # Errors
+/// Why it could not be written; the old one is as it was.
+pub fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = beside(path)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    // The name, too, is to be on the disk. Where a folder cannot be opened for that, it will be soon.
+    if let Ok(folder) = File::open(folder(path)) {
+        let _ = folder.sync_all();
+    }
+    Ok(())
+}
+
+/// A new file in the same folder, of a name that a collector of `*.prom` passes over.
+fn beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".rollcall-").suffix(".tmp");
+    #[cfg(unix)]
+    {
+        let permissions: Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        builder.permissions(permissions);
+    }
+    builder.tempfile_in(folder(path))
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_label_may_not_hold_is_escaped() {
+        assert_eq!(escaped("a\\b\"c\nd é"), "a\\\\b\\\"c\\nd é");
+    }
+
+    #[test]
+    fn the_last_success_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rollcall.prom");
+        assert_eq!(last_success(&path), None);
+        let metrics = RunMetrics {
+            ended_at: Timestamp::from_millisecond(1_763_900_000_123).unwrap(),
+            duration: Duration::from_millis(1500),
+            exit_code: 3,
+            last_success: Some(1_763_800_000.5),
+            plan: None,
+        };
+        write_whole(&path, &metrics.text()).unwrap();
+        assert_eq!(last_success(&path), Some(1_763_800_000.5));
+        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
+        assert_eq!(left.len(), 1, "nothing stays behind");
+    }
+}
