@@ -147,6 +147,7 @@ fn table_in(folder: &Path, bytes: &[u8]) {
         contact: "id".to_owned(),
         min_rows: None,
         max_age: None,
+        max_shrink: None,
         place: Place {
             file: Arc::from(FILE_NAME),
             line: 1,
