@@ -337,7 +337,7 @@ fn after_each_settled_apply_what_runs_is_what_is_declared() {
     let config = Config {
         cases: cases.unwrap_or(8),
         failure_persistence: None,
-        max_shrink_iters: 200,
+        max_shrink_iters: 20,
         ..Config::default()
     };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
