@@ -22,10 +22,11 @@ impl Excerpt {
     /// The lines of some spans of a masked text, with one line before and one after, none of them wider than `width`
     /// columns. A line that is cut is cut around the first span.
     ///
-    /// `room` is how many columns are needed after the middle of the first span, for its label.
+    /// `line` is that of the first span, from 1; `room` is how many columns are needed after its middle, for its label.
     pub(super) fn new(
         file: String,
         text: &str,
+        line: usize,
         spans: &[Range<usize>],
         width: usize,
         room: usize,
@@ -38,7 +39,7 @@ impl Excerpt {
         let mut excerpt = Self {
             file,
             text: String::new(),
-            first_line: text[..first].matches('\n').count(),
+            first_line: line.saturating_sub(1 + text[first..meant.start].matches('\n').count()),
             column: meant.start - line_start(text, meant.start),
             spans: spans.to_vec(),
         };
@@ -126,41 +127,49 @@ fn line_end(text: &str, at: usize) -> usize {
 
 /// As much of a line's beginning as there is room for.
 fn from_start(line: &str, width: usize) -> Range<usize> {
-    match line.width() <= width {
+    match fitting(line, width) == line.len() {
         true => 0..line.len(),
         false => 0..fitting(line, width.saturating_sub(1)),
     }
 }
 
-/// The part of a line to show, so that what is meant begins in it, and its label has room.
+/// The part of a line to show, so that what is meant begins in it, and its label has room. It takes no longer for a
+/// longer line.
 fn around(line: &str, meant: Range<usize>, width: usize, room: usize) -> Range<usize> {
-    let before = line[..meant.start].width();
-    let middle = before + line[meant.clone()].width() / 2;
-    if line.width() <= width && middle + room <= width {
-        return 0..line.len();
+    if fitting(line, width) == line.len() {
+        let middle = line[..meant.start].width() + line[meant.clone()].width() / 2;
+        if middle + room <= width {
+            return 0..line.len();
+        }
     }
     // A third of the room for what comes before.
-    let skip = before.saturating_sub(width / 3);
-    let start = match skip {
-        0 => 0,
-        _ => fitting(line, skip),
-    };
-    let marks = 1 + usize::from(start > 0);
+    let mut used = 0;
+    let mut before = line[..meant.start].char_indices().rev();
+    let skipped = before.find(|(_, c)| {
+        used += columns(*c);
+        used > width / 3
+    });
+    let start = skipped.map_or(0, |(at, c)| at + c.len_utf8());
+    let mark = usize::from(start > 0);
     let rest = &line[start..];
-    let end = match rest.width() + usize::from(start > 0) <= width {
-        true => line.len(),
-        false => start + fitting(rest, width.saturating_sub(marks)),
+    let end = match fitting(rest, width.saturating_sub(mark)) {
+        end if end == rest.len() => line.len(),
+        _ => start + fitting(rest, width.saturating_sub(mark + 1)),
     };
     start..end
 }
 
+fn columns(c: char) -> usize {
+    c.width().unwrap_or(0)
+}
+
 /// How many bytes of a text fit into so many columns.
-fn fitting(text: &str, columns: usize) -> usize {
+fn fitting(text: &str, most: usize) -> usize {
     let mut used = 0;
     let mut chars = text.char_indices();
     let over = chars.find(|(_, c)| {
-        used += c.width().unwrap_or(0);
-        used > columns
+        used += columns(*c);
+        used > most
     });
     over.map_or(text.len(), |(at, _)| at)
 }
@@ -264,7 +273,7 @@ mod tests {
     }
 
     fn excerpt(text: &str, span: Range<usize>, width: usize) -> (String, String) {
-        let excerpt = Excerpt::new("f".to_owned(), text, &[span], width, 1);
+        let excerpt = Excerpt::new("f".to_owned(), text, 9, &[span], width, 1);
         let meant = excerpt.text[excerpt.spans[0].clone()].to_owned();
         (excerpt.text, meant)
     }

@@ -143,6 +143,7 @@ impl Shown {
         let source = Excerpt::new(
             harmless(&main.file),
             text,
+            main.line,
             &spans,
             room(main, width),
             label_room(*label),

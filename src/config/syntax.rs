@@ -71,7 +71,10 @@ pub(super) fn parse<'a>(file: &Arc<str>, text: &'a Arc<str>, sink: &Sink) -> Par
         let around = |long: &&Long<'_>| long.span.start < span.start && span.start <= long.span.end;
         let Some(long) = long.iter().find(around) else {
             sink.push(not_toml(place, error.message()));
-            guesses.push(section(text, span.start));
+            let is_known = |part: &Range<usize>| part.contains(&span.start);
+            if !guesses.last().is_some_and(is_known) {
+                guesses.push(section(text, span.start));
+            }
             continue;
         };
         let value = doc.place(long.span.clone());
@@ -190,9 +193,13 @@ fn defined_again(doc: &Doc, text: &str, again: &[Range<usize>]) -> Vec<Diagnosti
         .map(|span| line_start(text, span.start))
         .collect();
     let mut problems = Vec::new();
+    let mut part = 0..0;
     for span in again {
         let line = line_start(text, span.start);
-        let table = section(text, span.start).start;
+        if !part.contains(&span.start) {
+            part = section(text, span.start);
+        }
+        let table = part.start;
         if table < line && lines.contains(&table) {
             // That the table is there twice says it all.
             continue;
@@ -228,18 +235,11 @@ fn first_definition(text: &str, table: usize, again: &Range<usize>) -> Option<Ra
     let line = line_start(text, again.start);
     let from = if is_header(&text[line..]) { 0 } else { table };
     let wanted = text[line..again.end].trim_start();
-    let mut start = from;
-    for other in text[from..line].split_inclusive('\n') {
-        let content = other.trim_start();
-        let at = start + other.len() - content.len();
-        start += other.len();
-        let Some(rest) = content.strip_prefix(wanted) else {
-            continue;
-        };
-        if rest.trim_start().starts_with(['=', '.', ']']) {
-            let end = at + wanted.len();
-            return Some(end - again.len()..end);
-        }
-    }
-    None
+    text[from..line].match_indices(wanted).find_map(|(at, _)| {
+        let start = from + at;
+        let end = start + wanted.len();
+        let begins_line = text[line_start(text, start)..start].trim_start().is_empty();
+        let goes_on = text[end..].trim_start().starts_with(['=', '.', ']']);
+        (begins_line && goes_on).then(|| end - again.len()..end)
+    })
 }
