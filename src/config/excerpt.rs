@@ -60,15 +60,25 @@ impl Excerpt {
         if last < text.len() {
             excerpt.text.push('\n');
         }
+        excerpt.leave_room(width, room);
         excerpt
     }
 
-    /// Whether a line has room for all of it.
+    /// Underlines no more of what is meant than leaves room for its label, which begins under the middle.
+    fn leave_room(&mut self, width: usize, room: usize) {
+        let Some(span) = self.spans.first_mut() else {
+            return;
+        };
+        let before = self.text[line_start(&self.text, span.start)..span.start].width();
+        let half = width.saturating_sub(before + room);
+        span.end = span.start + fitting(&self.text[span.clone()], 2 * half + 1);
+    }
+
+    /// Whether there is room for a line, and for the label of what is meant in it.
     pub(super) fn fits(text: &str, span: &Range<usize>, width: usize, room: usize) -> bool {
         let start = line_start(text, span.start);
         let line = &text[start..line_end(text, span.start)];
-        let window = around(line, span.start - start..span.end - start, width, room);
-        window == (0..line.len())
+        fits(line, &(span.start - start..span.end - start), width, room)
     }
 
     /// Adds the part of a line that is in the window, and moves the spans that are in this line.
@@ -136,11 +146,8 @@ fn from_start(line: &str, width: usize) -> Range<usize> {
 /// The part of a line to show, so that what is meant begins in it, and its label has room. It takes no longer for a
 /// longer line.
 fn around(line: &str, meant: Range<usize>, width: usize, room: usize) -> Range<usize> {
-    if fitting(line, width) == line.len() {
-        let middle = line[..meant.start].width() + line[meant.clone()].width() / 2;
-        if middle + room <= width {
-            return 0..line.len();
-        }
+    if fits(line, &meant, width, room) {
+        return 0..line.len();
     }
     // A third of the room for what comes before.
     let mut used = 0;
@@ -157,6 +164,12 @@ fn around(line: &str, meant: Range<usize>, width: usize, room: usize) -> Range<u
         _ => start + fitting(rest, width.saturating_sub(mark + 1)),
     };
     start..end
+}
+
+/// Whether there is room for a line, and for so many columns after the middle of what is meant in it.
+fn fits(line: &str, meant: &Range<usize>, width: usize, room: usize) -> bool {
+    fitting(line, width) == line.len()
+        && line[..meant.start].width() + line[meant.clone()].width() / 2 + room <= width
 }
 
 fn columns(c: char) -> usize {
@@ -272,8 +285,8 @@ mod tests {
         }
     }
 
-    fn excerpt(text: &str, span: Range<usize>, width: usize) -> (String, String) {
-        let excerpt = Excerpt::new("f".to_owned(), text, 9, &[span], width, 1);
+    fn excerpt(text: &str, span: Range<usize>, width: usize, room: usize) -> (String, String) {
+        let excerpt = Excerpt::new("f".to_owned(), text, 9, &[span], width, room);
         let meant = excerpt.text[excerpt.spans[0].clone()].to_owned();
         (excerpt.text, meant)
     }
@@ -281,13 +294,16 @@ mod tests {
     #[test]
     fn a_long_line_is_cut_around_what_is_meant() {
         let text = "first\nsecond\n0123456789abcdefghij\nfourth and longer\nfifth";
-        let (shown, meant) = excerpt(text, 21..23, 12);
+        let (shown, meant) = excerpt(text, 21..23, 12, 1);
         assert_eq!(shown, "second\n…456789abcd…\nfourth and …\n");
         assert_eq!(meant, "89");
-        let (shown, meant) = excerpt(text, 13..33, 12);
+        let (shown, meant) = excerpt(text, 13..33, 12, 1);
         assert_eq!(shown, "second\n0123456789a…\nfourth and …\n");
         assert_eq!(meant, "0123456789a");
-        let (shown, meant) = excerpt(text, 57..57, 12);
+        let underlined = |room| excerpt(text, 13..33, 30, room).1;
+        assert_eq!(underlined(20), "0123456789abcdefghij");
+        assert_eq!(underlined(24), "0123456789abc", "a label needs the room");
+        let (shown, meant) = excerpt(text, 57..57, 12, 1);
         assert_eq!(shown, "fourth and …\nfifth");
         assert_eq!(meant, "");
     }
@@ -298,7 +314,7 @@ mod tests {
             let text = masked(&text);
             let at = text.floor_char_boundary(at);
             let end = text.floor_char_boundary(at + 7).min(line_end(&text, at));
-            let (shown, meant) = excerpt(&text, at..end, width);
+            let (shown, meant) = excerpt(&text, at..end, width, 1);
             for line in shown.lines() {
                 prop_assert!(line.width() <= width, "{line:?}");
             }
