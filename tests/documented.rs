@@ -24,7 +24,7 @@ fn known(header: &str) -> BTreeSet<String> {
             .split_once(" takes ")
             .map(|(_, list)| list.to_owned())
     });
-    ticked(&helps.last().unwrap()).collect()
+    ticked(&helps.collect::<Vec<_>>().pop().unwrap()).collect()
 }
 
 #[test]
