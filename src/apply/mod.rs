@@ -100,11 +100,13 @@ pub async fn run(job: Job, events: mpsc::Sender<Event>) -> Result<Run, JournalEr
             });
         }
     }
-    for task in [interrupt, ending] {
-        task.abort();
-        // It holds what is shared until it has ended.
-        let _ = task.await;
+    // Each holds what is shared until it has ended.
+    interrupt.abort();
+    let _ = interrupt.await;
+    if shared.gate.why_ended().is_none() {
+        ending.abort();
     }
+    let _ = ending.await;
     let settled = std::mem::take(&mut *lock(&shared.settled));
     Ok(Run {
         settled,
