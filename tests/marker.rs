@@ -170,6 +170,9 @@ fn look(trial: &Trial) {
             trial
                 .run(&["record", "show", contact, "--format", format])
                 .exits(0);
+            trial
+                .run(&["explain", contact, "--format", format])
+                .exits(0);
         }
     }
     for format in ["csv", "json"] {
