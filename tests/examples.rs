@@ -7,37 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use common::Repo;
-
-/// The fenced blocks of a page, each with the word after its fence.
-fn blocks(page: &str) -> Vec<(&str, Vec<&str>)> {
-    let mut blocks: Vec<(&str, Vec<&str>)> = Vec::new();
-    let mut is_open = false;
-    for line in page.lines() {
-        match line.strip_prefix("```") {
-            Some(_) if is_open => is_open = false,
-            Some(word) => {
-                is_open = true;
-                blocks.push((word, Vec::new()));
-            }
-            None if is_open => blocks.last_mut().unwrap().1.push(line),
-            None => {}
-        }
-    }
-    blocks
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let (from, to) = (entry.path(), to.join(entry.file_name()));
-        if entry.file_type().unwrap().is_file() {
-            fs::copy(from, to).unwrap();
-        } else if entry.file_name() != "state" {
-            copy(&from, &to);
-        }
-    }
-}
+use common::page::{blocks, copy};
 
 /// Runs a README's commands in a copy of the examples.
 fn follow(example: &str) {
@@ -52,10 +22,10 @@ fn follow(example: &str) {
     let path = std::env::join_paths(path).unwrap();
     let (mut commands, mut lines) = (0, 0);
     let mut printed = String::new();
-    for (word, block) in blocks(&page) {
-        if word == "sh" {
+    for block in blocks(&page) {
+        if block.language == "sh" {
             printed.clear();
-            for command in block {
+            for command in block.text.lines() {
                 // Credentials are for no example.
                 let mut shell = std::process::Command::new("sh");
                 let shell = shell
@@ -72,7 +42,7 @@ fn follow(example: &str) {
         }
         // The lines come in this order, with others between.
         let mut rest = printed.as_str();
-        for line in block {
+        for line in block.text.lines() {
             let at = rest.find(line);
             let at = at.unwrap_or_else(|| panic!("{example}: not printed: {line}\n{printed}"));
             rest = &rest[at + line.len()..];

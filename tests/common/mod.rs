@@ -1,6 +1,8 @@
 //! A configuration repository in a temporary folder, runs of the built binary on it, and a sandbox beside it.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod page;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
