@@ -2,7 +2,7 @@
 //! generated from the code is.
 //!
 //! `ROLLCALL_DOCS=write` writes what is out of date anew.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 
 mod common;
 
