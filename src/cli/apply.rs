@@ -13,6 +13,7 @@ use super::args::{ApplyArgs, Format, LogFormat};
 use super::metrics::{self, Seen};
 use super::output::Output;
 use super::prepare::{self, Line, Prepared};
+use super::saved::Saved;
 use super::{CommandError, Common, Exit};
 use crate::apply::{self, Event, Job, Limits, Outcome, Run};
 use crate::plan::Filter;
@@ -75,12 +76,25 @@ async fn plan_and_apply(
     output: &Output,
     seen: &mut Seen,
 ) -> Result<Exit, CommandError> {
+    let saved = args.file.as_deref().map(Saved::read).transpose()?;
+    let saved = saved.as_ref();
     let config = prepare::config(common, output)?;
-    let now = prepare::now(common);
     let record = Record::at(&config.record.path);
-    let filter = Filter::default();
-    let prepared =
-        prepare::roster_and_plan(config, &record, filter, now, &args.allow_shrink).await?;
+    let now = match saved {
+        Some(saved) => {
+            saved.check(config, &record).await?;
+            saved.plan.now
+        }
+        None => prepare::now(common),
+    };
+    let allowed = &args.allow_shrink;
+    let prepared = prepare::roster_and_plan(config, &record, filter(saved), now, allowed).await?;
+    if let Some(saved) = saved {
+        let now = prepare::now(common);
+        saved.check_same(&prepared)?;
+        saved.check_window(&prepared, now)?;
+        output.notice(|out| writeln!(out, "This plan was saved {} ago.\n", saved.age(now)));
+    }
     seen.prepared = Some(prepared.clone());
     if let Some(exit) = show_and_ask(args, common, output, &prepared)? {
         return Ok(exit);
@@ -92,7 +106,7 @@ async fn plan_and_apply(
     let result = match Line::open(config, access).await {
         Ok(line) => {
             let to = (&record, &line, &writing);
-            let result = locked(args, common, output, prepared, to, seen).await;
+            let result = locked(args, common, output, (prepared, saved), to, seen).await;
             line.close().await;
             result
         }
@@ -107,11 +121,15 @@ async fn locked(
     args: &ApplyArgs,
     common: &Common,
     output: &Output,
-    shown: Prepared,
+    (shown, saved): (Prepared, Option<&Saved>),
     (record, line, writing): (&Record, &Line, &Writing),
     seen: &mut Seen,
 ) -> Result<Exit, CommandError> {
-    let Some(prepared) = plan_again(args, common, output, &shown, record).await? else {
+    if let Some(saved) = saved {
+        saved.check(shown.config, record).await?;
+    }
+    let again = plan_again(args, common, output, (&shown, saved), record).await?;
+    let Some(prepared) = again else {
         return Err(anyhow!(
             "The configuration has changed since it was read, while another run worked on the record. Nothing was sent. \
              Run it again."
@@ -130,6 +148,15 @@ async fn locked(
         });
         if let Some(exit) = show_and_ask(args, common, output, &prepared)? {
             return Ok(exit);
+        }
+    }
+    if let Some(saved) = saved {
+        saved.check_same(&prepared)?;
+        let serial = prepared.record_serial;
+        let found = writing.journal().claim(saved.plan.id.clone(), serial).await;
+        let found = found.map_err(anyhow::Error::from)?;
+        if found != serial {
+            return Err(saved.outrun(found));
         }
     }
     let rows = prepared.roster.sources();
@@ -163,6 +190,13 @@ async fn locked(
     })
 }
 
+/// What part of the whole is applied.
+fn filter(saved: Option<&Saved>) -> Filter {
+    saved
+        .map(|saved| saved.plan.filter.clone())
+        .unwrap_or_default()
+}
+
 /// Makes the plan again under the lock. `None` where the configuration has changed.
 ///
 /// Where another run worked on the record meanwhile, it may have read newer sources than this one; to apply the older
@@ -171,13 +205,16 @@ async fn plan_again(
     args: &ApplyArgs,
     common: &Common,
     output: &Output,
-    shown: &Prepared,
+    (shown, saved): (&Prepared, Option<&Saved>),
     record: &Record,
 ) -> Result<Option<Prepared>, CommandError> {
-    let plan = |roster, now| prepare::plan(shown.config, roster, record, Filter::default(), now);
+    let plan = |roster, now| prepare::plan(shown.config, roster, record, filter(saved), now);
     let again = plan(shown.roster.clone(), shown.now).await?;
     if again.record_serial == shown.record_serial {
         return Ok(Some(again));
+    }
+    if let Some(saved) = saved {
+        return Err(saved.outrun(again.record_serial));
     }
     if prepare::config(common, output)?.digest != shown.config.digest {
         return Ok(None);
@@ -266,8 +303,7 @@ async fn send(
     let now = prepare::now(common);
     let window = prepared.config.window.as_ref();
     let triggers_until = window.map(|window| {
-        // A plan that was made while it was closed holds no triggers.
-        let closes = window.closes_at(prepared.now).unwrap_or(prepared.now);
+        let closes = window.closes_at(now).unwrap_or(now);
         Instant::now() + Duration::try_from(closes.duration_since(now)).unwrap_or_default()
     });
     let job = Job {

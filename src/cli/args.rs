@@ -116,6 +116,9 @@ pub struct PlanArgs {
     /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
+    /// Save it to this file too, for `rollcall apply FILE`
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// Plan even from this source where it has lost more rows than its max_shrink allows
     #[arg(long, value_name = "SOURCE")]
     pub allow_shrink: Vec<String>,
@@ -133,6 +136,9 @@ pub struct PlanArgs {
 /// `apply`.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
+    /// A plan that `rollcall plan --out FILE` saved: exactly that is applied, or nothing [default: a new plan]
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
     /// Do not ask
     #[arg(long)]
     pub yes: bool,

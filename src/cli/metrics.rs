@@ -13,7 +13,7 @@ use crate::apply::Run;
 use crate::participation::State;
 use crate::plan::Action;
 use crate::record::Record;
-use crate::report::{self, PlanMetrics, RunMetrics};
+use crate::report::{self, PlanMetrics, Readers, RunMetrics};
 
 /// What was seen of a run when it ended.
 #[derive(Default)]
@@ -59,7 +59,9 @@ pub(super) async fn write(
         last_success,
         plan,
     };
-    let written = report::write_whole(path, &metrics.text());
+    let written = report::write_whole(path, Readers::All, |out| {
+        out.write_all(metrics.text().as_bytes())
+    });
     written.with_context(|| {
         format!(
             "The metrics could not be written to {}; what was done is on record",

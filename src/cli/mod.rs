@@ -15,6 +15,7 @@ mod prepare;
 mod record;
 mod resolve;
 mod sandbox;
+mod saved;
 mod validate;
 
 pub use args::{Cli, Command, Common};

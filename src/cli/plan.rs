@@ -1,14 +1,19 @@
 //! `rollcall plan`: what would change.
 
+use jiff::Timestamp;
+
 use super::args::{Format, PlanArgs};
 use super::output::Output;
-use super::{CommandError, Common, Exit, prepare};
+use super::{CommandError, Common, Exit, prepare, saved};
 use crate::plan::Filter;
 use crate::record::Record;
 use crate::report::{plan_json, plan_text};
 
 pub(super) async fn run(args: &PlanArgs, common: &Common) -> Result<Exit, CommandError> {
     let output = Output::new(common);
+    if let Some(path) = &args.out {
+        saved::check_writable(path)?;
+    }
     let config = prepare::config(common, &output)?;
     let filter = Filter {
         automation: args.automation.clone(),
@@ -17,19 +22,36 @@ pub(super) async fn run(args: &PlanArgs, common: &Common) -> Result<Exit, Comman
     if let Some(name) = &args.automation {
         prepare::check_automation(config, name)?;
     }
-    let now = prepare::now(common);
+    let now = whole_second(prepare::now(common));
     let record = Record::at(&config.record.path);
     let prepared =
-        prepare::roster_and_plan(config, &record, filter, now, &args.allow_shrink).await?;
+        prepare::roster_and_plan(config, &record, filter.clone(), now, &args.allow_shrink).await?;
+    if let Some(path) = &args.out {
+        saved::save(path, &prepared, filter).await?;
+    }
     let view = prepared.view();
     output.result(|mut out| match args.format {
         Format::Text => plan_text(&mut out, view),
         Format::Json => plan_json(&mut out, view),
     })?;
+    if let Some(path) = &args.out {
+        output.notice(|out| {
+            let path = path.display();
+            writeln!(
+                out,
+                "Saved to {path}. `rollcall apply {path}` does exactly this, or nothing where anything has changed."
+            )
+        });
+    }
     let is_pending = !prepared.plan.is_empty() || !prepared.plan.deferred.is_empty();
     Ok(if args.detailed_exitcode && is_pending {
         Exit::Pending
     } else {
         Exit::Fine
     })
+}
+
+/// A plan is made for a whole second, which is what is shown and saved of it: so it can be made again for the same time.
+fn whole_second(now: Timestamp) -> Timestamp {
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
 }

@@ -7,6 +7,7 @@ mod decide;
 mod defer;
 mod guard;
 mod reason;
+pub mod saved;
 mod window;
 
 pub use decide::{WhyRenewed, WhyStop, WhyTrigger};

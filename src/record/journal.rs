@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use super::error::{JournalError, LockError, RecordError, explain_native};
 use super::lock::{self, Lock, LockRequest};
 use super::names::Names;
+use super::plans;
 use super::recover;
 use super::write::{
     ParticipationRow, delete_contacts, insert_intents, update_calls, update_marks, update_states,
@@ -168,6 +169,7 @@ enum Request {
     ),
     Forget(ContactId, oneshot::Sender<Result<(), JournalError>>),
     Wipe(oneshot::Sender<Result<bool, JournalError>>),
+    Claim(String, u64, oneshot::Sender<Result<u64, JournalError>>),
 }
 
 /// The lock and the thread behind a [`Journal`].
@@ -295,6 +297,18 @@ impl Journal {
             .await
     }
 
+    /// Notes that this run applies a saved plan, which was made when the record had this serial. It is durable when this
+    /// returns the same serial. Where it returns another one, the record has changed since: nothing is noted then, and the
+    /// plan must not be applied.
+    ///
+    /// # Errors
+    /// Why it is not on record; the plan must not be applied then.
+    pub async fn claim(&self, plan: String, serial: u64) -> Result<u64, JournalError> {
+        self.ask(|reply| Request::Claim(plan, serial, reply))
+            .wait()
+            .await
+    }
+
     /// Erases all that is on record of a person, from the file too; the log beside it needs [`Journal::wipe`].
     ///
     /// # Errors
@@ -418,6 +432,7 @@ impl Writer {
         let now = Timestamp::now().as_millisecond();
         let mut rows = Rows::default();
         let mut wipes = Vec::new();
+        let mut claims = Vec::new();
         let mut replies: Vec<Reply> = Vec::with_capacity(batch.len());
         for request in batch {
             match request {
@@ -454,6 +469,7 @@ impl Writer {
                     replies.push(done(reply));
                 }
                 Request::Wipe(reply) => wipes.push(reply),
+                Request::Claim(plan, serial, reply) => claims.push((plan, serial, reply)),
                 Request::Sources(sources, reply) => {
                     rows.sources.extend(sources);
                     replies.push(done(reply));
@@ -466,6 +482,10 @@ impl Writer {
         }
         if !replies.is_empty() {
             self.write_rows(now, rows, replies);
+        }
+        for (plan, serial, reply) in claims {
+            // Who no longer waits for an answer needs none.
+            let _ = reply.send(self.claim(&plan, serial));
         }
         for reply in wipes {
             let result = self.wipe();
@@ -487,6 +507,22 @@ impl Writer {
         for reply in replies {
             reply(result.clone());
         }
+    }
+
+    fn claim(&mut self, plan: &str, serial: u64) -> Result<u64, JournalError> {
+        let sql = |error| JournalError::Sql(explain_native(&error));
+        let tx = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(sql)?;
+        if !self.lock.proves(&tx).map_err(sql)? {
+            return Err(JournalError::LockLost);
+        }
+        let found = plans::claim(&tx, self.run, plan, serial).map_err(sql)?;
+        fail_point("claim:before");
+        tx.commit().map_err(sql)?;
+        fail_point("claim:after");
+        Ok(found)
     }
 
     fn wipe(&mut self) -> rusqlite::Result<bool> {

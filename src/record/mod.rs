@@ -6,6 +6,7 @@ mod journal;
 mod lock;
 mod names;
 mod open;
+mod plans;
 mod read;
 mod recover;
 mod stream;
@@ -17,5 +18,6 @@ pub use journal::{
     CallId, CallKind, CallOutcome, Change, Durable, Intent, Journal, Settlement, Writing,
 };
 pub use lock::{LockRequest, unlock};
+pub use plans::Standing;
 pub use read::{Call, Listed, Record, Selection, Snapshot};
 pub use stream::Participations;

@@ -2,15 +2,14 @@
 
 use std::io::{self, Write};
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::rows::{ActionRow, PlanView};
 use crate::apply::{Run, Settled};
 use crate::id::{AutomationName, ContactId, Occurrence};
 use crate::plan::Plan;
-
-/// The version of the document.
-pub const FORMAT_VERSION: u32 = 1;
+use crate::plan::saved::{FORMAT_VERSION, SavedPlan};
 
 #[derive(Serialize)]
 struct ActionJson<'a> {
@@ -66,12 +65,31 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
+#[derive(Serialize)]
+struct SavedJson<'a> {
+    plan: &'a str,
+    rollcall: &'a str,
+    saved_at: String,
+    record: Option<&'a str>,
+    roster_digest: &'a str,
+    automation: Option<&'a AutomationName>,
+    contact: Option<&'a ContactId>,
+}
+
 /// Writes a plan.
 ///
 /// # Errors
 /// What the writer says.
 pub fn plan_json(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
-    document(out, view, None)
+    document(out, view, None, None)
+}
+
+/// Writes a plan with what is needed to apply it.
+///
+/// # Errors
+/// What the writer says.
+pub fn saved_json(out: &mut impl Write, view: PlanView<'_>, saved: &SavedPlan) -> io::Result<()> {
+    document(out, view, Some(saved), None)
 }
 
 /// Writes a plan with what came of each of its actions.
@@ -79,17 +97,38 @@ pub fn plan_json(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
 /// # Errors
 /// What the writer says.
 pub fn run_json(out: &mut impl Write, view: PlanView<'_>, run: &Run) -> io::Result<()> {
-    document(out, view, Some(run))
+    document(out, view, None, Some(run))
 }
 
-fn document(out: &mut impl Write, view: PlanView<'_>, run: Option<&Run>) -> io::Result<()> {
+fn document(
+    out: &mut impl Write,
+    view: PlanView<'_>,
+    saved: Option<&SavedPlan>,
+    run: Option<&Run>,
+) -> io::Result<()> {
     writeln!(
         out,
         "{{ \"format_version\": {FORMAT_VERSION},\n  \"config_digest\": \"{}\", \"record_serial\": {}, \"now\": \"{}\",",
         view.config.digest,
         view.record_serial,
-        view.now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        second(view.now),
     )?;
+    if let Some(saved) = saved {
+        write!(out, "  \"saved\": ")?;
+        to_json(
+            out,
+            &SavedJson {
+                plan: &saved.id,
+                rollcall: &saved.rollcall,
+                saved_at: second(saved.saved_at),
+                record: saved.record.as_deref(),
+                roster_digest: &saved.roster_digest,
+                automation: saved.filter.automation.as_ref(),
+                contact: saved.filter.contact.as_ref(),
+            },
+        )?;
+        writeln!(out, ",")?;
+    }
     write!(out, "  \"actions\": ")?;
     let actions = view.rows().enumerate();
     list(out, actions, |out, (index, row)| {
@@ -109,9 +148,7 @@ fn document(out: &mut impl Write, view: PlanView<'_>, run: Option<&Run>) -> io::
                     contact: row.contact,
                     occurrence: row.occurrence,
                     reason: &row.reason,
-                    until: row
-                        .until
-                        .map(|until| until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+                    until: row.until.map(second),
                 },
             )
         })?;
@@ -164,6 +201,10 @@ fn document(out: &mut impl Write, view: PlanView<'_>, run: Option<&Run>) -> io::
         to_json(out, &run.end.as_ref().map(ToString::to_string))?;
     }
     writeln!(out, " }}")
+}
+
+fn second(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn summary(plan: &Plan) -> SummaryJson {

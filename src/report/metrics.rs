@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::{self, File, Permissions};
-use std::io::{self, Write as _};
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -184,52 +183,6 @@ pub fn last_success(path: &Path) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-/// Checks that a file can be written: before anything is done, so that its absence is not noticed too late.
-///
-/// # Errors
-/// Why it cannot be.
-pub fn check_writable(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    beside(path).map(drop)
-}
-
-/// Writes a file whole or not at all, readable by all: who reads it meanwhile sees the old one.
-///
-/// # Errors
-/// Why it could not be written; the old one is as it was.
-pub fn write_whole(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = beside(path)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    // The name, too, is to be on the disk. Where a folder cannot be opened for that, it will be soon.
-    if let Ok(folder) = File::open(folder(path)) {
-        let _ = folder.sync_all();
-    }
-    Ok(())
-}
-
-/// A new file in the same folder, of a name that a collector of `*.prom` passes over.
-fn beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".rollcall-").suffix(".tmp");
-    #[cfg(unix)]
-    {
-        let permissions: Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-        builder.permissions(permissions);
-    }
-    builder.tempfile_in(folder(path))
-}
-
-fn folder(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,9 +204,7 @@ mod tests {
             last_success: Some(1_763_800_000.5),
             plan: None,
         };
-        write_whole(&path, &metrics.text()).unwrap();
+        fs::write(&path, metrics.text()).unwrap();
         assert_eq!(last_success(&path), Some(1_763_800_000.5));
-        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
-        assert_eq!(left.len(), 1, "nothing stays behind");
     }
 }

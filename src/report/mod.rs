@@ -1,5 +1,6 @@
 //! How plans, runs and records look to people and to programs. Decides nothing.
 
+mod file;
 mod json;
 mod metrics;
 mod progress;
@@ -8,8 +9,9 @@ mod style;
 mod summary;
 mod text;
 
-pub use json::{plan_json, run_json};
-pub use metrics::{PlanMetrics, RunMetrics, check_writable, last_success, write_whole};
+pub use file::{Readers, check_writable, write_whole};
+pub use json::{plan_json, run_json, saved_json};
+pub use metrics::{PlanMetrics, RunMetrics, last_success};
 pub use progress::{Look, Progress};
 pub use rows::{ActionRow, DeferredRow, PlanView};
 pub use style::{PLAIN_TABLE, SafeText, plural, thousands};
