@@ -41,7 +41,7 @@ fn refused(done: Done, word: &str, spotler: &Spotler, calls: u64) {
     let told = done.stderr.replace("\n  ", " ");
     assert!(told.contains(word), "{told}");
     assert!(
-        told.contains("Nothing was sent and nothing was written"),
+        told.contains("is not applied, and nothing was sent"),
         "{told}"
     );
     assert!(told.contains("plan.json"), "{told}");

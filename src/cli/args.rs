@@ -115,7 +115,10 @@ pub struct InitArgs {
 pub struct PlanArgs {
     /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub format: Format,
+    pub format: PlanFormat,
+    /// Show the rosters before and after as a unified diff instead
+    #[arg(long, conflicts_with = "format")]
+    pub diff: bool,
     /// Save it to this file too, for `rollcall apply FILE`
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -318,6 +321,19 @@ pub struct RecordShowArgs {
     /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
+}
+
+/// How a plan is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PlanFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// For a comment in a merge request, at most 65,536 characters.
+    Markdown,
+    /// For a browser, one file.
+    Html,
 }
 
 /// How a result is shown.

@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::args::{Format, PlanArgs};
+use super::args::{PlanArgs, PlanFormat};
 use super::output::Output;
 use super::{CommandError, Common, Exit, prepare, saved};
 use crate::plan::Filter;
 use crate::record::Record;
-use crate::report::{plan_json, plan_text};
+use crate::report::{plan_diff, plan_html, plan_json, plan_markdown, plan_sum, plan_text};
 
 pub(super) async fn run(args: &PlanArgs, common: &Common) -> Result<Exit, CommandError> {
     let output = Output::new(common);
@@ -27,13 +27,19 @@ pub(super) async fn run(args: &PlanArgs, common: &Common) -> Result<Exit, Comman
     let prepared =
         prepare::roster_and_plan(config, &record, filter.clone(), now, &args.allow_shrink).await?;
     if let Some(path) = &args.out {
-        saved::save(path, &prepared, filter).await?;
+        saved::save(path, &prepared, filter.clone()).await?;
     }
     let view = prepared.view();
     output.result(|mut out| match args.format {
-        Format::Text => plan_text(&mut out, view),
-        Format::Json => plan_json(&mut out, view),
+        _ if args.diff => plan_diff(&mut out, view, &filter),
+        PlanFormat::Text => plan_text(&mut out, view),
+        PlanFormat::Json => plan_json(&mut out, view),
+        PlanFormat::Markdown => plan_markdown(&mut out, view),
+        PlanFormat::Html => plan_html(&mut out, view),
     })?;
+    if args.diff {
+        output.notice(|mut out| plan_sum(&mut out, view));
+    }
     if let Some(path) = &args.out {
         output.notice(|out| {
             let path = path.display();

@@ -157,7 +157,7 @@ impl Saved {
 
 fn refused(path: &Path) -> String {
     format!(
-        "The saved plan {} is not applied. Nothing was sent and nothing was written",
+        "The saved plan {} is not applied, and nothing was sent",
         path.display()
     )
 }

@@ -116,6 +116,8 @@ pub struct Held {
     pub key: Key,
     /// The state on record, `cooling` or `leaving`.
     pub state: &'static str,
+    /// The state on record.
+    pub before: State,
     /// Why nothing is done.
     pub reason: String,
 }
@@ -139,7 +141,8 @@ pub struct Filter {
 }
 
 impl Filter {
-    fn lets_through(&self, contact: &str, automation: &str) -> bool {
+    /// Whether it is of that part.
+    pub fn lets_through(&self, contact: &str, automation: &str) -> bool {
         self.contact.as_ref().is_none_or(|c| c.as_str() == contact)
             && self
                 .automation
@@ -572,6 +575,7 @@ impl Planner<'_> {
         self.plan.held.push(Held {
             key: recorded.key.clone(),
             state,
+            before: recorded.state,
             reason,
         });
     }

@@ -1,19 +1,26 @@
 //! How plans, runs and records look to people and to programs. Decides nothing.
 
+mod diff;
 mod file;
+mod html;
 mod json;
+mod markdown;
 mod metrics;
 mod progress;
 mod rows;
 mod style;
 mod summary;
+mod tally;
 mod text;
 
+pub use diff::plan_diff;
 pub use file::{Readers, check_writable, write_whole};
+pub use html::plan_html;
 pub use json::{plan_json, run_json, saved_json};
+pub use markdown::plan_markdown;
 pub use metrics::{PlanMetrics, RunMetrics, last_success};
 pub use progress::{Look, Progress};
 pub use rows::{ActionRow, DeferredRow, PlanView};
 pub use style::{PLAIN_TABLE, SafeText, plural, thousands};
 pub use summary::run_summary;
-pub use text::plan_text;
+pub use text::{plan_sum, plan_text};

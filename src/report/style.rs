@@ -19,16 +19,16 @@ pub const DIMMED: Style = Style::new().dimmed();
 /// What matters more.
 pub const STRONG: Style = Style::new().bold();
 
-/// Text that may come from anywhere, shown so that it cannot steer a terminal: control characters, and those that
-/// reorder text, are written as escapes.
+/// Text that may come from anywhere, shown so that it cannot steer a terminal: control characters, those that
+/// reorder text and those that take no room are written as escapes.
 pub struct SafeText<'a>(pub &'a str);
 
 impl fmt::Display for SafeText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_odd = |c: char| {
             c.is_control()
-                || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}'
-                    | '\u{2066}'..='\u{2069}' | '\u{feff}')
+                || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                    | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
         };
         let mut rest = self.0;
         while let Some(at) = rest.find(is_odd) {

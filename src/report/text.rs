@@ -1,13 +1,13 @@
 //! A plan as text for people: one line an action, a table of automations, one line of sum.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, Table};
 use unicode_width::UnicodeWidthStr;
 
 use super::rows::{PlanView, subject};
-use super::style::{self, SafeText, pad, plural, thousands};
+use super::style::{self, SafeText, pad, thousands};
+use super::tally::{sentence, tally};
 use crate::plan::{Action, Plan};
 
 /// Columns grow no wider than this to keep the lines aligned.
@@ -42,19 +42,7 @@ pub fn plan_text(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
     if !plan.is_empty() || !plan.deferred.is_empty() {
         table(out, view)?;
     }
-    let breaches = &view.guard.breaches;
-    if !breaches.is_empty() {
-        let (on, off) = (style::ATTENTION.render(), style::ATTENTION.render_reset());
-        writeln!(out, "{on}The guard refuses to apply this plan:{off}")?;
-        for breach in breaches {
-            writeln!(out, "  {breach}")?;
-        }
-        writeln!(
-            out,
-            "  Check that this is what you mean; then apply it with --allow-large, or raise the limit.\n"
-        )?;
-    }
-    sum(out, plan)
+    plan_sum(out, view)
 }
 
 fn actions(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
@@ -144,34 +132,6 @@ fn held(out: &mut impl Write, plan: &Plan) -> io::Result<()> {
 }
 
 fn table(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
-    #[derive(Default)]
-    struct Counts {
-        trigger: u64,
-        stop: u64,
-        deferred: u64,
-        let_go: u64,
-        held: u64,
-    }
-    let mut counts: BTreeMap<&str, Counts> = BTreeMap::new();
-    for action in &view.plan.actions {
-        let counts = counts.entry(view.automation(action)).or_default();
-        match action {
-            Action::Stop(_) => counts.stop += 1,
-            Action::Trigger(_) => counts.trigger += 1,
-        }
-    }
-    for row in view.deferred_automations() {
-        counts.entry(row).or_default().deferred += 1;
-    }
-    for let_go in &view.plan.let_go {
-        counts
-            .entry(let_go.participation.key.automation.as_str())
-            .or_default()
-            .let_go += 1;
-    }
-    for held in &view.plan.held {
-        counts.entry(held.key.automation.as_str()).or_default().held += 1;
-    }
     let mut table = Table::new();
     table.load_style(style::PLAIN_TABLE);
     let mut header = vec![
@@ -187,15 +147,17 @@ fn table(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
         header.insert(3, "deferred");
     }
     table.set_header(header);
-    for (automation, counts) in counts {
-        let running = view.plan.running.get(automation).copied().unwrap_or(0);
+    for (automation, counts) in tally(view) {
+        if !counts.is_told() {
+            continue;
+        }
         let mut cells = vec![
             automation.to_owned(),
             thousands(counts.trigger),
             thousands(counts.stop),
             thousands(counts.let_go),
             thousands(counts.held),
-            thousands(running),
+            thousands(counts.running),
         ];
         if has_deferred {
             cells.insert(3, thousands(counts.deferred));
@@ -211,33 +173,24 @@ fn table(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
     writeln!(out)
 }
 
-fn sum(out: &mut impl Write, plan: &Plan) -> io::Result<()> {
-    let (on, off) = (style::STRONG.render(), style::STRONG.render_reset());
-    let held = match plan.held.len() as u64 {
-        0 => String::new(),
-        count => format!(", {} held", thousands(count)),
-    };
-    let deferred = match plan.deferred.len() as u64 {
-        0 => String::new(),
-        count => format!(", {} deferred", thousands(count)),
-    };
-    if plan.is_empty() {
-        let now = if deferred.is_empty() { "" } else { " now" };
-        return writeln!(
+/// Writes what the guard says of a plan, and its line of sum.
+///
+/// # Errors
+/// What the writer says.
+pub fn plan_sum(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
+    let breaches = &view.guard.breaches;
+    if !breaches.is_empty() {
+        let (on, off) = (style::ATTENTION.render(), style::ATTENTION.render_reset());
+        writeln!(out, "{on}The guard refuses to apply this plan:{off}")?;
+        for breach in breaches {
+            writeln!(out, "  {breach}")?;
+        }
+        writeln!(
             out,
-            "{on}Nothing to do{now}.{off} {} as declared{deferred}{held}.",
-            plural(plan.unchanged, "participation")
-        );
+            "  Check that this is what you mean; then apply it with --allow-large, or raise the limit.\n"
+        )?;
     }
-    let let_go = match plan.let_go.len() as u64 {
-        0 => String::new(),
-        count => format!(", {} to let go", thousands(count)),
-    };
-    writeln!(
-        out,
-        "{on}Plan:{off} {} to trigger, {} to stop{let_go}{deferred}{held}, {} unchanged.",
-        thousands(plan.triggers()),
-        thousands(plan.stops()),
-        thousands(plan.unchanged)
-    )
+    let (on, off) = (style::STRONG.render(), style::STRONG.render_reset());
+    let (start, rest) = sentence(view.plan);
+    writeln!(out, "{on}{start}{off} {rest}")
 }

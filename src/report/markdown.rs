@@ -1,0 +1,262 @@
+//! A plan as Markdown, for a comment in a merge request: the figures first, the rest folded, cut to what a comment holds.
+//!
+//! Ids and reasons stand in blocks and spans of code alone: there no forge looks for mentions, links or HTML. Nothing that
+//! comes from data begins a line, so that none of it can end such a block either.
+
+use std::io::{self, Write};
+
+use super::rows::{PlanView, subject};
+use super::style::{SafeText, plural, thousands};
+use super::tally::{sentence, tally};
+
+/// The most characters that a comment may have, as the forges count them: in UTF-16.
+const MOST: usize = 65_536;
+
+/// The most characters of one line that comes from data.
+const LONGEST_LINE: usize = 700;
+
+/// What each part may take at the most; the actions get what is left.
+const MOST_OF_GUARD: usize = 6_000;
+const MOST_OF_TABLE: usize = 14_000;
+const MOST_OF_HELD: usize = 8_000;
+const MOST_OF_OTHERS: usize = 5_000;
+
+/// Writes a plan.
+///
+/// # Errors
+/// What the writer says.
+pub fn plan_markdown(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
+    let plan = view.plan;
+    let number = |count: usize| thousands(count as u64);
+    let (start, rest) = sentence(plan);
+    let mut head = format!("### Rollcall\n\n**{start}** {rest}\n\n");
+    head.push_str(&guard(view));
+    head.push_str(&table(view));
+    let held = plan.held.iter().map(|held| {
+        let key = &held.key;
+        let of = subject(
+            key.contact.as_str(),
+            key.occurrence.as_ref().map(|o| o.as_str()),
+        );
+        format!(
+            "! {}  {of}  {}  {}",
+            held.state, key.automation, held.reason
+        )
+    });
+    let title = format!(
+        "{} held; nothing is done about these",
+        number(plan.held.len())
+    );
+    let held = folded(&title, held, plan.held.len(), MOST_OF_HELD);
+    let deferred = view.deferred().map(|row| {
+        let of = subject(row.contact, row.occurrence);
+        format!("~ {of}  {}  {}", row.automation, row.reason)
+    });
+    let title = format!(
+        "{} deferred; a later apply triggers these",
+        number(plan.deferred.len())
+    );
+    let deferred = folded(&title, deferred, plan.deferred.len(), MOST_OF_OTHERS);
+    let let_go = plan.let_go.iter().map(|let_go| {
+        let key = &let_go.participation.key;
+        let of = subject(
+            key.contact.as_str(),
+            key.occurrence.as_ref().map(|o| o.as_str()),
+        );
+        format!("- {of}  {}  {}", key.automation, let_go.reason)
+    });
+    let title = format!(
+        "{} let go, to run out by themselves without a call",
+        number(plan.let_go.len())
+    );
+    let let_go = folded(&title, let_go, plan.let_go.len(), MOST_OF_OTHERS);
+    let tail = format!(
+        "Configuration `{}`, record serial {}, made for {}.\n",
+        view.config.digest,
+        view.record_serial,
+        view.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    );
+    let others = [&head, &deferred, &held, &let_go, &tail];
+    let room = MOST.saturating_sub(others.iter().map(length).sum());
+    let rows = view.rows().map(|row| {
+        let sign = match row.action {
+            "stop" => '-',
+            _ => '+',
+        };
+        let of = subject(row.contact, row.occurrence);
+        let place = match row.declared_at {
+            Some(place) => format!("  ({place})"),
+            None => String::new(),
+        };
+        format!(
+            "{sign} {:<7}  {of}  {}  {}{place}",
+            row.action, row.automation, row.reason
+        )
+    });
+    let title = plural(plan.actions.len() as u64, "action");
+    let actions = folded(&title, rows, plan.actions.len(), room);
+    for part in [&head, &actions, &deferred, &held, &let_go, &tail] {
+        out.write_all(part.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// What the guard says, not folded.
+fn guard(view: PlanView<'_>) -> String {
+    let breaches = &view.guard.breaches;
+    if breaches.is_empty() {
+        return String::new();
+    }
+    let lines = breaches.iter().map(|breach| format!("! {breach}"));
+    let block = block("text", lines, breaches.len(), MOST_OF_GUARD);
+    format!(
+        "**The guard refuses to apply this plan.** Check that this is what you mean; then apply it with `--allow-large`, or \
+         raise the limit.\n\n{block}\n"
+    )
+}
+
+/// The automations of which the plan says anything, those with the most actions first where not all of them fit.
+fn table(view: PlanView<'_>) -> String {
+    let mut rows: Vec<_> = tally(view)
+        .into_iter()
+        .filter(|(_, counts)| counts.is_told())
+        .collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from(
+        "| automation | trigger | stop | deferred | let go | held | running now |\n|:--|--:|--:|--:|--:|--:|--:|\n",
+    );
+    let row = |name: &str, counts: &super::tally::Counts| {
+        let numbers = [
+            counts.trigger,
+            counts.stop,
+            counts.deferred,
+            counts.let_go,
+            counts.held,
+            counts.running,
+        ];
+        let numbers = numbers.map(thousands).join(" | ");
+        format!("| {} | {numbers} |\n", code(name))
+    };
+    let whole: usize = rows
+        .iter()
+        .map(|(name, counts)| length(row(name, counts)))
+        .sum();
+    if whole > MOST_OF_TABLE {
+        rows.sort_by_key(|(_, counts)| std::cmp::Reverse(counts.trigger + counts.stop));
+    }
+    let mut left = MOST_OF_TABLE;
+    let mut shown = 0;
+    for (name, counts) in &rows {
+        let row = row(name, counts);
+        match left.checked_sub(length(&row)) {
+            Some(rest) => left = rest,
+            None => break,
+        }
+        text.push_str(&row);
+        shown += 1;
+    }
+    text.push('\n');
+    match (rows.len() - shown) as u64 {
+        0 => {}
+        more => text.push_str(&format!("… and {}.\n\n", plural(more, "more automation"))),
+    }
+    text
+}
+
+/// A name as a span of code that can stand in a table.
+fn code(name: &str) -> String {
+    let safe = SafeText(name).to_string();
+    let safe = safe.replace('`', "\\u{60}").replace('|', "\\u{7c}");
+    format!("`{}`", cut(&safe, LONGEST_LINE))
+}
+
+/// Lines that are shown when they are asked for; nothing where there are none.
+fn folded(title: &str, lines: impl Iterator<Item = String>, count: usize, room: usize) -> String {
+    if count == 0 {
+        return String::new();
+    }
+    let start = format!("<details>\n<summary>{title}</summary>\n\n");
+    let end = "\n</details>\n\n";
+    let room = room.saturating_sub(length(&start) + length(end));
+    format!("{start}{}{end}", block("diff", lines, count, room))
+}
+
+/// A block of code with as many of the lines as there is room for, and how many there are more.
+fn block(language: &str, lines: impl Iterator<Item = String>, count: usize, room: usize) -> String {
+    let mut text = format!("```{language}\n");
+    let end = "```\n";
+    let more = |left: usize| {
+        format!(
+            "… and {} more; `rollcall plan` shows all.\n",
+            thousands(left as u64)
+        )
+    };
+    let mut left = room.saturating_sub(length(&text) + length(end) + length(more(count)));
+    let mut shown = 0;
+    for line in lines {
+        let mut line = cut(&SafeText(&line).to_string(), LONGEST_LINE);
+        line.push('\n');
+        match left.checked_sub(length(&line)) {
+            Some(rest) => left = rest,
+            None => break,
+        }
+        text.push_str(&line);
+        shown += 1;
+    }
+    text.push_str(end);
+    if shown < count {
+        text.push_str(&more(count - shown));
+    }
+    text
+}
+
+/// How many characters a forge counts.
+fn length(text: impl AsRef<str>) -> usize {
+    text.as_ref().encode_utf16().count()
+}
+
+/// A text, and no more of it than so many characters.
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stays_in_its_cell() {
+        assert_eq!(code("welcome"), "`welcome`");
+        assert_eq!(code("a|b`c\u{202e}"), "`a\\u{7c}b\\u{60}c\\u{202e}`");
+    }
+
+    #[test]
+    fn a_block_holds_what_there_is_room_for_and_counts_the_rest() {
+        let lines = || (0..1000).map(|n| format!("+ {n}\n```"));
+        for room in [100, 500, 5_000, 50_000] {
+            let text = block("diff", lines(), 1000, room);
+            assert!(length(&text) <= room, "{room}");
+            let shown = text.lines().filter(|line| line.starts_with('+')).count();
+            let fences = text.lines().filter(|line| line.starts_with("```")).count();
+            assert_eq!(fences, 2);
+            match 1000 - shown {
+                0 => assert!(!text.contains("more")),
+                more => assert!(text.ends_with(&format!(
+                    "… and {} more; `rollcall plan` shows all.\n",
+                    thousands(more as u64)
+                ))),
+            }
+        }
+    }
+
+    #[test]
+    fn what_counts_twice_for_a_forge_counts_twice() {
+        assert_eq!(length("a😀"), 3);
+        assert_eq!(cut("a😀b", 2), "a😀…");
+    }
+}

@@ -1,0 +1,79 @@
+(() => {
+  "use strict";
+  const at = (id) => document.getElementById(id);
+  const { kinds, automations, rows } = JSON.parse(at("rows").textContent);
+  const SIZE = 100;
+  const body = at("list").tBodies[0];
+  const number = (n) => n.toLocaleString("en");
+  // What is searched of each row, made when it is first asked for.
+  let words = null;
+  let found = rows;
+  let page = 0;
+
+  const line = (row) => {
+    const [kind, contact, automation, reason, place] = row;
+    const cells = [kinds[kind], contact, automations[automation], reason, place];
+    const classes = ["is-" + kinds[kind].replace(" ", "-"), "id", "id", "", "id dim"];
+    const tr = document.createElement("tr");
+    cells.forEach((text, i) => {
+      const td = tr.insertCell();
+      td.textContent = text;
+      td.className = classes[i];
+    });
+    return tr;
+  };
+
+  const show = () => {
+    const pages = Math.max(1, Math.ceil(found.length / SIZE));
+    page = Math.min(Math.max(page, 0), pages - 1);
+    const from = page * SIZE;
+    const part = found.slice(from, from + SIZE);
+    body.replaceChildren(...part.map(line));
+    const all = found.length === rows.length ? "" : " found, of " + number(rows.length) + " in all";
+    at("shown").textContent = found.length === 0
+      ? "Nothing found, of " + number(rows.length) + " rows."
+      : "Rows " + number(from + 1) + " to " + number(from + part.length) + " of " + number(found.length) + all;
+    at("back").disabled = page === 0;
+    at("next").disabled = page === pages - 1;
+    at("page").value = page + 1;
+    at("page").max = pages;
+    at("pages").textContent = "of " + number(pages);
+  };
+
+  const find = () => {
+    const text = at("text").value.trim().toLowerCase();
+    const kind = at("kind").selectedIndex - 1;
+    const automation = at("automation").selectedIndex - 1;
+    if (text !== "" && words === null) {
+      words = rows.map((row) => (row[1] + "\n" + automations[row[2]] + "\n" + row[3] + "\n" + row[4]).toLowerCase());
+    }
+    found = text === "" && kind < 0 && automation < 0 ? rows : rows.filter((row, i) =>
+      (kind < 0 || row[0] === kind) &&
+      (automation < 0 || row[2] === automation) &&
+      (text === "" || words[i].includes(text)));
+    page = 0;
+    show();
+  };
+
+  for (const name of automations) {
+    at("automation").add(new Option(name));
+  }
+  let waiting = 0;
+  at("text").addEventListener("input", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(find, 150);
+  });
+  at("kind").addEventListener("change", find);
+  at("automation").addEventListener("change", find);
+  const turn = (to) => {
+    page = to;
+    show();
+    at("list").scrollIntoView();
+  };
+  at("back").addEventListener("click", () => turn(page - 1));
+  at("next").addEventListener("click", () => turn(page + 1));
+  at("page").addEventListener("change", () => turn(Math.trunc(Number(at("page").value)) - 1 || 0));
+  at("find").hidden = false;
+  at("pager").hidden = rows.length <= SIZE;
+  show();
+})();
