@@ -1,5 +1,7 @@
 //! `rollcall adopt`: takes enrolments into the record as active without triggering them.
 
+use std::collections::HashSet;
+
 use super::args::AdoptArgs;
 use super::output::Output;
 use super::prepare::{self, Prepared};
@@ -47,7 +49,8 @@ pub(super) async fn run(args: &AdoptArgs, common: &Common) -> Result<Exit, Comma
     let writing = prepare::write(config, "adopt", args.lock_timeout).await?;
     // Another run may have triggered some of them meanwhile.
     let mut changes = changes(&plan().await?)?;
-    changes.retain(|change| shown.iter().any(|other| other.key == change.key));
+    let shown: HashSet<Key> = shown.into_iter().map(|change| change.key).collect();
+    changes.retain(|change| shown.contains(&change.key));
     let count = changes.len() as u64;
     let journal = writing.journal();
     let result = journal.change(changes).await;

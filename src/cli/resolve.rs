@@ -1,9 +1,11 @@
 //! `rollcall resolve`: a person settles uncertain triggers.
 
+use std::collections::HashSet;
+
 use super::args::{ResolveArgs, SettleAs};
 use super::output::Output;
 use super::{CommandError, Common, Exit, prepare};
-use crate::participation::{Move, Participation, State};
+use crate::participation::{Key, Move, Participation, State};
 use crate::record::{Change, Record, Selection};
 use crate::report::plural;
 
@@ -39,7 +41,8 @@ pub(super) async fn run(args: &ResolveArgs, common: &Common) -> Result<Exit, Com
     let writing = prepare::write(config, "resolve", args.lock_timeout).await?;
     // Only what was shown, and only as far as it is still so.
     let mut now = uncertain(&record, args).await?;
-    now.retain(|participation| shown.iter().any(|other| other.key == participation.key));
+    let shown: HashSet<Key> = shown.into_iter().map(|of| of.key).collect();
+    now.retain(|participation| shown.contains(&participation.key));
     let count = now.len() as u64;
     let changes = now.into_iter().map(|participation| Change {
         before: Some(participation.state),
