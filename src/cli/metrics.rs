@@ -125,7 +125,7 @@ async fn of_plan(prepared: &Prepared, run: Option<&Run>) -> PlanMetrics {
         }
         Err(error) => tracing::warn!(event = "metrics", "no participations are told of: {error}"),
     }
-    for read in prepared.roster.sources() {
+    for read in &prepared.sources {
         let age = read.written.map(|at| prepared.now.duration_since(at));
         let age = age.map(|age| Duration::try_from(age).unwrap_or_default());
         let of = (read.rows, age);

@@ -12,10 +12,11 @@ use super::output::Output;
 use super::{CommandError, Common};
 use crate::config::{self, Base, Config, Diagnostic, ParticipationSetting, Problems};
 use crate::id::AutomationName;
+use crate::memo::{self, Circumstances, Remembered};
 use crate::plan::{self, Filter, Guard, Plan};
 use crate::record::{LockRequest, Record, Snapshot, Writing};
 use crate::report::PlanView;
-use crate::roster::{self, Gone, Roster};
+use crate::roster::{self, Gone, Roster, SourceRead};
 use crate::sandbox::{self, Running, SANDBOX_KEY, SANDBOX_SECRET};
 use crate::spotler::{Client, Credentials, Options};
 
@@ -162,6 +163,7 @@ pub(super) struct Prepared {
     pub guard: Guard,
     pub record_serial: u64,
     pub now: Timestamp,
+    pub sources: Vec<SourceRead<'static>>,
     /// Whether a source with a `max_shrink` has other rows than at the last apply, which is to be noted.
     pub has_news_of_sources: bool,
 }
@@ -188,6 +190,16 @@ pub(super) async fn roster_and_plan(
     allow_shrink: &[String],
 ) -> Result<Prepared, CommandError> {
     check_sources(config, allow_shrink)?;
+    // Where only a part is wanted, or more is allowed than at other times, nothing is to be learnt from the last plan.
+    let circumstances = match filter.is_everything() && allow_shrink.is_empty() {
+        true => Circumstances::now(config, record, now).await,
+        false => None,
+    };
+    if let Some(circumstances) = &circumstances
+        && let Some(prepared) = recall(config, record, circumstances, now).await?
+    {
+        return Ok(prepared);
+    }
     let roster = tokio::spawn(roster(config, now));
     let snapshot = record.snapshot().await;
     // What is wrong with the sources is told first: it is what people change.
@@ -196,10 +208,52 @@ pub(super) async fn roster_and_plan(
     let is_news = sources_and_expected(config, &roster, record, allow_shrink).await?;
     let sent = sent(config, record, now).await?;
     let prepared = merge(config, roster, snapshot, filter, now, Some(sent)).await?;
+    if let Some(circumstances) = circumstances
+        && !is_news
+    {
+        remember(&prepared, record, circumstances).await;
+    }
     Ok(Prepared {
         has_news_of_sources: is_news,
         ..prepared
     })
+}
+
+/// The plan, where it is certain from the last one that it has nothing to do.
+async fn recall(
+    config: &'static Config,
+    record: &Record,
+    circumstances: &Circumstances,
+    now: Timestamp,
+) -> Result<Option<Prepared>, CommandError> {
+    let recalled = tokio::task::block_in_place(|| memo::recall(config, record, circumstances, now));
+    // What is wrong with a source is told, in full, by who reads it in full.
+    let Ok(Some(Remembered { plan, sources })) = recalled else {
+        return Ok(None);
+    };
+    Ok(Some(Prepared {
+        config,
+        roster: Arc::new(Roster::unread(config)),
+        guard: Guard::default(),
+        plan: Arc::new(plan),
+        record_serial: circumstances.record.serial,
+        now,
+        sources,
+        has_news_of_sources: false,
+    }))
+}
+
+/// Keeps what a plan was made from that has nothing to do.
+async fn remember(prepared: &Prepared, record: &Record, before: Circumstances) {
+    let Prepared { config, now, .. } = *prepared;
+    // The record was read somewhere between the two.
+    if prepared.plan.is_nothing()
+        && Circumstances::now(config, record, now).await.as_ref() == Some(&before)
+    {
+        tokio::task::block_in_place(|| {
+            memo::remember(record, before, &prepared.roster, &prepared.plan);
+        });
+    }
 }
 
 /// How many triggers of each automation were sent on the day, where a `max_per_day` asks for it.
@@ -267,6 +321,7 @@ async fn merge(
     let guard = Guard::check(&plan, config, &roster);
     Ok(Prepared {
         config,
+        sources: roster.sources().collect(),
         roster,
         plan: Arc::new(plan),
         guard,

@@ -141,6 +141,11 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Whether all of a plan is wanted.
+    pub fn is_everything(&self) -> bool {
+        self.automation.is_none() && self.contact.is_none()
+    }
+
     /// Whether it is of that part.
     pub fn lets_through(&self, contact: &str, automation: &str) -> bool {
         self.contact.as_ref().is_none_or(|c| c.as_str() == contact)
@@ -199,6 +204,20 @@ impl Plan {
     /// Whether applying it now would change anything.
     pub fn is_empty(&self) -> bool {
         self.actions.is_empty() && self.let_go.is_empty()
+    }
+
+    /// A plan with nothing to do: so much is as declared, and so much runs.
+    pub fn of_nothing(unchanged: u64, running: BTreeMap<AutomationName, u64>) -> Self {
+        Self {
+            unchanged,
+            running,
+            ..Self::default()
+        }
+    }
+
+    /// Whether there is nothing to do, to hold, to defer or to note either.
+    pub fn is_nothing(&self) -> bool {
+        self.is_empty() && self.held.is_empty() && self.deferred.is_empty() && self.marks.is_empty()
     }
 
     /// Whether it does the same as another plan, by whatever states on record it came to that.

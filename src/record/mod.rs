@@ -12,7 +12,7 @@ mod recover;
 mod stream;
 mod write;
 
-pub use counts::AppliedSource;
+pub use counts::{AppliedSource, RecordState};
 pub use error::{Holder, JournalError, LockError, RecordError};
 pub use journal::{
     CallId, CallKind, CallOutcome, Change, Durable, Intent, Journal, Settlement, Writing,

@@ -10,7 +10,7 @@ use super::problems::{MOST, more, plain};
 use super::render::{NoFields, Renderer};
 use super::select::{Declared, Selector};
 use super::{MoreRows, Opened, Roster};
-use crate::config::{Config, Diagnostic, Problems};
+use crate::config::{Config, Diagnostic, Problems, Source};
 use crate::field;
 use crate::source::{RowId, Table};
 
@@ -34,14 +34,20 @@ pub fn check(config: &Config, now: Timestamp) -> Result<Roster<'_>, Problems> {
     read(config, now, true)
 }
 
+fn is_used(config: &Config, source: usize) -> bool {
+    let mut enrols = config.enrols.iter();
+    enrols.any(|enrol| enrol.source == Some(source))
+}
+
+/// The sources that [`build`] reads, in the order of [`Config::sources`].
+pub fn used_sources(config: &Config) -> impl Iterator<Item = &Source> {
+    let sources = config.sources.iter().enumerate();
+    sources.filter_map(|(index, source)| is_used(config, index).then_some(source))
+}
+
 fn read(config: &Config, now: Timestamp, all: bool) -> Result<Roster<'_>, Problems> {
     let mut problems = Vec::new();
-    let used = |source| {
-        all || config
-            .enrols
-            .iter()
-            .any(|enrol| enrol.source == Some(source))
-    };
+    let used = |source| all || is_used(config, source);
     let sources = config.sources.iter().enumerate();
     let tables: Vec<Option<Table>> = sources
         .map(|(index, source)| {

@@ -23,7 +23,7 @@ mod testing;
 mod tests;
 
 pub use absence::{BlockVerdict, Gone};
-pub use build::{build, check};
+pub use build::{build, check, used_sources};
 
 use hashbrown::HashMap;
 use jiff::Timestamp;
@@ -121,6 +121,20 @@ pub enum FieldError {
 }
 
 impl<'c> Roster<'c> {
+    /// A roster without enrolments, for a plan of which it is known that it does nothing with any.
+    pub fn unread(config: &'c Config) -> Self {
+        Self {
+            config,
+            templates: Templates::new(),
+            blocks: Vec::new(),
+            sources: Vec::new(),
+            declared: Declared::new(config),
+            entries: Entries::default(),
+            more_rows: MoreRows::default(),
+            sizes: vec![0; config.automations.len()],
+        }
+    }
+
     /// Every enrolment, by contact, automation name and occurrence, each compared byte by byte.
     pub fn enrolments(&self) -> impl ExactSizeIterator<Item = Enrolment<'_>> {
         self.entries
@@ -177,6 +191,12 @@ impl<'c> Roster<'c> {
                 written: table.written(),
             })
         })
+    }
+
+    /// The tables that were read, and how many rows each has, in the order of [`Config::sources`].
+    pub fn tables(&self) -> impl Iterator<Item = (&Table, u64)> {
+        let opened = self.sources.iter().flatten();
+        opened.map(|Opened { table, index }| (table, index.len() as u64))
     }
 
     /// The digest of all enrolments, their fields' digests among them. It does not depend on where the configuration

@@ -124,7 +124,7 @@ impl<'t> Rows<'t> {
     }
 
     fn check_end(&self) -> Result<(), SourceProblem> {
-        self.table.check_unchanged()?;
+        self.table.unchanged()?;
         if format::ends_inside_quotes(self.table.file(), self.table.delimiter(), self.id)? {
             return Err(SourceProblem::UnclosedQuote(RowAt {
                 row: self.number,

@@ -14,6 +14,7 @@ use super::lines::Lines;
 use super::rows::{self, Row, Rows};
 use super::{RowId, csv};
 use crate::config::{Source, SourceKind, nearest};
+use crate::digest::Digest;
 
 /// A source whose file is open and whose header is read.
 #[derive(Debug)]
@@ -134,6 +135,26 @@ impl Table {
             .and_then(|time| Timestamp::try_from(time).ok())
     }
 
+    /// How many bytes the file had when it was opened.
+    pub fn bytes(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether the file was last written to at least so long ago, by the clock of this host.
+    pub fn is_settled(&self, since: Duration) -> bool {
+        let age = self.modified.and_then(|at| at.elapsed().ok());
+        age.is_some_and(|age| age >= since)
+    }
+
+    /// The digest of the file's bytes.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn digest(&self) -> Result<Digest, SourceError> {
+        let bytes = Cursor::new(&self.file, 0);
+        crate::digest::of_stream(bytes).map_err(|error| self.error(error.into()))
+    }
+
     /// Checks the file's age against `max_age`.
     ///
     /// # Errors
@@ -161,7 +182,15 @@ impl Table {
         }
     }
 
-    pub(super) fn check_unchanged(&self) -> Result<(), SourceProblem> {
+    /// Checks that the file was not written to since it was opened, as far as its length and time tell.
+    ///
+    /// # Errors
+    /// If it was.
+    pub fn check_unchanged(&self) -> Result<(), SourceError> {
+        self.unchanged().map_err(|problem| self.error(problem))
+    }
+
+    pub(super) fn unchanged(&self) -> Result<(), SourceProblem> {
         let metadata = self.file.metadata()?;
         if metadata.len() == self.len && metadata.modified().ok() == self.modified {
             Ok(())
