@@ -777,3 +777,53 @@ fn a_terminal_escape_in_a_files_name_never_reaches_a_terminal() {
     assert!(!done.stderr.contains("\u{1b}[9m"), "{:?}", done.stderr);
     assert!(done.stderr.contains("red.toml"), "{}", done.stderr);
 }
+
+#[test]
+fn a_list_is_sorted_by_name_in_whatever_order_the_record_came_to_know_them() {
+    let spotler = Spotler::open();
+    let repo = Repo::new();
+    let blocks = |names: &[&str]| {
+        let mut text = format!(
+            "[spotler]\nbase_url = {:?}\nrate = \"100000/s\"\n",
+            spotler.url()
+        );
+        for name in names {
+            text.push_str(&format!(
+                "[automation.{name}]\ntrigger_code = \"code-{name}\"\n\
+                 [[enrol]]\nautomation = \"{name}\"\ncontacts = [\"c-2\", \"c-1\"]\n"
+            ));
+        }
+        text
+    };
+    repo.write("rollcall.toml", blocks(&["zeta"]));
+    repo.apply().exits(0);
+    repo.write("rollcall.toml", blocks(&["zeta", "alpha"]));
+    repo.apply().exits(0);
+    let list = repo
+        .run(&["record", "list", "--format", "json"])
+        .exits(0)
+        .json();
+    let found: Vec<String> = list["participations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|of| {
+            format!(
+                "{} {}",
+                of["contact"].as_str().unwrap(),
+                of["automation"].as_str().unwrap()
+            )
+        })
+        .collect();
+    assert_eq!(found, ["c-1 alpha", "c-1 zeta", "c-2 alpha", "c-2 zeta"]);
+    let none = [
+        "record",
+        "list",
+        "--format",
+        "json",
+        "--automation",
+        "nobody",
+    ];
+    let none = repo.run(&none).exits(0).json();
+    assert_eq!(none, serde_json::json!({ "participations": [] }));
+}

@@ -13,8 +13,9 @@ use super::args::{
 };
 use super::output::Output;
 use super::{CommandError, Common, Exit, prepare};
+use crate::config::Config;
 use crate::id::{AutomationName, ContactId, Occurrence, ParticipationId, TriggerCode};
-use crate::record::{Call, Listed, Record, Selection};
+use crate::record::{Call, Listed, Listing, Record, RecordError, Selection};
 use crate::report::{SafeText, plural};
 
 #[derive(Serialize)]
@@ -152,7 +153,7 @@ pub(super) fn entry_lines(call: &Call) -> Vec<String> {
     entries.iter().map(line).collect()
 }
 
-/// All selected participations, sorted by contact, automation and occurrence.
+/// The selected participations of one contact, sorted by automation and occurrence.
 pub(super) async fn listed(
     record: &Record,
     selection: &Selection,
@@ -162,16 +163,49 @@ pub(super) async fn listed(
         .list(selection, |listed| items.push(listed))
         .await
         .map_err(anyhow::Error::from)?;
-    // The record sorts automations by the order in which it came to know them.
-    items.sort_by(|a, b| a.participation.key.cmp(&b.participation.key));
     Ok(items)
 }
 
+/// Passes each of a listing to what writes it. What is wrong with the record is told as what is wrong with writing.
+fn each(listing: Listing, mut write: impl FnMut(&Listed) -> io::Result<()>) -> io::Result<()> {
+    enum Either {
+        Record(RecordError),
+        Write(io::Error),
+    }
+    impl From<RecordError> for Either {
+        fn from(error: RecordError) -> Self {
+            Either::Record(error)
+        }
+    }
+    let result = listing.each(|listed| write(&listed).map_err(Either::Write));
+    result.map_err(|error| match error {
+        Either::Record(error) => io::Error::other(error),
+        Either::Write(error) => error,
+    })
+}
+
 /// Writes participations as one JSON document.
-fn document(out: &mut dyn Write, items: &[Listed]) -> io::Result<()> {
-    let list: Vec<_> = items.iter().map(json).collect();
-    serde_json::to_writer_pretty(&mut *out, &serde_json::json!({ "participations": list }))?;
-    writeln!(out)
+fn document(out: &mut dyn Write, listing: Listing) -> io::Result<()> {
+    write!(out, "{{\n  \"participations\": [")?;
+    let mut separator = "\n    ";
+    each(listing, |listed| {
+        let text = serde_json::to_string_pretty(&json(listed))?;
+        // Texts in it hold no line ends of their own: they are escaped.
+        write!(out, "{separator}{}", text.replace('\n', "\n    "))?;
+        separator = ",\n    ";
+        Ok(())
+    })?;
+    let end = match separator {
+        ",\n    " => "\n  ]",
+        _ => "]",
+    };
+    writeln!(out, "{end}\n}}")
+}
+
+/// The selected participations, to be written while they are read.
+async fn listing(config: &Config, selection: Selection) -> Result<Listing, CommandError> {
+    let listing = Record::at(&config.record.path).listing(selection).await;
+    Ok(listing.map_err(anyhow::Error::from)?)
 }
 
 pub(super) async fn list(args: &RecordListArgs, common: &Common) -> Result<Exit, CommandError> {
@@ -182,12 +216,10 @@ pub(super) async fn list(args: &RecordListArgs, common: &Common) -> Result<Exit,
         automation: args.automation.clone(),
         state: args.state,
     };
-    let items = listed(&Record::at(&config.record.path), &selection).await?;
+    let listing = listing(config, selection).await?;
     output.result(|out| match args.format {
-        Format::Text => items
-            .iter()
-            .try_for_each(|item| writeln!(out, "{}", line(item))),
-        Format::Json => document(out, &items),
+        Format::Text => each(listing, |item| writeln!(out, "{}", line(item))),
+        Format::Json => document(out, listing),
     })?;
     Ok(Exit::Fine)
 }
@@ -248,9 +280,9 @@ fn cell(text: &str) -> Cow<'_, str> {
 pub(super) async fn export(args: &RecordExportArgs, common: &Common) -> Result<Exit, CommandError> {
     let output = Output::new(common);
     let config = prepare::config(common, &output)?;
-    let items = listed(&Record::at(&config.record.path), &Selection::default()).await?;
+    let listing = listing(config, Selection::default()).await?;
     output.result(|out| match args.format {
-        ExportFormat::Json => document(out, &items),
+        ExportFormat::Json => document(out, listing),
         ExportFormat::Csv => {
             let mut writer = csv::Writer::from_writer(out);
             writer.write_record([
@@ -264,7 +296,7 @@ pub(super) async fn export(args: &RecordExportArgs, common: &Common) -> Result<E
                 "triggered_at",
                 "changed_at",
             ])?;
-            for item in &items {
+            each(listing, |item| {
                 let row = json(item);
                 let ids: Vec<&str> = item.ids.iter().map(|id| id.as_str()).collect();
                 let cells = [
@@ -279,7 +311,8 @@ pub(super) async fn export(args: &RecordExportArgs, common: &Common) -> Result<E
                     &row.changed_at,
                 ];
                 writer.write_record(cells.map(|text| cell(text).into_owned()))?;
-            }
+                Ok(())
+            })?;
             writer.flush()
         }
     })?;

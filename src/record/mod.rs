@@ -19,5 +19,5 @@ pub use journal::{
 };
 pub use lock::{LockRequest, unlock};
 pub use plans::Standing;
-pub use read::{Call, Listed, Record, Selection, Snapshot};
+pub use read::{Call, Listed, Listing, Record, Selection, Snapshot};
 pub use stream::Participations;

@@ -52,6 +52,29 @@ pub struct Listed {
     pub ids: Vec<ParticipationId>,
 }
 
+/// Participations that are about to be read, one by one.
+pub struct Listing {
+    reader: Option<Reader>,
+    selection: Selection,
+}
+
+impl Listing {
+    /// Passes each to `each`, sorted by contact, automation and occurrence, until that has an error. Blocks the thread;
+    /// it must be one of a runtime of several.
+    ///
+    /// # Errors
+    /// Those of `each`, and why the record cannot be read.
+    pub fn each<E: From<RecordError>>(
+        self,
+        mut each: impl FnMut(Listed) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Some(reader) = self.reader else {
+            return Ok(());
+        };
+        tokio::task::block_in_place(|| reader.list(&self.selection, &mut each))
+    }
+}
+
 /// A call on record.
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -155,7 +178,7 @@ impl Record {
         Ok(listed)
     }
 
-    /// Passes the selected participations to `each`, sorted by contact.
+    /// Passes the selected participations to `each`, sorted by contact, automation and occurrence.
     ///
     /// # Errors
     /// Why the record cannot be read.
@@ -164,10 +187,20 @@ impl Record {
         selection: &Selection,
         mut each: impl FnMut(Listed),
     ) -> Result<(), RecordError> {
-        let Some(mut reader) = self.reader().await? else {
-            return Ok(());
-        };
-        tokio::task::block_in_place(|| reader.list(selection, &mut each))
+        let listing = self.listing(selection.clone()).await?;
+        listing.each(|listed| {
+            each(listed);
+            Ok(())
+        })
+    }
+
+    /// The selected participations as they are now, of which there may be millions.
+    ///
+    /// # Errors
+    /// Why the record cannot be opened.
+    pub async fn listing(&self, selection: Selection) -> Result<Listing, RecordError> {
+        let reader = self.reader().await?;
+        Ok(Listing { reader, selection })
     }
 
     /// Every call that was made for a contact, or for all, the oldest first.
@@ -360,11 +393,11 @@ impl Reader {
         Ok(())
     }
 
-    fn list(
-        &mut self,
+    fn list<E: From<RecordError>>(
+        mut self,
         selection: &Selection,
-        each: &mut impl FnMut(Listed),
-    ) -> Result<(), RecordError> {
+        each: &mut impl FnMut(Listed) -> Result<(), E>,
+    ) -> Result<(), E> {
         let failed = failed(&self.path);
         let automation = match &selection.automation {
             None => None,
@@ -388,48 +421,34 @@ impl Reader {
         query.push_str(" ORDER BY contact, automation, occurrence");
         let mut open = std::mem::take(&mut self.open);
         let (automations, codes, path) = (&self.automations, &self.codes, &self.path);
-        let is_wanted = |item: &Participation| {
-            selection.state.is_none_or(|state| state == item.state)
-                && selection
-                    .contact
-                    .as_ref()
-                    .is_none_or(|c| *c == item.key.contact)
-                && selection
-                    .automation
-                    .as_ref()
-                    .is_none_or(|a| *a == item.key.automation)
-        };
+        let mut group = Group::new(selection, each);
         let mut statement = self.connection.prepare(&query).map_err(&failed)?;
         let mut rows = statement.query(values.as_slice()).map_err(&failed)?;
         while let Some(row) = rows.next().map_err(&failed)? {
             let mut item = participation(path, automations, codes, row)?;
+            // What is open and not on record yet has its place among the contacts too.
+            while let Some(first) = open.first_entry() {
+                if first.key().as_str() >= item.key.contact.as_str() {
+                    break;
+                }
+                let (contact, calls) = first.remove_entry();
+                group.started(path, automations, codes, &contact, &calls)?;
+            }
             let automation: i64 = row.get(1).map_err(&failed)?;
             if let Some(calls) = open.get_mut(item.key.contact.as_str()) {
                 calls.retain(|call| !overlay(path, codes, automation, call, &mut item));
             }
-            if is_wanted(&item) {
-                let ids = optional_text(row, 10).map_err(&failed)?;
-                each(Listed {
-                    participation: item,
-                    changed_at: time(row.get(8).map_err(&failed)?),
-                    ids: read_ids(ids),
-                });
-            }
+            let ids = optional_text(row, 10).map_err(&failed)?;
+            group.push(Listed {
+                participation: item,
+                changed_at: time(row.get(8).map_err(&failed)?),
+                ids: read_ids(ids),
+            })?;
         }
         for (contact, calls) in open {
-            for call in &calls {
-                if let Some(item) = started(path, automations, codes, &contact, call)?
-                    && is_wanted(&item)
-                {
-                    each(Listed {
-                        participation: item,
-                        changed_at: time(call.sent_at),
-                        ids: Vec::new(),
-                    });
-                }
-            }
+            group.started(path, automations, codes, &contact, &calls)?;
         }
-        Ok(())
+        group.flush()
     }
 
     fn calls(
@@ -608,6 +627,73 @@ fn overlay(
     }
     item.detail = Some(LEFT_OPEN.to_owned());
     is_for_it
+}
+
+/// The selected participations of one contact, until all are there and can be sorted: the record sorts automations by the
+/// order in which it came to know them.
+struct Group<'s, F> {
+    selection: &'s Selection,
+    items: Vec<Listed>,
+    each: &'s mut F,
+}
+
+impl<'s, E: From<RecordError>, F: FnMut(Listed) -> Result<(), E>> Group<'s, F> {
+    fn new(selection: &'s Selection, each: &'s mut F) -> Self {
+        let items = Vec::new();
+        Self {
+            selection,
+            items,
+            each,
+        }
+    }
+
+    fn push(&mut self, item: Listed) -> Result<(), E> {
+        let Selection {
+            contact,
+            automation,
+            state,
+        } = self.selection;
+        let of = &item.participation;
+        let is_wanted = state.is_none_or(|state| state == of.state)
+            && contact.as_ref().is_none_or(|c| *c == of.key.contact)
+            && automation.as_ref().is_none_or(|a| *a == of.key.automation);
+        if !is_wanted {
+            return Ok(());
+        }
+        let first = self.items.first();
+        if first.is_some_and(|first| first.participation.key.contact != of.key.contact) {
+            self.flush()?;
+        }
+        self.items.push(item);
+        Ok(())
+    }
+
+    /// Adds what open triggers of a contact may have started.
+    fn started(
+        &mut self,
+        path: &Path,
+        automations: &HashMap<i64, AutomationName>,
+        codes: &HashMap<i64, TriggerCode>,
+        contact: &str,
+        calls: &[Open],
+    ) -> Result<(), E> {
+        for call in calls {
+            if let Some(participation) = started(path, automations, codes, contact, call)? {
+                self.push(Listed {
+                    participation,
+                    changed_at: time(call.sent_at),
+                    ids: Vec::new(),
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), E> {
+        self.items
+            .sort_by(|a, b| a.participation.key.cmp(&b.participation.key));
+        self.items.drain(..).try_for_each(&mut *self.each)
+    }
 }
 
 /// The participation that an open trigger may have started, where none is on record yet.
