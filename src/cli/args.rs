@@ -14,6 +14,9 @@ use crate::sandbox::SandboxArgs;
 ///
 /// Exit codes: 0 fine; 1 error, nothing done; 2 changes pending (plan --detailed-exitcode); 3 apply ran, and some
 /// actions failed or are uncertain; 4 apply refused by a guard, nothing done.
+///
+/// Environment: SPOTLER_CONSUMER_KEY and SPOTLER_CONSUMER_SECRET hold the credentials, and each may be given as a file
+/// (SPOTLER_CONSUMER_KEY_FILE); ROLLCALL_CONFIG is as --config.
 #[derive(Debug, Parser)]
 #[command(name = "rollcall", version, propagate_version = true)]
 pub struct Cli {
@@ -94,6 +97,16 @@ pub enum Command {
     Record(RecordCommand),
     /// Run the stand-in for Spotler as a server on loopback
     Sandbox(SandboxArgs),
+    /// Write the JSON Schema of the configuration, for editors
+    ///
+    /// `init` writes it beside rollcall.toml; after an update of rollcall: rollcall schema > rollcall.schema.json
+    Schema,
+    /// Write completions for a shell
+    ///
+    /// In ~/.bashrc: source <(rollcall completions bash)
+    Completions(CompletionsArgs),
+    /// Write the manual page, or all of them into a folder
+    Man(ManArgs),
 }
 
 /// `init`.
@@ -108,6 +121,22 @@ pub struct InitArgs {
     /// Where Spotler's API is, if not where it mostly is
     #[arg(long, value_name = "URL", requires = "from_spotler")]
     pub base_url: Option<String>,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+/// `man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Where to write a page for each command; made if it is missing
+    #[arg(value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 /// `plan`.

@@ -12,6 +12,7 @@ use super::args::InitArgs;
 use super::output::Output;
 use super::prepare::{self, Line};
 use super::{CommandError, Common, Exit};
+use crate::config::schema::{SCHEMA_NAME, schema};
 use crate::config::{self, Config, FILE_NAME};
 use crate::spotler::ListedAutomation;
 
@@ -41,6 +42,7 @@ pub(super) async fn run(args: &InitArgs, common: &Common) -> Result<Exit, Comman
     }
     let dir = &args.dir;
     let files = FILES.map(|(name, text)| (name, text.to_owned()));
+    let files = [files.as_slice(), &[(SCHEMA_NAME, schema())]].concat();
     let written = write(dir, &files)?;
     told(&output, &written, |out| {
         writeln!(
@@ -66,7 +68,7 @@ async fn from_spotler(args: &InitArgs, output: &Output) -> Result<Exit, CommandE
         }
         let config = config::load(&there)?;
         let listed = list(&config).await?;
-        let (text, count) = listed::blocks(&listed, &config.automations);
+        let (mut text, count) = listed::blocks(&listed, &config.automations);
         if count == 0 {
             output.result(|out| {
                 writeln!(
@@ -75,6 +77,9 @@ async fn from_spotler(args: &InitArgs, output: &Output) -> Result<Exit, CommandE
                 )
             })?;
             return Ok(Exit::Fine);
+        }
+        if dir.join(SCHEMA_NAME).exists() {
+            text.insert_str(0, listed::SCHEMA_LINE);
         }
         let written = write(dir, &[(AUTOMATIONS, text)])?;
         let is_included = config::load(&there)
@@ -101,8 +106,9 @@ async fn from_spotler(args: &InitArgs, output: &Output) -> Result<Exit, CommandE
     let (text, _) = listed::blocks(&listed, &[]);
     let files = [
         (FILE_NAME, root),
-        (AUTOMATIONS, text),
+        (AUTOMATIONS, listed::SCHEMA_LINE.to_owned() + &text),
         (GITIGNORE, KEPT_OUT.to_owned()),
+        (SCHEMA_NAME, schema()),
     ];
     let written = write(dir, &files)?;
     told(output, &written, |out| {

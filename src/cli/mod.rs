@@ -4,10 +4,12 @@ mod adopt;
 mod apply;
 mod args;
 mod automations;
+mod completions;
 mod explain;
 mod history;
 mod init;
 mod log;
+mod man;
 mod metrics;
 mod output;
 mod plan;
@@ -16,6 +18,7 @@ mod record;
 mod resolve;
 mod sandbox;
 mod saved;
+mod schema;
 mod validate;
 
 pub use args::{Cli, Command, Common};
@@ -89,6 +92,9 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Record(RecordCommand::Forget(args)) => record::forget(args, common).await,
         Command::Record(RecordCommand::Unlock(args)) => record::unlock(args, common).await,
         Command::Sandbox(args) => sandbox::run(args, common).await,
+        Command::Schema => schema::run(common),
+        Command::Completions(args) => completions::run(args, common),
+        Command::Man(args) => man::run(args, common),
     };
     result.unwrap_or_else(|error| {
         Output::new(common).error(&error);

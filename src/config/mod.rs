@@ -12,6 +12,7 @@ mod load;
 mod model;
 mod reader;
 mod render;
+pub mod schema;
 mod settings;
 mod source;
 mod suggest;

@@ -8,9 +8,15 @@ use crate::id::TriggerCode;
 use crate::report::SafeText;
 use crate::spotler::ListedAutomation;
 
+/// Tells editors where the schema is, in a file beside it.
+pub(super) const SCHEMA_LINE: &str = "#:schema ./rollcall.schema.json\n";
+
 /// The `rollcall.toml` of a new repository.
 pub(super) fn root(base_url: Option<&str>) -> String {
-    let mut text = format!("include = [{:?}]\n\n[spotler]\n", super::AUTOMATIONS);
+    let mut text = format!(
+        "{SCHEMA_LINE}include = [{:?}]\n\n[spotler]\n",
+        super::AUTOMATIONS
+    );
     text.push_str(
         "# The credentials come from SPOTLER_CONSUMER_KEY and SPOTLER_CONSUMER_SECRET in the environment.\n",
     );

@@ -1,0 +1,400 @@
+//! The tables of a configuration file, one struct for each, one field for each setting.
+//!
+//! A doc comment is what an editor shows of a setting.
+#![expect(dead_code, reason = "their shape is read, not their content")]
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+
+use super::values::{
+    BaseUrl, Cell, Code, CodePath, Count, CountOrPercent, Date, Delimiter, FieldName, Filled,
+    Hours, Name, NotYet, NumberOrDate, OneOrMore, ParticipationPath, Percent, Rate, RecordUrl,
+    Span,
+};
+
+/// # Rollcall
+/// Which contacts should be in which automations of a Spotler account: rollcall.toml, or a file that it includes.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct File {
+    /// Further files, relative to this one; only in rollcall.toml.
+    #[schemars(extend("examples" = [["lifecycle/*.toml"]]))]
+    include: Option<OneOrMore<String>>,
+    /// Where Spotler is, and how hard it may be asked. Key and secret come from the environment.
+    spotler: Option<Spotler>,
+    /// Where the record of participations is.
+    record: Option<Record>,
+    /// A plan beyond these is shown, and applied only with --allow-large.
+    guard: Option<Guard>,
+    /// When triggers may be sent. Stops go on at any hour.
+    window: Option<Window>,
+    /// Whose calendar counts.
+    time: Option<Time>,
+    /// The automations, each by a name of its own.
+    automation: Option<BTreeMap<Name, Automation>>,
+    /// The tables of contacts, each by a name of its own.
+    source: Option<BTreeMap<Name, Source>>,
+    /// Contacts that are declared here, each by its externalContactId, with attributes of any name.
+    contact: Option<BTreeMap<Name, BTreeMap<String, Cell>>>,
+    /// Who is in which automation.
+    enrol: Option<Vec<Enrol>>,
+    /// Who is in none, whatever else says so.
+    suppress: Option<Vec<Suppress>>,
+    /// Tests for the rules: checked by `validate`, and before anything is planned.
+    expect: Option<Vec<Expect>>,
+}
+
+/// `[spotler]`
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Spotler {
+    /// Where Spotler is; "sandbox" is the built-in stand-in. https, or http on this machine.
+    #[schemars(extend("default" = "https://restapi.mailplus.nl/integrationservice-1.1.0", "examples" = ["sandbox"]))]
+    base_url: Option<BaseUrl>,
+    /// Calls under way at once.
+    #[schemars(range(min = 1, max = 1024), extend("default" = 8))]
+    concurrency: Option<u64>,
+    /// Calls in a time, at the most.
+    #[schemars(extend("default" = "20/s", "examples" = ["600/min", "1000/h"]))]
+    rate: Option<Rate>,
+    /// How long one call may take.
+    #[schemars(extend("default" = "30s"))]
+    timeout: Option<Span>,
+    /// Paths below the base URL, to correct them without a new release.
+    paths: Option<Paths>,
+}
+
+/// `[spotler.paths]`
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Paths {
+    /// The call that triggers.
+    #[schemars(extend("default" = "automation/trigger/{trigger_code}"))]
+    trigger: Option<CodePath>,
+    /// The call that stops all participations of a contact.
+    #[schemars(extend("default" = "automation/stop/{trigger_code}"))]
+    stop: Option<CodePath>,
+    /// The call that stops one participation.
+    #[schemars(extend("default" = "automation/stop/{trigger_code}/{participation}"))]
+    stop_one: Option<ParticipationPath>,
+    /// The list of automations.
+    #[schemars(extend("default" = "automation/list"))]
+    list: Option<Filled>,
+}
+
+/// `[record]`
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Record {
+    /// The SQLite file, relative to rollcall.toml. It is made at first use, and does not belong in Git.
+    #[schemars(extend("default" = "sqlite:state/rollcall.db", "examples" = ["sqlite:///var/lib/rollcall/rollcall.db"]))]
+    url: Option<RecordUrl>,
+}
+
+/// `[guard]`
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Guard {
+    /// Triggers of all automations together that have no max_triggers of their own.
+    #[schemars(extend("default" = 1000))]
+    max_triggers: Option<Count>,
+    /// Stops: a share of the active participations, for each automation that has at least 20 of them and no max_stops of
+    /// its own; or a number for all of those together.
+    #[schemars(extend("default" = "20%", "examples" = [50]))]
+    max_stops: Option<CountOrPercent>,
+}
+
+/// `[window]`
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Window {
+    /// Days, hours and a time zone; without the zone, that of [time] counts. Outside, triggers wait.
+    #[schemars(extend("examples" = ["Mon-Fri 08:00-18:00 Europe/Amsterdam", ["Mon-Fri 08:00-18:00", "Sat 10:00-14:00"]]))]
+    triggers: OneOrMore<Hours>,
+}
+
+/// `[time]`
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Time {
+    /// Whose calendar days count, for within, older_than, max_per_day and times without an offset.
+    #[schemars(extend("default" = "UTC", "examples" = ["Europe/Amsterdam"]))]
+    zone: Option<Filled>,
+}
+
+/// `[automation.NAME]`
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Automation {
+    /// The code of the external trigger, copied from Spotler.
+    #[schemars(extend("examples" = ["0b8f9a52-6d0c-4f1c-8f53-2d6c9c0a7f11"]))]
+    trigger_code: Code,
+    /// As set in Spotler's Publisher; where the code starts several publications, the loosest of theirs.
+    #[schemars(extend("default" = "unlimited"))]
+    participation: Option<Participation>,
+    /// The column that tells several participations of one contact apart: an order number, say.
+    #[schemars(extend("examples" = ["order_id"]))]
+    repeat_by: Option<Name>,
+    /// What becomes of a participation whose enrolment goes.
+    #[schemars(extend("default" = "stop"))]
+    on_leave: Option<OnLeave>,
+    /// What becomes of an active participation whose fields change.
+    #[schemars(extend("default" = "ignore"))]
+    on_change: Option<OnChange>,
+    /// Whoever was triggered is not triggered again so soon.
+    #[schemars(extend("examples" = ["30d"]))]
+    cooldown: Option<Span>,
+    /// A participation is not stopped before its enrolment was gone for so long.
+    #[schemars(extend("examples" = ["48h"]))]
+    leave_after: Option<Span>,
+    /// How many triggers of it a plan may hold, instead of the limit in [guard].
+    #[schemars(extend("examples" = [10000]))]
+    max_triggers: Option<Count>,
+    /// How many stops of it a plan may hold, instead of the limit in [guard]: a number, or a share where it has at least
+    /// 20 participations.
+    #[schemars(extend("examples" = ["5%", 50]))]
+    max_stops: Option<CountOrPercent>,
+    /// How many triggers of it one apply sends; the rest is deferred.
+    #[schemars(extend("examples" = [100]))]
+    max_per_run: Option<Count>,
+    /// How many triggers of it are sent on a calendar day; the rest is deferred.
+    #[schemars(extend("examples" = [500]))]
+    max_per_day: Option<Count>,
+    /// Personalisation: sent along with the trigger, never stored.
+    #[schemars(extend("examples" = [{ "customerCompany": "{{ company }}" }]))]
+    fields: Option<BTreeMap<FieldName, Field>>,
+}
+
+/// A publication's participation setting.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+enum Participation {
+    /// Each trigger starts another participation.
+    Unlimited,
+    /// No second one while the first runs.
+    OnceWhileRunning,
+    /// Never a second one.
+    Once,
+}
+
+/// What becomes of a participation whose enrolment goes.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+enum OnLeave {
+    /// It is stopped.
+    Stop,
+    /// It runs out by itself.
+    Keep,
+}
+
+/// What becomes of an active participation whose fields change.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+enum OnChange {
+    /// It goes on with the fields that it was triggered with.
+    Ignore,
+    /// It is stopped, and triggered again with the new ones.
+    Retrigger,
+}
+
+/// A template over the row's columns, or a table with the field's type.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum Field {
+    /// A template over the row's columns, such as "{{ company }}".
+    Template(String),
+    /// A text or a URL.
+    Text(TextField),
+    /// Products.
+    Products(ProductsField),
+}
+
+/// A text or a URL.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct TextField {
+    /// What it is in the message.
+    #[schemars(rename = "type", extend("default" = "string"))]
+    kind: Option<TextKind>,
+    /// A template over the row's columns.
+    #[schemars(extend("examples" = ["https://shop.example/cart/{{ cart_id }}"]))]
+    value: String,
+}
+
+#[derive(JsonSchema)]
+#[schemars(inline, rename_all = "lowercase")]
+enum TextKind {
+    /// Text.
+    String,
+    /// An absolute http or https URL.
+    Url,
+}
+
+/// Products.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct ProductsField {
+    /// What it is in the message.
+    #[schemars(rename = "type")]
+    kind: ProductsKind,
+    /// Ids: an array of templates, or one template that is split after rendering.
+    #[schemars(extend("examples" = ["{{ product_ids }}", ["sku-1", "{{ sku }}"]]))]
+    values: OneOrMore<Filled>,
+    /// What stands between two ids of one text.
+    #[schemars(extend("default" = ",", "examples" = [";"]))]
+    separator: Option<Filled>,
+    /// Whether each row of the same contact and occurrence adds its own.
+    #[schemars(extend("default" = false))]
+    each_row: Option<bool>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(inline, rename_all = "lowercase")]
+enum ProductsKind {
+    /// A list of products.
+    Productlist,
+}
+
+/// `[source.NAME]`
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Source {
+    /// The CSV file, relative to rollcall.toml.
+    #[schemars(extend("examples" = ["exports/crm.csv"]))]
+    csv: Filled,
+    /// Not supported yet: export the query's result to a CSV file.
+    database: Option<NotYet>,
+    /// Not supported yet: export the query's result to a CSV file.
+    query: Option<NotYet>,
+    /// What separates the cells; guessed from the header where it is not given.
+    #[schemars(extend("examples" = [";", "\t"]))]
+    delimiter: Option<Delimiter>,
+    /// The column with the externalContactId.
+    #[schemars(extend("examples" = ["customer_no"]))]
+    contact: Name,
+    /// An export with fewer rows is refused, and nothing is planned from it.
+    #[schemars(extend("examples" = [100]))]
+    min_rows: Option<Count>,
+    /// An older export is refused, and nothing is planned from it.
+    #[schemars(extend("examples" = ["36h"]))]
+    max_age: Option<Span>,
+    /// An export that has lost more of its rows since the last apply is refused.
+    #[schemars(extend("examples" = ["30%"]))]
+    max_shrink: Option<Percent>,
+}
+
+/// `[[enrol]]`
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Enrol {
+    /// One automation or several.
+    #[schemars(extend("examples" = ["customer-lifecycle", ["customer-lifecycle", "vip-care"]]))]
+    automation: OneOrMore<Name>,
+    /// Whose rows it draws on; without it, on the contacts declared in TOML.
+    #[schemars(extend("examples" = ["crm"]))]
+    source: Option<Name>,
+    /// Only these contacts.
+    #[schemars(extend("examples" = [["crm-1042", "crm-1043"]]))]
+    contacts: Option<OneOrMore<Name>>,
+    /// What must hold of a row, by column. Every key must match.
+    #[schemars(extend("minProperties" = 1), extend("examples" = [{ "status": "customer", "country": ["NL", "BE"] }]))]
+    r#where: Option<BTreeMap<String, Condition>>,
+    /// What it adds to and overrides in the automation's fields.
+    fields: Option<BTreeMap<FieldName, Field>>,
+}
+
+/// A value, an array of which one must match, or a table of tests.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum Condition {
+    /// Equal to this.
+    Equal(Cell),
+    /// Equal to any of these.
+    Any(#[schemars(length(min = 1))] Vec<Cell>),
+    /// All of these.
+    Tests(Tests),
+}
+
+/// Tests of a cell; all must hold.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, extend("minProperties" = 1))]
+struct Tests {
+    /// None of these, or absent.
+    #[schemars(extend("examples" = ["customer", ["customer", "prospect"]]))]
+    not: Option<OneOrMore<Cell>>,
+    /// There, or absent.
+    #[schemars(extend("examples" = [true]))]
+    exists: Option<bool>,
+    /// At least this.
+    #[schemars(extend("examples" = [10]))]
+    min: Option<NumberOrDate>,
+    /// At most this.
+    #[schemars(extend("examples" = [500]))]
+    max: Option<NumberOrDate>,
+    /// Earlier than this date, which has no quotes.
+    before: Option<Date>,
+    /// Later than this date, which has no quotes.
+    after: Option<Date>,
+    /// Not before now minus this.
+    #[schemars(extend("examples" = ["30d"]))]
+    within: Option<Span>,
+    /// Before now minus this.
+    #[schemars(extend("examples" = ["365d"]))]
+    older_than: Option<Span>,
+}
+
+/// `[[suppress]]`
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Suppress {
+    /// Who is in no automation.
+    #[schemars(extend("examples" = [["crm-3001"]]))]
+    contacts: OneOrMore<Name>,
+    /// Why.
+    #[schemars(extend("examples" = ["objected to marketing"]))]
+    reason: Option<String>,
+}
+
+/// `[[expect]]`: `contact` with `in` or `not_in` or both, or `automation` with `size`.
+#[derive(JsonSchema)]
+#[schemars(
+    deny_unknown_fields,
+    extend(
+        "oneOf" = [{ "required": ["contact"] }, { "required": ["automation"] }],
+        "dependencies" = {
+            "contact": { "anyOf": [{ "required": ["in"] }, { "required": ["not_in"] }] },
+            "in": ["contact"],
+            "not_in": ["contact"],
+            "automation": ["size"],
+            "size": ["automation"]
+        }
+    )
+)]
+struct Expect {
+    /// A contact.
+    #[schemars(extend("examples" = ["crm-1042"]))]
+    contact: Option<Name>,
+    /// The automations that it is expected in.
+    #[schemars(extend("examples" = [["vip-care"]]))]
+    r#in: Option<OneOrMore<Name>>,
+    /// The automations that it is not expected in.
+    #[schemars(extend("examples" = [["winback"]]))]
+    not_in: Option<OneOrMore<Name>>,
+    /// An automation.
+    #[schemars(extend("examples" = ["winback"]))]
+    automation: Option<Name>,
+    /// How many enrolments it is expected to have.
+    #[schemars(extend("examples" = [{ "min": 10, "max": 500 }]))]
+    size: Option<Size>,
+}
+
+/// At least so many, at most so many, or both.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, extend("minProperties" = 1))]
+struct Size {
+    /// At least so many.
+    min: Option<Count>,
+    /// At most so many.
+    max: Option<Count>,
+}
