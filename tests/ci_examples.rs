@@ -1,0 +1,63 @@
+//! The commands in the examples for CI, cron and the like are commands of Rollcall, and do their work.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::Repo;
+
+/// The files, and how many commands each has.
+const FILES: [(&str, usize); 6] = [
+    ("github/plan.yml", 1),
+    ("github/apply.yml", 1),
+    ("gitlab/.gitlab-ci.yml", 2),
+    ("crontab", 2),
+    ("systemd/rollcall.service", 1),
+    ("kubernetes/cronjob.yaml", 1),
+];
+
+/// The arguments of every run of Rollcall in a file.
+fn commands(text: &str) -> Vec<Vec<String>> {
+    let lines = text.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.starts_with('#'));
+    lines
+        .filter_map(|line| {
+            if let Some(args) = line.strip_prefix("args: ") {
+                return Some(serde_json::from_str(args).unwrap());
+            }
+            let (_, args) = line.split_once("rollcall ")?;
+            let args = args.split(['>', '|', '&']).next().unwrap();
+            Some(args.split_whitespace().map(str::to_owned).collect())
+        })
+        .collect()
+}
+
+#[test]
+fn every_command_of_the_ci_examples_runs() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/ci");
+    for (name, count) in FILES {
+        let text = fs::read_to_string(folder.join(name)).unwrap();
+        let commands = commands(&text);
+        assert_eq!(commands.len(), count, "{name}: {commands:?}");
+        let repo = Repo::new();
+        repo.run(&["init"]).exits(0);
+        for mut command in commands {
+            // Their folders are not those of this machine.
+            for (option, path) in [("--config", "."), ("--metrics", "rollcall.prom")] {
+                if let Some(at) = command.iter().position(|word| word == option) {
+                    command[at + 1] = path.to_owned();
+                }
+            }
+            let args: Vec<&str> = command.iter().map(String::as_str).collect();
+            repo.run(&args).exits(0);
+        }
+    }
+}
+
+#[test]
+fn only_an_apply_gets_the_credentials() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/ci");
+    let plan = fs::read_to_string(folder.join("github/plan.yml")).unwrap();
+    assert!(!plan.contains("secrets."), "{plan}");
+}
