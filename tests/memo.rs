@@ -6,7 +6,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use common::{Repo, Spotler};
+use common::{Done, Repo, Spotler};
 
 fn config(url: &str, more: &str) -> String {
     format!(
@@ -36,9 +36,16 @@ fn memo(repo: &Repo) -> PathBuf {
     repo.file("state/rollcall.db.memo.json")
 }
 
-/// Whether the plan is taken from the memo, of which this makes a false one to tell.
+/// Whether the plan is taken from the memo.
 #[track_caller]
 fn is_recalled(repo: &Repo, args: &[&str]) -> bool {
+    with_false_memo(repo, &[&["--format", "json"], args].concat()).json()["summary"]["unchanged"]
+        == 777
+}
+
+/// A plan, which tells of 777 participations where it is taken from the memo.
+#[track_caller]
+fn with_false_memo(repo: &Repo, args: &[&str]) -> Done {
     let text = std::fs::read_to_string(memo(repo)).unwrap();
     assert!(text.contains("\"unchanged\":1"), "{text}");
     std::fs::write(
@@ -46,11 +53,9 @@ fn is_recalled(repo: &Repo, args: &[&str]) -> bool {
         text.replace("\"unchanged\":1", "\"unchanged\":777"),
     )
     .unwrap();
-    let done = repo
-        .run(&[&["plan", "--format", "json"], args].concat())
-        .exits(0);
+    let done = repo.run(&[&["plan"], args].concat()).exits(0);
     std::fs::write(memo(repo), text).unwrap();
-    done.json()["summary"]["unchanged"] == 777
+    done
 }
 
 /// A repository of which everything is applied, and a plan with nothing to do is remembered.
@@ -197,4 +202,22 @@ fn of_people_it_holds_nothing_and_nonsense_in_it_does_no_harm() {
     std::fs::write(memo(&repo), "{").unwrap();
     let done = repo.run(&["plan", "--format", "json"]).exits(0);
     assert_eq!(done.json()["summary"]["unchanged"], 1);
+}
+
+#[test]
+fn what_is_made_from_the_enrolments_too_is_not_made_from_the_memo() {
+    let spotler = Spotler::open();
+    let repo = settled(&spotler, "");
+    for args in [
+        &["--diff"][..],
+        &["--format", "markdown"],
+        &["--format", "html"],
+    ] {
+        let shown = with_false_memo(&repo, &[THE_DAY, args].concat());
+        assert!(!shown.stdout.contains("777"), "{args:?}");
+        assert!(!shown.stderr.contains("777"), "{args:?}");
+    }
+    let save = [THE_DAY, &["--out", "plan.json"]].concat();
+    assert!(!is_recalled(&repo, &save));
+    repo.run(&["apply", "plan.json", "--yes"]).exits(0);
 }

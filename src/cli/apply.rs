@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::{ApplyArgs, Format, LogFormat};
 use super::metrics::{self, Seen};
 use super::output::Output;
-use super::prepare::{self, Line, Prepared};
+use super::prepare::{self, Line, Prepared, Wanted};
 use super::saved::Saved;
 use super::{CommandError, Common, Exit};
 use crate::apply::{self, Event, Job, Limits, Outcome, Run};
@@ -87,8 +87,13 @@ async fn plan_and_apply(
         }
         None => prepare::now(common),
     };
-    let allowed = &args.allow_shrink;
-    let prepared = prepare::roster_and_plan(config, &record, filter(saved), now, allowed).await?;
+    let wanted = Wanted {
+        filter: filter(saved),
+        now,
+        allow_shrink: &args.allow_shrink,
+        with_roster: saved.is_some(),
+    };
+    let prepared = prepare::roster_and_plan(config, &record, wanted).await?;
     if let Some(saved) = saved {
         let now = prepare::now(common);
         saved.check_same(&prepared)?;

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::args::{PlanArgs, PlanFormat};
 use super::output::Output;
+use super::prepare::Wanted;
 use super::{CommandError, Common, Exit, prepare, saved};
 use crate::plan::Filter;
 use crate::record::Record;
@@ -24,8 +25,14 @@ pub(super) async fn run(args: &PlanArgs, common: &Common) -> Result<Exit, Comman
     }
     let now = whole_second(prepare::now(common));
     let record = Record::at(&config.record.path);
-    let prepared =
-        prepare::roster_and_plan(config, &record, filter.clone(), now, &args.allow_shrink).await?;
+    let shows_actions_alone = matches!(args.format, PlanFormat::Text | PlanFormat::Json);
+    let wanted = Wanted {
+        filter: filter.clone(),
+        now,
+        allow_shrink: &args.allow_shrink,
+        with_roster: args.out.is_some() || args.diff || !shows_actions_alone,
+    };
+    let prepared = prepare::roster_and_plan(config, &record, wanted).await?;
     if let Some(path) = &args.out {
         saved::save(path, &prepared, filter.clone()).await?;
     }

@@ -181,17 +181,32 @@ impl Prepared {
     }
 }
 
+/// What plan is wanted.
+pub(super) struct Wanted<'a> {
+    pub filter: Filter,
+    pub now: Timestamp,
+    /// The sources that may have lost more rows than their `max_shrink`.
+    pub allow_shrink: &'a [String],
+    /// Whether the enrolments are looked at too, also where there is nothing to do with any.
+    pub with_roster: bool,
+}
+
 /// Makes the roster and the plan. The record begins to be read while the sources are.
 pub(super) async fn roster_and_plan(
     config: &'static Config,
     record: &Record,
-    filter: Filter,
-    now: Timestamp,
-    allow_shrink: &[String],
+    wanted: Wanted<'_>,
 ) -> Result<Prepared, CommandError> {
+    let Wanted {
+        filter,
+        now,
+        allow_shrink,
+        with_roster,
+    } = wanted;
     check_sources(config, allow_shrink)?;
     // Where only a part is wanted, or more is allowed than at other times, nothing is to be learnt from the last plan.
-    let circumstances = match filter.is_everything() && allow_shrink.is_empty() {
+    let is_usual = filter.is_everything() && allow_shrink.is_empty();
+    let circumstances = match is_usual && !with_roster {
         true => Circumstances::now(config, record, now).await,
         false => None,
     };
