@@ -49,10 +49,6 @@ fn every_command_of_the_ci_examples_runs() {
                     command[at + 1] = path.to_owned();
                 }
             }
-            // Whatever the format is: what a plan looks like is held by other tests.
-            if let Some(at) = command.iter().position(|word| word == "--format") {
-                command.drain(at..at + 2);
-            }
             let args: Vec<&str> = command.iter().map(String::as_str).collect();
             repo.run(&args).exits(0);
         }
