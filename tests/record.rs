@@ -3,6 +3,7 @@
 mod common;
 
 use std::io::Write;
+use std::process::Stdio;
 
 use common::{Repo, Spotler};
 use serde_json::json;
@@ -377,6 +378,51 @@ fn an_interrupted_apply_finishes_what_is_under_way() {
             "{recorded:?}"
         );
     }
+}
+
+#[test]
+fn an_interrupted_apply_of_ten_thousand_starts_nothing_more_and_records_every_outcome() {
+    const UNDER_WAY: u64 = 32;
+    let spotler = Spotler::open();
+    spotler.put(
+        "faults",
+        &json!({ "seed": 7, "rules": [
+            { "fault": "hang-before", "probability": 0.1 },
+            { "fault": "slow", "ms": 20 },
+        ] }),
+    );
+    let repo = Repo::with(&format!(
+        "[spotler]\nbase_url = {:?}\nrate = \"100000/s\"\nconcurrency = {UNDER_WAY}\ntimeout = \"2s\"\n\
+         [guard]\nmax_triggers = 10000\n[automation.welcome]\ntrigger_code = {CODE:?}\n\
+         [source.crm]\ncsv = \"crm.csv\"\ncontact = \"id\"\n[[enrol]]\nautomation = \"welcome\"\nsource = \"crm\"\n",
+        spotler.url()
+    ));
+    let ids: String = (0..10_000).map(|n| format!("c-{n:05}\n")).collect();
+    repo.write("crm.csv", format!("id\n{ids}"));
+    let mut child = repo
+        .command(&["apply", "--yes", "--quiet"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while spotler.calls() < 100 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+        std::thread::yield_now();
+    }
+    let kill = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(kill.unwrap().success());
+    // It ends, though calls are never answered: so it has waited for their time-out and no longer.
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    let calls = spotler.calls();
+    assert!(calls < 5_000, "{calls} calls");
+    let recorded = repo.recorded();
+    assert_eq!(recorded.len() as u64, calls);
+    let active = recorded.iter().filter(|line| line.ends_with(" active"));
+    let uncertain = recorded.iter().filter(|line| line.ends_with(" uncertain"));
+    assert_eq!(active.clone().count(), spotler.ledger().len());
+    assert_eq!(active.count() + uncertain.count(), recorded.len());
 }
 
 #[test]
