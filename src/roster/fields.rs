@@ -41,15 +41,29 @@ impl<'c> Templates<'c> {
             .add_template(text, text)
             .and_then(|()| self.environment.get_template(text))
             .map(|template| template.undeclared_variables(false));
-        match names {
-            Ok(mut names) => {
-                for (global, _) in self.environment.globals() {
-                    names.remove(global);
-                }
-                Ok(names.into_iter().collect())
-            }
-            Err(error) => Err(error.detail().unwrap_or("it cannot be read").to_owned()),
+        let detail =
+            |error: minijinja::Error| error.detail().unwrap_or("it cannot be read").to_owned();
+        let mut names = names.map_err(detail)?;
+        for (global, _) in self.environment.globals() {
+            names.remove(global);
         }
+        match self.try_out(text, &names) {
+            Some(error) => Err(detail(error)),
+            None => Ok(names.into_iter().collect()),
+        }
+    }
+
+    /// Whether a template asks for a filter, a test or a function that there is not, which shows only where it is rendered:
+    /// here with nobody's values. Whatever else is wrong then may be right with other values.
+    fn try_out(&self, text: &str, names: &HashSet<String>) -> Option<minijinja::Error> {
+        let inputs: Value = names.iter().map(|name| (name.as_str(), "1")).collect();
+        let template = self.environment.get_template(text).ok()?;
+        let error = template.render(inputs).err()?;
+        matches!(
+            error.kind(),
+            ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction
+        )
+        .then_some(error)
     }
 
     fn render(&self, text: &str, inputs: &Value) -> Result<String, ErrorKind> {
@@ -251,7 +265,10 @@ fn not_a_template(field: &Field, why: &str) -> Diagnostic {
         at: Some(field.place.clone()),
         label: None,
         related: Vec::new(),
-        help: Some("a column stands between double braces: {{ company }}".to_owned()),
+        help: Some(
+            "write a column as {{ company }}, and filters behind it: {{ company | upper }}"
+                .to_owned(),
+        ),
     }
 }
 

@@ -116,6 +116,32 @@ fn a_field_that_cannot_be_made_is_refused_and_its_value_is_never_shown() {
 }
 
 #[test]
+fn a_filter_that_there_is_not_is_told_once_and_without_a_row() {
+    let world = World::new(&["a"])
+        .fields(
+            0,
+            vec![
+                string("f", "{{ company | upercase }}"),
+                string("g", "{% if company is longish %}x{% endif %}"),
+                string("h", "{{ today() }}"),
+                string("i", "{{ company | upper | urlencode }} {{ company | abs }}"),
+            ],
+        )
+        .csv("crm", "id,company\nc-1,MARKER\nc-2,MARKER\n")
+        .enrol(block(&[0], Some(0)));
+    let problems = world.build().map(drop).unwrap_err().list;
+    let messages: Vec<_> = problems.iter().map(|p| p.message.as_str()).collect();
+    assert_eq!(
+        messages,
+        [
+            "field f is not a template: filter upercase is unknown",
+            "field g is not a template: test longish is unknown",
+            "field h is not a template: today is unknown",
+        ]
+    );
+}
+
+#[test]
 fn one_enrolment_with_different_fields_is_refused_with_both_places() {
     let world = World::new(&["a"])
         .fields(0, vec![string("company", "{{ company }}")])
