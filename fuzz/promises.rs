@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use csv::StringRecord;
 use rollcall::config::{self, Diagnostic, FILE_NAME, Files, Place, Problems, Source, SourceKind};
+use rollcall::plan::saved::{self, Basis};
 use rollcall::source::{RowId, Table};
 use rollcall::spotler::{CallError, Complaint, Entry, Head, StopAnswer, TriggerAnswer};
 use rollcall::spotler::{read_list, read_stop, read_trigger};
@@ -298,4 +299,56 @@ fn entries_are_harmless(entries: &[Entry]) {
         is_harmless(&entry.result);
         entry.automation_id.iter().for_each(|id| is_harmless(id));
     }
+}
+
+/// A saved plan: one that is read holds nothing but ids, digests and times, is refused against any other record, and
+/// what is wrong with another one is said in a sentence that repeats nothing of it.
+pub fn saved(bytes: &[u8]) {
+    let plan = match saved::parse(bytes) {
+        Ok(plan) => plan,
+        Err(error) => {
+            let text = error.to_string();
+            assert!(!text.contains(char::is_control) && text.len() < 400, "{text:?}");
+            return;
+        }
+    };
+    let hex = |text: &str| {
+        (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
+    };
+    let digests = [&plan.id, &plan.config_digest, &plan.roster_digest];
+    assert!(digests.into_iter().chain(&plan.record).all(|text| hex(text)));
+    assert!(rollcall::id::check(&plan.rollcall).is_ok());
+    let now = Basis {
+        config_digest: plan.config_digest.clone(),
+        record: plan.record.as_deref(),
+        record_serial: plan.record_serial,
+        applied_at: None,
+    };
+    assert_eq!(plan.check(&now), Ok(()));
+    let changed = [
+        Basis {
+            config_digest: format!("{}0", plan.config_digest),
+            ..now.clone()
+        },
+        Basis {
+            record: Some("another"),
+            record_serial: 1,
+            ..now.clone()
+        },
+        Basis {
+            record_serial: plan.record_serial.wrapping_add(1),
+            ..now.clone()
+        },
+        Basis {
+            applied_at: Some(plan.now),
+            ..now.clone()
+        },
+    ];
+    for basis in changed {
+        let why = plan.check(&basis).expect_err("it is stale");
+        assert!(!why.to_string().contains(char::is_control), "{why:?}");
+    }
+    // What is read once is read again, however it is cut on the way.
+    let again = saved::parse(std::io::BufReader::with_capacity(128, bytes));
+    assert_eq!(again.expect("it was read before").id, plan.id);
 }

@@ -54,6 +54,11 @@ fn every_answer_of_the_corpus_is_understood_or_doubted() {
     holds_for_the_corpus_of("answer", promises::answer);
 }
 
+#[test]
+fn every_saved_plan_of_the_corpus_is_read_or_refused() {
+    holds_for_the_corpus_of("saved", promises::saved);
+}
+
 /// The configurations of the examples, and those that `init` writes.
 fn configurations() -> Vec<String> {
     let folders = ["examples", "src/cli/init"];
@@ -129,5 +134,6 @@ proptest! {
         promises::config(&bytes);
         promises::table(&bytes);
         promises::answer(&bytes);
+        promises::saved(&bytes);
     }
 }

@@ -202,7 +202,7 @@ pub fn parse(mut from: impl BufRead) -> Result<SavedPlan, SavedError> {
     let document = document.map_err(|error| match error.is_io() {
         true => SavedError::Io(error.into()),
         false => SavedError::Damaged {
-            what: error.to_string(),
+            what: fault(&error),
         },
     })?;
     let saved = document.saved.ok_or(SavedError::OnlyShown)?;
@@ -234,6 +234,18 @@ pub fn parse(mut from: impl BufRead) -> Result<SavedPlan, SavedError> {
             contact: saved.contact.map(|contact| contact.0),
         },
     })
+}
+
+/// What is wrong with a document. What it holds instead is not repeated: it may be a file of people by mistake.
+fn fault(error: &serde_json::Error) -> String {
+    match error.is_data() {
+        false => error.to_string(),
+        true => format!(
+            "what stands at line {} column {} has no place in a saved plan",
+            error.line(),
+            error.column()
+        ),
+    }
 }
 
 /// The number behind `{ "format_version":` at the start of a document.
@@ -464,6 +476,18 @@ mod tests {
             let text = WHOLE.replacen(from, to, 1);
             assert_ne!(text, WHOLE, "{from}");
             assert!(failure(&text).starts_with("It is damaged"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_stands_in_a_file_of_people_is_not_told() {
+        for text in [
+            r#"{"format_version": "Jan Jansen"}"#,
+            r#"{"Jan Jansen": 1}"#,
+            r#"["Jan Jansen"]"#,
+            "Jan Jansen",
+        ] {
+            assert!(!failure(text).contains("Jan"), "{}", failure(text));
         }
     }
 
