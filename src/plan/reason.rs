@@ -17,6 +17,10 @@ impl Trigger {
             WhyTrigger::New => "new".to_owned(),
             WhyTrigger::Returned => "declared again after it was stopped".to_owned(),
             WhyTrigger::ReturnedAfterLetGo => "declared again after it was let go".to_owned(),
+            // A person said so, or an answer that gave no reason.
+            WhyTrigger::TryAgain if self.detail.is_none() => {
+                "the last trigger was not carried out; worth trying again".to_owned()
+            }
             WhyTrigger::TryAgain => format!("the last trigger failed{detail}; worth trying again"),
             WhyTrigger::FieldsChanged => {
                 format!("the last trigger failed{detail}; its fields have changed since")
