@@ -308,7 +308,10 @@ pub fn saved(bytes: &[u8]) {
         Ok(plan) => plan,
         Err(error) => {
             let text = error.to_string();
-            assert!(!text.contains(char::is_control) && text.len() < 400, "{text:?}");
+            assert!(
+                !text.contains(char::is_control) && text.len() < 400,
+                "{text:?}"
+            );
             return;
         }
     };
@@ -316,7 +319,12 @@ pub fn saved(bytes: &[u8]) {
         (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
     };
     let digests = [&plan.id, &plan.config_digest, &plan.roster_digest];
-    assert!(digests.into_iter().chain(&plan.record).all(|text| hex(text)));
+    assert!(
+        digests
+            .into_iter()
+            .chain(&plan.record)
+            .all(|text| hex(text))
+    );
     assert!(rollcall::id::check(&plan.rollcall).is_ok());
     let now = Basis {
         config_digest: plan.config_digest.clone(),

@@ -23,6 +23,9 @@ const AT_WORK: [(&str, usize); 6] = [
     ("outcome:after", 12),
 ];
 
+/// Where it can be made to die when it notes that it applies a saved plan.
+const AT_CLAIM: [(&str, usize); 2] = [("claim:before", 1), ("claim:after", 1)];
+
 /// Where it can be made to die when it finds what a killed run left.
 const AFTER_A_KILL: [(&str, usize); 3] =
     [("takeover", 1), ("recover:before", 1), ("recover:after", 1)];
@@ -113,11 +116,19 @@ impl Proof {
     /// Starts an apply and kills it: at a named point, or at some moment. Returns whether it died.
     fn kill_once(&mut self, was_killed: bool) -> bool {
         self.runs += 1;
-        let mut command = self.repo.command(&["apply", "--yes", "--quiet"]);
+        let mut args = vec!["apply", "--yes", "--quiet"];
+        let is_saved = self.random.random_bool(0.2);
+        if is_saved {
+            self.repo.run(&["plan", "--out", "plan.json"]).exits(0);
+            args.push("plan.json");
+        }
+        let mut command = self.repo.command(&args);
         let at_point = self.random.random_bool(0.7);
         if at_point {
             let points: &[(&str, usize)] = if !self.repo.file("state/rollcall.db").exists() {
                 &AT_FIRST
+            } else if is_saved && self.random.random_bool(0.3) {
+                &AT_CLAIM
             } else if was_killed && self.random.random_bool(0.3) {
                 &AFTER_A_KILL
             } else {
@@ -293,6 +304,13 @@ fn every_point_at_which_it_can_be_made_to_die_is_passed() {
     dies_at("send:after");
     dies_at("recover:before");
     dies_at("recover:after");
+    proof.declare(&["c-2".to_owned()]);
+    for (point, _) in AT_CLAIM {
+        proof.repo.run(&["plan", "--out", "plan.json"]).exits(0);
+        let mut command = proof.repo.command(&["apply", "plan.json", "--yes"]);
+        let output = command.env("ROLLCALL_FAILPOINT", point).output().unwrap();
+        assert_eq!(output.status.code(), None, "it does not die at {point}");
+    }
 }
 
 #[test]
