@@ -19,12 +19,16 @@ const ORDERS: u8 = 3;
 const NOTES: u8 = 2;
 
 /// The automations, which are named like their codes, and the statuses that each wants.
-const AUTOMATIONS: [(&str, &[u8]); 4] = [
+const AUTOMATIONS: [(&str, &[u8]); 5] = [
     ("kept", &[1]),
     ("mixed", &[0, 1]),
     ("orders", &[1, 2]),
     ("plain", &[2]),
+    ("retold", &[1, 2]),
 ];
+
+/// The one that is triggered again when a field has changed.
+const RETOLD: &str = "retold";
 
 /// One day: the orders with their status and note, what goes wrong, and whether doubts are settled at its end.
 #[derive(Debug, Clone)]
@@ -102,13 +106,14 @@ fn key(automation: &str, contact: u8, order: u8) -> Key {
     (automation.to_owned(), format!("c-{contact}"), occurrence)
 }
 
-fn declared(day: &Day) -> BTreeSet<Key> {
+/// What is declared on a day, each with its note.
+fn declared(day: &Day) -> BTreeMap<Key, u8> {
     let orders = day.orders.iter();
-    let keys = orders.flat_map(|((contact, order), (status, _))| {
+    let keys = orders.flat_map(|((contact, order), (status, note))| {
         let wanted = AUTOMATIONS
             .iter()
             .filter(|(_, wanted)| wanted.contains(status));
-        wanted.map(|(name, _)| key(name, *contact, *order))
+        wanted.map(|(name, _)| (key(name, *contact, *order), *note))
     });
     keys.collect()
 }
@@ -133,6 +138,9 @@ fn write(repo: &Repo, day: &Day, url: &str) {
         if name == "kept" {
             toml.push_str("on_leave = \"keep\"\n");
         }
+        if name == RETOLD {
+            toml.push_str("on_change = \"retrigger\"\n");
+        }
         let wanted: Vec<String> = wanted.iter().map(|status| format!("s{status}")).collect();
         toml.push_str(&format!(
             "[[enrol]]\nautomation = \"{name}\"\nsource = \"shop\"\nwhere.status = {wanted:?}\n"
@@ -145,6 +153,8 @@ fn write(repo: &Repo, day: &Day, url: &str) {
 struct Truth {
     /// How often each was triggered.
     triggered: BTreeMap<Key, usize>,
+    /// The note that each was triggered with the last time.
+    notes: BTreeMap<Key, u8>,
     /// The participations of each that run.
     running: BTreeMap<Key, BTreeSet<String>>,
 }
@@ -157,19 +167,22 @@ fn truth(spotler: &Spotler) -> Truth {
             { "name": "order", "type": "STRING", "value": format!("o-{order}") },
         ]);
         let digest = blake3::hash(fields.to_string().as_bytes()).to_hex()[..32].to_owned();
-        by_digest.insert(digest, format!("o-{order}"));
+        by_digest.insert(digest, (format!("o-{order}"), note));
     }
     let (mut triggered, mut of_id) = (BTreeMap::new(), BTreeMap::new());
+    let mut notes = BTreeMap::new();
     for line in spotler.get("ledger").lines() {
         let deed: Value = serde_json::from_str(line).unwrap();
         if deed["kind"] != "trigger" {
             continue;
         }
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let occurrence = deed
+        let fields = deed
             .get("digest")
             .map(|digest| by_digest[&text(digest)].clone());
+        let occurrence = fields.as_ref().map(|(order, _)| order.clone());
         let key: Key = (text(&deed["code"]), text(&deed["contact"]), occurrence);
+        notes.extend(fields.map(|(_, note)| (key.clone(), note)));
         *triggered.entry(key.clone()).or_insert(0) += 1;
         for participation in deed["participations"].as_array().unwrap() {
             of_id.insert(text(&participation["automationContactId"]), key.clone());
@@ -184,7 +197,11 @@ fn truth(spotler: &Spotler) -> Truth {
             .to_owned();
         running.entry(of_id[&id].clone()).or_default().insert(id);
     }
-    Truth { triggered, running }
+    Truth {
+        triggered,
+        notes,
+        running,
+    }
 }
 
 /// The record: state and ids.
@@ -259,7 +276,7 @@ fn resolve(repo: &Repo, truth: &Truth) {
 fn check(
     repo: &Repo,
     truth: &Truth,
-    declared: &BTreeSet<Key>,
+    declared: &BTreeMap<Key, u8>,
     times: &BTreeMap<Key, usize>,
 ) -> Result<(), TestCaseError> {
     let none = BTreeSet::new();
@@ -282,7 +299,7 @@ fn check(
             )
         })
         .collect();
-    for key in declared.iter().chain(truth.triggered.keys()) {
+    for key in declared.keys().chain(truth.triggered.keys()) {
         // Every time that it was declared anew, it may be triggered once.
         let triggered = truth.triggered.get(key).copied().unwrap_or(0);
         let may = times.get(key).copied().unwrap_or(0);
@@ -291,7 +308,7 @@ fn check(
             "{key:?} was carried out {triggered} times for {may}"
         );
     }
-    for key in declared {
+    for (key, note) in declared {
         let running = truth.running.get(key).unwrap_or(&none);
         let (state, ids) = &record[key];
         match state.as_str() {
@@ -304,9 +321,12 @@ fn check(
             }
             other => prop_assert!(false, "{key:?} is {other}"),
         }
+        if key.0 == RETOLD && state == "active" && !held.contains_key(key) {
+            prop_assert_eq!(truth.notes.get(key), Some(note), "{:?}", key);
+        }
     }
     for (key, running) in &truth.running {
-        if declared.contains(key) || key.0 == "kept" || running.is_empty() {
+        if declared.contains_key(key) || key.0 == "kept" || running.is_empty() {
             continue;
         }
         // It left and runs on: only where no id is known to stop it by, and another one stays. The plan says so.
@@ -318,7 +338,7 @@ fn check(
             "{key:?} is {state}: {why}"
         );
         let others = declared
-            .iter()
+            .keys()
             .chain(truth.running.keys())
             .chain(held.keys());
         let stays = others
@@ -367,11 +387,15 @@ fn after_each_settled_apply_what_runs_is_what_is_declared() {
     let result = runner.run(&days, |days| {
         let repo = Repo::new();
         spotler.put("reset", &Value::Null);
-        let (mut before, mut times) = (BTreeSet::new(), BTreeMap::new());
+        let (mut before, mut times) = (BTreeMap::new(), BTreeMap::new());
         for day in &days {
             let now = declared(day);
-            for key in now.difference(&before) {
-                *times.entry(key.clone()).or_insert(0) += 1;
+            for (key, note) in &now {
+                let is_new = match before.get(key) {
+                    None => true,
+                    Some(last) => key.0 == RETOLD && last != note,
+                };
+                *times.entry(key.clone()).or_insert(0) += usize::from(is_new);
             }
             write(&repo, day, &spotler.url());
             settle(&repo, &spotler, day);
