@@ -13,7 +13,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use governor::clock::DefaultClock;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, SetOnce};
 use tokio::time::Instant;
 
 /// How calls may be made.
@@ -106,7 +106,11 @@ pub struct Gate {
     limits: Limits,
     pace: RateLimiter<NotKeyed, InMemoryState, DefaultClock>,
     inner: Mutex<Inner>,
+    /// Wakes those who wait for room.
     changed: Notify,
+    /// Apart from the other, as those who wait for the end need not know of every call. Set under the lock, so that
+    /// nothing slips through in between.
+    end: SetOnce<End>,
 }
 
 struct Inner {
@@ -120,7 +124,6 @@ struct Inner {
     paused_at: Option<Instant>,
     /// The end of the last pause that was told of.
     told: Option<Instant>,
-    end: Option<End>,
 }
 
 /// The right to make one call.
@@ -168,9 +171,9 @@ impl Gate {
                 trouble: None,
                 paused_at: None,
                 told: None,
-                end: None,
             }),
             changed: Notify::new(),
+            end: SetOnce::new(),
         }
     }
 
@@ -184,18 +187,31 @@ impl Gate {
     /// # Errors
     /// Why none may be made any more.
     pub async fn enter(&self) -> Result<Pass, End> {
-        self.wait_until_open().await?;
+        self.wait_until(|| self.is_open()).await?;
         tokio::select! {
+            biased;
             () = self.pace.until_ready() => {}
             end = self.ended() => return Err(end),
         }
         // The pace may have taken a while, in which the gate narrowed or shut.
+        self.wait_until(|| self.try_enter()).await
+    }
+
+    /// Waits until `ask` gives something. What it gives instead is until when it will not, if that is known.
+    async fn wait_until<T>(
+        &self,
+        ask: impl Fn() -> Result<Result<T, Option<Instant>>, End>,
+    ) -> Result<T, End> {
+        // The common case: there is nothing to wait for, and so nothing to be woken by.
+        if let Ok(found) = ask()? {
+            return Ok(found);
+        }
         loop {
             let notified = self.changed.notified();
             tokio::pin!(notified);
             notified.as_mut().enable();
-            match self.try_enter()? {
-                Ok(pass) => return Ok(pass),
+            match ask()? {
+                Ok(found) => return Ok(found),
                 Err(wait) => wait_for(notified, wait).await,
             }
         }
@@ -204,7 +220,7 @@ impl Gate {
     /// Enters if that is possible now; otherwise says until when it cannot be, if that is known.
     fn try_enter(&self) -> Result<Result<Pass, Option<Instant>>, End> {
         let mut inner = self.inner();
-        if let Some(end) = &inner.end {
+        if let Some(end) = self.end.get() {
             return Err(end.clone());
         }
         let now = Instant::now();
@@ -221,23 +237,16 @@ impl Gate {
         Ok(Ok(Pass { since: now }))
     }
 
-    async fn wait_until_open(&self) -> Result<(), End> {
-        loop {
-            let notified = self.changed.notified();
-            tokio::pin!(notified);
-            notified.as_mut().enable();
-            let resume_at = {
-                let inner = self.inner();
-                if let Some(end) = &inner.end {
-                    return Err(end.clone());
-                }
-                inner.resume_at.filter(|at| *at > Instant::now())
-            };
-            match resume_at {
-                None => return Ok(()),
-                at => wait_for(notified, at).await,
-            }
+    /// Whether calls do not wait.
+    fn is_open(&self) -> Result<Result<(), Option<Instant>>, End> {
+        let inner = self.inner();
+        if let Some(end) = self.end.get() {
+            return Err(end.clone());
         }
+        Ok(match inner.resume_at.filter(|at| *at > Instant::now()) {
+            None => Ok(()),
+            at => Err(at),
+        })
     }
 
     /// Gives a pass back. Returns whether a call that was turned away should be tried again; where not, the run has
@@ -255,11 +264,11 @@ impl Gate {
                 inner.doubts += 1;
                 if inner.doubts >= self.limits.concurrency {
                     let count = inner.doubts;
-                    inner.end.get_or_insert(End::Doubts { count, detail });
+                    self.set_end(End::Doubts { count, detail });
                 }
-                inner.end.is_none()
+                self.end.get().is_none()
             }
-            Return::SameDoubt => inner.end.is_none(),
+            Return::SameDoubt => self.end.get().is_none(),
             Return::TurnedAway { wait, detail } => self.pause(&mut inner, &pass, wait, detail),
         };
         drop(inner);
@@ -276,7 +285,7 @@ impl Gate {
         wait: Option<Duration>,
         detail: String,
     ) -> bool {
-        if inner.end.is_some() {
+        if self.end.get().is_some() {
             return false;
         }
         let now = Instant::now();
@@ -291,7 +300,7 @@ impl Gate {
         };
         let resume_at = now + wait;
         if resume_at > since + self.limits.retry_for {
-            inner.end = Some(End::Unavailable { detail });
+            self.set_end(End::Unavailable { detail });
             return false;
         }
         if is_news {
@@ -312,13 +321,21 @@ impl Gate {
 
     /// Ends the run: nothing more is sent. The first reason counts.
     pub fn end(&self, end: End) {
-        self.inner().end.get_or_insert(end);
+        {
+            let _inner = self.inner();
+            self.set_end(end);
+        }
         self.changed.notify_waiters();
+    }
+
+    fn set_end(&self, end: End) {
+        // The first reason counts.
+        let _ = self.end.set(end);
     }
 
     /// Why nothing more is sent, if that is so.
     pub fn why_ended(&self) -> Option<End> {
-        self.inner().end.clone()
+        self.end.get().cloned()
     }
 
     /// For how long all calls wait, if they do and this was not asked before.
@@ -334,15 +351,7 @@ impl Gate {
 
     /// Waits until nothing more is sent.
     pub async fn ended(&self) -> End {
-        loop {
-            let notified = self.changed.notified();
-            tokio::pin!(notified);
-            notified.as_mut().enable();
-            if let Some(end) = self.why_ended() {
-                return end;
-            }
-            notified.await;
-        }
+        self.end.wait().await.clone()
     }
 }
 
