@@ -1,11 +1,13 @@
 //! The client: one signed request, one answer, no repeating, no redirects.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use reqwest::{Method, Url, redirect};
+use reqwest::{Body, Method, Request, Url, redirect};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
@@ -76,6 +78,8 @@ pub struct Client {
     base: String,
     paths: Paths,
     signer: Signer,
+    /// The requests to each path that many calls go to, without their signature and their body.
+    prepared: Arc<Mutex<HashMap<String, Request>>>,
 }
 
 impl fmt::Debug for Client {
@@ -160,6 +164,7 @@ impl Client {
             base: url.as_str().trim_end_matches('/').to_owned(),
             paths: options.paths,
             signer: Signer::new(credentials.key.expose_secret(), &credentials.secret),
+            prepared: Arc::default(),
         })
     }
 
@@ -174,8 +179,9 @@ impl Client {
         fields: &[FieldValue],
     ) -> Result<TriggerAnswer, CallError> {
         let path = self.paths.trigger.replace("{trigger_code}", code.as_str());
+        let request = self.post_as_before(path)?;
         let body = trigger_body(contact, fields);
-        let (head, body) = self.call(Method::POST, &path, Some(body)).await?;
+        let (head, body) = self.call(request, Some(body)).await?;
         read_trigger(&head, &body, SystemTime::now())
     }
 
@@ -189,16 +195,19 @@ impl Client {
         contact: &ContactId,
         participation: Option<&ParticipationId>,
     ) -> Result<StopAnswer, CallError> {
-        let path = match participation {
-            None => self.paths.stop.replace("{trigger_code}", code.as_str()),
-            Some(id) => self
-                .paths
-                .stop_one
-                .replace("{trigger_code}", code.as_str())
-                .replace("{participation}", &encode(id.as_str())),
+        let request = match participation {
+            None => {
+                let path = self.paths.stop.replace("{trigger_code}", code.as_str());
+                self.post_as_before(path)?
+            }
+            Some(id) => {
+                let path = self.paths.stop_one.replace("{trigger_code}", code.as_str());
+                let path = path.replace("{participation}", &encode(id.as_str()));
+                self.request(Method::POST, &path)?
+            }
         };
         let body = trigger_body(contact, &[]);
-        let (head, body) = self.call(Method::POST, &path, Some(body)).await?;
+        let (head, body) = self.call(request, Some(body)).await?;
         read_stop(&head, &body, SystemTime::now())
     }
 
@@ -207,8 +216,37 @@ impl Client {
     /// # Errors
     /// Why there is no list.
     pub async fn automations(&self) -> Result<Vec<ListedAutomation>, CallError> {
-        let (head, body) = self.call(Method::GET, &self.paths.list, None).await?;
+        let request = self.request(Method::GET, &self.paths.list)?;
+        let (head, body) = self.call(request, None).await?;
         read_list(&head, &body, SystemTime::now())
+    }
+
+    /// A request without its signature and its body.
+    fn request(&self, method: Method, path: &str) -> Result<Request, CallError> {
+        let url = Url::parse(&format!("{}/{path}", self.base))
+            .map_err(|_| CallError::NotSent(format!("the path {path} makes no URL")))?;
+        let is_post = method == Method::POST;
+        let mut request = Request::new(method, url);
+        let headers = request.headers_mut();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if is_post {
+            let json = HeaderValue::from_static("application/json; charset=utf-8");
+            headers.insert(CONTENT_TYPE, json);
+        }
+        Ok(request)
+    }
+
+    /// The same for a POST, made once for each path.
+    fn post_as_before(&self, path: String) -> Result<Request, CallError> {
+        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(request) = prepared.get(&path).and_then(Request::try_clone) {
+            return Ok(request);
+        }
+        let request = self.request(Method::POST, &path)?;
+        if let Some(copy) = request.try_clone() {
+            prepared.insert(path, copy);
+        }
+        Ok(request)
     }
 
     /// Makes one request, once.
@@ -217,24 +255,13 @@ impl Client {
     /// before the first byte was written to it. That one was not sent.
     async fn call(
         &self,
-        method: Method,
-        path: &str,
+        mut request: Request,
         body: Option<Vec<u8>>,
     ) -> Result<(Head, Vec<u8>), CallError> {
-        let url = Url::parse(&format!("{}/{path}", self.base))
-            .map_err(|_| CallError::NotSent(format!("the path {path} makes no URL")))?;
-        let authorization = self.authorization(&method, &url)?;
-        let mut request = self
-            .http
-            .request(method, url)
-            .header(ACCEPT, "application/json")
-            .header(AUTHORIZATION, authorization);
-        if let Some(body) = body {
-            request = request
-                .header(CONTENT_TYPE, "application/json; charset=utf-8")
-                .body(body);
-        }
-        let mut response = request.send().await.map_err(from_reqwest)?;
+        let authorization = self.authorization(request.method(), request.url())?;
+        request.headers_mut().insert(AUTHORIZATION, authorization);
+        *request.body_mut() = body.map(Body::from);
+        let mut response = self.http.execute(request).await.map_err(from_reqwest)?;
         let head = Head {
             status: response.status().as_u16(),
             retry_after: response

@@ -2,10 +2,12 @@
 //!
 //! Nonce and timestamp are arguments, so that everything here is pure.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 use sha1::Sha1;
 
@@ -18,8 +20,15 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
 
 /// Percent-encodes as RFC 5849 §3.6 says.
 pub fn encode(text: &str) -> String {
-    utf8_percent_encode(text, UNRESERVED).to_string()
+    encoded(text).to_string()
 }
+
+fn encoded(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, UNRESERVED)
+}
+
+/// A name and a value, both percent-encoded.
+type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 /// Signs requests with one consumer's key and secret.
 #[derive(Clone)]
@@ -63,65 +72,67 @@ impl Signer {
         timestamp: i64,
         nonce: &str,
     ) -> String {
-        let nonce = encode(nonce);
+        let nonce: Cow<'_, str> = encoded(nonce).into();
         let timestamp = timestamp.to_string();
         let oauth = [
             ("oauth_consumer_key", self.key.as_str()),
-            ("oauth_nonce", nonce.as_str()),
+            ("oauth_nonce", &nonce),
             ("oauth_signature_method", "HMAC-SHA1"),
-            ("oauth_timestamp", timestamp.as_str()),
+            ("oauth_timestamp", &timestamp),
             ("oauth_version", "1.0"),
         ];
-        let mut pairs: Vec<(String, String)> = query
+        let query = query
             .iter()
-            .map(|(name, value)| (encode(name), encode(value)))
-            .collect();
-        pairs.extend(oauth.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        let signature = self.sign(method, url, pairs);
-        format!(
-            "OAuth oauth_consumer_key=\"{}\", oauth_nonce=\"{nonce}\", oauth_signature_method=\"HMAC-SHA1\", \
-             oauth_timestamp=\"{timestamp}\", oauth_version=\"1.0\", oauth_signature=\"{}\"",
-            self.key,
-            encode(&signature)
-        )
+            .map(|(name, value)| (encoded(name).into(), encoded(value).into()));
+        let pairs = query.chain(oauth.map(|(name, value)| (name.into(), value.into())));
+        let signature = self.sign(method, url, pairs.collect());
+        let mut header = String::with_capacity(320);
+        header.push_str("OAuth ");
+        for (name, value) in oauth {
+            header.push_str(name);
+            header.push_str("=\"");
+            header.push_str(value);
+            header.push_str("\", ");
+        }
+        header.push_str("oauth_signature=\"");
+        header.extend(encoded(&signature));
+        header.push('"');
+        header
     }
 
-    /// The signature of a request (RFC 5849 §3.4.2), base64-encoded. The pairs come encoded, in any order.
-    fn sign(&self, method: &str, url: &str, pairs: Vec<(String, String)>) -> String {
+    /// The signature of a request (RFC 5849 §3.4.2), base64-encoded.
+    fn sign(&self, method: &str, url: &str, pairs: Vec<Pair<'_>>) -> String {
         let mut mac = self.keyed.clone();
         mac.update(base_string(method, url, pairs).as_bytes());
         BASE64.encode(mac.finalize().into_bytes())
     }
 }
 
-/// The signature base string (RFC 5849 §3.4.1). The pairs come encoded, in any order.
-fn base_string(method: &str, url: &str, mut pairs: Vec<(String, String)>) -> String {
+/// The signature base string (RFC 5849 §3.4.1). The pairs come in any order.
+fn base_string(method: &str, url: &str, mut pairs: Vec<Pair<'_>>) -> String {
     // Sorted after encoding (§3.4.1.3.2), by name and then by value.
-    pairs.sort();
-    let mut parameters = String::with_capacity(256);
-    for (name, value) in &pairs {
-        if !parameters.is_empty() {
-            parameters.push('&');
-        }
-        parameters.push_str(name);
-        parameters.push('=');
-        parameters.push_str(value);
+    pairs.sort_unstable();
+    let mut base = String::with_capacity(512);
+    base.push_str(&method.to_ascii_uppercase());
+    base.push('&');
+    base.extend(encoded(url));
+    for (index, (name, value)) in pairs.iter().enumerate() {
+        // The parameters are one text, which is encoded once more: `&` becomes %26, and `=` %3D.
+        base.push_str(if index == 0 { "&" } else { "%26" });
+        base.extend(encoded(name));
+        base.push_str("%3D");
+        base.extend(encoded(value));
     }
-    format!(
-        "{}&{}&{}",
-        method.to_ascii_uppercase(),
-        encode(url),
-        encode(&parameters)
-    )
+    base
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+    fn pairs<'a>(list: &[(&'a str, &'a str)]) -> Vec<Pair<'a>> {
         list.iter()
-            .map(|(name, value)| (encode(name), encode(value)))
+            .map(|(name, value)| (encoded(name).into(), encoded(value).into()))
             .collect()
     }
 
