@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::participation::Move;
 use crate::plan::{Action, Plan};
-use crate::record::{Change, Journal, JournalError, Record};
+use crate::record::{Change, Journal, JournalError};
 use crate::roster::Roster;
 use crate::spotler::Client;
 use gate::Gate;
@@ -37,9 +37,7 @@ pub struct Job {
     pub config: &'static Config,
     /// The way to Spotler.
     pub client: Client,
-    /// The record, to look up ids.
-    pub record: Record,
-    /// The way to write to it.
+    /// The way to write to the record.
     pub journal: Journal,
     /// How calls may be made.
     pub limits: Limits,
@@ -81,6 +79,7 @@ pub async fn run(job: Job, events: mpsc::Sender<Event>) -> Result<Run, JournalEr
         settled: Mutex::new(settled),
         job,
     });
+    tokio::spawn(shared.job.journal.deliver());
     let ending = tokio::spawn(tell_the_end(shared.clone(), events.clone()));
     let workers: Vec<_> = (0..concurrency)
         .map(|_| tokio::spawn(Worker::new(shared.clone(), events.clone()).run()))

@@ -394,7 +394,7 @@ impl Worker {
     /// Stops a participation by each of its ids.
     async fn stop_by_ids(&mut self, stop: &Stop) -> Done {
         let key = &stop.participation.key;
-        let ids = match self.shared.job.record.ids(key).await {
+        let ids = match self.shared.job.journal.ids(key.clone()).await {
             Ok(ids) => ids,
             Err(error) => return Settled::because(Outcome::NotSent, error.to_string()).into(),
         };

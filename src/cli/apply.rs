@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -169,7 +169,7 @@ async fn locked(
     let noted = writing.journal().sources(rows.collect()).await;
     noted.map_err(anyhow::Error::from)?;
     // From here on calls may be made, so that an error no longer means that nothing was done.
-    let shown = match send(args, common, &prepared, line, writing, record).await {
+    let shown = match send(args, common, &prepared, line, writing).await {
         Ok(run) if prepared.plan.is_empty() => Ok(run),
         Ok(run) => output
             .result(|mut out| match args.format {
@@ -294,7 +294,6 @@ async fn send(
     prepared: &Prepared,
     line: &Line,
     writing: &Writing,
-    record: &Record,
 ) -> Result<Run, CommandError> {
     let interrupt = CancellationToken::new();
     let signals = tokio::spawn({
@@ -316,7 +315,6 @@ async fn send(
         roster: prepared.roster.clone(),
         config: prepared.config,
         client: line.client.clone(),
-        record: record.clone(),
         journal: writing.journal(),
         limits: Limits {
             concurrency: spotler.concurrency,
@@ -326,40 +324,52 @@ async fn send(
         triggers_until,
         interrupt,
     };
-    let (sender, events) = mpsc::channel(1024);
-    let total = prepared.plan.actions.len() as u64;
-    let running = tokio::spawn(apply::run(job, sender));
-    tell(events, total, common, &prepared.plan).await;
+    let run = on_one_thread(async {
+        let (sender, events) = mpsc::channel(1024);
+        let running = tokio::spawn(apply::run(job, sender));
+        tell(events, common, &prepared.plan).await;
+        running.await
+    });
     signals.abort();
-    let run = running
-        .await
-        .map_err(|error| anyhow!("The apply failed: {error}"))?;
+    let run = run?.map_err(|error| anyhow!("The apply failed: {error}"))?;
     Ok(run.map_err(anyhow::Error::from)?)
 }
 
+/// Runs what is to be done on this thread alone, and all that it spawns.
+///
+/// Calls are short and wait for each other's answers: between threads that wake each other, each costs half as much again,
+/// here and on the other side.
+fn on_one_thread<T>(future: impl Future<Output = T>) -> Result<T, CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("The system gives no way to make calls.")?;
+    Ok(tokio::task::block_in_place(move || {
+        runtime.block_on(future)
+    }))
+}
+
 /// Shows what happens while it happens.
-async fn tell(
-    mut events: mpsc::Receiver<Event>,
-    total: u64,
-    common: &Common,
-    plan: &Arc<crate::plan::Plan>,
-) {
+async fn tell(mut events: mpsc::Receiver<Event>, common: &Common, plan: &Arc<crate::plan::Plan>) {
     let look = match common.log_format {
         _ if common.quiet => Look::Quiet,
         LogFormat::Json => Look::Log,
         LogFormat::Text if std::io::stderr().is_terminal() => Look::Bar,
         LogFormat::Text => Look::Lines,
     };
-    let mut progress = Progress::new(total, look);
-    while let Some(event) = events.recv().await {
-        if let Event::Settled { action, settled } = &event {
-            let kind = match &plan.actions[*action] {
-                crate::plan::Action::Stop(_) => "stop",
-                crate::plan::Action::Trigger(_) => "trigger",
-            };
-            tracing::debug!(event = "settled", action = kind, index = action, outcome = %settled.outcome, "an action is settled");
+    let mut progress = Progress::new(plan.actions.len() as u64, look);
+    let mut batch = Vec::new();
+    while events.recv_many(&mut batch, 64).await > 0 {
+        for event in batch.drain(..) {
+            if let Event::Settled { action, settled } = &event {
+                let kind = match &plan.actions[*action] {
+                    crate::plan::Action::Stop(_) => "stop",
+                    crate::plan::Action::Trigger(_) => "trigger",
+                };
+                tracing::debug!(event = "settled", action = kind, index = action, outcome = %settled.outcome, "an action is settled");
+            }
+            progress.event(&event);
         }
-        progress.event(&event);
     }
     progress.finish();
 }

@@ -12,12 +12,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use super::error::{JournalError, LockError, RecordError, explain_native};
 use super::lock::{self, Lock, LockRequest};
 use super::names::Names;
 use super::plans;
+use super::read::read_ids_of;
 use super::recover;
 use super::write::{
     ParticipationRow, delete_contacts, insert_intents, update_calls, update_marks, update_states,
@@ -168,8 +170,13 @@ enum Request {
         oneshot::Sender<Result<(), JournalError>>,
     ),
     Forget(ContactId, oneshot::Sender<Result<(), JournalError>>),
+    Ids(
+        Key,
+        oneshot::Sender<Result<Vec<ParticipationId>, JournalError>>,
+    ),
     Wipe(oneshot::Sender<Result<bool, JournalError>>),
     Claim(String, u64, oneshot::Sender<Result<u64, JournalError>>),
+    Deliver(UnboundedSender<Answers>),
 }
 
 /// The lock and the thread behind a [`Journal`].
@@ -253,6 +260,19 @@ impl Journal {
         Durable(receiver)
     }
 
+    /// Gives their answers to those who wait for them, as long as there is a journal. To be run beside them, on the same
+    /// thread: what became durable together then wakes that thread once, and not once for each of them.
+    pub fn deliver(&self) -> impl Future<Output = ()> + use<> {
+        let (sender, mut answers) = unbounded_channel();
+        // Where the writer is gone, so is the other end of the answers.
+        let _ = self.requests.send(Request::Deliver(sender));
+        async move {
+            while let Some(answers) = answers.recv().await {
+                answers.give();
+            }
+        }
+    }
+
     /// Writes that a call is about to be sent. It is durable when this returns.
     ///
     /// # Errors
@@ -309,6 +329,14 @@ impl Journal {
             .await
     }
 
+    /// The ids that Spotler gave to a participation, as they are once all is written that was asked for before.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub async fn ids(&self, key: Key) -> Result<Vec<ParticipationId>, JournalError> {
+        self.ask(|reply| Request::Ids(key, reply)).wait().await
+    }
+
     /// Erases all that is on record of a person, from the file too; the log beside it needs [`Journal::wipe`].
     ///
     /// # Errors
@@ -340,6 +368,20 @@ fn done(reply: oneshot::Sender<Result<(), JournalError>>) -> Reply {
     })
 }
 
+/// The answers to what became durable together, or did not.
+struct Answers {
+    replies: Vec<Reply>,
+    result: Result<(), JournalError>,
+}
+
+impl Answers {
+    fn give(self) {
+        for reply in self.replies {
+            reply(self.result.clone());
+        }
+    }
+}
+
 /// Which of the journal's own errors ends the writer for good.
 struct Fenced;
 
@@ -351,6 +393,8 @@ struct Writer {
     next_call: i64,
     /// The calls under way, and when they were sent, in milliseconds since 1970.
     open: HashMap<CallId, (Intent, i64)>,
+    /// Who gives answers in place of this thread.
+    delivery: Option<UnboundedSender<Answers>>,
 }
 
 /// The rows of one transaction.
@@ -397,6 +441,7 @@ impl Writer {
             run,
             next_call,
             open: HashMap::new(),
+            delivery: None,
         })
     }
 
@@ -433,6 +478,7 @@ impl Writer {
         let mut rows = Rows::default();
         let mut wipes = Vec::new();
         let mut claims = Vec::new();
+        let mut questions = Vec::new();
         let mut replies: Vec<Reply> = Vec::with_capacity(batch.len());
         for request in batch {
             match request {
@@ -468,6 +514,8 @@ impl Writer {
                     rows.marks.extend(marks);
                     replies.push(done(reply));
                 }
+                Request::Ids(key, reply) => questions.push((key, reply)),
+                Request::Deliver(sender) => self.delivery = Some(sender),
                 Request::Wipe(reply) => wipes.push(reply),
                 Request::Claim(plan, serial, reply) => claims.push((plan, serial, reply)),
                 Request::Sources(sources, reply) => {
@@ -482,6 +530,11 @@ impl Writer {
         }
         if !replies.is_empty() {
             self.write_rows(now, rows, replies);
+        }
+        for (key, reply) in questions {
+            let ids = read_ids_of(&self.connection, &key);
+            // Who no longer waits for an answer needs none.
+            let _ = reply.send(ids.map_err(|error| JournalError::Sql(explain_native(&error))));
         }
         for (plan, serial, reply) in claims {
             // Who no longer waits for an answer needs none.
@@ -504,8 +557,15 @@ impl Writer {
             self.open
                 .extend(sent.map(|(id, intent)| (id, (intent, now))));
         }
-        for reply in replies {
-            reply(result.clone());
+        let answers = Answers { replies, result };
+        match &self.delivery {
+            None => answers.give(),
+            Some(delivery) => {
+                if let Err(returned) = delivery.send(answers) {
+                    // Who delivered is gone; who waits may still be there.
+                    returned.0.give();
+                }
+            }
         }
     }
 

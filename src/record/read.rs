@@ -158,26 +158,6 @@ impl Record {
         }
     }
 
-    /// The ids that Spotler gave to a participation.
-    ///
-    /// # Errors
-    /// Why the record cannot be read.
-    pub async fn ids(&self, key: &Key) -> Result<Vec<ParticipationId>, RecordError> {
-        let selection = Selection {
-            contact: Some(key.contact.clone()),
-            automation: Some(key.automation.clone()),
-            state: None,
-        };
-        let mut listed = Vec::new();
-        self.list(&selection, |item| {
-            if item.participation.key == *key {
-                listed = item.ids;
-            }
-        })
-        .await?;
-        Ok(listed)
-    }
-
     /// Passes the selected participations to `each`, sorted by contact, automation and occurrence.
     ///
     /// # Errors
@@ -515,6 +495,23 @@ fn read_ids(json: Option<&str>) -> Vec<ParticipationId> {
         .iter()
         .filter_map(|text| ParticipationId::new(text).ok())
         .collect()
+}
+
+/// The ids that Spotler gave to a participation.
+pub(super) fn read_ids_of(
+    connection: &Connection,
+    key: &Key,
+) -> rusqlite::Result<Vec<ParticipationId>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT ids FROM participation JOIN automation ON automation.id = participation.automation \
+         WHERE contact = ? AND name = ? AND occurrence = ?",
+    )?;
+    let occurrence = key.occurrence.as_ref().map_or("", |o| o.as_str());
+    let mut rows = statement.query([key.contact.as_str(), key.automation.as_str(), occurrence])?;
+    Ok(match rows.next()? {
+        Some(row) => read_ids(optional_text(row, 0)?),
+        None => Vec::new(),
+    })
 }
 
 pub(super) fn read_digest(bytes: Option<&[u8]>) -> Option<Digest> {
