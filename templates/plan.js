@@ -66,8 +66,13 @@
   at("kind").addEventListener("change", find);
   at("automation").addEventListener("change", find);
   const turn = (to) => {
+    const button = document.activeElement;
     page = to;
     show();
+    // At the last page, and at the first, the keyboard goes on from the button that is left.
+    if (button.disabled) {
+      at(button.id === "next" ? "back" : "next").focus();
+    }
     at("list").scrollIntoView();
   };
   at("back").addEventListener("click", () => turn(page - 1));

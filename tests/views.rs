@@ -230,7 +230,7 @@ fn a_comment_is_never_too_long_and_counts_what_it_leaves_out() {
     let mut toml = config(&spotler.url(), "[guard]\nmax_triggers = 1");
     for n in 0..600 {
         toml.push_str(&format!(
-            "[automation.\"{}-{n}\"]\ntrigger_code = \"c-{n}\"\nmax_triggers = 0\n",
+            "[automation.\"{}-{n}\"]\ntrigger_code = \"0b8f9a52-6d0c-4f1c-8f53-{n:012}\"\nmax_triggers = 0\n",
             "é".repeat(40)
         ));
         toml.push_str(&format!(

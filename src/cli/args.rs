@@ -92,6 +92,8 @@ pub enum Command {
     History(HistoryArgs),
     /// Show what Spotler lists, next to what is configured
     Automations(AutomationsArgs),
+    /// Write a page about the record: active participations, triggers and stops, failures, runs
+    Report(ReportArgs),
     /// Read the record of participations
     #[command(subcommand)]
     Record(RecordCommand),
@@ -211,6 +213,18 @@ pub struct AutomationsArgs {
     /// How to show them
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
+}
+
+/// `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Write it to this file, for a browser
+    #[arg(long, value_name = "FILE")]
+    pub html: PathBuf,
+
+    /// How many days to look back, today among them
+    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(2..=3660))]
+    pub days: u16,
 }
 
 /// `record`.

@@ -15,6 +15,7 @@ mod output;
 mod plan;
 mod prepare;
 mod record;
+mod report;
 mod resolve;
 mod sandbox;
 mod saved;
@@ -86,6 +87,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Resolve(args) => resolve::run(args, common).await,
         Command::History(args) => history::run(args, common).await,
         Command::Automations(args) => automations::run(args, common).await,
+        Command::Report(args) => report::run(args, common).await,
         Command::Record(RecordCommand::List(args)) => record::list(args, common).await,
         Command::Record(RecordCommand::Show(args)) => record::show(args, common).await,
         Command::Record(RecordCommand::Export(args)) => record::export(args, common).await,

@@ -6,6 +6,7 @@ mod journal;
 mod lock;
 mod names;
 mod open;
+mod overview;
 mod plans;
 mod read;
 mod recover;
@@ -18,6 +19,7 @@ pub use journal::{
     CallId, CallKind, CallOutcome, Change, Durable, Intent, Journal, Settlement, Writing,
 };
 pub use lock::{LockRequest, unlock};
+pub use overview::{Calls, Failure, Overview, RunTold, Step, Trouble};
 pub use plans::Standing;
 pub use read::{Call, Listed, Listing, Record, Selection, Snapshot};
 pub use stream::Participations;

@@ -1,11 +1,13 @@
 //! How plans, runs and records look to people and to programs. Decides nothing.
 
+mod chart;
 mod diff;
 mod file;
 mod html;
 mod json;
 mod markdown;
 mod metrics;
+mod overview;
 mod progress;
 mod rows;
 mod style;
@@ -13,12 +15,14 @@ mod summary;
 mod tally;
 mod text;
 
+pub use chart::overview_from;
 pub use diff::plan_diff;
 pub use file::{Readers, check_writable, write_whole};
 pub use html::plan_html;
 pub use json::{plan_json, run_json, saved_json};
 pub use markdown::plan_markdown;
 pub use metrics::{PlanMetrics, RunMetrics, last_success};
+pub use overview::overview_html;
 pub use progress::{Look, Progress};
 pub use rows::{ActionRow, DeferredRow, PlanView};
 pub use style::{PLAIN_TABLE, SafeText, plural, thousands};
