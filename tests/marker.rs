@@ -181,6 +181,13 @@ fn look(trial: &Trial) {
             .exits(0);
     }
     trial.run(&["automations"]);
+    // What these write is searched like every other file.
+    for format in ["markdown", "html"] {
+        trial.run(&["plan", "--format", format]).exits(0);
+    }
+    trial.run(&["plan", "--diff"]).exits(0);
+    trial.run(&["plan", "--out", "plan.json"]).exits(0);
+    trial.run(&["report", "--html", "report.html"]).exits(0);
 }
 
 #[test]

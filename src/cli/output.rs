@@ -46,7 +46,9 @@ impl Output {
     ) -> Result<(), CommandError> {
         let stdout = io::stdout().lock();
         let choice = self.choice(&stdout);
-        let mut buffered = BufWriter::with_capacity(1 << 16, AutoStream::new(stdout, choice));
+        // Behind the stream as well, which passes on what it is given in pieces.
+        let whole: Box<dyn Write> = Box::new(BufWriter::with_capacity(1 << 16, stdout));
+        let mut buffered = BufWriter::with_capacity(1 << 16, AutoStream::new(whole, choice));
         match write(&mut buffered).and_then(|()| buffered.flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             result => result.map_err(CommandError::from),
