@@ -266,9 +266,6 @@ struct Reader {
     open: BTreeMap<String, Vec<Open>>,
 }
 
-pub(super) const COLUMNS: &str = "SELECT contact, automation, occurrence, state, trigger_code, fields, detail, triggered_at, \
-                       changed_at, left_at, ids FROM participation";
-
 /// Makes an error of what SQLite says while the record is being read.
 pub(super) fn failed(path: &Path) -> impl Fn(rusqlite::Error) -> RecordError + use<> {
     let path = path.to_owned();
@@ -328,7 +325,9 @@ impl Reader {
         let failed = failed(&self.path);
         let mut open = std::mem::take(&mut self.open);
         let (automations, codes, path) = (&self.automations, &self.codes, &self.path);
-        let statement = format!("{COLUMNS} ORDER BY contact, automation, occurrence");
+        let columns = stream::COLUMNS;
+        let statement =
+            format!("SELECT {columns} FROM participation ORDER BY contact, automation, occurrence");
         let mut statement = self.connection.prepare(&statement).map_err(&failed)?;
         let mut rows = statement.query([]).map_err(&failed)?;
         while let Some(row) = rows.next().map_err(&failed)? {
@@ -386,7 +385,8 @@ impl Reader {
                 None => return Ok(()),
             },
         };
-        let mut query = COLUMNS.to_owned();
+        let columns = stream::COLUMNS;
+        let mut query = format!("SELECT {columns}, changed_at FROM participation");
         let mut values: Vec<&dyn ToSql> = Vec::new();
         let contact = selection.contact.as_ref().map(|contact| contact.as_str());
         if let Some(contact) = &contact {
@@ -418,10 +418,10 @@ impl Reader {
             if let Some(calls) = open.get_mut(item.key.contact.as_str()) {
                 calls.retain(|call| !overlay(path, codes, automation, call, &mut item));
             }
-            let ids = optional_text(row, 10).map_err(&failed)?;
+            let ids = optional_text(row, 9).map_err(&failed)?;
             group.push(Listed {
                 participation: item,
-                changed_at: time(row.get(8).map_err(&failed)?),
+                changed_at: time(row.get(10).map_err(&failed)?),
                 ids: read_ids(ids),
             })?;
         }
@@ -554,7 +554,7 @@ pub(super) fn occurrence_of(path: &Path, text: &str) -> Result<Option<Occurrence
         .map_err(|error| corrupt(path, format!("an occurrence of which {error}")))
 }
 
-/// A row of [`COLUMNS`] as a participation.
+/// A row that begins with [`stream::COLUMNS`] as a participation.
 fn participation(
     path: &Path,
     automations: &HashMap<i64, AutomationName>,
@@ -567,7 +567,7 @@ fn participation(
     let fields = row.get_ref(5).map_err(&failed)?;
     let fields = fields.as_blob_or_null().map_err(|e| failed(e.into()))?;
     let triggered_at: Option<i64> = row.get(7).map_err(&failed)?;
-    let left_at: Option<i64> = row.get(9).map_err(&failed)?;
+    let left_at: Option<i64> = row.get(8).map_err(&failed)?;
     Ok(Participation {
         key: Key {
             contact: ContactId::new(contact)
@@ -581,7 +581,7 @@ fn participation(
             .map_err(|error| corrupt(path, format!("a state of which {error}")))?,
         trigger_code: code_of(path, codes, row.get(4).map_err(&failed)?)?,
         fields: read_digest(fields),
-        has_ids: optional_text(row, 10).map_err(&failed)?.is_some(),
+        has_ids: optional_text(row, 9).map_err(&failed)?.is_some(),
         detail: row.get(6).map_err(&failed)?,
         triggered_at: triggered_at.map(time),
         left_at: left_at.map(time),

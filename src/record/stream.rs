@@ -12,6 +12,10 @@ use crate::digest::Digest;
 use crate::id::{AutomationName, ContactId, TriggerCode};
 use crate::participation::{Key, Participation, State};
 
+/// What a plan needs of each: every column of a million costs.
+pub(super) const COLUMNS: &str = "contact, automation, occurrence, state, trigger_code, fields, detail, \
+                                  triggered_at, left_at, ids";
+
 /// So many participations pass from the record to a plan at once.
 const BATCH: usize = 4096;
 
@@ -100,7 +104,7 @@ pub(super) struct Sender {
 pub(super) struct Gone;
 
 impl Sender {
-    /// Adds a row of [`super::read::COLUMNS`].
+    /// Adds a row of [`COLUMNS`].
     pub(super) fn row(&mut self, row: &Row<'_>) -> Result<Result<(), Gone>, RecordError> {
         let packed = self.pack(row)?;
         self.batch.rows.push(packed);
@@ -163,7 +167,7 @@ impl Sender {
             .map_err(|error| corrupt(&self.path, format!("a state of which {error}")))?;
         let fields = row.get_ref(5).map_err(&failed)?;
         let fields = fields.as_blob_or_null().map_err(|e| failed(e.into()))?;
-        let left_at: Option<i64> = row.get(9).map_err(&failed)?;
+        let left_at: Option<i64> = row.get(8).map_err(&failed)?;
         // Nobody asks why something is active.
         let detail = match state {
             State::Active => None,
@@ -194,7 +198,7 @@ impl Sender {
             code: number(4, "a trigger code")?,
             rare,
             state,
-            has_ids: row.get_ref(10).map_err(&failed)?.data_type() != rusqlite::types::Type::Null,
+            has_ids: row.get_ref(9).map_err(&failed)?.data_type() != rusqlite::types::Type::Null,
         })
     }
 }
