@@ -25,6 +25,9 @@ use crate::source::{SourceError, Table};
 /// The version of the file.
 const FORMAT: u32 = 1;
 
+/// The largest file that is read, in bytes: room for thousands of automations.
+const LARGEST: u64 = 1 << 20;
+
 /// A file that was written to so shortly before it was read may be written to again without its time telling.
 const SETTLED: Duration = Duration::from_secs(2);
 
@@ -203,8 +206,11 @@ pub fn remember(record: &Record, circumstances: Circumstances, roster: &Roster<'
 }
 
 fn read(record: &Record) -> Option<Memo> {
-    let text = std::fs::read(path(record.path())).ok()?;
-    serde_json::from_slice(&text).ok()
+    let path = path(record.path());
+    // Whatever else has come there is not waited for, and not read.
+    let about = std::fs::metadata(&path).ok()?;
+    (about.is_file() && about.len() <= LARGEST).then_some(())?;
+    serde_json::from_slice(&std::fs::read(&path).ok()?).ok()
 }
 
 fn write(record: &Record, memo: &Memo) -> std::io::Result<()> {
