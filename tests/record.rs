@@ -26,6 +26,12 @@ fn adopted_enrolments_are_active_and_nobody_is_mailed() {
     let spotler = Spotler::open();
     let repo = Repo::with(&config(&spotler.url(), "", &["c-1", "c-2", "c-3"]));
     repo.run(&["adopt"]).exits(1);
+    let typo = repo.run(&["adopt", "--contact", "c-9", "--yes"]).exits(1);
+    assert!(
+        typo.stderr.contains("c-9 is not enrolled"),
+        "{}",
+        typo.stderr
+    );
     assert!(!repo.has_state());
     let one = repo.run(&["adopt", "--contact", "c-2", "--yes"]).exits(0);
     assert!(

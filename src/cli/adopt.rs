@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use anyhow::anyhow;
+
 use super::args::AdoptArgs;
 use super::output::Output;
 use super::prepare::{self, Prepared};
@@ -11,6 +13,7 @@ use crate::participation::{Key, Move};
 use crate::plan::{Action, Filter, WhyTrigger};
 use crate::record::{Change, Record};
 use crate::report::plural;
+use crate::roster::Enrolment;
 
 pub(super) async fn run(args: &AdoptArgs, common: &Common) -> Result<Exit, CommandError> {
     let output = Output::new(common);
@@ -22,15 +25,27 @@ pub(super) async fn run(args: &AdoptArgs, common: &Common) -> Result<Exit, Comma
     let record = Record::at(&config.record.path);
     let roster = prepare::roster(config, now).await?;
     prepare::expected(config, &roster).await?;
-    let plan = || {
-        let filter = Filter {
-            automation: args.automation.clone(),
-            contact: args.contact.clone(),
-        };
-        prepare::plan_undeferred(config, roster.clone(), &record, filter, now)
+    let filter = || Filter {
+        automation: args.automation.clone(),
+        contact: args.contact.clone(),
     };
+    let plan = || prepare::plan_undeferred(config, roster.clone(), &record, filter(), now);
     let shown = changes(&plan().await?)?;
     if shown.is_empty() {
+        let is_meant = |enrolment: Enrolment<'_>| {
+            let automation = &config.automations[enrolment.automation].name;
+            filter().lets_through(enrolment.contact, automation.as_str())
+        };
+        if !roster.enrolments().any(is_meant) {
+            return Err(match &args.contact {
+                Some(contact) => anyhow!(
+                    "{contact} is not enrolled there, so that there is nothing to adopt. Is the id right? \
+                     `rollcall explain {contact}` says why."
+                ),
+                None => anyhow!("Nobody is enrolled there, so that there is nothing to adopt."),
+            }
+            .into());
+        }
         output.result(|out| writeln!(out, "Nothing to adopt: all is on record."))?;
         return Ok(Exit::Fine);
     }
