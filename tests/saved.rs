@@ -99,7 +99,7 @@ fn a_saved_plan_is_for_its_owner_alone_and_replaces_the_one_before_it() {
     use std::os::unix::fs::PermissionsExt;
     let spotler = Spotler::open();
     let repo = repo(&spotler);
-    repo.write("plan.json", "old");
+    save(&repo);
     save(&repo);
     let mode = fs::metadata(repo.file("plan.json"))
         .unwrap()

@@ -13,7 +13,7 @@ use crate::apply::Run;
 use crate::participation::State;
 use crate::plan::Action;
 use crate::record::Record;
-use crate::report::{self, PlanMetrics, Readers, RunMetrics};
+use crate::report::{self, FileKind, PlanMetrics, RunMetrics};
 
 /// What was seen of a run when it ended.
 #[derive(Default)]
@@ -26,7 +26,7 @@ pub(super) struct Seen {
 
 /// Checks that the file can be written, before anything is done.
 pub(super) fn check(path: &Path) -> Result<(), CommandError> {
-    let checked = report::check_writable(path);
+    let checked = report::check_writable(path, FileKind::Metrics);
     checked.with_context(|| {
         format!(
             "The metrics cannot be written to {}. Nothing was sent and nothing was written",
@@ -59,7 +59,7 @@ pub(super) async fn write(
         last_success,
         plan,
     };
-    let written = report::write_whole(path, Readers::All, |out| {
+    let written = report::write_whole(path, FileKind::Metrics, |out| {
         out.write_all(metrics.text().as_bytes())
     });
     written.with_context(|| {

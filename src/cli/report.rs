@@ -6,20 +6,19 @@ use super::args::ReportArgs;
 use super::output::Output;
 use super::{CommandError, Common, Exit, prepare};
 use crate::record::Record;
-use crate::report::{self, Readers, overview_from, overview_html};
+use crate::report::{self, FileKind, overview_from, overview_html};
 
 pub(super) async fn run(args: &ReportArgs, common: &Common) -> Result<Exit, CommandError> {
     let output = Output::new(common);
     let path = &args.html;
     let failed = || format!("The report cannot be written to {}", path.display());
-    report::check_writable(path).with_context(failed)?;
+    report::check_writable(path, FileKind::Report).with_context(failed)?;
     let config = prepare::config(common, &output)?;
     let now = prepare::now(common);
     let from = overview_from(now, &config.zone, args.days);
     let overview = Record::at(&config.record.path).overview(from, now).await;
     let overview = overview.context("No report was written.")?;
-    // It names automations, and no contacts.
-    report::write_whole(path, Readers::All, |mut out| {
+    report::write_whole(path, FileKind::Report, |mut out| {
         overview_html(&mut out, &overview, now, &config.zone, args.days)
     })
     .with_context(failed)?;

@@ -13,11 +13,11 @@ use crate::config::Config;
 use crate::plan::Filter;
 use crate::plan::saved::{self, Basis, LARGEST, SavedError, SavedPlan, Stale};
 use crate::record::Record;
-use crate::report::{self, Readers};
+use crate::report::{self, FileKind};
 
 /// Checks that a plan can be saved, before it is made.
 pub(super) fn check_writable(path: &Path) -> Result<(), CommandError> {
-    let checked = report::check_writable(path);
+    let checked = report::check_writable(path, FileKind::SavedPlan);
     checked.with_context(|| not_saved(path))?;
     Ok(())
 }
@@ -47,7 +47,7 @@ pub(super) async fn save(
         record_serial: prepared.record_serial,
         filter,
     };
-    let written = report::write_whole(path, Readers::Owner, |mut out| {
+    let written = report::write_whole(path, FileKind::SavedPlan, |mut out| {
         report::saved_json(&mut out, prepared.view(), &saved)
     });
     written.with_context(|| not_saved(path))?;

@@ -1,27 +1,73 @@
 //! Files that are written whole or not at all: who reads one meanwhile sees the old one.
 
 use std::fs::{File, Permissions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
-/// Who may read a file that is written.
+/// What a file that is written holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Readers {
-    /// All users of the machine: it names nobody.
-    All,
-    /// Its owner: it names people.
-    Owner,
+pub enum FileKind {
+    /// A saved plan. It names people, and so it is for its owner alone.
+    SavedPlan,
+    /// Metrics of a run. They name nobody.
+    Metrics,
+    /// The record as a page. It names nobody.
+    Report,
 }
 
-/// Checks that a file can be written: before anything is done, so that its absence is not noticed too late.
+impl FileKind {
+    /// What every file of the kind begins with.
+    fn start(self) -> &'static str {
+        match self {
+            FileKind::SavedPlan => "{ \"format_version\":",
+            FileKind::Metrics => "# HELP rollcall_",
+            FileKind::Report => "<!DOCTYPE html>\n<!-- Rollcall report -->\n",
+        }
+    }
+
+    #[cfg(unix)]
+    fn mode(self) -> u32 {
+        match self {
+            FileKind::SavedPlan => 0o600,
+            FileKind::Metrics | FileKind::Report => 0o644,
+        }
+    }
+}
+
+/// Checks that a file can be written: before anything is done, so that it is not noticed too late that it cannot.
 ///
 /// # Errors
-/// Why it cannot be.
-pub fn check_writable(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
+/// Why it cannot be, or that there is a file of another kind: a record, an export or a configuration is never overwritten.
+pub fn check_writable(path: &Path, kind: FileKind) -> io::Result<()> {
+    check_replaceable(path, kind)?;
+    beside(path, kind).map(drop)
+}
+
+fn check_replaceable(path: &Path, kind: FileKind) -> io::Result<()> {
+    let about = match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        about => about?,
+    };
+    if about.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    beside(path, Readers::Owner).map(drop)
+    if !about.is_file() {
+        return Err(io::Error::other(
+            "there is something there that is no regular file",
+        ));
+    }
+    let mut start = Vec::new();
+    let wanted = kind.start().as_bytes();
+    File::open(path)?
+        .take(wanted.len() as u64)
+        .read_to_end(&mut start)?;
+    // An empty file is what a script makes to have a name.
+    if start.is_empty() || start == wanted {
+        return Ok(());
+    }
+    Err(io::Error::other(
+        "there is a file of another kind, which is left as it is; name another file, or take that one away",
+    ))
 }
 
 /// Writes a file whole or not at all. It is on the disk when this returns.
@@ -30,10 +76,11 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
 /// Why it could not be written; the old one is as it was.
 pub fn write_whole(
     path: &Path,
-    readers: Readers,
+    kind: FileKind,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut file = beside(path, readers)?;
+    check_replaceable(path, kind)?;
+    let mut file = beside(path, kind)?;
     let mut out = BufWriter::with_capacity(1 << 16, file.as_file_mut());
     write(&mut out)?;
     out.flush()?;
@@ -48,18 +95,16 @@ pub fn write_whole(
 }
 
 /// A new file in the same folder, of a name that a collector of `*.prom` passes over.
-fn beside(path: &Path, readers: Readers) -> io::Result<tempfile::NamedTempFile> {
+fn beside(path: &Path, kind: FileKind) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".rollcall-").suffix(".tmp");
     #[cfg(unix)]
     {
-        let mode = match readers {
-            Readers::All => 0o644,
-            Readers::Owner => 0o600,
-        };
-        let permissions: Permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        let permissions: Permissions = std::os::unix::fs::PermissionsExt::from_mode(kind.mode());
         builder.permissions(permissions);
     }
+    #[cfg(not(unix))]
+    let _ = kind;
     builder.tempfile_in(folder(path))
 }
 
@@ -74,19 +119,45 @@ fn folder(path: &Path) -> &Path {
 mod tests {
     use super::*;
 
+    const KINDS: [FileKind; 3] = [FileKind::SavedPlan, FileKind::Metrics, FileKind::Report];
+
     #[test]
     fn a_file_that_could_not_be_written_to_its_end_is_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("plan.json");
-        write_whole(&path, Readers::Owner, |out| out.write_all(b"old")).unwrap();
-        let cut = write_whole(&path, Readers::Owner, |out| {
+        let old = FileKind::SavedPlan.start().as_bytes();
+        write_whole(&path, FileKind::SavedPlan, |out| out.write_all(old)).unwrap();
+        let cut = write_whole(&path, FileKind::SavedPlan, |out| {
             out.write_all(b"ne")?;
             Err(io::ErrorKind::StorageFull.into())
         });
         assert!(cut.is_err());
-        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read(&path).unwrap(), old);
         let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
         assert_eq!(left.len(), 1, "nothing stays behind");
+    }
+
+    #[test]
+    fn only_an_earlier_file_of_the_same_kind_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        for there in KINDS {
+            std::fs::write(&path, format!("{} and more", there.start())).unwrap();
+            for kind in KINDS {
+                assert_eq!(check_writable(&path, kind).is_ok(), kind == there);
+            }
+        }
+        for other in ["SQLite format 3\0", "id,status\n", "[spotler]\n", "{"] {
+            std::fs::write(&path, other).unwrap();
+            for kind in KINDS {
+                assert!(check_writable(&path, kind).is_err(), "{other}");
+                let written = write_whole(&path, kind, |out| out.write_all(b"new"));
+                assert!(written.is_err());
+                assert_eq!(std::fs::read(&path).unwrap(), other.as_bytes());
+            }
+        }
+        std::fs::write(&path, "").unwrap();
+        assert!(check_writable(&path, FileKind::Report).is_ok());
     }
 
     #[cfg(unix)]
@@ -94,9 +165,9 @@ mod tests {
     fn what_names_people_is_for_its_owner_alone() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
-        for (readers, mode) in [(Readers::Owner, 0o600), (Readers::All, 0o644)] {
-            let path = folder.path().join("file");
-            write_whole(&path, readers, |out| out.write_all(b"x")).unwrap();
+        for (kind, mode) in [(FileKind::SavedPlan, 0o600), (FileKind::Report, 0o644)] {
+            let path = folder.path().join(format!("{mode}"));
+            write_whole(&path, kind, |out| out.write_all(b"x")).unwrap();
             let found = std::fs::metadata(&path).unwrap().permissions().mode();
             assert_eq!(found & 0o777, mode);
         }

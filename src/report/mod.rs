@@ -17,7 +17,7 @@ mod text;
 
 pub use chart::overview_from;
 pub use diff::plan_diff;
-pub use file::{Readers, check_writable, write_whole};
+pub use file::{FileKind, check_writable, write_whole};
 pub use html::plan_html;
 pub use json::{plan_json, run_json, saved_json};
 pub use markdown::plan_markdown;
