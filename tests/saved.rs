@@ -301,11 +301,78 @@ fn it_reckons_with_the_time_for_which_it_was_made() {
     let repo = Repo::with(&toml);
     repo.run(&["plan", "--out", "plan.json", "--now", "2026-11-20"])
         .exits(0);
-    assert_eq!(repo.plan().actions(), [""; 0], "that day has passed");
-    assert_eq!(
-        apply(&repo).exits(0).actions(),
-        ["trigger welcome c-1 -> active"]
-    );
+    let at = |now| {
+        repo.run(&[
+            "apply",
+            "plan.json",
+            "--yes",
+            "--format",
+            "json",
+            "--now",
+            now,
+        ])
+    };
+    // By then that day has passed, and nobody is declared.
+    let late = at("2026-11-23T09:00:00Z");
+    refused(late, "not all of it would be done", &spotler, 0);
+    let done = at("2026-11-20T09:00:00Z").exits(0);
+    assert_eq!(done.actions(), ["trigger welcome c-1 -> active"]);
+}
+
+#[test]
+fn an_export_that_is_too_old_by_now_is_refused() {
+    let spotler = Spotler::open();
+    let toml = config(&spotler.url(), "")
+        .replace("contact = \"id\"", "contact = \"id\"\nmax_age = \"36h\"");
+    let repo = Repo::with(&toml);
+    repo.write("crm.csv", CRM);
+    save(&repo);
+    let apply = [
+        "apply",
+        "plan.json",
+        "--yes",
+        "--now",
+        "2099-01-01T00:00:00Z",
+    ];
+    repo.run(&apply).exits(1);
+    assert_eq!(spotler.calls(), 0);
+}
+
+#[test]
+fn a_plan_for_another_day_does_not_pass_by_what_a_day_takes() {
+    let spotler = Spotler::open();
+    let toml = config(&spotler.url(), "").replace("\"code-w\"", "\"code-w\"\nmax_per_day = 1");
+    let repo = Repo::with(&toml);
+    repo.write("crm.csv", CRM);
+    repo.run(&["apply", "--yes"]).exits(0);
+    let calls = spotler.calls();
+    let tomorrow = jiff::Timestamp::now() + std::time::Duration::from_secs(86_400);
+    repo.run(&["plan", "--out", "plan.json", "--now", &tomorrow.to_string()])
+        .exits(0);
+    refused(apply(&repo), "not all of it would be done", &spotler, calls);
+}
+
+#[test]
+fn neither_the_record_nor_an_export_is_overwritten() {
+    let spotler = Spotler::open();
+    let repo = repo(&spotler);
+    repo.apply().exits(0);
+    for name in ["state/rollcall.db", "crm.csv", "rollcall.toml"] {
+        let before = fs::read(repo.file(name)).unwrap();
+        for args in [
+            ["plan", "--out", name],
+            ["report", "--html", name],
+            ["apply", "--yes", &format!("--metrics={name}")],
+        ] {
+            let done = repo.run(&args).exits(1);
+            assert!(
+                done.stderr.contains("a file of another kind"),
+                "{}",
+                done.stderr
+            );
+            assert_eq!(fs::read(repo.file(name)).unwrap(), before, "{args:?}");
+        }
+    }
 }
 
 #[test]

@@ -98,6 +98,15 @@ async fn plan_and_apply(
         let now = prepare::now(common);
         saved.check_same(&prepared)?;
         saved.check_window(&prepared, now)?;
+        // Reading the sources once more also tells whether they have become too old meanwhile.
+        let wanted = Wanted {
+            filter: filter(Some(saved)),
+            now,
+            allow_shrink: &args.allow_shrink,
+            with_roster: true,
+        };
+        let current = prepare::roster_and_plan(config, &record, wanted).await?;
+        saved.check_time(&prepared, &current)?;
         output.notice(|out| writeln!(out, "This plan was saved {} ago.\n", saved.age(now)));
     }
     seen.prepared = Some(prepared.clone());
@@ -164,7 +173,9 @@ async fn locked(
             return Err(saved.outrun(found));
         }
     }
-    let rows = prepared.roster.sources();
+    // What is done of a part says nothing of the rows that the others come from.
+    let is_whole = filter(saved).is_everything();
+    let rows = prepared.roster.sources().filter(|_| is_whole);
     let rows = rows.map(|read| (read.source.name.clone(), read.rows));
     let noted = writing.journal().sources(rows.collect()).await;
     noted.map_err(anyhow::Error::from)?;

@@ -120,6 +120,22 @@ impl Saved {
         anyhow::Error::from(why).context(refused(&self.path)).into()
     }
 
+    /// Checks that all of it would be done at this time too, by a plan that is made for now of the same part.
+    pub(super) fn check_time(
+        &self,
+        prepared: &Prepared,
+        current: &Prepared,
+    ) -> Result<(), CommandError> {
+        let is_same_roster = prepared.roster.digest() == current.roster.digest();
+        if is_same_roster && current.plan.covers(&prepared.plan) {
+            return Ok(());
+        }
+        Err(self.stale(Stale::Time {
+            then: prepared.now,
+            now: current.now,
+        }))
+    }
+
     /// Checks that what it triggers may be triggered at this time.
     pub(super) fn check_window(
         &self,

@@ -140,6 +140,18 @@ pub struct Filter {
     pub contact: Option<ContactId>,
 }
 
+impl Action {
+    fn does_the_same(&self, other: &Action) -> bool {
+        match (self, other) {
+            (Action::Trigger(a), Action::Trigger(b)) => a.enrolment == b.enrolment,
+            (Action::Stop(a), Action::Stop(b)) => {
+                a.scope == b.scope && a.participation.key == b.participation.key
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Filter {
     /// Whether all of a plan is wanted.
     pub fn is_everything(&self) -> bool {
@@ -222,23 +234,24 @@ impl Plan {
 
     /// Whether it does the same as another plan, by whatever states on record it came to that.
     pub fn does_the_same(&self, other: &Plan) -> bool {
-        let same = |(a, b): (&Action, &Action)| match (a, b) {
-            (Action::Trigger(a), Action::Trigger(b)) => a.enrolment == b.enrolment,
-            (Action::Stop(a), Action::Stop(b)) => {
-                a.scope == b.scope && a.participation.key == b.participation.key
-            }
-            _ => false,
-        };
-        let keys = |plan: &Plan| {
-            let keys = plan
+        self.actions.len() == other.actions.len()
+            && self.let_go.len() == other.let_go.len()
+            && self.covers(other)
+    }
+
+    /// Whether it does all that another plan of the same roster does, and maybe more.
+    pub fn covers(&self, other: &Plan) -> bool {
+        // Both have the same order, so that one walk finds all of the other in this one.
+        let mut actions = self.actions.iter();
+        let mut let_go = self.let_go.iter();
+        other
+            .actions
+            .iter()
+            .all(|wanted| actions.any(|action| action.does_the_same(wanted)))
+            && other
                 .let_go
                 .iter()
-                .map(|let_go| let_go.participation.key.clone());
-            keys.collect::<Vec<_>>()
-        };
-        self.actions.len() == other.actions.len()
-            && self.actions.iter().zip(&other.actions).all(same)
-            && keys(self) == keys(other)
+                .all(|wanted| let_go.any(|item| item.participation.key == wanted.participation.key))
     }
 
     /// How many triggers it holds.

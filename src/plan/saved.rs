@@ -122,6 +122,18 @@ pub enum Stale {
          review that."
     )]
     Roster,
+    /// Time has passed that makes a difference.
+    #[error(
+        "It was made for {}, and not all of it would be done at this time, {}: somebody is no longer declared by then, is held, \
+         or waits for a limit. Plan again, and review that.",
+        then.strftime("%Y-%m-%dT%H:%M:%SZ"), now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    )]
+    Time {
+        /// The time that it was made for.
+        then: Timestamp,
+        /// The time now.
+        now: Timestamp,
+    },
     /// The plan that is made now is not the one in the file.
     #[error(
         "It is not the plan that this configuration, record and roster give: the file was changed by hand or on its way, or \
