@@ -100,6 +100,7 @@ fn request() -> LockRequest {
         timeout: Duration::ZERO,
         config_digest: None,
         git_revision: None,
+        service: None,
     }
 }
 

@@ -61,7 +61,8 @@ pub(super) async fn run(args: &AdoptArgs, common: &Common) -> Result<Exit, Comma
         )
     })?;
     output.ask("Adopt this?", args.yes)?;
-    let writing = prepare::write(config, "adopt", args.lock_timeout).await?;
+    let service = prepare::service(config);
+    let writing = prepare::write(config, "adopt", args.lock_timeout, Some(service)).await?;
     // Another run may have triggered some of them meanwhile.
     let mut changes = changes(&plan().await?)?;
     let shown: HashSet<Key> = shown.into_iter().map(|change| change.key).collect();

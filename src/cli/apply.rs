@@ -115,7 +115,8 @@ async fn plan_and_apply(
     }
     // Nothing is written, not even the lock, before it is certain that something is to be done and can be.
     let access = prepare::access(config)?;
-    let writing = prepare::write(config, "apply", args.lock_timeout).await?;
+    let service = prepare::service(config);
+    let writing = prepare::write(config, "apply", args.lock_timeout, Some(service)).await?;
     // The built-in sandbox's memory is beside the record, and under its lock.
     let result = match Line::open(config, access).await {
         Ok(line) => {
@@ -261,6 +262,7 @@ fn show_and_ask(
         refused = prepared.guard.refuses(),
         "the plan is made"
     );
+    prepared.tell_first(output);
     match args.format {
         Format::Json if plan.is_empty() => {
             let nothing = Run::default();

@@ -64,7 +64,16 @@ impl Output {
         }
     }
 
-    /// Writes to standard error, quiet or not.
+    /// Writes a warning to standard error, quiet or not.
+    pub fn warn(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
+        if self.logs {
+            tracing::warn!(event = "warning", "{}", text(write));
+        } else {
+            self.raw(write);
+        }
+    }
+
+    /// Writes an error to standard error, quiet or not.
     pub fn always(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
         if self.logs {
             tracing::error!(event = "error", "{}", text(write));

@@ -36,6 +36,7 @@ pub(super) async fn run(args: &PlanArgs, common: &Common) -> Result<Exit, Comman
     if let Some(path) = &args.out {
         saved::save(path, &prepared, filter.clone()).await?;
     }
+    prepared.tell_first(&output);
     let view = prepared.view();
     output.result(|mut out| match args.format {
         _ if args.diff => plan_diff(&mut out, view, &filter),

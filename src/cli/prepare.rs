@@ -14,7 +14,7 @@ use crate::config::{self, Base, Config, Diagnostic, ParticipationSetting, Proble
 use crate::id::AutomationName;
 use crate::memo::{self, Circumstances, Remembered};
 use crate::plan::{self, Filter, Guard, Plan};
-use crate::record::{LockRequest, Record, Snapshot, Writing};
+use crate::record::{LockRequest, Record, Service, Snapshot, Writing};
 use crate::report::PlanView;
 use crate::roster::{self, Gone, Roster, SourceRead};
 use crate::sandbox::{self, Running, SANDBOX_KEY, SANDBOX_SECRET};
@@ -162,6 +162,8 @@ pub(super) struct Prepared {
     pub plan: Arc<Plan>,
     pub guard: Guard,
     pub record_serial: u64,
+    /// Whether there is no record at all yet.
+    pub is_first: bool,
     pub now: Timestamp,
     pub sources: Vec<SourceRead<'static>>,
     /// Whether a source with a `max_shrink` has other rows than at the last apply, which is to be noted.
@@ -169,6 +171,22 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
+    /// Says that there is no record yet, where that makes everybody new: a record that was lost looks the same.
+    pub(super) fn tell_first(&self, output: &Output) {
+        if self.is_first && self.plan.triggers() > 0 {
+            let path = &self.config.record.path;
+            let path = path.strip_prefix(&self.config.root).unwrap_or(path);
+            output.warn(|out| {
+                writeln!(
+                    out,
+                    "There is no record at {} yet: all who are declared count as new.\n\
+                     Where there was one, restore it before anything is applied.\n",
+                    path.display()
+                )
+            });
+        }
+    }
+
     pub(super) fn view(&self) -> PlanView<'_> {
         PlanView {
             plan: &self.plan,
@@ -252,6 +270,7 @@ async fn recall(
         guard: Guard::default(),
         plan: Arc::new(plan),
         record_serial: circumstances.record.serial,
+        is_first: false,
         now,
         sources,
         has_news_of_sources: false,
@@ -319,7 +338,13 @@ async fn merge(
     now: Timestamp,
     sent: Option<BTreeMap<AutomationName, u64>>,
 ) -> Result<Prepared, CommandError> {
-    let record_serial = snapshot.serial;
+    let Snapshot {
+        serial: record_serial,
+        is_new: is_first,
+        ..
+    } = snapshot;
+    let same_service = service(config).check(&config.record.path, snapshot.service.as_deref());
+    same_service.context("No plan was made.")?;
     let task = {
         let roster = roster.clone();
         tokio::task::spawn_blocking(move || -> anyhow::Result<Plan> {
@@ -341,6 +366,7 @@ async fn merge(
         plan: Arc::new(plan),
         guard,
         record_serial,
+        is_first,
         now,
         has_news_of_sources: false,
     })
@@ -375,15 +401,22 @@ pub(super) async fn write(
     config: &Config,
     command: &str,
     timeout: Duration,
+    service: Option<Service>,
 ) -> Result<Writing, CommandError> {
     let request = LockRequest {
         command: command.to_owned(),
         timeout,
         config_digest: Some(config.digest.to_string()),
         git_revision: git_revision(&config.root),
+        service,
     };
     let writing = Writing::begin(&config.record.path, request).await;
     Ok(writing.map_err(anyhow::Error::from)?)
+}
+
+/// The service of the configuration, for its record.
+pub(super) fn service(config: &Config) -> Service {
+    Service::at(config.spotler.base.host(), config.record.moved_from.clone())
 }
 
 /// The Git revision of the configuration, if it is in a repository.

@@ -38,7 +38,7 @@ pub(super) async fn run(args: &ResolveArgs, common: &Common) -> Result<Exit, Com
         )
     })?;
     output.ask("Settle so?", args.yes)?;
-    let writing = prepare::write(config, "resolve", args.lock_timeout).await?;
+    let writing = prepare::write(config, "resolve", args.lock_timeout, None).await?;
     // Only what was shown, and only as far as it is still so.
     let mut now = uncertain(&record, args).await?;
     let shown: HashSet<Key> = shown.into_iter().map(|of| of.key).collect();

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use url::{Host, Url};
+
 use super::diagnostic::{Diagnostic, Files, Place};
 use super::expect::Expect;
 use super::window::Window;
@@ -70,11 +72,37 @@ pub enum Base {
     Sandbox,
 }
 
+impl Base {
+    /// The host that it is at, with its port where that is not the usual one. `None` for what stands in for it on this
+    /// machine: the built-in sandbox, or another one.
+    pub fn host(&self) -> Option<String> {
+        let Base::Url(url) = self else { return None };
+        let url = Url::parse(url).ok().filter(|url| !is_loopback(url))?;
+        let host = url.host_str()?;
+        Some(match url.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        })
+    }
+}
+
+/// Whether a URL names this machine.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
 /// Where the record is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordLocation {
     /// The SQLite file, made absolute with the configuration's root.
     pub path: PathBuf,
+    /// The host at which the account was before, where it has moved.
+    pub moved_from: Option<String>,
 }
 
 /// Beyond these, a plan is shown but not applied. An automation with a limit of its own is held against that alone.

@@ -1,14 +1,14 @@
 //! `[spotler]`, `[record]`, `[guard]`, `[window]` and `[time]`: tables of which there is one of each, over all files.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use url::{Host, Url};
+use url::Url;
 
 use super::diagnostic::{Diagnostic, Place};
 use super::files::within;
-use super::model::{Base, GuardLimits, Limit, RecordLocation, Spotler, StopLimit};
+use super::model::{Base, GuardLimits, Limit, RecordLocation, Spotler, StopLimit, is_loopback};
 use super::reader::{Item, Table};
 use super::value::{duration, percent, rate};
 use super::window::{self, Unzoned, Window};
@@ -70,7 +70,8 @@ pub(super) struct Settings {
     stop: Slot<String>,
     stop_one: Slot<String>,
     list: Slot<String>,
-    record: Slot<RecordLocation>,
+    record: Slot<PathBuf>,
+    moved_from: Slot<String>,
     max_triggers: Slot<u64>,
     max_stops: Slot<StopLimit>,
     zone: Slot<TimeZone>,
@@ -161,6 +162,10 @@ impl Settings {
         if let Some(item) = table.get("url") {
             self.record.set(&item, record_url(&item, root));
         }
+        if let Some(item) = table.get("moved_from") {
+            let host = item.text("the host at which the account was before");
+            self.moved_from.set(&item, host.map(str::to_owned));
+        }
         table.finish();
     }
 
@@ -233,9 +238,10 @@ impl Settings {
                 list: self.list.or(default.list),
             },
         };
-        let record = self.record.or(RecordLocation {
-            path: root.join("state/rollcall.db"),
-        });
+        let record = RecordLocation {
+            path: self.record.or(root.join("state/rollcall.db")),
+            moved_from: self.moved_from.0.map(|(host, _)| host),
+        };
         let guard = GuardLimits {
             max_triggers: self.max_triggers.limit(1000),
             max_stops: self.max_stops.limit(StopLimit::Percent(20.0)),
@@ -274,13 +280,7 @@ fn base_url(item: &Item<'_>) -> Option<Base> {
 }
 
 fn is_safe(url: &Url) -> bool {
-    let is_loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    };
-    url.scheme() == "https" || (url.scheme() == "http" && is_loopback)
+    url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url))
 }
 
 fn path(item: &Item<'_>, wanted: &[&str]) -> Option<String> {
@@ -320,7 +320,7 @@ fn path(item: &Item<'_>, wanted: &[&str]) -> Option<String> {
     None
 }
 
-fn record_url(item: &Item<'_>, root: &Path) -> Option<RecordLocation> {
+fn record_url(item: &Item<'_>, root: &Path) -> Option<PathBuf> {
     let example = "\"sqlite:state/rollcall.db\"";
     let text = item.text(example)?;
     let Some(path) = text.strip_prefix("sqlite:") else {
@@ -337,7 +337,7 @@ fn record_url(item: &Item<'_>, root: &Path) -> Option<RecordLocation> {
         item.wrong("`url` names no file", format!("write {example}"));
         return None;
     }
-    within(root, path, item).map(|path| RecordLocation { path })
+    within(root, path, item)
 }
 
 /// Reads `max_stops`.

@@ -58,6 +58,22 @@ pub enum RecordError {
         /// The newest schema known here.
         known: i64,
     },
+    /// Its participations are at another service.
+    #[error(
+        "The record {} is of what was sent to {found}, and `base_url` is at {host}, where nothing is known of that. Nothing \
+         was sent. Give each a record of its own: write another `[record] url`, or take that file away.{way_on}",
+        path.display()
+    )]
+    OtherService {
+        /// The file.
+        path: PathBuf,
+        /// Where its participations are.
+        found: String,
+        /// Where the configuration's service is.
+        host: String,
+        /// What else there is to do, if anything.
+        way_on: String,
+    },
     /// SQLite says no.
     #[error("The record {} cannot be {doing}: {}.", path.display(), explain(error))]
     Sql {

@@ -413,6 +413,9 @@ impl Writer {
     fn begin(path: &Path, lock: Lock, request: &LockRequest) -> Result<Self, RecordError> {
         let failed = |error| RecordError::native(path, "written", error);
         let connection = open(path).map_err(failed)?;
+        if let Some(service) = &request.service {
+            service.bind(path, &connection)?;
+        }
         let names = Names::read(path, &connection)?;
         let next_call = connection
             .query_row("SELECT coalesce(max(id), 0) + 1 FROM call", [], |row| {

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::error::{DEAD_AFTER, Holder, LockError, RecordError};
 use super::open::{self, Kind, sql};
+use super::service::Service;
 use crate::failpoint::fail_point;
 
 /// How often a waiting run looks again.
@@ -29,6 +30,8 @@ pub struct LockRequest {
     pub config_digest: Option<String>,
     /// The Git revision of the configuration, if there is one.
     pub git_revision: Option<String>,
+    /// The service that the run works with, where it does with any.
+    pub service: Option<Service>,
 }
 
 /// A lock that is held.
@@ -181,6 +184,7 @@ pub(super) async fn reader(path: &Path) -> Result<Option<SqliteConnection>, Reco
                 timeout: Duration::ZERO,
                 config_digest: None,
                 git_revision: None,
+                service: None,
             };
             match acquire(&path, &request).await {
                 Ok((lock, connection)) => lock.release(connection).await,
@@ -353,6 +357,7 @@ mod tests {
             timeout: Duration::ZERO,
             config_digest: None,
             git_revision: None,
+            service: None,
         };
         acquire(path, &request).await.unwrap()
     }

@@ -10,6 +10,7 @@ mod overview;
 mod plans;
 mod read;
 mod recover;
+mod service;
 mod stream;
 mod write;
 
@@ -22,4 +23,5 @@ pub use lock::{LockRequest, unlock};
 pub use overview::{Calls, Failure, Overview, RunTold, Step, Trouble};
 pub use plans::Standing;
 pub use read::{Call, Listed, Listing, Record, Selection, Snapshot};
+pub use service::Service;
 pub use stream::Participations;

@@ -11,6 +11,7 @@ use super::error::{Holder, RecordError};
 use super::lock;
 use super::names::Names;
 use super::recover::LEFT_OPEN;
+use super::service;
 use super::stream::{self, Numbered, Participations};
 use crate::digest::Digest;
 use crate::id::{AutomationName, ContactId, Occurrence, ParticipationId, TriggerCode};
@@ -26,6 +27,10 @@ pub struct Record {
 pub struct Snapshot {
     /// Grows with every change of a participation.
     pub serial: u64,
+    /// Whether there is no record at all yet.
+    pub is_new: bool,
+    /// Where its participations are; `None` where it may be used for any service.
+    pub service: Option<String>,
     /// All participations, sorted by contact (bytewise).
     pub participations: Participations,
 }
@@ -128,10 +133,13 @@ impl Record {
             let (_, participations) = stream::channel(&self.path, Arc::default());
             return Ok(Snapshot {
                 serial: 0,
+                is_new: true,
+                service: None,
                 participations,
             });
         };
         let serial = reader.serial()?;
+        let service = service::find(&reader.connection).map_err(failed(&self.path))?;
         let (mut sender, participations) = stream::channel(&self.path, reader.numbered());
         std::thread::Builder::new()
             .name("record".to_owned())
@@ -145,6 +153,8 @@ impl Record {
             })?;
         Ok(Snapshot {
             serial,
+            is_new: false,
+            service,
             participations,
         })
     }

@@ -61,6 +61,7 @@ impl World {
                 },
                 record: RecordLocation {
                     path: PathBuf::new(),
+                    moved_from: None,
                 },
                 guard: GuardLimits {
                     max_triggers: limit(0),

@@ -90,6 +90,9 @@ struct Record {
     /// The SQLite file, relative to rollcall.toml. It is made at first use, and does not belong in Git.
     #[schemars(extend("default" = "sqlite:state/rollcall.db", "examples" = ["sqlite:///var/lib/rollcall/rollcall.db"]))]
     url: Option<RecordUrl>,
+    /// The host at which the same account was before, where base_url names a new one.
+    #[schemars(extend("examples" = ["restapi.mailplus.nl"]))]
+    moved_from: Option<Filled>,
 }
 
 /// `[guard]`
