@@ -188,6 +188,62 @@ fn what_is_renewed_goes_on_as_it_is_until_it_may_be_triggered() {
 }
 
 #[test]
+fn a_window_that_closes_on_the_way_leaves_nobody_stopped() {
+    let text = |url: &str, company: &str| {
+        let more = format!(
+            "on_change = \"retrigger\"\nfields.company = {company:?}\nparticipation = \"unlimited\""
+        );
+        config(url, OFFICE, &more, &names(2))
+    };
+    let both = |outcome: [&str; 2], name: &str| {
+        [
+            format!("stop welcome {name} -> {}", outcome[0]),
+            format!("trigger welcome {name} -> {}", outcome[1]),
+        ]
+    };
+    for (fault, may_send) in [
+        // The wait at the gate is longer than the window is open.
+        (
+            json!({ "fault": "limit", "retry_after": "2", "times": 1 }),
+            false,
+        ),
+        // So is the stop itself.
+        (json!({ "fault": "slow", "ms": 1500, "kind": "stop" }), true),
+    ] {
+        let spotler = Spotler::open();
+        let repo = Repo::with(&text(&spotler.url(), "one"));
+        repo.run(&["apply", "--yes", "--now", DAY]).exits(0);
+        repo.write("rollcall.toml", text(&spotler.url(), "two"));
+        spotler.fault(json!([fault]));
+        let apply = [
+            "apply",
+            "--yes",
+            "--format",
+            "json",
+            "--now",
+            "2026-11-23T16:59:59Z",
+        ];
+        let actions = repo.run(&apply).exits(0).actions();
+        assert_eq!(actions.len(), 4, "{actions:?}");
+        let mut renewed = 0;
+        for (pair, name) in actions.chunks(2).zip(["c-01", "c-02"]) {
+            if pair == both(["stopped", "active"], name) {
+                renewed += 1;
+            } else {
+                assert_eq!(pair, both(["deferred", "deferred"], name));
+            }
+        }
+        assert!(renewed <= usize::from(may_send), "{actions:?}");
+        assert_eq!(
+            repo.recorded(),
+            ["welcome c-01 active", "welcome c-02 active"]
+        );
+        assert_eq!(spotler.running().len(), 2);
+        assert_eq!(spotler.ledger().len(), 2 + 2 * renewed);
+    }
+}
+
+#[test]
 fn nobody_waits_to_be_adopted() {
     let spotler = Spotler::open();
     let ramp = "max_per_run = 1";

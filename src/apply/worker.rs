@@ -140,13 +140,15 @@ impl Worker {
     }
 
     /// Makes one call, once: passes the gate, writes what is about to be sent, sends it, writes what came of it. That is
-    /// on its way to the record then, before anything else that this worker asks of it.
+    /// on its way to the record then, before anything else that this worker asks of it. What keeps to the window for
+    /// triggers is not sent where that has closed.
     ///
     /// # Errors
     /// Why nothing was sent.
     async fn attempt<F>(
         &mut self,
         intent: Intent,
+        keeps_to_window: bool,
         is_part: bool,
         send: impl FnOnce() -> F,
     ) -> Result<(Meaning, Durable<()>), Broken>
@@ -172,7 +174,8 @@ impl Worker {
             }
         };
         let pass = pass.map_err(Broken::BeforeSending)?;
-        if intent.kind == CallKind::Trigger && shared.is_closed() {
+        // Asked after the wait at the gate, which may be long.
+        if keeps_to_window && shared.is_closed() {
             shared.gate.give_back(pass);
             return Err(Broken::Closed);
         }
@@ -255,14 +258,18 @@ impl Worker {
         let enrolment = job.roster.get(trigger.enrolment as usize);
         let automation = &job.config.automations[enrolment.automation];
         let mut before = trigger.before;
-        if shared.is_closed() {
-            return closed().into();
-        }
-        if matches!(trigger.why, WhyTrigger::AfterStop(_)) {
-            if !self.was_stopped(index) {
-                return not_sent("the stop before it is not certain".to_owned());
+        let mut keeps_to_window = true;
+        if let WhyTrigger::AfterStop(why) = trigger.why {
+            match self.was_stopped(index) {
+                true => before = Some(State::Stopped),
+                false if shared.is_closed() => return closed().into(),
+                false => return not_sent("the stop before it is not certain".to_owned()),
             }
-            before = Some(State::Stopped);
+            // It was stopped for the sake of this trigger: nobody is left stopped until the window opens again.
+            keeps_to_window = why != WhyRenewed::FieldsChanged;
+        }
+        if keeps_to_window && shared.is_closed() {
+            return closed().into();
         }
         let key = match key(enrolment.contact, enrolment.occurrence, &automation.name) {
             Ok(key) => key,
@@ -285,7 +292,7 @@ impl Worker {
                 fields: enrolment.fields,
             };
             let (code, contact) = (&automation.trigger_code, &key.contact);
-            let attempt = self.attempt(intent, false, || async {
+            let attempt = self.attempt(intent, keeps_to_window, false, || async {
                 Meaning::of_trigger(job.client.trigger(code, contact, &fields).await)
             });
             let (meaning, durable) = match attempt.await {
@@ -362,10 +369,6 @@ impl Worker {
     /// Makes the stop at `index`, together with those behind it that the same call is for. Returns the place behind
     /// them.
     async fn stops(&mut self, index: usize, stop: &Stop, end: usize) -> (Done, usize) {
-        // What is only renewed goes on as it is where it cannot be triggered again.
-        if stop.why == WhyStop::Renewed(WhyRenewed::FieldsChanged) && self.shared.is_closed() {
-            return (closed().into(), index + 1);
-        }
         if stop.scope == StopScope::One {
             return (self.stop_by_ids(stop).await, index + 1);
         }
@@ -450,7 +453,13 @@ impl Worker {
                 fields: None,
             };
             let is_doubted = doubted;
-            let attempt = self.attempt(intent, is_part, || async {
+            // What is only renewed goes on as it is where it cannot be triggered again; what has begun is ended.
+            let has_begun = affected
+                .iter()
+                .any(|(_, before)| *before == Some(State::StopUncertain));
+            let keeps_to_window =
+                stop.why == WhyStop::Renewed(WhyRenewed::FieldsChanged) && !has_begun;
+            let attempt = self.attempt(intent, keeps_to_window, is_part, || async {
                 let answer = job.client.stop(code, contact, participation).await;
                 Meaning::of_stop(answer, is_doubted)
             });
