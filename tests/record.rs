@@ -487,9 +487,16 @@ fn a_renamed_automation_does_not_stop_what_its_new_name_started() {
     spotler.fault(json!([{ "fault": "error-before", "kind": "stop-one" }]));
     let renamed = config(&spotler.url(), "", &["c-1"]).replace("welcome", "hello");
     repo.write("rollcall.toml", &renamed);
-    repo.apply().exits(3);
+    // Who was declared once would be mailed twice: that must be meant.
+    let refused = repo.apply().exits(4);
+    let told =
+        "welcome is gone from the configuration and hello has its trigger code: 1 would be stopped";
+    assert!(refused.stderr.contains(told), "{}", refused.stderr);
+    assert_eq!(spotler.calls(), 1);
+    let meant = ["apply", "--yes", "--allow-large"];
+    repo.run(&meant).exits(3);
     spotler.fault(json!([]));
-    repo.apply().exits(0);
+    repo.run(&meant).exits(0);
     assert_eq!(repo.recorded(), ["hello c-1 active", "welcome c-1 stopped"]);
     assert_eq!(spotler.running().len(), 1);
     assert_eq!(repo.plan().actions(), [""; 0]);

@@ -1,11 +1,11 @@
 //! The guard: what keeps a plan from acting on thousands of people by accident.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use super::{Action, Plan};
 use crate::config::{Config, Limit, Place, StopLimit};
-use crate::id::AutomationName;
+use crate::id::{AutomationName, TriggerCode};
 use crate::roster::Roster;
 
 /// Automations with fewer running participations than this are too small for a percentage to mean anything.
@@ -58,6 +58,15 @@ pub enum Breach {
         /// Where that is set.
         place: Option<Place>,
     },
+    /// An automation got another name: who is in it is triggered again by the same trigger code.
+    Renamed {
+        /// The name on record, which is gone from the configuration.
+        from: AutomationName,
+        /// The name now.
+        to: AutomationName,
+        /// How many are stopped by the one and triggered by the other.
+        count: u64,
+    },
 }
 
 impl Guard {
@@ -69,6 +78,7 @@ impl Guard {
         let mut breaches = Vec::new();
         triggers(plan, config, roster, &mut breaches);
         stops(plan, config, &mut breaches);
+        renames(plan, config, roster, &mut breaches);
         Self { breaches }
     }
 
@@ -178,6 +188,51 @@ fn stops(plan: &Plan, config: &Config, breaches: &mut Vec<Breach>) {
     breaches.append(&mut own);
 }
 
+/// What is stopped under a name that is gone, and triggered by the same code under another one: it was declared once.
+fn renames(plan: &Plan, config: &Config, roster: &Roster<'_>, breaches: &mut Vec<Breach>) {
+    let is_gone = |name: &AutomationName| config.automations.iter().all(|a| a.name != *name);
+    let stopped: HashMap<(&str, &TriggerCode), &AutomationName> = plan
+        .actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::Stop(stop) => Some(&stop.participation),
+            Action::Trigger(_) => None,
+        })
+        .filter(|participation| is_gone(&participation.key.automation))
+        .map(|of| {
+            (
+                (of.key.contact.as_str(), &of.trigger_code),
+                &of.key.automation,
+            )
+        })
+        .collect();
+    if stopped.is_empty() {
+        return;
+    }
+    let now = plan.actions.iter().filter_map(|action| match action {
+        Action::Trigger(trigger) => Some(trigger),
+        Action::Stop(_) => None,
+    });
+    let later = plan.deferred.iter().map(|deferred| &deferred.trigger);
+    let mut counts: BTreeMap<(&AutomationName, &AutomationName), u64> = BTreeMap::new();
+    for trigger in now.chain(later) {
+        let enrolment = roster.get(trigger.enrolment as usize);
+        let automation = &config.automations[enrolment.automation];
+        if let Some(from) = stopped.get(&(enrolment.contact, &automation.trigger_code)) {
+            *counts.entry((from, &automation.name)).or_insert(0) += 1;
+        }
+    }
+    breaches.extend(
+        counts
+            .into_iter()
+            .map(|((from, to), count)| Breach::Renamed {
+                from: from.clone(),
+                to: to.clone(),
+                count,
+            }),
+    );
+}
+
 /// What leaves, by automation. What is let go leaves too: when it comes back, it is triggered again.
 fn leaving_by_automation(plan: &Plan) -> BTreeMap<&AutomationName, u64> {
     let stops = plan.actions.iter().filter_map(|action| match action {
@@ -244,6 +299,13 @@ impl fmt::Display for Breach {
                     "too many stops in {automation}: {share:.1}% ({count} of {running}) is over {limit}% (max_stops"
                 )?;
                 place
+            }
+            Breach::Renamed { from, to, count } => {
+                return write!(
+                    f,
+                    "{from} is gone from the configuration and {to} has its trigger code: {count} would be stopped and \
+                     triggered again (call it {from} again where only its name is new)"
+                );
             }
         };
         match place {
