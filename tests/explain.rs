@@ -143,3 +143,45 @@ fn an_automation_that_is_gone_from_the_configuration_is_explained_too() {
         "{text}"
     );
 }
+
+#[test]
+fn what_waits_is_told_to_wait_as_in_the_plan_of_all() {
+    let spotler = Spotler::open();
+    let text = |head: &str, automation: &str| {
+        format!(
+            "[spotler]\nbase_url = {:?}\n{head}\n[automation.welcome]\ntrigger_code = \"code-w\"\n{automation}\n\
+             [[enrol]]\nautomation = \"welcome\"\ncontacts = [\"c-1\", \"c-2\", \"c-3\"]\n",
+            spotler.url()
+        )
+    };
+    let repo = Repo::new();
+    let planned = |contact: &str| {
+        let night = "2026-11-23T22:00:00Z";
+        let args = ["explain", contact, "--format", "json", "--now", night];
+        let plan = repo.run(&args).exits(0).json()["automations"][0]["plan"].clone();
+        let [only] = &plan.as_array().unwrap()[..] else {
+            panic!("{plan}");
+        };
+        (
+            only["action"].as_str().unwrap().to_owned(),
+            only["reason"].as_str().unwrap().to_owned(),
+        )
+    };
+    repo.write("rollcall.toml", text("", "max_per_run = 2"));
+    assert_eq!(planned("c-2").0, "trigger");
+    let (action, reason) = planned("c-3");
+    assert_eq!(action, "deferred");
+    assert!(reason.contains("max_per_run"), "{reason}");
+    repo.write(
+        "rollcall.toml",
+        text("[window]\ntriggers = \"Mon-Fri 08:00-18:00 UTC\"", ""),
+    );
+    let (action, reason) = planned("c-1");
+    assert_eq!(action, "deferred");
+    assert!(reason.contains("window"), "{reason}");
+    let told = repo
+        .run(&["explain", "c-1", "--now", "2026-11-23T22:00:00Z"])
+        .exits(0)
+        .stdout;
+    assert!(told.contains("plan: deferred"), "{told}");
+}

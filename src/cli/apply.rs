@@ -356,7 +356,7 @@ fn on_one_thread<T>(future: impl Future<Output = T>) -> Result<T, CommandError> 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("The system gives no way to make calls.")?;
+        .context("The system gives no way to make calls")?;
     Ok(tokio::task::block_in_place(move || {
         runtime.block_on(future)
     }))

@@ -1,5 +1,6 @@
 //! `rollcall explain`: of one contact, for every automation, whether it is in or out and why, and what the record says.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io::{self, Write};
 
@@ -86,9 +87,17 @@ pub(super) async fn run(args: &ExplainArgs, common: &Common) -> Result<Exit, Com
         contact: Some(contact.clone()),
         ..Selection::default()
     };
-    let listed = record::listed(&Record::at(&config.record.path), &selection).await?;
+    let record = Record::at(&config.record.path);
+    let listed = record::listed(&record, &selection).await?;
     let participations = listed.iter().map(|listed| &listed.participation);
-    let plan = plan(config, &roster, participations, contact, now)?;
+    let mut plan = plan(config, &roster, participations, contact, now)?;
+    if waits_for_others(config, &roster, &plan) {
+        let filter = Filter::default();
+        let whole = prepare::plan(config, roster.clone(), &record, filter, now).await?;
+        plan.defer_as_in(&whole.plan, config, &roster);
+    } else {
+        plan.defer(config, &roster, &BTreeMap::new(), now);
+    }
     let view = PlanView {
         plan: &plan,
         guard: &Guard::default(),
@@ -141,6 +150,18 @@ fn plan<'p>(
     let Ok(mut plan) = Plan::build(config, roster, recorded, &filter, now);
     prepare::give_reasons(config, roster, &mut plan)?;
     Ok(plan)
+}
+
+/// Whether it triggers in an automation with a ramp, where it depends on all others when a contact has its turn.
+fn waits_for_others(config: &Config, roster: &Roster<'_>, plan: &Plan) -> bool {
+    plan.actions.iter().any(|action| match action {
+        Action::Trigger(trigger) => {
+            let enrolment = roster.get(trigger.enrolment as usize);
+            let automation = &config.automations[enrolment.automation];
+            automation.max_per_run.is_some() || automation.max_per_day.is_some()
+        }
+        Action::Stop(_) => false,
+    })
 }
 
 /// Every configured automation, and those on record that are configured no more.
@@ -224,6 +245,14 @@ fn planned(view: PlanView<'_>, name: &AutomationName) -> Vec<Planned> {
             reason: row.reason,
         });
     }
+    let deferred = view
+        .deferred()
+        .filter(|row| row.automation == name.as_str());
+    planned.extend(deferred.map(|row| Planned {
+        action: "deferred",
+        occurrence: row.occurrence.map(str::to_owned),
+        reason: row.reason,
+    }));
     let text = |occurrence: &Option<crate::id::Occurrence>| {
         occurrence.as_ref().map(|o| o.as_str().to_owned())
     };

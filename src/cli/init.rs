@@ -96,11 +96,11 @@ async fn from_spotler(args: &InitArgs, output: &Output) -> Result<Exit, CommandE
     }
     let root = listed::root(args.base_url.as_deref());
     // Read before it is written, so that a wrong address is told like any other mistake in a configuration.
-    let trial = tempfile::tempdir().context("A temporary folder cannot be made.")?;
+    let trial = tempfile::tempdir().context("A temporary folder cannot be made")?;
     let file = trial.path().join(FILE_NAME);
     fs::write(&file, &root)
         .and_then(|()| fs::write(trial.path().join(AUTOMATIONS), ""))
-        .context("A temporary file cannot be written.")?;
+        .context("A temporary file cannot be written")?;
     let config = config::load(&file)?;
     let listed = list(&config).await?;
     let (text, _) = listed::blocks(&listed, &[]);

@@ -30,7 +30,7 @@ pub(super) fn now(common: &Common) -> Timestamp {
 /// It lives as long as the process, which reads one configuration and ends: so the roster and the tasks that apply a
 /// plan can all point into it.
 pub(super) fn config(common: &Common, output: &Output) -> Result<&'static Config, CommandError> {
-    let here = std::env::current_dir().context("The current folder cannot be found.")?;
+    let here = std::env::current_dir().context("The current folder cannot be found")?;
     let file = config::find(common.config.as_deref(), &here).map_err(anyhow::Error::from)?;
     let config = config::load(&file)?;
     output.warnings(&config);
@@ -44,7 +44,7 @@ pub(super) async fn roster(
 ) -> Result<Arc<Roster<'static>>, CommandError> {
     let roster = tokio::task::spawn_blocking(move || roster::build(config, now))
         .await
-        .context("The roster could not be made.")??;
+        .context("The roster could not be made")??;
     Ok(Arc::new(roster))
 }
 
@@ -55,7 +55,7 @@ pub(super) async fn check(
 ) -> Result<Arc<Roster<'static>>, CommandError> {
     let roster = tokio::task::spawn_blocking(move || roster::check(config, now))
         .await
-        .context("The roster could not be made.")??;
+        .context("The roster could not be made")??;
     let roster = Arc::new(roster);
     expected(config, &roster).await?;
     Ok(roster)
@@ -79,7 +79,7 @@ async fn disappointments(
     let roster = roster.clone();
     let list = tokio::task::spawn_blocking(move || roster.disappointments())
         .await
-        .context("What is expected could not be checked.")?;
+        .context("What is expected could not be checked")?;
     Ok(list.map_err(anyhow::Error::from)?)
 }
 
@@ -103,7 +103,7 @@ pub(super) async fn sources_and_expected(
     let mut is_news = false;
     if config.sources.iter().any(|s| s.max_shrink.is_some()) {
         let applied = record.applied_sources().await;
-        let applied = applied.context("No plan was made.")?;
+        let applied = applied.context("No plan was made")?;
         list = roster.shrunk(|name| {
             let source = applied.get(name)?;
             (!allowed.iter().any(|allowed| allowed == name)).then_some((source.rows, source.at))
@@ -236,8 +236,8 @@ pub(super) async fn roster_and_plan(
     let roster = tokio::spawn(roster(config, now));
     let snapshot = record.snapshot().await;
     // What is wrong with the sources is told first: it is what people change.
-    let roster = roster.await.context("The roster could not be made.")??;
-    let snapshot = snapshot.context("No plan was made.")?;
+    let roster = roster.await.context("The roster could not be made")??;
+    let snapshot = snapshot.context("No plan was made")?;
     let is_news = sources_and_expected(config, &roster, record, allow_shrink).await?;
     let sent = sent(config, record, now).await?;
     let prepared = merge(config, roster, snapshot, filter, now, Some(sent)).await?;
@@ -301,7 +301,7 @@ async fn sent(
     }
     let (start, end) = plan::day(now, &config.zone);
     let sent = record.sent(start, end).await;
-    Ok(sent.context("No plan was made.")?)
+    Ok(sent.context("No plan was made")?)
 }
 
 /// Makes the plan of a roster that is there.
@@ -312,7 +312,7 @@ pub(super) async fn plan(
     filter: Filter,
     now: Timestamp,
 ) -> Result<Prepared, CommandError> {
-    let snapshot = record.snapshot().await.context("No plan was made.")?;
+    let snapshot = record.snapshot().await.context("No plan was made")?;
     let sent = sent(config, record, now).await?;
     merge(config, roster, snapshot, filter, now, Some(sent)).await
 }
@@ -325,7 +325,7 @@ pub(super) async fn plan_undeferred(
     filter: Filter,
     now: Timestamp,
 ) -> Result<Prepared, CommandError> {
-    let snapshot = record.snapshot().await.context("No plan was made.")?;
+    let snapshot = record.snapshot().await.context("No plan was made")?;
     merge(config, roster, snapshot, filter, now, None).await
 }
 
@@ -344,7 +344,7 @@ async fn merge(
         ..
     } = snapshot;
     let same_service = service(config).check(&config.record.path, snapshot.service.as_deref());
-    same_service.context("No plan was made.")?;
+    same_service.context("No plan was made")?;
     let task = {
         let roster = roster.clone();
         tokio::task::spawn_blocking(move || -> anyhow::Result<Plan> {
@@ -357,7 +357,7 @@ async fn merge(
             Ok(plan)
         })
     };
-    let plan = task.await.context("No plan was made.")??;
+    let plan = task.await.context("No plan was made")??;
     let guard = Guard::check(&plan, config, &roster);
     Ok(Prepared {
         config,
@@ -468,7 +468,7 @@ impl Line {
                 };
                 let running = sandbox::start(options)
                     .await
-                    .context("The built-in sandbox cannot start. Nothing was sent.")?;
+                    .context("The built-in sandbox cannot start, and nothing was sent")?;
                 let url = running.base_url();
                 sandbox = Some(running);
                 (url, Credentials::new(SANDBOX_KEY, SANDBOX_SECRET))

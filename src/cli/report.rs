@@ -17,7 +17,7 @@ pub(super) async fn run(args: &ReportArgs, common: &Common) -> Result<Exit, Comm
     let now = prepare::now(common);
     let from = overview_from(now, &config.zone, args.days);
     let overview = Record::at(&config.record.path).overview(from, now).await;
-    let overview = overview.context("No report was written.")?;
+    let overview = overview.context("No report was written")?;
     report::write_whole(path, FileKind::Report, |mut out| {
         overview_html(&mut out, &overview, now, &config.zone, args.days)
     })

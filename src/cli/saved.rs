@@ -35,7 +35,7 @@ pub(super) async fn save(
     let id = uuid::Uuid::new_v4().to_string();
     let record = Record::at(&prepared.config.record.path);
     let standing = record.standing(&id).await;
-    let standing = standing.context("The plan was not saved.")?;
+    let standing = standing.context("The plan was not saved")?;
     let saved = SavedPlan {
         id,
         rollcall: env!("CARGO_PKG_VERSION").to_owned(),

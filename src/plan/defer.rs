@@ -97,6 +97,22 @@ impl Plan {
         }
     }
 
+    /// Lets what a part of a plan triggers wait as it does in the plan of all, made of the same roster: whose turn it is by
+    /// a ramp is not seen in a part.
+    pub fn defer_as_in(&mut self, whole: &Plan, config: &Config, roster: &Roster<'_>) {
+        let waits: BTreeMap<usize, _> = (self.actions.iter().enumerate())
+            .filter_map(|(place, action)| match action {
+                Action::Trigger(trigger) => {
+                    let same = |d: &&Deferred| d.trigger.enrolment == trigger.enrolment;
+                    let deferred = whole.deferred.iter().find(same)?;
+                    Some((place, (deferred.why, deferred.until)))
+                }
+                Action::Stop(_) => None,
+            })
+            .collect();
+        self.take(config, roster, |place| waits.get(&place).copied());
+    }
+
     /// The places of the triggers of an automation.
     fn triggers_of(&self, automation: usize, roster: &Roster<'_>) -> Vec<usize> {
         let actions = self.actions.iter().enumerate();
