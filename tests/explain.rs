@@ -185,3 +185,17 @@ fn what_waits_is_told_to_wait_as_in_the_plan_of_all() {
         .stdout;
     assert!(told.contains("plan: deferred"), "{told}");
 }
+
+#[test]
+fn a_plan_for_nobody_says_so() {
+    let spotler = Spotler::open();
+    let repo = repo(&spotler);
+    let told = "is the id right?";
+    for (contact, is_known) in [("nobdy", false), ("c-1", true), ("c-9", true)] {
+        let done = repo.run(&["plan", "--contact", contact]).exits(0);
+        assert_eq!(!done.stderr.contains(told), is_known, "{}", done.stderr);
+    }
+    repo.apply().exits(0);
+    let done = repo.run(&["plan", "--contact", "c-1"]).exits(0);
+    assert!(!done.stderr.contains(told), "{}", done.stderr);
+}

@@ -183,6 +183,7 @@ fn what_a_setting_gives_as_its_examples_can_be_written() {
         for (key, setting) in properties(&schema, name) {
             for example in setting["examples"].as_array().into_iter().flatten() {
                 let needs: &[&str] = match key {
+                    "in" | "not_in" if name == "Expect" => &["contact = \"crm-1\""],
                     "automation" | "size" if name == "Expect" => {
                         &["automation = \"winback\"", "size = { min = 1 }"]
                     }

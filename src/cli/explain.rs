@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::args::{ExplainArgs, Format};
 use super::output::Output;
+use super::prepare::Prepared;
 use super::{CommandError, Common, Exit, prepare, record};
 use crate::config::Config;
 use crate::id::{AutomationName, ContactId};
@@ -116,12 +117,7 @@ pub(super) async fn run(args: &ExplainArgs, common: &Common) -> Result<Exit, Com
             reason: of.reason.as_deref(),
             at: of.place.to_string(),
         }),
-        known: !listed.is_empty()
-            || config.contacts.contains_key(contact)
-            || config.suppressed.contains_key(contact)
-            || verdicts
-                .iter()
-                .any(|verdict| verdict.row.is_some() || verdict.out.is_empty()),
+        known: is_known(config, contact, &verdicts, &listed),
         automations: automations(view, contact, &verdicts, &listed),
     };
     output.result(|out| match args.format {
@@ -132,6 +128,44 @@ pub(super) async fn run(args: &ExplainArgs, common: &Common) -> Result<Exit, Com
         Format::Text => text(out, &explanation),
     })?;
     Ok(Exit::Fine)
+}
+
+/// Whether anything at all is known of a contact.
+fn is_known(
+    config: &Config,
+    contact: &ContactId,
+    verdicts: &[BlockVerdict],
+    listed: &[Listed],
+) -> bool {
+    !listed.is_empty()
+        || config.contacts.contains_key(contact)
+        || config.suppressed.contains_key(contact)
+        || verdicts
+            .iter()
+            .any(|verdict| verdict.row.is_some() || verdict.out.is_empty())
+}
+
+/// What is known of a contact of whom nothing is planned.
+const UNKNOWN: &str = "no source holds it, no file declares or names it, and nothing is on record of it: is the id right?";
+
+/// Says of a contact for whom a plan was asked that nothing is known of it, where that is so.
+pub(super) async fn tell_unknown(
+    prepared: &Prepared,
+    contact: &ContactId,
+    record: &Record,
+    output: &Output,
+) -> Result<(), CommandError> {
+    let selection = Selection {
+        contact: Some(contact.clone()),
+        ..Selection::default()
+    };
+    let listed = record::listed(record, &selection).await?;
+    let verdicts = prepared.roster.explain(contact.as_str());
+    let verdicts = verdicts.map_err(anyhow::Error::from)?;
+    if !is_known(prepared.config, contact, &verdicts, &listed) {
+        output.notice(|out| writeln!(out, "{contact}: {UNKNOWN}"));
+    }
+    Ok(())
 }
 
 /// The contact's own part of the plan.
@@ -295,10 +329,7 @@ fn text(out: &mut dyn Write, explanation: &Explanation<'_>) -> io::Result<()> {
         )?;
     }
     if !explanation.known {
-        writeln!(
-            out,
-            "no source holds it, no file declares or names it, and nothing is on record of it: is the id right?"
-        )?;
+        writeln!(out, "{UNKNOWN}")?;
     }
     for explained in &explanation.automations {
         automation(out, explained)?;

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::args::{PlanArgs, PlanFormat};
 use super::output::Output;
 use super::prepare::Wanted;
-use super::{CommandError, Common, Exit, prepare, saved};
+use super::{CommandError, Common, Exit, explain, prepare, saved};
 use crate::plan::Filter;
 use crate::record::Record;
 use crate::report::{plan_diff, plan_html, plan_json, plan_markdown, plan_sum, plan_text};
@@ -37,6 +37,12 @@ pub(super) async fn run(args: &PlanArgs, common: &Common) -> Result<Exit, Comman
         saved::save(path, &prepared, filter.clone()).await?;
     }
     prepared.tell_first(&output);
+    if let Some(contact) = &args.contact
+        && prepared.plan.is_nothing()
+        && prepared.plan.unchanged == 0
+    {
+        explain::tell_unknown(&prepared, contact, &record, &output).await?;
+    }
     let view = prepared.view();
     output.result(|mut out| match args.format {
         _ if args.diff => plan_diff(&mut out, view, &filter),

@@ -50,7 +50,17 @@ pub(super) fn expect(table: Table<'_>, known: &Known<'_>) -> Option<Expect> {
                 item.map(|item| automations(&item, known))
                     .unwrap_or_default()
             };
+            let both = outside.clone();
             let (inside, outside) = (list(inside), list(outside));
+            if let Some(item) = both
+                && let Some(index) = inside.iter().find(|index| outside.contains(index))
+            {
+                let name = &known.automations[*index].name;
+                item.wrong(
+                    format!("the contact is expected in {name} and not in it"),
+                    "keep it in one of `in` and `not_in`",
+                );
+            }
             let text = contact.text("a contact's id");
             let id = text
                 .and_then(|text| contact_id(text, |message, help| contact.wrong(message, help)));

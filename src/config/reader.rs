@@ -292,7 +292,15 @@ impl<'a> Item<'a> {
         match self.value.get_ref() {
             DeValue::Table(entries) => Some(Table::new(self.ctx, name, self.span(), entries)),
             _ => {
-                self.wrong_type("a table", &format!("`[{}]`", self.key));
+                let example = match self.key {
+                    "where" => "`where.status = \"customer\"`".to_owned(),
+                    "size" => "`size = { min = 10, max = 500 }`".to_owned(),
+                    key @ ("enrol" | "suppress" | "expect") => {
+                        format!("`[[{key}]]`, with two brackets")
+                    }
+                    key => format!("`[{key}]`"),
+                };
+                self.wrong_type("a table", &example);
                 None
             }
         }

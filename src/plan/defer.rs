@@ -231,7 +231,10 @@ impl Deferred {
             }
             WhyDeferred::PerDay { sent } => {
                 let limit = told("max_per_day", automation.max_per_day.as_ref());
-                format!("{limit} is reached, with {sent} sent that day before")
+                match sent {
+                    0 => format!("{limit} is reached"),
+                    sent => format!("{limit} is reached, with {sent} sent that day before"),
+                }
             }
         }
     }
