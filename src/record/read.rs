@@ -277,9 +277,8 @@ struct Reader {
 }
 
 /// Makes an error of what SQLite says while the record is being read.
-pub(super) fn failed(path: &Path) -> impl Fn(rusqlite::Error) -> RecordError + use<> {
-    let path = path.to_owned();
-    move |error| RecordError::native(&path, "read", error)
+pub(super) fn failed(path: &Path) -> impl Fn(rusqlite::Error) -> RecordError {
+    |error| RecordError::native(path, "read", error)
 }
 
 impl Reader {
@@ -364,7 +363,7 @@ impl Reader {
                     // belongs to one contact together, and sorts it itself.
                     sender.whole(item)
                 }
-                None => sender.row(row)?,
+                None => sender.row(contact, row)?,
             };
             if sent.is_err() {
                 return Ok(());

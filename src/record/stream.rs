@@ -104,9 +104,13 @@ pub(super) struct Sender {
 pub(super) struct Gone;
 
 impl Sender {
-    /// Adds a row of [`COLUMNS`].
-    pub(super) fn row(&mut self, row: &Row<'_>) -> Result<Result<(), Gone>, RecordError> {
-        let packed = self.pack(row)?;
+    /// Adds a row of [`COLUMNS`], of which the contact is read already.
+    pub(super) fn row(
+        &mut self,
+        contact: &str,
+        row: &Row<'_>,
+    ) -> Result<Result<(), Gone>, RecordError> {
+        let packed = self.pack(contact, row)?;
         self.batch.rows.push(packed);
         Ok(self.sent_if_full())
     }
@@ -142,9 +146,8 @@ impl Sender {
         self.batches.send(Ok(full)).map_err(|_| Gone)
     }
 
-    fn pack(&mut self, row: &Row<'_>) -> Result<Packed, RecordError> {
+    fn pack(&mut self, contact: &str, row: &Row<'_>) -> Result<Packed, RecordError> {
         let failed = failed(&self.path);
-        let contact = text(row, 0).map_err(&failed)?;
         let batch = &mut self.batch;
         let contact = match batch.rows.last() {
             // Most contacts are in several automations.
