@@ -128,10 +128,26 @@ impl<'a> PlanView<'a> {
     }
 }
 
-/// What a row, or anything like it, is of: the contact, and the occurrence behind a slash.
+/// What a row, or anything like it, is of: the contact, and the occurrence behind a slash. A contact whose id has such a
+/// slash itself is quoted, so that it is not taken for another one's occurrence.
 pub(super) fn subject<'a>(contact: &'a str, occurrence: Option<&str>) -> Cow<'a, str> {
+    let quoted = contact.contains(" / ").then(|| format!("{contact:?}"));
+    let contact = quoted.map_or(Cow::Borrowed(contact), Cow::Owned);
     match occurrence {
         Some(occurrence) => Cow::Owned(format!("{contact} / {occurrence}")),
-        None => Cow::Borrowed(contact),
+        None => contact,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_contact_is_never_taken_for_an_occurrence_of_another() {
+        assert_eq!(subject("a", Some("b")), "a / b");
+        assert_eq!(subject("a / b", None), "\"a / b\"");
+        assert_eq!(subject("a / b", Some("c")), "\"a / b\" / c");
+        assert_eq!(subject("a/b", None), "a/b");
     }
 }
