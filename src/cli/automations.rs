@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use anyhow::anyhow;
-use comfy_table::Table;
+use comfy_table::{ColumnConstraint, ContentArrangement, Table};
 use serde::Serialize;
 
 use super::args::{AutomationsArgs, Format};
@@ -55,6 +55,8 @@ fn text(out: &mut dyn Write, rows: &[Row]) -> io::Result<()> {
     }
     let mut table = Table::new();
     table.load_style(PLAIN_TABLE);
+    // On a terminal names and remarks are broken to its width, and codes are not: they are copied.
+    table.set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["trigger code", "configured as", "in Spotler", "", "remarks"]);
     for row in rows {
         let configured = match row.configured.is_empty() {
@@ -74,6 +76,9 @@ fn text(out: &mut dyn Write, rows: &[Row]) -> io::Result<()> {
             state.to_owned(),
             row.remarks.join("; "),
         ]);
+    }
+    if let Some(codes) = table.column_mut(0) {
+        codes.set_constraint(ColumnConstraint::ContentWidth);
     }
     for line in table.lines() {
         writeln!(out, "{}", line.trim_end())?;
