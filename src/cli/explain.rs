@@ -82,8 +82,8 @@ pub(super) async fn run(args: &ExplainArgs, common: &Common) -> Result<Exit, Com
     let output = Output::new(common);
     let config = prepare::config(common, &output)?;
     let now = prepare::now(common);
-    let roster = prepare::roster(config, now).await?;
     let contact = &args.contact;
+    let roster = prepare::roster_of(config, contact, now).await?;
     let selection = Selection {
         contact: Some(contact.clone()),
         ..Selection::default()
@@ -93,9 +93,9 @@ pub(super) async fn run(args: &ExplainArgs, common: &Common) -> Result<Exit, Com
     let participations = listed.iter().map(|listed| &listed.participation);
     let mut plan = plan(config, &roster, participations, contact, now)?;
     if waits_for_others(config, &roster, &plan) {
-        let filter = Filter::default();
-        let whole = prepare::plan(config, roster.clone(), &record, filter, now).await?;
-        plan.defer_as_in(&whole.plan, config, &roster);
+        let all = prepare::roster(config, now).await?;
+        let whole = prepare::plan(config, all, &record, Filter::default(), now).await?;
+        plan.defer_as_in((&whole.plan, &whole.roster), config, &roster);
     } else {
         plan.defer(config, &roster, &BTreeMap::new(), now);
     }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::output::Output;
 use super::{CommandError, Common};
 use crate::config::{self, Base, Config, Diagnostic, ParticipationSetting, Problems};
-use crate::id::AutomationName;
+use crate::id::{AutomationName, ContactId};
 use crate::memo::{self, Circumstances, Remembered};
 use crate::plan::{self, Filter, Guard, Plan};
 use crate::record::{LockRequest, Record, Service, Snapshot, Writing};
@@ -48,7 +48,21 @@ pub(super) async fn roster(
     Ok(Arc::new(roster))
 }
 
-/// The same, with the sources that no block draws on read and checked too.
+/// The same, of one contact alone.
+pub(super) async fn roster_of(
+    config: &'static Config,
+    contact: &ContactId,
+    now: Timestamp,
+) -> Result<Arc<Roster<'static>>, CommandError> {
+    let contact = contact.clone();
+    let roster =
+        tokio::task::spawn_blocking(move || roster::build_for(config, contact.as_str(), now))
+            .await
+            .context("The roster could not be made")??;
+    Ok(Arc::new(roster))
+}
+
+/// The same as [`roster`], with the sources that no block draws on read and checked too.
 pub(super) async fn check(
     config: &'static Config,
     now: Timestamp,

@@ -97,13 +97,28 @@ impl Plan {
         }
     }
 
-    /// Lets what a part of a plan triggers wait as it does in the plan of all, made of the same roster: whose turn it is by
-    /// a ramp is not seen in a part.
-    pub fn defer_as_in(&mut self, whole: &Plan, config: &Config, roster: &Roster<'_>) {
+    /// Lets what a part of a plan triggers wait as it does in the plan of all and its roster: whose turn it is by a ramp is
+    /// not seen in a part.
+    pub fn defer_as_in(
+        &mut self,
+        (whole, all): (&Plan, &Roster<'_>),
+        config: &Config,
+        roster: &Roster<'_>,
+    ) {
+        let key = |roster: &Roster<'_>, trigger: &Trigger| {
+            let enrolment = roster.get(trigger.enrolment as usize);
+            let occurrence = enrolment.occurrence.map(str::to_owned);
+            (
+                enrolment.contact.to_owned(),
+                enrolment.automation,
+                occurrence,
+            )
+        };
         let waits: BTreeMap<usize, _> = (self.actions.iter().enumerate())
             .filter_map(|(place, action)| match action {
                 Action::Trigger(trigger) => {
-                    let same = |d: &&Deferred| d.trigger.enrolment == trigger.enrolment;
+                    let wanted = key(roster, trigger);
+                    let same = |deferred: &&Deferred| key(all, &deferred.trigger) == wanted;
                     let deferred = whole.deferred.iter().find(same)?;
                     Some((place, (deferred.why, deferred.until)))
                 }

@@ -23,7 +23,19 @@ use crate::source::{RowId, Table};
 /// names and the source does not have, fields that cannot be made or that differ for one enrolment. Then there is no
 /// roster: half a roster would stop people.
 pub fn build(config: &Config, now: Timestamp) -> Result<Roster<'_>, Problems> {
-    read(config, now, false)
+    read(config, now, false, None)
+}
+
+/// Reads every source that a block draws on, and selects what there is of one contact.
+///
+/// # Errors
+/// As [`build`], but for what is wrong in rows of other contacts with the columns that conditions and fields read.
+pub fn build_for<'c>(
+    config: &'c Config,
+    contact: &str,
+    now: Timestamp,
+) -> Result<Roster<'c>, Problems> {
+    read(config, now, false, Some(contact))
 }
 
 /// Checks what [`build`] would, and the sources that no block draws on as well.
@@ -31,7 +43,7 @@ pub fn build(config: &Config, now: Timestamp) -> Result<Roster<'_>, Problems> {
 /// # Errors
 /// As [`build`].
 pub fn check(config: &Config, now: Timestamp) -> Result<Roster<'_>, Problems> {
-    read(config, now, true)
+    read(config, now, true, None)
 }
 
 fn is_used(config: &Config, source: usize) -> bool {
@@ -45,7 +57,12 @@ pub fn used_sources(config: &Config) -> impl Iterator<Item = &Source> {
     sources.filter_map(|(index, source)| is_used(config, index).then_some(source))
 }
 
-fn read(config: &Config, now: Timestamp, all: bool) -> Result<Roster<'_>, Problems> {
+fn read<'c>(
+    config: &'c Config,
+    now: Timestamp,
+    all: bool,
+    only: Option<&str>,
+) -> Result<Roster<'c>, Problems> {
     let mut problems = Vec::new();
     let used = |source| all || is_used(config, source);
     let sources = config.sources.iter().enumerate();
@@ -95,6 +112,7 @@ fn read(config: &Config, now: Timestamp, all: bool) -> Result<Roster<'_>, Proble
     let selector = |source: Option<usize>| Selector {
         config,
         templates: &templates,
+        only,
         blocks: blocks
             .iter()
             .filter(|block| block.enrol.source == source)

@@ -1,7 +1,7 @@
 //! Config + rows → enrolments: conditions, suppression, fields.
 //!
 //! [`build`] reads every source that an `[[enrol]]` block draws on once, from start to end, and keeps of each enrolment
-//! a few numbers and the digest of its fields. Field values are personal data: they are made again, from the row, when
+//! a few numbers and the digest of its fields. [`build_for`] does so for one contact alone. Field values are personal data: they are made again, from the row, when
 //! they are sent ([`Roster::fields`]).
 
 mod absence;
@@ -23,7 +23,7 @@ mod testing;
 mod tests;
 
 pub use absence::{BlockVerdict, Gone};
-pub use build::{build, check, used_sources};
+pub use build::{build, build_for, check, used_sources};
 
 use hashbrown::HashMap;
 use jiff::Timestamp;

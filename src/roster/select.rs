@@ -21,6 +21,8 @@ use crate::source::{Table, quoted};
 pub(super) struct Selector<'s, 'c> {
     pub(super) config: &'c Config,
     pub(super) templates: &'s Templates<'c>,
+    /// The only contact to select, if not all are.
+    pub(super) only: Option<&'s str>,
     pub(super) blocks: Vec<&'s Block<'c>>,
 }
 
@@ -107,6 +109,10 @@ pub(super) fn draws_on(block: &Block<'_>, contact: Option<&DeclaredContact>) -> 
 }
 
 impl<'c> Selector<'_, 'c> {
+    fn passes(&self, contact: &str) -> bool {
+        self.only.is_none_or(|only| only == contact)
+    }
+
     /// Selects from a source's table.
     pub(super) fn table(&self, table: &Table) -> Selection {
         let mut selection = Selection::default();
@@ -124,6 +130,9 @@ impl<'c> Selector<'_, 'c> {
                 Err(error) => selection.report.source(&error),
                 Ok(row) => {
                     selection.index.push(row.contact, row.id);
+                    if !self.passes(row.contact) {
+                        continue;
+                    }
                     let cells = SourceCells {
                         cells: row.cells,
                         zone,
@@ -147,6 +156,9 @@ impl<'c> Selector<'_, 'c> {
         let mut selection = Selection::default();
         let mut issues = Vec::new();
         for (place, (contact, table)) in declared.rows.iter().enumerate() {
+            if !self.passes(contact) {
+                continue;
+            }
             let cells = declared.cells(*table);
             let blocks = self
                 .blocks

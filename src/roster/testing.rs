@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{Roster, build};
+use super::{Roster, build, build_for};
 use crate::config::{
     Automation, Base, Condition, Config, DeclaredContact, Enrol, Field, FieldTemplate, GuardLimits,
     Limit, OnChange, OnLeave, ParticipationSetting, Place, Problems, RecordLocation, Source,
@@ -169,6 +169,10 @@ impl World {
     }
 
     /// Each enrolment as `contact/automation` or `contact/automation/occurrence`.
+    pub(super) fn roster_of(&self, contact: &str) -> Roster<'_> {
+        build_for(&self.config, contact, now()).unwrap()
+    }
+
     pub(super) fn enrolled(&self) -> Vec<String> {
         enrolled(&self.roster())
     }

@@ -249,6 +249,11 @@ proptest! {
         let enrolled = enrolled(&roster);
         for contact in CONTACTS {
             let verdicts = roster.explain(contact).unwrap();
+            // A roster of the contact alone says the same of it.
+            let alone = world.roster_of(contact);
+            prop_assert_eq!(&alone.explain(contact).unwrap(), &verdicts);
+            let of_it = roster.enrolments().filter(|enrolment| enrolment.contact == contact);
+            prop_assert_eq!(alone.enrolments().collect::<Vec<_>>(), of_it.collect::<Vec<_>>());
             for (automation, occurrence) in [(0, None), (1, Some("order 1")), (2, None)] {
                 let is_in = enrolled.contains(&shown(contact, AUTOMATIONS[automation], occurrence));
                 let explained = verdicts.iter().any(|verdict| {
