@@ -233,14 +233,14 @@ impl<'c> Roster<'c> {
                 missing = format!("not in source {}", self.config.sources[source].name);
                 if let Some(Opened { table, index }) = &self.sources[source] {
                     let mut record = StringRecord::new();
-                    for (number, id) in index.find([contact]) {
+                    for (_, id) in index.find([contact]) {
                         let row = table.row(id, &mut record)?;
                         if row.contact == contact {
                             let cells = SourceCells {
                                 cells: row.cells,
                                 zone: &self.config.zone,
                             };
-                            let at = Some(table.at(number, id));
+                            let at = Some(index.at(table, id));
                             verdicts.extend(judge(block, contact, at, &cells));
                         }
                     }

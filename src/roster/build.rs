@@ -29,7 +29,7 @@ pub fn build(config: &Config, now: Timestamp) -> Result<Roster<'_>, Problems> {
 /// Reads every source that a block draws on, and selects what there is of one contact.
 ///
 /// # Errors
-/// As [`build`], but for what is wrong in rows of other contacts with the columns that conditions and fields read.
+/// As [`build`], but for what is wrong in rows of other contacts, which are not all read.
 pub fn build_for<'c>(
     config: &'c Config,
     contact: &str,
@@ -292,8 +292,7 @@ fn conflict(
         let from = match enrol.source.and_then(|source| sources[source].as_ref()) {
             Some(Opened { table, index }) => {
                 let row = RowId(entry.row);
-                let number = index.number(row).unwrap_or_default();
-                format!("{table}, {}", table.at(number, row))
+                format!("{table}, {}", index.at(table, row))
             }
             None => {
                 let place = usize::try_from(entry.row).ok();

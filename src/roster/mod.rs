@@ -187,7 +187,7 @@ impl<'c> Roster<'c> {
             let Opened { table, index } = opened.as_ref()?;
             Some(SourceRead {
                 source,
-                rows: index.len() as u64,
+                rows: index.len(),
                 written: table.written(),
             })
         })
@@ -196,7 +196,7 @@ impl<'c> Roster<'c> {
     /// The tables that were read, and how many rows each has, in the order of [`Config::sources`].
     pub fn tables(&self) -> impl Iterator<Item = (&Table, u64)> {
         let opened = self.sources.iter().flatten();
-        opened.map(|Opened { table, index }| (table, index.len() as u64))
+        opened.map(|Opened { table, index }| (table, index.len()))
     }
 
     /// The digest of all enrolments, their fields' digests among them. It does not depend on where the configuration

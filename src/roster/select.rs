@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ::csv::StringRecord;
 use jiff::tz::TimeZone;
 
 use super::block::{Block, Target};
@@ -9,12 +10,12 @@ use super::cell::{Cells, DeclaredCells, SourceCells};
 use super::condition;
 use super::entries::{Entries, Full};
 use super::fields::{FieldIssue, For, Templates};
-use super::index::RowIndex;
+use super::index::{AllRows, RowIndex};
 use super::problems::Report;
 use crate::config::{Config, DeclaredContact, Place, Value};
 use crate::field;
 use crate::id::{self, IdError};
-use crate::source::{Table, quoted};
+use crate::source::{Found, Table, quoted};
 
 /// What every selection needs.
 #[derive(Debug)]
@@ -116,6 +117,17 @@ impl<'c> Selector<'_, 'c> {
     /// Selects from a source's table.
     pub(super) fn table(&self, table: &Table) -> Selection {
         let mut selection = Selection::default();
+        if let Some(only) = self.only {
+            match table.find(only) {
+                Ok(Some(found)) => return self.found(table, found),
+                Ok(None) => {}
+                Err(error) => {
+                    selection.report.source(&error);
+                    return selection;
+                }
+            }
+        }
+        let mut index = AllRows::default();
         let mut rows = match table.rows() {
             Ok(rows) => rows,
             Err(error) => {
@@ -129,7 +141,7 @@ impl<'c> Selector<'_, 'c> {
             match row {
                 Err(error) => selection.report.source(&error),
                 Ok(row) => {
-                    selection.index.push(row.contact, row.id);
+                    index.push(row.contact, row.id);
                     if !self.passes(row.contact) {
                         continue;
                     }
@@ -147,6 +159,35 @@ impl<'c> Selector<'_, 'c> {
                 selection.report.row(&issue, None, at);
             }
         }
+        selection.index = RowIndex::All(index);
+        selection.report.finish(&table.to_string());
+        selection
+    }
+
+    /// Selects from the rows of the one contact.
+    fn found(&self, table: &Table, found: Found) -> Selection {
+        let mut selection = Selection::default();
+        let mut record = StringRecord::new();
+        let mut issues = Vec::new();
+        for (number, id) in &found.of_contact {
+            match table.row(*id, &mut record) {
+                Err(error) => selection.report.source(&error),
+                Ok(row) => {
+                    let cells = SourceCells {
+                        cells: row.cells,
+                        zone: &self.config.zone,
+                    };
+                    let blocks = self.blocks.iter().copied();
+                    let place = (row.contact, row.id.0);
+                    self.row(blocks, place, &cells, &mut selection.entries, &mut issues);
+                }
+            }
+            for issue in issues.drain(..) {
+                let at = || format!("{table}, row {number}");
+                selection.report.row(&issue, None, at);
+            }
+        }
+        selection.index = RowIndex::One(found);
         selection.report.finish(&table.to_string());
         selection
     }

@@ -12,11 +12,13 @@
 mod csv;
 mod cursor;
 mod error;
+mod find;
 mod lines;
 mod rows;
 mod table;
 
 pub use error::{RowAt, SourceError, SourceProblem, quoted};
+pub use find::Found;
 pub use rows::{Row, Rows};
 pub use table::Table;
 

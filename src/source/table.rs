@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::cursor::Cursor;
 use super::error::{RowAt, SourceError, SourceProblem};
+use super::find::{self, Found, Wanted};
 use super::lines::Lines;
 use super::rows::{self, Row, Rows};
 use super::{RowId, csv};
@@ -99,6 +100,31 @@ impl Table {
     /// If the file cannot be read.
     pub fn rows(&self) -> Result<Rows<'_>, SourceError> {
         Rows::new(self)
+    }
+
+    /// The rows of one contact, without taking the others apart. `None` where the file is not one of plain lines, or where a
+    /// row of the contact has something wrong: [`Table::rows`] tells then.
+    ///
+    /// # Errors
+    /// If the file cannot be read, was written to meanwhile, or has too few rows. What is wrong with rows of other contacts
+    /// is not told.
+    pub fn find(&self, contact: &str) -> Result<Option<Found>, SourceError> {
+        let found = || {
+            let wanted = Wanted::new(contact, self.delimiter, self.contact);
+            let Some(found) = find::find(&self.file, self.len, &wanted)? else {
+                return Ok(None);
+            };
+            self.unchanged()?;
+            self.check_rows(found.rows)?;
+            Ok(Some(found))
+        };
+        let found = found().map_err(|problem| self.error(problem))?;
+        let mut record = StringRecord::new();
+        let is_good = |(_, id): &(u64, RowId)| {
+            let row = self.row(*id, &mut record);
+            row.is_ok_and(|row| row.contact == contact)
+        };
+        Ok(found.filter(|found| found.of_contact.iter().all(is_good)))
     }
 
     /// Reads a row again, into a record that may be used over and over. May be called from several threads.

@@ -306,3 +306,82 @@ proptest! {
         }
     }
 }
+
+/// How many rows there are, and the numbers of those of a contact, as reading all of them finds them; `None` where anything
+/// is wrong.
+fn numbers_among_all(table: &Table, contact: &str) -> Option<(u64, Vec<u64>)> {
+    let mut rows = table.rows().unwrap();
+    let (mut count, mut numbers) = (0, Vec::new());
+    while let Some(row) = rows.read() {
+        let row = row.ok()?;
+        count += 1;
+        if row.contact == contact {
+            numbers.push(count + 1);
+        }
+    }
+    Some((count, numbers))
+}
+
+/// The same as [`Table::find`] finds them; `None` where it leaves it to the other.
+fn numbers_found(table: &Table, contact: &str) -> Option<(u64, Vec<u64>)> {
+    let found = table.find(contact).unwrap()?;
+    let mut record = StringRecord::new();
+    for (_, row) in &found.of_contact {
+        assert_eq!(table.row(*row, &mut record).unwrap().contact, contact);
+    }
+    let numbers = found.of_contact.iter().map(|(number, _)| *number);
+    Some((found.rows, numbers.collect()))
+}
+
+#[test]
+fn the_rows_of_one_contact_are_found_without_the_others() {
+    let export = export("name,id\r\nx,a\r\na,b\r\ny,a");
+    let found = export.table().find("a").unwrap().unwrap();
+    assert_eq!(found.rows, 3);
+    assert_eq!(found.of_contact, [(2, RowId(9)), (4, RowId(19))]);
+    assert_eq!(export.table().find("x").unwrap().unwrap().of_contact, []);
+}
+
+#[test]
+fn parts_of_a_large_file_are_counted_on() {
+    let mut text = "id,name\n".to_owned();
+    for row in 0..400_000_u32 {
+        text.push_str(&format!("crm-{:06},Company {row} B.V.\n", row % 200_000));
+    }
+    assert!(text.len() > 8 << 20);
+    let table = export(&text);
+    let table = table.table();
+    for contact in ["crm-000000", "crm-123456", "crm-199999", "crm-200000"] {
+        assert_eq!(
+            numbers_found(&table, contact),
+            numbers_among_all(&table, contact)
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn one_contact_is_found_as_among_all(
+        body in "[ab,\"\n]{0,12}(\r\n|\n|\r)?[ab,\n]{0,12}",
+        contact in "[ab]{1,2}|a,b",
+    ) {
+        let export = export(format!("x,id\n{body}"));
+        let table = export.table();
+        if let (Some(found), Some(all)) =
+            (numbers_found(&table, &contact), numbers_among_all(&table, &contact))
+        {
+            prop_assert_eq!(found, all);
+        }
+    }
+
+    #[test]
+    fn one_contact_is_found_in_plain_files(
+        rows in proptest::collection::vec("[ab]{1,2},[ab]{1,2}", 0..6),
+        line_end in "\n|\r\n",
+        contact in "[ab]{1,2}",
+    ) {
+        let export = export(format!("x,id{line_end}{}", rows.join(&line_end)));
+        let table = export.table();
+        prop_assert_eq!(numbers_found(&table, &contact), numbers_among_all(&table, &contact));
+    }
+}
