@@ -73,7 +73,8 @@ UPDATE participation SET state = 'stop-uncertain', detail = ?2, changed_at = ?1
 FROM call
 WHERE call.outcome IS NULL AND call.kind = 'stop'
   AND participation.contact = call.contact AND participation.automation = call.automation
-  AND (call.occurrence IS NULL OR call.occurrence = participation.occurrence)
+  AND (call.occurrence = participation.occurrence
+       OR (call.occurrence IS NULL AND call.trigger_code = participation.trigger_code))
   AND participation.state IN ('active', 'uncertain', 'refused', 'stop-failed', 'stop-uncertain')";
 
 const CALLS: &str = "\
