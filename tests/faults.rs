@@ -254,6 +254,21 @@ fn a_stop_is_asked_for_again_until_it_is_certain() {
 }
 
 #[test]
+fn stops_in_an_outage_cost_at_most_as_many_calls_as_may_be_under_way() {
+    let spotler = Spotler::open();
+    let repo = Repo::with(&config(&spotler, "", &["c-1", "c-2", "c-3"]));
+    apply(&repo).exits(0);
+    let before = spotler.calls();
+    spotler.fault(json!([{ "fault": "error-before" }]));
+    repo.write("rollcall.toml", config(&spotler, "", &[]));
+    let done = apply(&repo).exits(3);
+    assert!(spotler.calls() - before <= 4, "{}", done.stderr);
+    spotler.fault(json!([]));
+    apply(&repo).exits(0);
+    assert_eq!(spotler.running(), []);
+}
+
+#[test]
 fn a_doubtful_stop_is_settled_before_the_contact_is_triggered_again() {
     let spotler = Spotler::open();
     let repo = Repo::with(&config(&spotler, "", &["c-1"]));

@@ -90,8 +90,6 @@ pub enum Return {
     Answered,
     /// Sent, and without an answer that can be read.
     Doubt(String),
-    /// The same, of an action that has left a doubt before: it says nothing new of Spotler.
-    SameDoubt,
     /// Not carried out: turned away, or not sent at all. With the wait that was asked for, if any.
     TurnedAway {
         /// `Retry-After`.
@@ -268,7 +266,6 @@ impl Gate {
                 }
                 self.end.get().is_none()
             }
-            Return::SameDoubt => self.end.get().is_none(),
             Return::TurnedAway { wait, detail } => self.pause(&mut inner, &pass, wait, detail),
         };
         drop(inner);
@@ -291,12 +288,18 @@ impl Gate {
         let now = Instant::now();
         let is_news = inner.paused_at.is_none_or(|at| pass.since >= at);
         let first = first_wait(self.limits.rate);
+        let is_first = inner.trouble.is_none();
         let (backoff, since) = inner.trouble.get_or_insert_with(|| (waits(first), now));
         let since = *since;
+        let grown = match is_news {
+            true => backoff.next().unwrap_or(self.limits.retry_for),
+            false => Duration::ZERO,
+        };
         let wait = match wait {
-            Some(wait) => wait,
-            None if is_news => backoff.next().unwrap_or(self.limits.retry_for),
-            None => Duration::ZERO,
+            // Where it was asked for and not enough, or is over by the clock of the other side, the waits grow all the same.
+            Some(wait) if is_first => wait,
+            Some(wait) => wait.max(grown),
+            None => grown,
         };
         let resume_at = now + wait;
         if resume_at > since + self.limits.retry_for {
@@ -472,6 +475,22 @@ mod tests {
             );
             gate.leave(pass, Return::Answered);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_grow_even_where_none_is_asked_for_each_time() {
+        let gate = gate(1);
+        let mut calls = 0;
+        while let Ok(pass) = gate.enter().await {
+            calls += 1;
+            let turned_away = Return::TurnedAway {
+                wait: Some(Duration::ZERO),
+                detail: "HTTP 429".into(),
+            };
+            gate.leave(pass, turned_away);
+        }
+        assert!(matches!(gate.why_ended(), Some(End::Unavailable { .. })));
+        assert!(calls < 40, "{calls}");
     }
 
     #[tokio::test]

@@ -106,19 +106,8 @@ impl Meaning {
         }
     }
 
-    /// What a stop's answer means. Where it is in doubt already, one more doubt says nothing new of Spotler.
-    pub(super) fn of_stop(answer: Result<StopAnswer, CallError>, is_doubted: bool) -> Self {
-        let meaning = Self::of_first_stop(answer);
-        match meaning.returned {
-            Return::Doubt(_) if is_doubted => Self {
-                returned: Return::SameDoubt,
-                ..meaning
-            },
-            _ => meaning,
-        }
-    }
-
-    fn of_first_stop(answer: Result<StopAnswer, CallError>) -> Self {
+    /// What a stop's answer means.
+    pub(super) fn of_stop(answer: Result<StopAnswer, CallError>) -> Self {
         use StopOutcome as S;
         let stop = CallOutcome::Stop;
         match answer {

@@ -442,7 +442,6 @@ impl Worker {
         let contact = &stop.participation.key.contact;
         let mut affected = affected;
         let mut waits = waits(FIRST_WAIT).take(STOP_TRIES);
-        let mut doubted = false;
         loop {
             let intent = Intent {
                 kind: CallKind::Stop,
@@ -452,7 +451,6 @@ impl Worker {
                 participation: participation.cloned(),
                 fields: None,
             };
-            let is_doubted = doubted;
             // What is only renewed goes on as it is where it cannot be triggered again; what has begun is ended.
             let has_begun = affected
                 .iter()
@@ -461,7 +459,7 @@ impl Worker {
                 stop.why == WhyStop::Renewed(WhyRenewed::FieldsChanged) && !has_begun;
             let attempt = self.attempt(intent, keeps_to_window, is_part, || async {
                 let answer = job.client.stop(code, contact, participation).await;
-                Meaning::of_stop(answer, is_doubted)
+                Meaning::of_stop(answer)
             });
             let (meaning, durable) = match attempt.await {
                 Ok(attempt) => attempt,
@@ -481,7 +479,6 @@ impl Worker {
                 continue;
             }
             // The doubt is on record; a stop is idempotent, so it is asked for again.
-            doubted = true;
             for (_, before) in &mut affected {
                 *before = Some(State::StopUncertain);
             }
