@@ -48,14 +48,28 @@ pub fn find(named: Option<&Path>, here: &Path) -> Result<PathBuf, FindError> {
 }
 
 /// A path of the configuration, relative to the root. One that is absolute is taken as it is; one that leaves the
-/// repository by `..` is a problem.
+/// repository, by `..` or by a link, is a problem.
 pub(super) fn within(root: &Path, text: &str, item: &Item<'_>) -> Option<PathBuf> {
     let path = Path::new(text);
     if path.is_absolute() {
         return Some(path.to_owned());
     }
+    if has_way_up(text, item) {
+        return None;
+    }
+    let path = root.join(path);
+    if leaves(root, &path) {
+        leads_out(text, item);
+        return None;
+    }
+    Some(path)
+}
+
+/// Whether a relative path leads out of the root by `..`; says so.
+fn has_way_up(text: &str, item: &Item<'_>) -> bool {
     let mut depth = 0_i32;
-    for part in path.components() {
+    let path = Path::new(text);
+    for part in path.components().filter(|_| path.is_relative()) {
         depth += match part {
             Component::ParentDir => -1,
             Component::Normal(_) => 1,
@@ -66,22 +80,39 @@ pub(super) fn within(root: &Path, text: &str, item: &Item<'_>) -> Option<PathBuf
                 format!("{text:?} leads out of the configuration's folder"),
                 "move the file inside, or write its absolute path",
             );
-            return None;
+            return true;
         }
     }
-    Some(root.join(path))
+    false
+}
+
+fn leads_out(text: &str, item: &Item<'_>) {
+    item.wrong(
+        format!("{text:?} leads out of the configuration's folder by a link"),
+        "move what it leads to inside, or write its absolute path",
+    );
+}
+
+/// Whether a path leads out of the root, which has no links in it, as far as the path is there. A link that leads nowhere
+/// may lead anywhere.
+fn leaves(root: &Path, path: &Path) -> bool {
+    let mut there = path.ancestors().filter(|p| p.symlink_metadata().is_ok());
+    let real = there.next().map(Path::canonicalize);
+    real.is_some_and(|real| !real.is_ok_and(|real| real.starts_with(root)))
 }
 
 /// The files that one `include` pattern names, sorted.
 pub(super) fn included(root: &Path, pattern: &str, item: &Item<'_>) -> Vec<PathBuf> {
-    if within(root, pattern, item).is_none() {
+    if has_way_up(pattern, item) {
         return Vec::new();
     }
-    let whole = if Path::new(pattern).is_absolute() {
-        pattern.to_owned()
-    } else {
-        let root = glob::Pattern::escape(&root.to_string_lossy());
-        format!("{root}/{pattern}")
+    let is_relative = !Path::new(pattern).is_absolute();
+    let whole = match is_relative {
+        true => format!(
+            "{}/{pattern}",
+            glob::Pattern::escape(&root.to_string_lossy())
+        ),
+        false => pattern.to_owned(),
     };
     let paths = match glob::glob(&whole) {
         Ok(paths) => paths,
@@ -102,6 +133,7 @@ pub(super) fn included(root: &Path, pattern: &str, item: &Item<'_>) -> Vec<PathB
                 format!("{pattern:?} meets {:?}, which cannot be read: {}", error.path(), error.error()),
                 "check the permissions of the folder",
             ),
+            Ok(path) if is_relative && leaves(root, &path) && path.exists() => leads_out(pattern, item),
             Ok(path) if path.is_dir() => {}
             Ok(path) if path.is_file() => files.push(path),
             Ok(path) => item.wrong(
