@@ -2,18 +2,22 @@
 
 use std::collections::HashSet;
 
+use anyhow::anyhow;
+
 use super::args::{ResolveArgs, SettleAs};
 use super::output::Output;
 use super::{CommandError, Common, Exit, prepare};
+use crate::config::Config;
 use crate::participation::{Key, Move, Participation, State};
 use crate::record::{Change, Record, Selection};
-use crate::report::plural;
+use crate::report::{SafeText, plural};
 
 pub(super) async fn run(args: &ResolveArgs, common: &Common) -> Result<Exit, CommandError> {
     let output = Output::new(common);
     let config = prepare::config(common, &output)?;
     let record = Record::at(&config.record.path);
     let shown = uncertain(&record, args).await?;
+    check_names(args, config, &shown)?;
     if shown.is_empty() {
         output.result(|out| writeln!(out, "Nothing is uncertain."))?;
         return Ok(Exit::Fine);
@@ -28,7 +32,11 @@ pub(super) async fn run(args: &ResolveArgs, common: &Common) -> Result<Exit, Com
     };
     output.result(|out| {
         for participation in &shown {
-            writeln!(out, "uncertain -> {word}  {}", participation.key)?;
+            writeln!(
+                out,
+                "uncertain -> {word}  {}",
+                SafeText(&participation.key.to_string())
+            )?;
         }
         let count = shown.len() as u64;
         writeln!(
@@ -58,6 +66,31 @@ pub(super) async fn run(args: &ResolveArgs, common: &Common) -> Result<Exit, Com
     result.map_err(anyhow::Error::from)?;
     output.result(|out| writeln!(out, "{} settled.", plural(count, "trigger")))?;
     Ok(Exit::Fine)
+}
+
+/// Whether there is something to settle of each that was named.
+///
+/// # Errors
+/// That there is not: the name may be wrong, and then somebody else stays in doubt.
+fn check_names(
+    args: &ResolveArgs,
+    config: &Config,
+    shown: &[Participation],
+) -> Result<(), CommandError> {
+    let mut named = args.contacts.iter().chain(&args.contact);
+    let nobody = named.find(|contact| shown.iter().all(|of| of.key.contact != **contact));
+    if let Some(contact) = nobody {
+        return Err(anyhow!(
+            "{contact} has no uncertain trigger there; nothing was settled. Is the id right? `rollcall record list --state \
+             uncertain` shows who has one."
+        )
+        .into());
+    }
+    match &args.automation {
+        // One that is gone from the configuration may still be on record.
+        Some(name) if shown.is_empty() => prepare::check_automation(config, name),
+        _ => Ok(()),
+    }
 }
 
 async fn uncertain(
