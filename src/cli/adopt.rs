@@ -12,7 +12,7 @@ use crate::id::{ContactId, Occurrence};
 use crate::participation::{Key, Move};
 use crate::plan::{Action, Filter, WhyTrigger};
 use crate::record::{Change, Record};
-use crate::report::plural;
+use crate::report::{SafeText, plural};
 use crate::roster::Enrolment;
 
 pub(super) async fn run(args: &AdoptArgs, common: &Common) -> Result<Exit, CommandError> {
@@ -52,7 +52,7 @@ pub(super) async fn run(args: &AdoptArgs, common: &Common) -> Result<Exit, Comma
     let count = shown.len() as u64;
     output.result(|out| {
         for change in &shown {
-            writeln!(out, "adopt  {}", change.key)?;
+            writeln!(out, "adopt  {}", SafeText(&change.key.to_string()))?;
         }
         writeln!(
             out,

@@ -5,6 +5,7 @@ use super::output::Output;
 use super::record::{call_json, call_line, entry_lines};
 use super::{CommandError, Common, Exit, prepare};
 use crate::record::Record;
+use crate::report::SafeText;
 
 pub(super) async fn run(args: &HistoryArgs, common: &Common) -> Result<Exit, CommandError> {
     let output = Output::new(common);
@@ -20,7 +21,7 @@ pub(super) async fn run(args: &HistoryArgs, common: &Common) -> Result<Exit, Com
                 // The contact stands where one was not asked for.
                 match args.contact {
                     Some(_) => write!(out, "{}", call_line(call))?,
-                    None => write!(out, "{}  {}", call_line(call), call.contact)?,
+                    None => write!(out, "{}  {}", call_line(call), SafeText(&call.contact))?,
                 }
                 let digest = call.config_digest.as_deref().unwrap_or("-");
                 write!(out, "  by {} (configuration {:.8}", call.command, digest)?;

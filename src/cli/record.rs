@@ -85,7 +85,7 @@ fn line(listed: &Listed) -> String {
         "{:<15}  {}  {}",
         participation.state,
         time(listed.changed_at),
-        participation.key
+        SafeText(&participation.key.to_string())
     );
     if !ids.is_empty() {
         line.push_str(&format!("  [{}]", ids.join(", ")));
@@ -123,10 +123,10 @@ pub(super) fn call_line(call: &Call) -> String {
         "{}  {:<7}  {}",
         time(call.sent_at),
         call.kind,
-        call.automation
+        SafeText(&call.automation)
     );
     if let Some(occurrence) = &call.occurrence {
-        line.push_str(&format!(" / {occurrence}"));
+        line.push_str(&format!(" / {}", SafeText(occurrence)));
     }
     line.push_str(&format!("  {outcome}"));
     if let Some(detail) = &call.detail {
@@ -240,10 +240,18 @@ pub(super) async fn show(args: &RecordShowArgs, common: &Common) -> Result<Exit,
         .map_err(anyhow::Error::from)?;
     output.result(|out| match args.format {
         Format::Text if items.is_empty() && calls.is_empty() => {
-            writeln!(out, "Nothing is on record of {}.", args.contact)
+            writeln!(
+                out,
+                "Nothing is on record of {}.",
+                SafeText(args.contact.as_str())
+            )
         }
         Format::Text => {
-            writeln!(out, "Participations of {}:", args.contact)?;
+            writeln!(
+                out,
+                "Participations of {}:",
+                SafeText(args.contact.as_str())
+            )?;
             items
                 .iter()
                 .try_for_each(|item| writeln!(out, "  {}", line(item)))?;
@@ -271,7 +279,7 @@ pub(super) async fn show(args: &RecordShowArgs, common: &Common) -> Result<Exit,
 
 /// A text that a spreadsheet takes as text: what would begin a formula is preceded by an apostrophe.
 fn cell(text: &str) -> Cow<'_, str> {
-    match text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+    match text.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠', '\t', '\r']) {
         true => Cow::Owned(format!("'{text}")),
         false => Cow::Borrowed(text),
     }
@@ -334,7 +342,13 @@ pub(super) async fn forget(args: &RecordForgetArgs, common: &Common) -> Result<E
         .await
         .map_err(anyhow::Error::from)?;
     if items.is_empty() && calls == 0 {
-        output.result(|out| writeln!(out, "Nothing is on record of {}.", args.contact))?;
+        output.result(|out| {
+            writeln!(
+                out,
+                "Nothing is on record of {}.",
+                SafeText(args.contact.as_str())
+            )
+        })?;
         return Ok(Exit::Fine);
     }
     let running = items
@@ -345,7 +359,7 @@ pub(super) async fn forget(args: &RecordForgetArgs, common: &Common) -> Result<E
         writeln!(
             out,
             "To erase of {}: {} and {}.",
-            args.contact,
+            SafeText(args.contact.as_str()),
             plural(items.len() as u64, "participation"),
             plural(calls, "call")
         )?;
@@ -413,7 +427,7 @@ mod tests {
 
     #[test]
     fn a_formula_is_text_in_a_spreadsheet() {
-        for formula in ["=1+1", "+1", "-1", "@SUM(A1)"] {
+        for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "＝1+1"] {
             assert_eq!(cell(formula), format!("'{formula}"));
         }
         assert_eq!(cell("crm-1"), "crm-1");

@@ -10,7 +10,7 @@ use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
 use super::cursor::Cursor;
 use super::error::{SourceProblem, quoted};
 use super::{MAX_HEADER, RowId};
-use crate::id;
+use crate::id::{self, IdError};
 
 /// The separators that are tried where none is configured.
 const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
@@ -83,7 +83,11 @@ fn columns(record: &ByteRecord) -> Result<Vec<String>, SourceProblem> {
         let name = std::str::from_utf8(cell).map_err(|_| SourceProblem::HeaderNotUtf8(number))?;
         id::check(name).map_err(|why| SourceProblem::BadColumn {
             number,
-            shown: quoted(name),
+            shown: match why {
+                // That is no header, and may be something else that nobody is to see.
+                IdError::Control(_) | IdError::TooLong(_) => "a text".to_owned(),
+                _ => quoted(name),
+            },
             why,
         })?;
         if let Some(&first) = numbers.get(name) {

@@ -234,7 +234,7 @@ fn common(head: &Head, now: SystemTime) -> Result<(), CallError> {
             retry_after,
         }),
         // 408 is a server, or a proxy before it, that gave up waiting; nobody says for what.
-        408 | 500..=599 | 0..=199 | 300..=399 => Err(CallError::Doubtful(format!("HTTP {status}"))),
+        408 | 500.. | 0..=199 | 300..=399 => Err(CallError::Doubtful(format!("HTTP {status}"))),
         _ => Ok(()),
     }
 }
