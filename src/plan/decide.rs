@@ -51,7 +51,7 @@ pub enum Decision {
     StopThenHold(WhyHeld),
     /// Take note that it runs out by itself.
     LetGo,
-    /// Wait: it is gone since then, and is stopped at that time if it does not come back.
+    /// Wait: it is gone since then, and is stopped or let go at that time if it does not come back.
     Leaving {
         /// Since when.
         since: Timestamp,
@@ -199,13 +199,12 @@ fn by_state(declared: Declared<'_>, recorded: Option<&Participation>) -> Decisio
 /// Decides about something that is on record and not declared.
 pub fn gone(recorded: &Participation, leave: Leave) -> Decision {
     match recorded.state {
-        State::Active | State::Uncertain | State::Triggering | State::Refused if leave.keep => {
-            Decision::LetGo
-        }
         State::Active | State::Uncertain | State::Triggering | State::Refused => {
-            let since = recorded.left_at.unwrap_or(leave.now);
+            // Nothing is gone since a time that is yet to come: the clock was ahead when that was noted.
+            let since = recorded.left_at.unwrap_or(leave.now).min(leave.now);
             match leave.after.map(|after| plus(since, after)) {
                 Some(until) if until > leave.now => Decision::Leaving { since, until },
+                _ if leave.keep => Decision::LetGo,
                 _ => Decision::Stop(WhyStop::Gone),
             }
         }

@@ -67,6 +67,13 @@ pub enum Breach {
         /// How many are stopped by the one and triggered by the other.
         count: u64,
     },
+    /// An automation has got a `repeat_by`, or lost it: who is in it is triggered again as somebody new.
+    Reshaped {
+        /// Which automation.
+        automation: AutomationName,
+        /// How many run in it as they were declared before.
+        count: u64,
+    },
 }
 
 impl Guard {
@@ -79,6 +86,10 @@ impl Guard {
         triggers(plan, config, roster, &mut breaches);
         stops(plan, config, &mut breaches);
         renames(plan, config, roster, &mut breaches);
+        breaches.extend(plan.reshaped.iter().map(|(name, count)| Breach::Reshaped {
+            automation: name.clone(),
+            count: *count,
+        }));
         Self { breaches }
     }
 
@@ -305,6 +316,14 @@ impl fmt::Display for Breach {
                     f,
                     "{from} is gone from the configuration and {to} has its trigger code: {count} would be stopped and \
                      triggered again (call it {from} again where only its name is new)"
+                );
+            }
+            Breach::Reshaped { automation, count } => {
+                return write!(
+                    f,
+                    "the `repeat_by` of {automation} was added or taken out: {count} who run in it would be triggered again \
+                     (where only what is to come is meant, leave {automation} as it is and declare another automation with a \
+                     trigger code of its own)"
                 );
             }
         };

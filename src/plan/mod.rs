@@ -41,6 +41,8 @@ pub struct Plan {
     pub unchanged: u64,
     /// How many participations run or may run, by automation: what the guard's percentages are of.
     pub running: BTreeMap<AutomationName, u64>,
+    /// How many run in automations that have got a `repeat_by`, or lost it, and are triggered in them as new.
+    pub reshaped: BTreeMap<AutomationName, u64>,
     /// When the enrolments that are tried again were tried last, in the order of the roster; only of automations with a
     /// ramp, whose turns it decides.
     tried: Vec<(u32, Timestamp)>,
@@ -380,6 +382,7 @@ impl Planner<'_> {
             self.declared(index, None);
         }
         self.stops(declared, recorded);
+        self.count_reshaped(first_action..self.plan.actions.len(), recorded);
         // Stops come first. The sort is stable, so that each kind stays sorted by automation and occurrence.
         self.plan.actions[first_action..]
             .sort_by_key(|action| matches!(action, Action::Trigger(_)));
@@ -411,6 +414,32 @@ impl Planner<'_> {
                     self.plan.running.insert(name, 1);
                 }
             }
+        }
+    }
+
+    /// Counts who runs without an occurrence, or with one, in an automation that has got a `repeat_by`, or lost it, and is
+    /// triggered in it as somebody who never was there.
+    fn count_reshaped(&mut self, actions: std::ops::Range<usize>, recorded: &[Participation]) {
+        let is_new_in = |automation: usize| {
+            self.plan.actions[actions.clone()].iter().any(|action| {
+                matches!(action, Action::Trigger(trigger) if trigger.before.is_none()
+                    && self.roster.get(trigger.enrolment as usize).automation == automation)
+            })
+        };
+        let mut found = Vec::new();
+        for participation in recorded {
+            let key = &participation.key;
+            let Some(index) = self.by_name.get(key.automation.as_str()).copied() else {
+                continue;
+            };
+            let repeats = self.config.automations[index].repeat_by.is_some();
+            let is_reshaped = repeats != key.occurrence.is_some();
+            if is_reshaped && participation.state.is_running() && is_new_in(index) {
+                found.push(key.automation.clone());
+            }
+        }
+        for automation in found {
+            *self.plan.reshaped.entry(automation).or_insert(0) += 1;
         }
     }
 
@@ -535,13 +564,13 @@ impl Planner<'_> {
             }),
             Decision::LetGo => self.let_go(recorded),
             Decision::Leaving { since, until } => {
-                if recorded.left_at.is_none() {
+                if recorded.left_at != Some(since) {
                     self.plan.marks.push(Mark {
                         key: recorded.key.clone(),
                         left_at: Some(since),
                     });
                 }
-                self.hold(recorded, LEAVING, reason::leaving(since, until));
+                self.hold(recorded, LEAVING, reason::leaving(since, until, leave.keep));
             }
             _ => {}
         }

@@ -102,11 +102,12 @@ pub(super) fn held(why: WhyHeld, recorded: &Participation) -> String {
     }
 }
 
-/// Why something that is gone is not stopped yet.
-pub(super) fn leaving(since: Timestamp, until: Timestamp) -> String {
+/// Why something that is gone is not stopped, or let go, yet.
+pub(super) fn leaving(since: Timestamp, until: Timestamp, keep: bool) -> String {
     format!(
-        "it is no longer declared since {}; it is stopped from {} on, unless it comes back",
+        "it is no longer declared since {}; it is {} from {} on, unless it comes back",
         time(since),
+        if keep { "let go" } else { "stopped" },
         time(until)
     )
 }
