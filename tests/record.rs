@@ -62,6 +62,14 @@ fn an_uncertain_trigger_is_settled_by_a_person() {
     spotler.fault(json!([]));
     repo.run(&["resolve", "--as", "active"]).exits(1);
     repo.run(&["resolve", "--as", "nonsense", "--yes"]).exits(1);
+    let typo = ["resolve", "c-1", "c-9", "--as", "active", "--yes"];
+    let refused = repo.run(&typo).exits(1);
+    assert!(
+        refused.stderr.contains("c-9 has no uncertain trigger"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(repo.recorded()[0], "welcome c-1 uncertain");
     repo.run(&["resolve", "c-1", "--as", "active", "--yes"])
         .exits(0);
     repo.run(&["resolve", "--as", "not-sent", "--yes"]).exits(0);
@@ -523,6 +531,155 @@ fn what_cannot_be_stopped_alone_is_held_and_not_tried_for_ever() {
         repo.recorded(),
         ["reviews c-1 / a stopped", "reviews c-1 / b stopped"]
     );
+}
+
+#[test]
+fn a_kill_while_one_code_is_stopped_says_nothing_of_what_runs_behind_another() {
+    let spotler = Spotler::open();
+    let repo = repeating(&spotler, "");
+    repo.write("crm.csv", "id,order\nc-1,a\n");
+    repo.apply().exits(0);
+    let toml = std::fs::read_to_string(repo.file("rollcall.toml")).unwrap();
+    let other = "11111111-8a53-4a0e-9d55-0f5b7c1f9d10";
+    let toml = toml.replace("5f0e8b1c-8a53-4a0e-9d55-0f5b7c1f9d10", other);
+    repo.write("rollcall.toml", toml);
+    repo.write("crm.csv", "id,order\nc-1,a\nc-1,b\n");
+    repo.apply().exits(0);
+    repo.write("crm.csv", "id,order\nc-1,b\n");
+    let mut killed = repo.command(&["apply", "--yes"]);
+    killed.env("ROLLCALL_FAILPOINT", "send:before");
+    assert_eq!(killed.output().unwrap().status.code(), None);
+    let done = repo.apply().exits(0);
+    assert_eq!(done.actions(), ["stop reviews c-1 / a -> stopped"]);
+    assert_eq!(
+        repo.recorded(),
+        ["reviews c-1 / a stopped", "reviews c-1 / b active"]
+    );
+    assert_eq!(repo.plan().actions(), [""; 0]);
+}
+
+#[test]
+fn a_repeat_by_that_is_added_or_taken_out_triggers_nobody_again_unless_that_is_meant() {
+    let spotler = Spotler::open();
+    let repo = repeating(&spotler, "leave_after = \"48h\"");
+    let repeats = std::fs::read_to_string(repo.file("rollcall.toml")).unwrap();
+    let plain = repeats.replace("repeat_by = \"order\"\n", "");
+    repo.write("crm.csv", "id,order\nc-1,a\nc-2,b\n");
+    for (before, now) in [(&plain, &repeats), (&repeats, &plain)] {
+        repo.write("rollcall.toml", before);
+        repo.apply().exits(0);
+        let calls = spotler.calls();
+        repo.write("rollcall.toml", now);
+        let refused = repo.apply().exits(4);
+        let told = "the `repeat_by` of reviews was added or taken out: 2 who run in it would be triggered again";
+        assert!(refused.stderr.contains(told), "{}", refused.stderr);
+        assert_eq!(spotler.calls(), calls);
+        repo.run(&["apply", "--yes", "--allow-large"]).exits(0);
+        // Those that wait to leave are not counted again.
+        repo.write("crm.csv", "id,order\nc-1,a\nc-2,b\nc-3,c\n");
+        repo.apply().exits(0);
+        repo.write("crm.csv", "id,order\nc-1,a\nc-2,b\n");
+        std::fs::remove_dir_all(repo.file("state")).unwrap();
+    }
+}
+
+#[test]
+fn what_is_let_go_is_gone_for_as_long_as_leave_after_says() {
+    let spotler = Spotler::open();
+    let more = "leave_after = \"48h\"\non_leave = \"keep\"";
+    let repo = Repo::with(&config(&spotler.url(), more, &["c-1"]));
+    let apply = |now: &str| {
+        let run = ["apply", "--yes", "--format", "json", "--now", now];
+        repo.run(&run).exits(0).json()
+    };
+    apply("2030-01-01T00:00:00Z");
+    repo.write("rollcall.toml", config(&spotler.url(), more, &[]));
+    let left = apply("2030-01-02T00:00:00Z");
+    let reason = left["held"][0]["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("it is let go from 2030-01-04T00:00:00Z on"),
+        "{reason}"
+    );
+    // It was only missing for a while, and is not triggered again.
+    repo.write("rollcall.toml", config(&spotler.url(), more, &["c-1"]));
+    apply("2030-01-03T00:00:00Z");
+    repo.write("rollcall.toml", config(&spotler.url(), more, &[]));
+    apply("2030-01-04T00:00:00Z");
+    apply("2030-01-06T00:00:00Z");
+    assert_eq!(repo.recorded(), ["welcome c-1 let-go"]);
+    assert_eq!(spotler.calls(), 1);
+}
+
+#[test]
+fn a_clock_that_was_ahead_once_keeps_nobody_from_leaving() {
+    let spotler = Spotler::open();
+    let more = "leave_after = \"48h\"";
+    let repo = Repo::with(&config(&spotler.url(), more, &["c-1"]));
+    let apply = |now: &str| {
+        repo.run(&["apply", "--yes", "--format", "json", "--now", now])
+            .exits(0)
+    };
+    apply("2030-01-01T00:00:00Z");
+    repo.write("rollcall.toml", config(&spotler.url(), more, &[]));
+    apply("2035-01-01T00:00:00Z");
+    let left = apply("2030-01-02T00:00:00Z").json();
+    let reason = left["held"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("from 2030-01-04T00:00:00Z on"), "{reason}");
+    assert_eq!(
+        apply("2030-01-04T00:00:00Z").actions(),
+        ["stop welcome c-1 -> stopped"]
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_record_that_is_taken_away_ends_the_run_that_writes_to_it() {
+    let spotler = Spotler::open();
+    let names: Vec<String> = (0..200).map(|n| format!("c-{n:03}")).collect();
+    let contacts: Vec<&str> = names.iter().map(String::as_str).collect();
+    let toml = config(&spotler.url(), "", &contacts).replace("100000/s", "50/s");
+    let repo = Repo::with(&toml);
+    let child = repo.spawn(&["apply", "--yes"]);
+    while spotler.calls() < 3 {
+        std::thread::yield_now();
+    }
+    std::fs::remove_dir_all(repo.file("state")).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    assert!(told.contains("was deleted or replaced"), "{told}");
+    assert!(spotler.calls() < 200);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_relative_path_does_not_lead_out_by_a_link_or_a_pattern() {
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::write(outside.path().join("evil.toml"), "").unwrap();
+    std::fs::write(outside.path().join("crm.csv"), "id\n").unwrap();
+    let name = outside.path().file_name().unwrap().to_str().unwrap();
+    let source = "[source.crm]\ncontact = \"id\"\ncsv";
+    for toml in [
+        "include = [\"link/*.toml\"]".to_owned(),
+        format!("include = [\".?/{name}/evil.toml\"]"),
+        format!("{source} = \"link/crm.csv\""),
+        format!("{source} = \"crm.csv\""),
+        "[record]\nurl = \"sqlite:link/new/rollcall.db\"".to_owned(),
+    ] {
+        let repo = Repo::with(&toml);
+        std::os::unix::fs::symlink(outside.path(), repo.file("link")).unwrap();
+        let file = outside.path().join("crm.csv");
+        std::os::unix::fs::symlink(&file, repo.file("crm.csv")).unwrap();
+        let refused = repo.run(&["validate"]).exits(1);
+        let told = "leads out of the configuration's folder by a link";
+        assert!(refused.stderr.contains(told), "{toml}: {}", refused.stderr);
+        // Whoever writes an absolute path means it.
+        let absolute = toml.replace("link/", &format!("{}/", outside.path().display()));
+        if absolute != toml {
+            repo.write("rollcall.toml", absolute);
+            repo.run(&["validate"]).exits(0);
+        }
+    }
 }
 
 #[test]

@@ -195,6 +195,14 @@ pub enum JournalError {
         "The record cannot be written: {0}. Nothing more is sent; what was under way is uncertain in the record."
     )]
     Sql(String),
+    /// The record's file is not there any more, or is another one.
+    #[error(
+        "The record at {} was deleted or replaced while this run wrote to it. Nothing more is sent, and nothing that this run \
+         did is on record any more. Put the record back before the next apply: without it, everybody who is declared is \
+         triggered again.",
+        .0.display()
+    )]
+    Gone(PathBuf),
     /// The writer is gone.
     #[error("The writer of the record has ended; nothing more is sent.")]
     Closed,

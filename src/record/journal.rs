@@ -5,7 +5,7 @@
 //! statement to a thread of its own costs more than the statement.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -387,6 +387,9 @@ struct Fenced;
 
 struct Writer {
     connection: Connection,
+    path: PathBuf,
+    /// Which file that was when it was opened.
+    file: FileId,
     lock: Lock,
     names: Names,
     run: i64,
@@ -439,6 +442,8 @@ impl Writer {
         let run = connection.last_insert_rowid();
         Ok(Self {
             connection,
+            path: path.to_owned(),
+            file: FileId::of(path),
             lock,
             names,
             run,
@@ -652,6 +657,11 @@ impl Writer {
     }
 
     fn transaction(&mut self, now: i64, rows: &Rows) -> Result<(), JournalError> {
+        // SQLite would go on to write to a file that nobody can open any more.
+        if FileId::of(&self.path) != self.file {
+            self.names.rolled_back();
+            return Err(JournalError::Gone(self.path.clone()));
+        }
         let result = self.try_transaction(now, rows);
         match result {
             Ok(Ok(())) => self.names.committed(),
@@ -701,6 +711,26 @@ impl Writer {
             fail_point("outcome:after");
         }
         Ok(Ok(()))
+    }
+}
+
+/// Tells a file from another one that has its name later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileId(Option<(u64, u64)>);
+
+impl FileId {
+    /// Of the file that has this name now.
+    #[cfg(unix)]
+    fn of(path: &Path) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        let metadata = std::fs::metadata(path);
+        Self(metadata.ok().map(|found| (found.dev(), found.ino())))
+    }
+
+    /// Elsewhere an open file keeps its name.
+    #[cfg(not(unix))]
+    fn of(_: &Path) -> Self {
+        Self(None)
     }
 }
 
