@@ -264,9 +264,9 @@ pub struct Source {
     /// The column with the contact's id.
     pub contact: String,
     /// Fewer rows than this are refused.
-    pub min_rows: Option<u64>,
+    pub min_rows: Option<Limit<u64>>,
     /// An older file than this is refused.
-    pub max_age: Option<Duration>,
+    pub max_age: Option<Limit<Duration>>,
     /// One that has lost more of its rows since the last apply, in per cent, is refused.
     pub max_shrink: Option<Limit<f64>>,
     /// Where it is defined.

@@ -77,15 +77,21 @@ pub(super) fn source(item: &Item<'_>, root: &Path) -> Option<Source> {
         )
         .and_then(|item| item.column("the name of a column, such as \"customer_no\""))
         .map(str::to_owned);
-    let min_rows = table
-        .get("min_rows")
-        .and_then(|item| item.count("a number, such as 100"));
+    let min_rows = table.get("min_rows").and_then(|item| {
+        Some(Limit {
+            value: item.count("a number, such as 100")?,
+            place: Some(item.place()),
+        })
+    });
     let max_age = table.get("max_age").and_then(|item| {
         let max_age = duration(&item, "\"36h\"")?;
         if max_age.is_zero() {
             item.wrong("`max_age` is zero, which no file can keep", "write \"36h\"");
         }
-        Some(max_age)
+        Some(Limit {
+            value: max_age,
+            place: Some(item.place()),
+        })
     });
     let max_shrink = table.get("max_shrink").and_then(|item| {
         let text = item.text("\"30%\"")?;

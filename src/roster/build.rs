@@ -77,7 +77,8 @@ fn read<'c>(
             });
             table
                 .map_err(|error| {
-                    let (at, help) = (source.place.clone(), error.help().into_owned());
+                    let at = error.place().unwrap_or(&source.place).clone();
+                    let help = error.help().into_owned();
                     problems.push(plain(error.to_string(), Some(at), help));
                 })
                 .ok()

@@ -19,7 +19,10 @@ pub(super) struct Report {
 impl Report {
     /// Adds what a source says of itself.
     pub(super) fn source(&mut self, error: &SourceError) {
-        self.add(|| plain(error.to_string(), None, error.help().into_owned()));
+        self.add(|| {
+            let at = error.place().cloned();
+            plain(error.to_string(), at, error.help().into_owned())
+        });
     }
 
     /// Adds what is wrong with a row; `subject` names it.

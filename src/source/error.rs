@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
+use crate::config::Place;
 use crate::id::IdError;
 
 /// A source that cannot be used, or a row of it.
@@ -19,6 +20,16 @@ pub struct SourceError {
 }
 
 impl SourceError {
+    /// Where the limit is set that it is beyond, if it is that.
+    pub fn place(&self) -> Option<&Place> {
+        match &*self.problem {
+            SourceProblem::TooFewRows { place, .. } | SourceProblem::TooOld { place, .. } => {
+                place.as_ref()
+            }
+            _ => None,
+        }
+    }
+
     /// What to do next.
     pub fn help(&self) -> Cow<'static, str> {
         self.problem.help()
@@ -83,6 +94,8 @@ pub enum SourceProblem {
         age: String,
         /// How long ago it may be.
         max_age: String,
+        /// Where that is set.
+        place: Option<Place>,
     },
     /// The file has fewer rows than `min_rows`.
     #[error("has fewer rows than min_rows = {wanted}: {found}")]
@@ -91,6 +104,8 @@ pub enum SourceProblem {
         found: u64,
         /// The rows that it must have.
         wanted: u64,
+        /// Where that is set.
+        place: Option<Place>,
     },
     /// The file was written to after it was opened.
     #[error("was changed in place after it was opened")]

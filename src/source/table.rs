@@ -14,7 +14,7 @@ use super::find::{self, Found, Wanted};
 use super::lines::Lines;
 use super::rows::{self, Row, Rows};
 use super::{RowId, csv};
-use crate::config::{Source, SourceKind, nearest};
+use crate::config::{Limit, Source, SourceKind, nearest};
 use crate::digest::Digest;
 
 /// A source whose file is open and whose header is read.
@@ -22,8 +22,8 @@ use crate::digest::Digest;
 pub struct Table {
     name: String,
     shown: String,
-    min_rows: Option<u64>,
-    max_age: Option<Duration>,
+    min_rows: Option<Limit<u64>>,
+    max_age: Option<Limit<Duration>>,
     file: Arc<File>,
     len: u64,
     modified: Option<SystemTime>,
@@ -72,8 +72,8 @@ impl Table {
         Ok(Self {
             name: source.name.clone(),
             shown: shown.clone(),
-            min_rows: source.min_rows,
-            max_age: source.max_age,
+            min_rows: source.min_rows.clone(),
+            max_age: source.max_age.clone(),
             single: Mutex::new(rows::single(&file, delimiter)),
             file,
             len: metadata.len(),
@@ -186,24 +186,33 @@ impl Table {
     /// # Errors
     /// If it was last written longer ago than that.
     pub fn check_age(&self, now: Timestamp) -> Result<(), SourceError> {
-        let Some(max_age) = self.max_age else {
+        let Some(Limit {
+            value: max_age,
+            place,
+        }) = &self.max_age
+        else {
             return Ok(());
         };
         let written = self.written().unwrap_or(Timestamp::MIN);
         let age = now.duration_since(written);
-        if age <= SignedDuration::try_from(max_age).unwrap_or(SignedDuration::MAX) {
+        if age <= SignedDuration::try_from(*max_age).unwrap_or(SignedDuration::MAX) {
             return Ok(());
         }
         Err(self.error(SourceProblem::TooOld {
             written: Timestamp::from_second(written.as_second()).unwrap_or(written),
             age: in_words(age.unsigned_abs()),
-            max_age: in_words(max_age),
+            max_age: in_words(*max_age),
+            place: place.clone(),
         }))
     }
 
     pub(super) fn check_rows(&self, found: u64) -> Result<(), SourceProblem> {
-        match self.min_rows {
-            Some(wanted) if found < wanted => Err(SourceProblem::TooFewRows { found, wanted }),
+        match &self.min_rows {
+            Some(Limit { value, place }) if found < *value => Err(SourceProblem::TooFewRows {
+                found,
+                wanted: *value,
+                place: place.clone(),
+            }),
             _ => Ok(()),
         }
     }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{Place, Source, SourceKind};
+use crate::config::{Limit, Place, Source, SourceKind};
 
 struct Export {
     folder: tempfile::TempDir,
@@ -39,6 +39,11 @@ fn export(content: impl AsRef<[u8]>) -> Export {
         },
     };
     Export { folder, source }
+}
+
+fn limit<T>(value: T) -> Option<Limit<T>> {
+    let place = None;
+    Some(Limit { value, place })
 }
 
 impl Export {
@@ -214,9 +219,9 @@ fn a_missing_file_and_a_folder_are_refused() {
 #[test]
 fn too_few_rows_are_refused_at_the_end() {
     let mut export = export("id\na\nb\n");
-    export.source.min_rows = Some(2);
+    export.source.min_rows = limit(2);
     assert_eq!(export.read(), ["a", "b"]);
-    export.source.min_rows = Some(3);
+    export.source.min_rows = limit(3);
     assert_eq!(
         export.read(),
         [
@@ -233,7 +238,7 @@ fn an_old_file_is_refused_and_one_from_the_future_is_not() {
     let written: Timestamp = "2026-11-20T08:00:00Z".parse().unwrap();
     let file = fs::File::options().write(true).open(export.path()).unwrap();
     file.set_modified(written.try_into().unwrap()).unwrap();
-    export.source.max_age = Some(Duration::from_secs(36 * 3600));
+    export.source.max_age = limit(Duration::from_secs(36 * 3600));
     let table = export.table();
     for fine in ["2026-11-21T20:00:00Z", "2026-01-01T00:00:00Z"] {
         assert!(table.check_age(fine.parse().unwrap()).is_ok());

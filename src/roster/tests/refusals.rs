@@ -174,7 +174,10 @@ fn a_source_that_cannot_be_used_is_told_at_its_place_and_the_others_are_still_ch
         .csv("old", "ids\n")
         .enrol(block(&[0], Some(0)))
         .enrol(block(&[0], Some(1)));
-    world.config.sources[1].min_rows = Some(5);
+    world.config.sources[1].min_rows = Some(crate::config::Limit {
+        value: 5,
+        place: None,
+    });
     let problems = world.build().map(drop).unwrap_err().list;
     assert_eq!(problems.len(), 3, "{problems:#?}");
     assert_eq!(
