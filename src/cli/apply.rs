@@ -277,6 +277,10 @@ fn show_and_ask(
     }
     // What is deferred counts, so that an accident is told of before its time has come.
     if prepared.guard.refuses() && !args.allow_large {
+        if args.format == Format::Json && !plan.is_empty() {
+            let nothing = Run::default();
+            output.result(|mut out| run_json(&mut out, prepared.view(), &nothing))?;
+        }
         output.always(|out| {
             writeln!(
                 out,
