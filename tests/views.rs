@@ -398,3 +398,32 @@ fn every_format_gives_the_same_bytes_again() {
         }
     }
 }
+
+#[test]
+fn what_a_lost_record_looks_like_is_said_in_every_view() {
+    let spotler = Spotler::open();
+    let repo = Repo::with(&config(&spotler.url(), ""));
+    repo.write("crm.csv", crm([("c-1", "customer")]));
+    let says = |format: &str| {
+        let plan = repo.run(&["plan", "--format", format]).exits(0);
+        plan.stdout
+            .contains("There is no record yet: all who are declared count as new.")
+    };
+    assert!(says("markdown") && says("html"));
+    repo.apply().exits(0);
+    repo.write("crm.csv", crm([("c-1", "customer"), ("c-2", "customer")]));
+    assert!(!says("markdown") && !says("html"));
+}
+
+#[test]
+fn a_program_reads_why_the_guard_refused() {
+    let spotler = Spotler::open();
+    let repo = Repo::with(&config(&spotler.url(), "[guard]\nmax_triggers = 0"));
+    repo.write("crm.csv", crm([("c-1", "customer")]));
+    let refused = repo.apply().exits(4);
+    assert_eq!(refused.actions(), ["trigger customers c-1 -> not-sent"]);
+    let guard = &refused.json()["guard"];
+    assert_eq!(guard["refused"], true);
+    assert_eq!(guard["reasons"].as_array().unwrap().len(), 1);
+    assert_eq!(spotler.calls(), 0);
+}

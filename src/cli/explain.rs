@@ -106,6 +106,7 @@ pub(super) async fn run(args: &ExplainArgs, common: &Common) -> Result<Exit, Com
         roster: &roster,
         record_serial: 0,
         now,
+        is_first: false,
     };
     let verdicts = roster
         .explain(contact.as_str())

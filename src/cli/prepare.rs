@@ -187,7 +187,7 @@ pub(super) struct Prepared {
 impl Prepared {
     /// Says that there is no record yet, where that makes everybody new: a record that was lost looks the same.
     pub(super) fn tell_first(&self, output: &Output) {
-        if self.is_first && self.plan.triggers() > 0 {
+        if self.view().makes_all_new() {
             let path = &self.config.record.path;
             let path = path.strip_prefix(&self.config.root).unwrap_or(path);
             output.warn(|out| {
@@ -209,6 +209,7 @@ impl Prepared {
             roster: &self.roster,
             record_serial: self.record_serial,
             now: self.now,
+            is_first: self.is_first,
         }
     }
 }

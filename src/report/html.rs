@@ -38,6 +38,7 @@ struct Page<'a> {
     digest: String,
     serial: u64,
     now: String,
+    all_new: bool,
     guard: Vec<String>,
     automations: Vec<Bar>,
     more_automations: usize,
@@ -117,6 +118,7 @@ pub fn plan_html(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
         rest,
         digest: view.config.digest.to_string(),
         serial: view.record_serial,
+        all_new: view.makes_all_new(),
         now: view.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         guard: view
             .guard

@@ -30,6 +30,10 @@ pub fn plan_markdown(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()>
     let number = |count: usize| thousands(count as u64);
     let (start, rest) = sentence(plan);
     let mut head = format!("### Rollcall\n\n**{start}** {rest}\n\n");
+    if view.makes_all_new() {
+        head.push_str("**There is no record yet: all who are declared count as new.** Where there was one, restore it before \
+                       anything is applied.\n\n");
+    }
     head.push_str(&guard(view));
     head.push_str(&table(view));
     let held = plan.held.iter().map(|held| {

@@ -23,6 +23,15 @@ pub struct PlanView<'a> {
     pub record_serial: u64,
     /// The time that it was made for.
     pub now: Timestamp,
+    /// Whether there is no record yet.
+    pub is_first: bool,
+}
+
+impl PlanView<'_> {
+    /// Whether all who are declared count as new since there is no record: one that was lost looks the same.
+    pub fn makes_all_new(&self) -> bool {
+        self.is_first && self.plan.triggers() > 0
+    }
 }
 
 /// One action in words.
