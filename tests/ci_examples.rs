@@ -12,7 +12,7 @@ const FILES: [(&str, usize); 6] = [
     ("github/plan.yml", 1),
     ("github/apply.yml", 1),
     ("gitlab/.gitlab-ci.yml", 2),
-    ("crontab", 2),
+    ("crontab", 5),
     ("systemd/rollcall.service", 1),
     ("kubernetes/cronjob.yaml", 1),
 ];
@@ -22,11 +22,12 @@ fn commands(text: &str) -> Vec<Vec<String>> {
     let lines = text.lines().map(str::trim);
     let lines = lines.filter(|line| !line.starts_with('#'));
     lines
-        .filter_map(|line| {
-            if let Some(args) = line.strip_prefix("args: ") {
+        .flat_map(|line| line.split("&&"))
+        .filter_map(|part| {
+            if let Some(args) = part.strip_prefix("args: ") {
                 return Some(serde_json::from_str(args).unwrap());
             }
-            let (_, args) = line.split_once("rollcall ")?;
+            let (_, args) = part.split_once("rollcall ")?;
             let args = args.split(['>', '|', '&']).next().unwrap();
             Some(args.split_whitespace().map(str::to_owned).collect())
         })
