@@ -297,7 +297,7 @@ fn planned(view: PlanView<'_>, name: &AutomationName) -> Vec<Planned> {
             planned.push(Planned {
                 action: "let go",
                 occurrence: text(&key.occurrence),
-                reason: let_go.reason.clone(),
+                reason: let_go.reason.to_string(),
             });
         }
     }

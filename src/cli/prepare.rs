@@ -1,6 +1,6 @@
 //! What several commands begin with: the configuration, the roster, the record, and the plan made of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -387,6 +387,10 @@ async fn merge(
     })
 }
 
+/// For so many of those who leave it is looked up at once why: it takes memory for each of them, and a pass over the rows'
+/// index for all.
+const LOOKED_UP: usize = 100_000;
+
 /// Puts into a plan why the enrolments of what it stops are gone.
 pub(super) fn give_reasons(
     config: &Config,
@@ -395,19 +399,33 @@ pub(super) fn give_reasons(
 ) -> anyhow::Result<()> {
     let keys = plan.leaving();
     let index = |name: &AutomationName| config.automations.iter().position(|a| a.name == *name);
-    let places: Vec<Option<usize>> = keys.iter().map(|key| index(&key.automation)).collect();
-    let known = keys.iter().zip(&places).filter_map(|(key, automation)| {
-        Some(Gone {
-            contact: key.contact.as_str(),
-            automation: (*automation)?,
-            occurrence: key.occurrence.as_ref().map(|o| o.as_str()),
-        })
-    });
-    let mut reasons = roster.absence(&known.collect::<Vec<_>>())?.into_iter();
-    plan.give_reasons(places.iter().map(|automation| match automation {
-        Some(_) => reasons.next().unwrap_or_default(),
-        None => "the automation is gone from the configuration".to_owned(),
-    }));
+    // Most of many are the same.
+    let mut kept: HashSet<Arc<str>> = HashSet::new();
+    let mut once = |reason: &str| match kept.get(reason) {
+        Some(reason) => reason.clone(),
+        None => {
+            let reason: Arc<str> = Arc::from(reason);
+            kept.insert(reason.clone());
+            reason
+        }
+    };
+    let mut reasons: Vec<Arc<str>> = Vec::with_capacity(keys.len());
+    for keys in keys.chunks(LOOKED_UP) {
+        let places: Vec<Option<usize>> = keys.iter().map(|key| index(&key.automation)).collect();
+        let known = keys.iter().zip(&places).filter_map(|(key, automation)| {
+            Some(Gone {
+                contact: key.contact.as_str(),
+                automation: (*automation)?,
+                occurrence: key.occurrence.as_ref().map(|o| o.as_str()),
+            })
+        });
+        let mut found = roster.absence(&known.collect::<Vec<_>>())?.into_iter();
+        reasons.extend(places.iter().map(|automation| match automation {
+            Some(_) => once(&found.next().unwrap_or_default()),
+            None => once("the automation is gone from the configuration"),
+        }));
+    }
+    plan.give_reasons(reasons);
     Ok(())
 }
 

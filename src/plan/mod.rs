@@ -15,6 +15,7 @@ pub use defer::{Deferred, WhyDeferred, day};
 pub use guard::{Breach, Guard};
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -80,7 +81,7 @@ pub struct Stop {
     /// Which call.
     pub scope: StopScope,
     /// Why the enrolment is gone, in words; empty until [`Plan::give_reasons`].
-    pub reason: String,
+    pub reason: Arc<str>,
 }
 
 impl Stop {
@@ -105,7 +106,7 @@ pub struct LetGo {
     /// What is on record.
     pub participation: Participation,
     /// Why the enrolment is gone, in words; empty until [`Plan::give_reasons`].
-    pub reason: String,
+    pub reason: Arc<str>,
 }
 
 /// The state of what is gone and waits to be stopped.
@@ -284,25 +285,20 @@ impl Plan {
     }
 
     /// Puts the reasons why the enrolments are gone, in the order of [`Plan::leaving`].
-    pub fn give_reasons(&mut self, reasons: impl IntoIterator<Item = String>) {
+    pub fn give_reasons(&mut self, reasons: impl IntoIterator<Item = Arc<str>>) {
+        let mut reasons = reasons.into_iter();
         let stops = self.actions.iter_mut().filter_map(|action| match action {
             Action::Stop(stop) if stop.leaves() => Some(&mut stop.reason),
             _ => None,
         });
-        let waiting = self
-            .held
-            .iter_mut()
-            .filter(|held| held.state == LEAVING)
-            .map(|held| &mut held.reason);
-        let places = stops
-            .chain(self.let_go.iter_mut().map(|let_go| &mut let_go.reason))
-            .chain(waiting);
-        for (place, reason) in places.zip(reasons) {
-            // What waits to leave has until when in its place already.
-            *place = match place.is_empty() {
-                true => reason,
-                false => format!("{reason}; {place}"),
-            };
+        let let_go = self.let_go.iter_mut().map(|let_go| &mut let_go.reason);
+        for (place, reason) in stops.chain(let_go).zip(&mut reasons) {
+            *place = reason;
+        }
+        let waiting = self.held.iter_mut().filter(|held| held.state == LEAVING);
+        for (held, reason) in waiting.zip(reasons) {
+            // Until when it waits is in its place already.
+            held.reason = format!("{reason}; {}", held.reason);
         }
     }
 }
@@ -617,7 +613,7 @@ impl Planner<'_> {
                 participation: this.clone(),
                 why: stop.why,
                 scope,
-                reason: String::new(),
+                reason: Arc::default(),
             })));
             if let (Some(index), WhyStop::Renewed(why)) = (stop.trigger, stop.why) {
                 self.trigger(index, Some(this), WhyTrigger::AfterStop(why));
@@ -628,7 +624,7 @@ impl Planner<'_> {
     fn let_go(&mut self, recorded: &Participation) {
         self.plan.let_go.push(LetGo {
             participation: recorded.clone(),
-            reason: String::new(),
+            reason: Arc::default(),
         });
     }
 
