@@ -14,6 +14,7 @@ pub use decide::{WhyRenewed, WhyStop, WhyTrigger};
 pub use defer::{Deferred, WhyDeferred, day};
 pub use guard::{Breach, Guard};
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -195,6 +196,7 @@ impl Plan {
             filter,
             now,
             stops: Vec::new(),
+            running: Vec::new(),
             plan: Plan::default(),
         };
         let mut next = 0;
@@ -213,6 +215,7 @@ impl Plan {
         while next < roster.len() {
             next = planner.contact(next, &[]);
         }
+        planner.plan.running = planner.running.into_iter().collect();
         Ok(planner.plan)
     }
 
@@ -320,6 +323,8 @@ struct Planner<'a> {
     now: Timestamp,
     /// The stops of the contact under way, until it is known which calls they take.
     stops: Vec<Pending>,
+    /// How many participations run, by automation.
+    running: Vec<(AutomationName, u64)>,
     plan: Plan,
 }
 
@@ -331,11 +336,21 @@ impl Planner<'_> {
             return next;
         };
         let contact = first.key.contact.clone();
-        while next < self.roster.len() && self.roster.get(next).contact < contact.as_str() {
+        let mut order = Ordering::Greater;
+        while next < self.roster.len() {
+            order = self.roster.get(next).contact.cmp(contact.as_str());
+            if order.is_ge() {
+                break;
+            }
             next = self.contact(next, &[]);
         }
-        group.sort_by(|a, b| a.key.cmp(&b.key));
-        if next < self.roster.len() && self.roster.get(next).contact == contact.as_str() {
+        // All are of one contact.
+        group.sort_by(|a, b| {
+            let (a, b) = (&a.key, &b.key);
+            let automations = a.automation.cmp(&b.automation);
+            automations.then_with(|| a.occurrence.cmp(&b.occurrence))
+        });
+        if next < self.roster.len() && order.is_eq() {
             next = self.contact(next, group);
         } else {
             self.merge(next..next, group);
@@ -361,16 +376,21 @@ impl Planner<'_> {
         let mut next = declared.start;
         for participation in recorded {
             let key = &participation.key;
-            while next < declared.end && self.is_before(self.roster.get(next), key) {
-                self.declared(next, None);
+            self.count_running(participation);
+            let mut is_declared = false;
+            while next < declared.end {
+                let order = self.order(self.roster.get(next), key);
+                if order.is_gt() {
+                    break;
+                }
+                is_declared = order.is_eq();
+                self.declared(next, is_declared.then_some(participation));
                 next += 1;
+                if is_declared {
+                    break;
+                }
             }
-            if next < declared.end && self.is_same(self.roster.get(next), key) {
-                self.count_running(participation);
-                self.declared(next, Some(participation));
-                next += 1;
-            } else {
-                self.count_running(participation);
+            if !is_declared {
                 self.gone(participation);
             }
         }
@@ -388,27 +408,25 @@ impl Planner<'_> {
         self.config.automations[enrolment.automation].name.as_str()
     }
 
-    fn is_before(&self, enrolment: Enrolment<'_>, key: &Key) -> bool {
-        (self.name(enrolment), enrolment.occurrence)
-            < (
-                key.automation.as_str(),
-                key.occurrence.as_ref().map(|o| o.as_str()),
-            )
+    /// Which of an enrolment and a participation of the same contact comes first.
+    fn order(&self, enrolment: Enrolment<'_>, key: &Key) -> Ordering {
+        let occurrence = || key.occurrence.as_ref().map(|o| o.as_str());
+        self.name(enrolment)
+            .cmp(key.automation.as_str())
+            .then_with(|| enrolment.occurrence.cmp(&occurrence()))
     }
 
     fn is_same(&self, enrolment: Enrolment<'_>, key: &Key) -> bool {
-        self.name(enrolment) == key.automation.as_str()
-            && enrolment.occurrence == key.occurrence.as_ref().map(|o| o.as_str())
+        self.order(enrolment, key).is_eq()
     }
 
     fn count_running(&mut self, participation: &Participation) {
         if participation.state.is_running() || participation.state == State::Refused {
-            match self.plan.running.get_mut(&participation.key.automation) {
-                Some(count) => *count += 1,
-                None => {
-                    let name = participation.key.automation.clone();
-                    self.plan.running.insert(name, 1);
-                }
+            // All names of a record are the same few texts in memory, so that this finds one without comparing letters.
+            let name = &participation.key.automation;
+            match self.running.iter_mut().find(|(known, _)| known == name) {
+                Some((_, count)) => *count += 1,
+                None => self.running.push((name.clone(), 1)),
             }
         }
     }
@@ -416,6 +434,10 @@ impl Planner<'_> {
     /// Counts who runs without an occurrence, or with one, in an automation that has got a `repeat_by`, or lost it, and is
     /// triggered in it as somebody who never was there.
     fn count_reshaped(&mut self, actions: std::ops::Range<usize>, recorded: &[Participation]) {
+        let is_trigger = |action: &Action| matches!(action, Action::Trigger(_));
+        if !self.plan.actions[actions.clone()].iter().any(is_trigger) {
+            return;
+        }
         let is_new_in = |automation: usize| {
             self.plan.actions[actions.clone()].iter().any(|action| {
                 matches!(action, Action::Trigger(trigger) if trigger.before.is_none()

@@ -163,11 +163,19 @@ impl Sender {
                 (at, len)
             }
         };
-        let occurrence = text(row, 2).map_err(&failed)?;
-        let state: State = text(row, 3)
-            .map_err(&failed)?
-            .parse()
-            .map_err(|error| corrupt(&self.path, format!("a state of which {error}")))?;
+        // What most rows have is known by its bytes, before it is looked at as text.
+        let bytes = |column| row.get_ref(column)?.as_bytes().map_err(Into::into);
+        let occurrence = match bytes(2).map_err(&failed)? {
+            b"" => "",
+            _ => text(row, 2).map_err(&failed)?,
+        };
+        let state = match bytes(3).map_err(&failed)? {
+            b"active" => State::Active,
+            _ => text(row, 3)
+                .map_err(&failed)?
+                .parse()
+                .map_err(|error| corrupt(&self.path, format!("a state of which {error}")))?,
+        };
         let fields = row.get_ref(5).map_err(&failed)?;
         let fields = fields.as_blob_or_null().map_err(|e| failed(e.into()))?;
         let left_at: Option<i64> = row.get(8).map_err(&failed)?;
