@@ -184,7 +184,7 @@ async fn locked(
     let shown = match send(args, common, &prepared, line, writing).await {
         Ok(run) if prepared.plan.is_empty() => Ok(run),
         Ok(run) => output
-            .result(|mut out| match args.format {
+            .lines(args.format == Format::Text, |mut out| match args.format {
                 Format::Json => run_json(&mut out, prepared.view(), &run),
                 Format::Text => run_summary(&mut out, prepared.view(), &run),
             })
@@ -273,7 +273,7 @@ fn show_and_ask(
         Format::Json => output.notice(|mut out| plan_text(&mut out, prepared.view())),
         // Cron mails whatever is printed, so where nothing is to be done nothing is said.
         Format::Text if common.quiet && plan.is_empty() && !prepared.guard.refuses() => {}
-        Format::Text => output.result(|mut out| plan_text(&mut out, prepared.view()))?,
+        Format::Text => output.lines(true, |mut out| plan_text(&mut out, prepared.view()))?,
     }
     // What is deferred counts, so that an accident is told of before its time has come.
     if prepared.guard.refuses() && !args.allow_large {

@@ -121,7 +121,7 @@ pub(super) async fn run(args: &ExplainArgs, common: &Common) -> Result<Exit, Com
         known: is_known(config, contact, &verdicts, &listed),
         automations: automations(view, contact, &verdicts, &listed),
     };
-    output.result(|out| match args.format {
+    output.lines(args.format == Format::Text, |out| match args.format {
         Format::Json => {
             serde_json::to_writer_pretty(&mut *out, &explanation)?;
             writeln!(out)

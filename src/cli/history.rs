@@ -15,7 +15,7 @@ pub(super) async fn run(args: &HistoryArgs, common: &Common) -> Result<Exit, Com
         .calls(args.contact.as_ref(), |call| calls.push(call))
         .await
         .map_err(anyhow::Error::from)?;
-    output.result(|out| match args.format {
+    output.lines(args.format == Format::Text, |out| match args.format {
         Format::Text => {
             for call in &calls {
                 // The contact stands where one was not asked for.

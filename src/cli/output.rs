@@ -8,7 +8,7 @@ use anyhow::anyhow;
 use super::args::{Color, LogFormat};
 use super::{CommandError, Common};
 use crate::config::{Config, Diagnostic};
-use crate::report::SafeText;
+use crate::report::{BrokenLines, SafeText};
 
 /// Where a command writes.
 pub struct Output {
@@ -44,12 +44,36 @@ impl Output {
         &self,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), CommandError> {
+        self.written(None, write)
+    }
+
+    /// The same, of a result that may be text for people: on a terminal its lines are broken at words then.
+    ///
+    /// # Errors
+    /// What standard output says.
+    pub fn lines(
+        &self,
+        is_text: bool,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), CommandError> {
+        let is_read = is_text && io::stdout().is_terminal();
+        let table = comfy_table::Table::new();
+        let width = table.width().filter(|_| is_read).map(usize::from);
+        self.written(width, write)
+    }
+
+    fn written(
+        &self,
+        width: Option<usize>,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), CommandError> {
         let stdout = io::stdout().lock();
         let choice = self.choice(&stdout);
         // Behind the stream as well, which passes on what it is given in pieces.
         let whole: Box<dyn Write> = Box::new(BufWriter::with_capacity(1 << 16, stdout));
-        let mut buffered = BufWriter::with_capacity(1 << 16, AutoStream::new(whole, choice));
-        match write(&mut buffered).and_then(|()| buffered.flush()) {
+        let buffered = BufWriter::with_capacity(1 << 16, AutoStream::new(whole, choice));
+        let mut lines = BrokenLines::new(buffered, width);
+        match write(&mut lines).and_then(|()| lines.flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             result => result.map_err(CommandError::from),
         }

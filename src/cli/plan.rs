@@ -44,7 +44,8 @@ pub(super) async fn run(args: &PlanArgs, common: &Common) -> Result<Exit, Comman
         explain::tell_unknown(&prepared, contact, &record, &output).await?;
     }
     let view = prepared.view();
-    output.result(|mut out| match args.format {
+    let is_text = args.format == PlanFormat::Text && !args.diff;
+    output.lines(is_text, |mut out| match args.format {
         _ if args.diff => plan_diff(&mut out, view, &filter),
         PlanFormat::Text => plan_text(&mut out, view),
         PlanFormat::Json => plan_json(&mut out, view),

@@ -217,7 +217,7 @@ pub(super) async fn list(args: &RecordListArgs, common: &Common) -> Result<Exit,
         state: args.state,
     };
     let listing = listing(config, selection).await?;
-    output.result(|out| match args.format {
+    output.lines(args.format == Format::Text, |out| match args.format {
         Format::Text => each(listing, |item| writeln!(out, "{}", line(item))),
         Format::Json => document(out, listing),
     })?;
@@ -238,7 +238,7 @@ pub(super) async fn show(args: &RecordShowArgs, common: &Common) -> Result<Exit,
         .calls(Some(&args.contact), |call| calls.push(call))
         .await
         .map_err(anyhow::Error::from)?;
-    output.result(|out| match args.format {
+    output.lines(args.format == Format::Text, |out| match args.format {
         Format::Text if items.is_empty() && calls.is_empty() => {
             writeln!(
                 out,
