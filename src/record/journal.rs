@@ -16,6 +16,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use super::error::{JournalError, LockError, RecordError, explain_native};
+use super::file_id::FileId;
 use super::lock::{self, Lock, LockRequest};
 use super::names::Names;
 use super::plans;
@@ -711,26 +712,6 @@ impl Writer {
             fail_point("outcome:after");
         }
         Ok(Ok(()))
-    }
-}
-
-/// Tells a file from another one that has its name later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct FileId(Option<(u64, u64)>);
-
-impl FileId {
-    /// Of the file that has this name now.
-    #[cfg(unix)]
-    fn of(path: &Path) -> Self {
-        use std::os::unix::fs::MetadataExt;
-        let metadata = std::fs::metadata(path);
-        Self(metadata.ok().map(|found| (found.dev(), found.ino())))
-    }
-
-    /// Elsewhere an open file keeps its name.
-    #[cfg(not(unix))]
-    fn of(_: &Path) -> Self {
-        Self(None)
     }
 }
 

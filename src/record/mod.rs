@@ -2,6 +2,7 @@
 
 mod counts;
 mod error;
+mod file_id;
 mod journal;
 mod lock;
 mod names;
