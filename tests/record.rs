@@ -451,6 +451,22 @@ fn a_terminal_escape_in_the_configuration_never_reaches_a_terminal() {
     assert!(done.stderr.contains("U+001B"), "{}", done.stderr);
 }
 
+#[test]
+fn what_takes_no_room_in_an_id_is_seen_in_every_list() {
+    let spotler = Spotler::open();
+    let repo = Repo::with(&config(&spotler.url(), "", &["c-x-1"]).replace("-x-", "\u{200b}"));
+    repo.apply().exits(0);
+    for command in [
+        &["record", "list"][..],
+        &["record", "show", "c\u{200b}1"],
+        &["history"],
+    ] {
+        let shown = repo.run(command).exits(0).stdout;
+        assert!(!shown.contains('\u{200b}'), "{shown:?}");
+        assert!(shown.contains("c\\u{200b}1"), "{shown:?}");
+    }
+}
+
 const REPEATED: &str = "[automation.reviews]\ntrigger_code = \"5f0e8b1c-8a53-4a0e-9d55-0f5b7c1f9d10\"\n\
                         repeat_by = \"order\"\n";
 

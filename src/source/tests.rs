@@ -390,3 +390,11 @@ proptest! {
         prop_assert_eq!(numbers_found(&table, &contact), numbers_among_all(&table, &contact));
     }
 }
+
+#[test]
+fn a_file_that_is_no_table_is_not_repeated() {
+    let said = export("HOME=/root\0SPOTLER_CONSUMER_SECRET=hush\0").read();
+    assert_eq!(said.len(), 1);
+    assert!(!said[0].contains("hush"), "{said:?}");
+    assert!(said[0].contains("control character"), "{said:?}");
+}

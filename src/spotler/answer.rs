@@ -607,6 +607,8 @@ mod tests {
             (100, "", "doubt"),
             (500, &error("BACKEND_EXCEPTION"), "doubt"),
             (500, ok, "doubt"),
+            (600, "", "doubt"),
+            (999, "", "doubt"),
             (502, html, "doubt"),
             (503, "", "doubt"),
             (504, html, "doubt"),
