@@ -610,6 +610,9 @@ fn overlay(
     }
     let occurrence = item.key.occurrence.as_ref().map_or("", |o| o.as_str());
     let is_for_it = call.occurrence.as_deref() == Some(occurrence);
+    // The call that stops all goes by trigger code.
+    let is_for_all = call.occurrence.is_none()
+        && code_of(path, codes, call.trigger_code).is_ok_and(|code| code == item.trigger_code);
     if call.is_trigger && is_for_it {
         item.state = State::Uncertain;
         item.fields = read_digest(call.fields.as_deref());
@@ -617,7 +620,7 @@ fn overlay(
         if let Ok(code) = code_of(path, codes, call.trigger_code) {
             item.trigger_code = code;
         }
-    } else if !call.is_trigger && (is_for_it || call.occurrence.is_none()) {
+    } else if !call.is_trigger && (is_for_it || is_for_all) {
         if matches!(
             item.state,
             State::Active
