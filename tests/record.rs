@@ -565,6 +565,7 @@ fn a_kill_while_one_code_is_stopped_says_nothing_of_what_runs_behind_another() {
     let mut killed = repo.command(&["apply", "--yes"]);
     killed.env("ROLLCALL_FAILPOINT", "send:before");
     assert_eq!(killed.output().unwrap().status.code(), None);
+    assert_eq!(repo.plan().actions(), ["stop reviews c-1 / a"]);
     let done = repo.apply().exits(0);
     assert_eq!(done.actions(), ["stop reviews c-1 / a -> stopped"]);
     assert_eq!(
@@ -591,12 +592,31 @@ fn a_repeat_by_that_is_added_or_taken_out_triggers_nobody_again_unless_that_is_m
         assert!(refused.stderr.contains(told), "{}", refused.stderr);
         assert_eq!(spotler.calls(), calls);
         repo.run(&["apply", "--yes", "--allow-large"]).exits(0);
-        // Those that wait to leave are not counted again.
-        repo.write("crm.csv", "id,order\nc-1,a\nc-2,b\nc-3,c\n");
+        // Those that wait to leave are not counted again, whatever else comes.
+        repo.write("crm.csv", "id,order\nc-1,a\nc-1,z\nc-2,b\nc-3,c\n");
         repo.apply().exits(0);
         repo.write("crm.csv", "id,order\nc-1,a\nc-2,b\n");
         std::fs::remove_dir_all(repo.file("state")).unwrap();
     }
+}
+
+#[test]
+fn a_repeat_by_that_comes_and_goes_again_triggers_nobody_again_either() {
+    let spotler = Spotler::open();
+    let repo = repeating(&spotler, "");
+    let repeats = std::fs::read_to_string(repo.file("rollcall.toml")).unwrap();
+    let plain = repeats.replace("repeat_by = \"order\"\n", "");
+    repo.write("crm.csv", "id,order\nc-1,a\n");
+    repo.write("rollcall.toml", &plain);
+    repo.apply().exits(0);
+    repo.write("rollcall.toml", &repeats);
+    repo.run(&["apply", "--yes", "--allow-large"]).exits(0);
+    assert_eq!(
+        repo.recorded(),
+        ["reviews c-1 stopped", "reviews c-1 / a active"]
+    );
+    repo.write("rollcall.toml", &plain);
+    repo.apply().exits(4);
 }
 
 #[test]

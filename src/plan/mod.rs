@@ -432,7 +432,7 @@ impl Planner<'_> {
     }
 
     /// Counts who runs without an occurrence, or with one, in an automation that has got a `repeat_by`, or lost it, and is
-    /// triggered in it as somebody who never was there.
+    /// triggered in it as somebody who is not there.
     fn count_reshaped(&mut self, actions: std::ops::Range<usize>, recorded: &[Participation]) {
         let is_trigger = |action: &Action| matches!(action, Action::Trigger(_));
         if !self.plan.actions[actions.clone()].iter().any(is_trigger) {
@@ -440,7 +440,7 @@ impl Planner<'_> {
         }
         let is_new_in = |automation: usize| {
             self.plan.actions[actions.clone()].iter().any(|action| {
-                matches!(action, Action::Trigger(trigger) if trigger.before.is_none()
+                matches!(action, Action::Trigger(trigger) if matches!(trigger.before, None | Some(State::Stopped | State::LetGo))
                     && self.roster.get(trigger.enrolment as usize).automation == automation)
             })
         };
@@ -452,7 +452,16 @@ impl Planner<'_> {
             };
             let repeats = self.config.automations[index].repeat_by.is_some();
             let is_reshaped = repeats != key.occurrence.is_some();
-            if is_reshaped && participation.state.is_running() && is_new_in(index) {
+            // Where one of the new kind runs, that was meant, and the old one only waits to leave.
+            let was_meant = || {
+                recorded.iter().any(|other| {
+                    other.key.automation == key.automation
+                        && other.key.occurrence.is_some() == repeats
+                        && other.state.is_running()
+                })
+            };
+            let runs = participation.state.is_running();
+            if is_reshaped && runs && is_new_in(index) && !was_meant() {
                 found.push(key.automation.clone());
             }
         }
