@@ -5,11 +5,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Bytes;
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT};
+use hyper::{Method, Request, Uri};
 use jiff::Timestamp;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use reqwest::{Body, Method, Request, Url, redirect};
 use secrecy::ExposeSecret;
 use serde::Serialize;
+use url::Url;
 
 use super::answer::{
     CallError, Head, ListedAutomation, StopAnswer, TriggerAnswer, read_list, read_stop,
@@ -17,6 +20,7 @@ use super::answer::{
 };
 use super::credentials::Credentials;
 use super::oauth::{Signer, encode};
+use super::transport::{Failure, Reach, Transport, innermost};
 use crate::field::{FieldContent, FieldValue};
 use crate::id::{ContactId, ParticipationId, TriggerCode};
 use crate::paths::Paths;
@@ -24,12 +28,8 @@ use crate::paths::Paths;
 /// An answer is read up to this many bytes; a longer one cannot be read.
 const LONGEST_ANSWER: usize = 1 << 20;
 
-/// The longest time that making a connection may take.
-const CONNECT: Duration = Duration::from_secs(10);
-
-/// For how long a connection is kept that nothing goes through. Servers and proxies close idle ones after some seconds
-/// or minutes, and a call that meets the closing would be a doubt.
-const KEPT_IDLE: Duration = Duration::from_secs(3);
+/// How Rollcall names itself to the service.
+const AGENT: &str = concat!("rollcall/", env!("CARGO_PKG_VERSION"));
 
 /// What a client is made from.
 #[derive(Debug, Clone)]
@@ -74,12 +74,22 @@ pub enum ClientError {
 /// A client of Spotler's API.
 #[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    transport: Transport,
+    timeout: Duration,
     base: String,
     paths: Paths,
     signer: Signer,
-    /// The requests to each path that many calls go to, without their signature and their body.
-    prepared: Arc<Mutex<HashMap<String, Request>>>,
+    /// The paths that many calls go to.
+    known: Arc<Mutex<HashMap<String, Arc<Target>>>>,
+}
+
+/// Where a request goes.
+struct Target {
+    uri: Uri,
+    /// The same as it is signed: without the query.
+    url: String,
+    /// The query's pairs, decoded.
+    query: Vec<(String, String)>,
 }
 
 impl fmt::Debug for Client {
@@ -156,15 +166,20 @@ impl Client {
                 url: options.base_url,
             });
         }
-        let http = build(&options, is_https, is_loopback)
+        let reach = Reach {
+            is_https,
+            is_loopback,
+        };
+        let transport = Transport::new(reach, options.timeout, options.connections)
             .map_err(|error| ClientError::Build(error.to_string()))?;
         let credentials = options.credentials;
         Ok(Self {
-            http,
+            transport,
+            timeout: options.timeout,
             base: url.as_str().trim_end_matches('/').to_owned(),
             paths: options.paths,
             signer: Signer::new(credentials.key.expose_secret(), &credentials.secret),
-            prepared: Arc::default(),
+            known: Arc::default(),
         })
     }
 
@@ -179,9 +194,9 @@ impl Client {
         fields: &[FieldValue],
     ) -> Result<TriggerAnswer, CallError> {
         let path = self.paths.trigger.replace("{trigger_code}", code.as_str());
-        let request = self.post_as_before(path)?;
+        let target = self.known_target(path)?;
         let body = trigger_body(contact, fields);
-        let (head, body) = self.call(request, Some(body)).await?;
+        let (head, body) = self.call(Method::POST, &target, body).await?;
         read_trigger(&head, &body, SystemTime::now())
     }
 
@@ -195,19 +210,19 @@ impl Client {
         contact: &ContactId,
         participation: Option<&ParticipationId>,
     ) -> Result<StopAnswer, CallError> {
-        let request = match participation {
+        let target = match participation {
             None => {
                 let path = self.paths.stop.replace("{trigger_code}", code.as_str());
-                self.post_as_before(path)?
+                self.known_target(path)?
             }
             Some(id) => {
                 let path = self.paths.stop_one.replace("{trigger_code}", code.as_str());
                 let path = path.replace("{participation}", &encode(id.as_str()));
-                self.request(Method::POST, &path)?
+                self.target(&path)?.into()
             }
         };
         let body = trigger_body(contact, &[]);
-        let (head, body) = self.call(request, Some(body)).await?;
+        let (head, body) = self.call(Method::POST, &target, body).await?;
         read_stop(&head, &body, SystemTime::now())
     }
 
@@ -216,52 +231,66 @@ impl Client {
     /// # Errors
     /// Why there is no list.
     pub async fn automations(&self) -> Result<Vec<ListedAutomation>, CallError> {
-        let request = self.request(Method::GET, &self.paths.list)?;
-        let (head, body) = self.call(request, None).await?;
+        let target = self.target(&self.paths.list)?;
+        let (head, body) = self.call(Method::GET, &target, Vec::new()).await?;
         read_list(&head, &body, SystemTime::now())
     }
 
-    /// A request without its signature and its body.
-    fn request(&self, method: Method, path: &str) -> Result<Request, CallError> {
-        let url = Url::parse(&format!("{}/{path}", self.base))
-            .map_err(|_| CallError::NotSent(format!("the path {path} makes no URL")))?;
-        let is_post = method == Method::POST;
-        let mut request = Request::new(method, url);
-        let headers = request.headers_mut();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        if is_post {
-            let json = HeaderValue::from_static("application/json; charset=utf-8");
-            headers.insert(CONTENT_TYPE, json);
-        }
-        Ok(request)
+    fn target(&self, path: &str) -> Result<Target, CallError> {
+        let no_url = || CallError::NotSent(format!("the path {path} makes no URL"));
+        let url = Url::parse(&format!("{}/{path}", self.base)).map_err(|_| no_url())?;
+        Ok(Target {
+            uri: url.as_str().parse().map_err(|_| no_url())?,
+            query: url.query_pairs().into_owned().collect(),
+            url: url
+                .as_str()
+                .split(['?', '#'])
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+        })
     }
 
-    /// The same for a POST, made once for each path.
-    fn post_as_before(&self, path: String) -> Result<Request, CallError> {
-        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(request) = prepared.get(&path).and_then(Request::try_clone) {
-            return Ok(request);
+    /// The same, made once for each path.
+    fn known_target(&self, path: String) -> Result<Arc<Target>, CallError> {
+        // Nothing panics while it holds the lock.
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(target) = known.get(&path) {
+            return Ok(target.clone());
         }
-        let request = self.request(Method::POST, &path)?;
-        if let Some(copy) = request.try_clone() {
-            prepared.insert(path, copy);
-        }
-        Ok(request)
+        let target = Arc::new(self.target(&path)?);
+        known.insert(path, target.clone());
+        Ok(target)
     }
 
     /// Makes one request, once.
-    ///
-    /// The HTTP library repeats a request by itself in one case alone: where a kept connection turns out to be closed
-    /// before the first byte was written to it. That one was not sent.
     async fn call(
         &self,
-        mut request: Request,
-        body: Option<Vec<u8>>,
-    ) -> Result<(Head, Vec<u8>), CallError> {
-        let authorization = self.authorization(request.method(), request.url())?;
-        request.headers_mut().insert(AUTHORIZATION, authorization);
-        *request.body_mut() = body.map(Body::from);
-        let mut response = self.http.execute(request).await.map_err(from_reqwest)?;
+        method: Method,
+        target: &Target,
+        body: Vec<u8>,
+    ) -> Result<(Head, Bytes), CallError> {
+        let authorization = self.authorization(&method, target)?;
+        let has_body = !body.is_empty();
+        let mut request = Request::new(Full::new(Bytes::from(body)));
+        *request.method_mut() = method;
+        *request.uri_mut() = target.uri.clone();
+        let headers = request.headers_mut();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        if has_body {
+            let json = HeaderValue::from_static("application/json; charset=utf-8");
+            headers.insert(CONTENT_TYPE, json);
+        }
+        headers.insert(AUTHORIZATION, authorization);
+        let exchange = tokio::time::timeout(self.timeout, self.exchange(request));
+        let timed_out = |_| CallError::Doubtful("timed out".to_owned());
+        exchange.await.map_err(timed_out)?
+    }
+
+    /// Sends a request and reads its answer.
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(Head, Bytes), CallError> {
+        let response = self.transport.send(request).await?;
         let head = Head {
             status: response.status().as_u16(),
             retry_after: response
@@ -270,39 +299,30 @@ impl Client {
                 .and_then(|value| value.to_str().ok())
                 .map(str::to_owned),
         };
-        let mut bytes = Vec::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if bytes.len() + chunk.len() > LONGEST_ANSWER => {
-                    return if is_told_by_head(&head) {
-                        Ok((head, Vec::new()))
-                    } else {
-                        Err(CallError::Doubtful(format!(
-                            "HTTP {} with an answer of over {LONGEST_ANSWER} bytes",
-                            head.status
-                        )))
-                    };
-                }
-                Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
-                Ok(None) => return Ok((head, bytes)),
-                Err(_) if is_told_by_head(&head) => return Ok((head, Vec::new())),
-                Err(error) => return Err(from_reqwest(error)),
-            }
+        let body = Limited::new(response.into_body(), LONGEST_ANSWER);
+        match body.collect().await {
+            Ok(body) => Ok((head, body.to_bytes())),
+            // What it says does not matter then.
+            Err(_) if is_told_by_head(&head) => Ok((head, Bytes::new())),
+            Err(error) if error.is::<LengthLimitError>() => Err(CallError::Doubtful(format!(
+                "HTTP {} with an answer of over {LONGEST_ANSWER} bytes",
+                head.status
+            ))),
+            Err(error) => Err(Failure::Broke(innermost(&*error)).into()),
         }
     }
 
-    fn authorization(&self, method: &Method, url: &Url) -> Result<HeaderValue, CallError> {
-        let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
-        let query: Vec<(&str, &str)> = pairs
+    fn authorization(&self, method: &Method, target: &Target) -> Result<HeaderValue, CallError> {
+        let query: Vec<(&str, &str)> = target
+            .query
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        let without_query = url.as_str().split(['?', '#']).next().unwrap_or_default();
         let nonce = uuid::Uuid::new_v4().simple().to_string();
         let timestamp = Timestamp::now().as_second();
         let header =
             self.signer
-                .authorization(method.as_str(), without_query, &query, timestamp, &nonce);
+                .authorization(method.as_str(), &target.url, &query, timestamp, &nonce);
         let mut header = HeaderValue::from_str(&header)
             .map_err(|_| CallError::NotSent("the signature makes no header".to_owned()))?;
         header.set_sensitive(true);
@@ -315,61 +335,14 @@ fn is_told_by_head(head: &Head) -> bool {
     matches!(head.status, 401 | 403 | 429) || (head.status == 503 && head.retry_after.is_some())
 }
 
-fn build(options: &Options, is_https: bool, is_loopback: bool) -> reqwest::Result<reqwest::Client> {
-    let builder = || {
-        let builder = reqwest::Client::builder()
-            .user_agent(concat!("rollcall/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .timeout(options.timeout)
-            .connect_timeout(CONNECT.min(options.timeout / 2))
-            .tcp_nodelay(true)
-            .pool_max_idle_per_host(options.connections)
-            .pool_idle_timeout(KEPT_IDLE)
-            .https_only(is_https);
-        // What is on this machine is not asked of another.
-        if is_loopback {
-            builder.no_proxy()
-        } else {
-            builder
-        }
-    };
-    let shipped = || {
-        webpki_root_certs::TLS_SERVER_ROOT_CERTS
-            .iter()
-            .filter_map(|der| reqwest::Certificate::from_der(der).ok())
-    };
-    if !is_https {
-        // No TLS is made, and a machine without CA certificates must not matter.
-        return builder().tls_certs_only([]).build();
-    }
-    // The system's own certificates count too, for those who add theirs; a container may have none.
-    builder()
-        .tls_certs_merge(shipped())
-        .build()
-        .or_else(|_| builder().tls_certs_only(shipped()).build())
-}
-
 /// Only what certainly never left is not sent; everything else is a doubt.
-fn from_reqwest(error: reqwest::Error) -> CallError {
-    let error = error.without_url();
-    if error.is_connect() {
-        CallError::NotSent(format!("no connection: {}", innermost(&error)))
-    } else if error.is_builder() {
-        CallError::NotSent("the request could not be made".to_owned())
-    } else if error.is_timeout() {
-        CallError::Doubtful("timed out".to_owned())
-    } else {
-        CallError::Doubtful(format!("the connection broke: {}", innermost(&error)))
+impl From<Failure> for CallError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::NotSent(why) => CallError::NotSent(format!("no connection: {why}")),
+            Failure::Broke(why) => CallError::Doubtful(format!("the connection broke: {why}")),
+        }
     }
-}
-
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
 
 #[cfg(test)]

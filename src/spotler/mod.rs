@@ -6,6 +6,7 @@ mod answer;
 mod client;
 mod credentials;
 mod oauth;
+mod transport;
 
 pub use answer::{
     CallError, Complaint, Entry, Head, StopAnswer, TriggerAnswer, read_list, read_stop,
