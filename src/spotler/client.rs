@@ -13,13 +13,15 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use url::Url;
+use uuid::Uuid;
+use uuid::fmt::Simple;
 
 use super::answer::{
     CallError, Head, ListedAutomation, StopAnswer, TriggerAnswer, read_list, read_stop,
     read_trigger,
 };
 use super::credentials::Credentials;
-use super::oauth::{Signer, encode};
+use super::oauth::{self, Signer, encode};
 use super::transport::{Failure, Reach, Transport, innermost};
 use crate::field::{FieldContent, FieldValue};
 use crate::id::{ContactId, ParticipationId, TriggerCode};
@@ -79,17 +81,15 @@ pub struct Client {
     base: String,
     paths: Paths,
     signer: Signer,
-    /// The paths that many calls go to.
-    known: Arc<Mutex<HashMap<String, Arc<Target>>>>,
+    /// Where triggers go, by their codes.
+    triggers: Arc<Mutex<HashMap<TriggerCode, Arc<Target>>>>,
 }
 
-/// Where a request goes.
+/// Where a request goes, and how.
 struct Target {
+    method: Method,
     uri: Uri,
-    /// The same as it is signed: without the query.
-    url: String,
-    /// The query's pairs, decoded.
-    query: Vec<(String, String)>,
+    signer: oauth::Prepared,
 }
 
 impl fmt::Debug for Client {
@@ -179,7 +179,7 @@ impl Client {
             base: url.as_str().trim_end_matches('/').to_owned(),
             paths: options.paths,
             signer: Signer::new(credentials.key.expose_secret(), &credentials.secret),
-            known: Arc::default(),
+            triggers: Arc::default(),
         })
     }
 
@@ -193,10 +193,9 @@ impl Client {
         contact: &ContactId,
         fields: &[FieldValue],
     ) -> Result<TriggerAnswer, CallError> {
-        let path = self.paths.trigger.replace("{trigger_code}", code.as_str());
-        let target = self.known_target(path)?;
+        let target = self.trigger_target(code)?;
         let body = trigger_body(contact, fields);
-        let (head, body) = self.call(Method::POST, &target, body).await?;
+        let (head, body) = self.call(&target, body).await?;
         read_trigger(&head, &body, SystemTime::now())
     }
 
@@ -210,19 +209,16 @@ impl Client {
         contact: &ContactId,
         participation: Option<&ParticipationId>,
     ) -> Result<StopAnswer, CallError> {
-        let target = match participation {
-            None => {
-                let path = self.paths.stop.replace("{trigger_code}", code.as_str());
-                self.known_target(path)?
-            }
+        let path = match participation {
+            None => self.paths.stop.replace("{trigger_code}", code.as_str()),
             Some(id) => {
                 let path = self.paths.stop_one.replace("{trigger_code}", code.as_str());
-                let path = path.replace("{participation}", &encode(id.as_str()));
-                self.target(&path)?.into()
+                path.replace("{participation}", &encode(id.as_str()))
             }
         };
+        let target = self.target(Method::POST, &path)?;
         let body = trigger_body(contact, &[]);
-        let (head, body) = self.call(Method::POST, &target, body).await?;
+        let (head, body) = self.call(&target, body).await?;
         read_stop(&head, &body, SystemTime::now())
     }
 
@@ -231,51 +227,52 @@ impl Client {
     /// # Errors
     /// Why there is no list.
     pub async fn automations(&self) -> Result<Vec<ListedAutomation>, CallError> {
-        let target = self.target(&self.paths.list)?;
-        let (head, body) = self.call(Method::GET, &target, Vec::new()).await?;
+        let target = self.target(Method::GET, &self.paths.list)?;
+        let (head, body) = self.call(&target, Vec::new()).await?;
         read_list(&head, &body, SystemTime::now())
     }
 
-    fn target(&self, path: &str) -> Result<Target, CallError> {
+    fn target(&self, method: Method, path: &str) -> Result<Target, CallError> {
         let no_url = || CallError::NotSent(format!("the path {path} makes no URL"));
         let url = Url::parse(&format!("{}/{path}", self.base)).map_err(|_| no_url())?;
+        let query: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+        let without_query = url.as_str().split(['?', '#']).next().unwrap_or_default();
         Ok(Target {
             uri: url.as_str().parse().map_err(|_| no_url())?,
-            query: url.query_pairs().into_owned().collect(),
-            url: url
-                .as_str()
-                .split(['?', '#'])
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
+            signer: self.signer.prepare(method.as_str(), without_query, &query),
+            method,
         })
     }
 
-    /// The same, made once for each path.
-    fn known_target(&self, path: String) -> Result<Arc<Target>, CallError> {
+    /// Where triggers of a code go, made once for each.
+    fn trigger_target(&self, code: &TriggerCode) -> Result<Arc<Target>, CallError> {
         // Nothing panics while it holds the lock.
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(target) = known.get(&path) {
+        let mut triggers = self.triggers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(target) = triggers.get(code) {
             return Ok(target.clone());
         }
-        let target = Arc::new(self.target(&path)?);
-        known.insert(path, target.clone());
+        let path = self.paths.trigger.replace("{trigger_code}", code.as_str());
+        let target = Arc::new(self.target(Method::POST, &path)?);
+        triggers.insert(code.clone(), target.clone());
         Ok(target)
     }
 
     /// Makes one request, once.
-    async fn call(
-        &self,
-        method: Method,
-        target: &Target,
-        body: Vec<u8>,
-    ) -> Result<(Head, Bytes), CallError> {
-        let authorization = self.authorization(&method, target)?;
+    async fn call(&self, target: &Target, body: Vec<u8>) -> Result<(Head, Bytes), CallError> {
+        let mut buffer = [0; Simple::LENGTH];
+        let nonce = Uuid::new_v4().simple().encode_lower(&mut buffer);
+        let authorization = target
+            .signer
+            .authorization(Timestamp::now().as_second(), nonce);
+        let mut authorization = HeaderValue::try_from(authorization)
+            .map_err(|_| CallError::NotSent("the signature makes no header".to_owned()))?;
+        authorization.set_sensitive(true);
         let has_body = !body.is_empty();
         let mut request = Request::new(Full::new(Bytes::from(body)));
-        *request.method_mut() = method;
+        *request.method_mut() = target.method.clone();
         *request.uri_mut() = target.uri.clone();
         let headers = request.headers_mut();
+        headers.reserve(5);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         if has_body {
@@ -310,23 +307,6 @@ impl Client {
             ))),
             Err(error) => Err(Failure::Broke(innermost(&*error)).into()),
         }
-    }
-
-    fn authorization(&self, method: &Method, target: &Target) -> Result<HeaderValue, CallError> {
-        let query: Vec<(&str, &str)> = target
-            .query
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
-        let nonce = uuid::Uuid::new_v4().simple().to_string();
-        let timestamp = Timestamp::now().as_second();
-        let header =
-            self.signer
-                .authorization(method.as_str(), &target.url, &query, timestamp, &nonce);
-        let mut header = HeaderValue::from_str(&header)
-            .map_err(|_| CallError::NotSent("the signature makes no header".to_owned()))?;
-        header.set_sensitive(true);
-        Ok(header)
     }
 }
 

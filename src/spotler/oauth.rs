@@ -27,16 +27,29 @@ fn encoded(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, UNRESERVED)
 }
 
-/// A name and a value, both percent-encoded.
-type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+/// A name and a value, both percent-encoded; no value where it comes with each request.
+type Pair<'a> = (Cow<'a, str>, Option<Cow<'a, str>>);
 
 /// Signs requests with one consumer's key and secret.
 #[derive(Clone)]
 pub struct Signer {
-    /// The HMAC with its key already in it, so that a request costs two hashes less.
+    /// The HMAC with its key already in it.
     keyed: Hmac<Sha1>,
     /// The consumer key, percent-encoded.
     key: String,
+}
+
+/// Signs the requests to one address: all that is the same for each of them is hashed already.
+#[derive(Clone)]
+pub struct Prepared {
+    /// The HMAC with the base string in it as far as the nonce.
+    begun: Hmac<Sha1>,
+    /// The base string from the nonce to the timestamp.
+    between: String,
+    /// The base string behind the timestamp.
+    behind: String,
+    /// The header as far as the nonce.
+    header: String,
 }
 
 impl Signer {
@@ -61,57 +74,75 @@ impl Signer {
         }
     }
 
-    /// The value of the `Authorization` header for a request without a form-encoded body.
+    /// Gets ready for requests without a form-encoded body to one address.
     ///
     /// `url` is the request's URL without its query and fragment, as it is sent; `query` its pairs, decoded.
-    pub fn authorization(
-        &self,
-        method: &str,
-        url: &str,
-        query: &[(&str, &str)],
-        timestamp: i64,
-        nonce: &str,
-    ) -> String {
-        let nonce: Cow<'_, str> = encoded(nonce).into();
-        let timestamp = timestamp.to_string();
+    pub fn prepare(&self, method: &str, url: &str, query: &[(String, String)]) -> Prepared {
         let oauth = [
-            ("oauth_consumer_key", self.key.as_str()),
-            ("oauth_nonce", &nonce),
-            ("oauth_signature_method", "HMAC-SHA1"),
-            ("oauth_timestamp", &timestamp),
-            ("oauth_version", "1.0"),
+            ("oauth_consumer_key", Some(self.key.as_str())),
+            ("oauth_nonce", None),
+            ("oauth_signature_method", Some("HMAC-SHA1")),
+            ("oauth_timestamp", None),
+            ("oauth_version", Some("1.0")),
         ];
         let query = query
             .iter()
-            .map(|(name, value)| (encoded(name).into(), encoded(value).into()));
-        let pairs = query.chain(oauth.map(|(name, value)| (name.into(), value.into())));
-        let signature = self.sign(method, url, pairs.collect());
-        let mut header = String::with_capacity(320);
-        header.push_str("OAuth ");
-        for (name, value) in oauth {
-            header.push_str(name);
-            header.push_str("=\"");
-            header.push_str(value);
-            header.push_str("\", ");
+            .map(|(name, value)| (encoded(name).into(), Some(encoded(value).into())));
+        let oauth = oauth.map(|(name, value)| (name.into(), value.map(Cow::from)));
+        let mut pieces = base_string(method, url, query.chain(oauth).collect()).into_iter();
+        let mut piece = || pieces.next().unwrap_or_default();
+        let mut begun = self.keyed.clone();
+        // Sorted by name, the nonce comes before the timestamp.
+        begun.update(piece().as_bytes());
+        Prepared {
+            begun,
+            between: piece(),
+            behind: piece(),
+            header: format!(
+                "OAuth oauth_consumer_key=\"{}\", oauth_signature_method=\"HMAC-SHA1\", oauth_version=\"1.0\", \
+                 oauth_nonce=\"",
+                self.key
+            ),
         }
-        header.push_str("oauth_signature=\"");
-        header.extend(encoded(&signature));
-        header.push('"');
-        header
-    }
-
-    /// The signature of a request (RFC 5849 §3.4.2), base64-encoded.
-    fn sign(&self, method: &str, url: &str, pairs: Vec<Pair<'_>>) -> String {
-        let mut mac = self.keyed.clone();
-        mac.update(base_string(method, url, pairs).as_bytes());
-        BASE64.encode(mac.finalize().into_bytes())
     }
 }
 
-/// The signature base string (RFC 5849 §3.4.1). The pairs come in any order.
-fn base_string(method: &str, url: &str, mut pairs: Vec<Pair<'_>>) -> String {
+impl Prepared {
+    /// The value of the `Authorization` header for one request. `timestamp` is in seconds since 1970.
+    pub fn authorization(&self, timestamp: i64, nonce: &str) -> String {
+        let nonce: Cow<'_, str> = encoded(nonce).into();
+        let timestamp = timestamp.to_string();
+        let mut mac = self.begun.clone();
+        // As all values in the base string, they are encoded once more; digits stay as they are.
+        for part in encoded(&nonce) {
+            mac.update(part.as_bytes());
+        }
+        for part in [&self.between, &timestamp, &self.behind] {
+            mac.update(part.as_bytes());
+        }
+        let mut header = String::with_capacity(320);
+        header.push_str(&self.header);
+        header.push_str(&nonce);
+        header.push_str("\", oauth_timestamp=\"");
+        header.push_str(&timestamp);
+        header.push_str("\", oauth_signature=\"");
+        header.extend(encoded(&signature(mac)));
+        header.push('"');
+        header
+    }
+}
+
+/// The signature of what was hashed (RFC 5849 §3.4.2), base64-encoded.
+fn signature(mac: Hmac<Sha1>) -> String {
+    BASE64.encode(mac.finalize().into_bytes())
+}
+
+/// The signature base string (RFC 5849 §3.4.1), in pieces: what comes with each request belongs between them. The pairs
+/// come in any order.
+fn base_string(method: &str, url: &str, mut pairs: Vec<Pair<'_>>) -> Vec<String> {
     // Sorted after encoding (§3.4.1.3.2), by name and then by value.
     pairs.sort_unstable();
+    let mut pieces = Vec::new();
     let mut base = String::with_capacity(512);
     base.push_str(&method.to_ascii_uppercase());
     base.push('&');
@@ -121,9 +152,13 @@ fn base_string(method: &str, url: &str, mut pairs: Vec<Pair<'_>>) -> String {
         base.push_str(if index == 0 { "&" } else { "%26" });
         base.extend(encoded(name));
         base.push_str("%3D");
-        base.extend(encoded(value));
+        match value {
+            Some(value) => base.extend(encoded(value)),
+            None => pieces.push(std::mem::take(&mut base)),
+        }
     }
-    base
+    pieces.push(base);
+    pieces
 }
 
 #[cfg(test)]
@@ -132,18 +167,20 @@ mod tests {
 
     fn pairs<'a>(list: &[(&'a str, &'a str)]) -> Vec<Pair<'a>> {
         list.iter()
-            .map(|(name, value)| (encoded(name).into(), encoded(value).into()))
+            .map(|(name, value)| (encoded(name).into(), Some(encoded(value).into())))
             .collect()
     }
 
-    fn signature(
+    fn signed(
         key: &str,
         secrets: (&str, &str),
         method: &str,
         url: &str,
         list: &[(&str, &str)],
     ) -> String {
-        Signer::with_token_secret(key, &secrets.0.into(), secrets.1).sign(method, url, pairs(list))
+        let mut mac = Signer::with_token_secret(key, &secrets.0.into(), secrets.1).keyed;
+        mac.update(base_string(method, url, pairs(list)).concat().as_bytes());
+        signature(mac)
     }
 
     #[test]
@@ -157,7 +194,7 @@ mod tests {
         ];
         let url = "https://photos.example.net/initiate";
         assert_eq!(
-            signature(
+            signed(
                 "dpf43f3p2l4k3l03",
                 ("kd94hf93k423kf44", ""),
                 "POST",
@@ -181,7 +218,7 @@ mod tests {
         ];
         let secrets = ("kd94hf93k423kf44", "pfkkdhi9sl3r4s00");
         assert_eq!(
-            signature(
+            signed(
                 "",
                 secrets,
                 "GET",
@@ -208,7 +245,7 @@ mod tests {
             ("a3", "2 q"),
         ];
         assert_eq!(
-            base_string("post", "http://example.com/request", pairs(&list)),
+            base_string("post", "http://example.com/request", pairs(&list)).concat(),
             "POST&http%3A%2F%2Fexample.com%2Frequest&a2%3Dr%2520b%26a3%3D2%2520q%26a3%3Da%26b5%3D%253D%25253D\
              %26c%2540%3D%26c2%3D%26oauth_consumer_key%3D9djdj82h48djs9d2%26oauth_nonce%3D7d8f3e4a\
              %26oauth_signature_method%3DHMAC-SHA1%26oauth_timestamp%3D137131201%26oauth_token%3Dkkk9d7dh3k39sjv7"
@@ -229,7 +266,7 @@ mod tests {
         ];
         let secrets = ("kd94hf93k423kf44", "pfkkdhi9sl3r4s00");
         assert_eq!(
-            signature(
+            signed(
                 "",
                 secrets,
                 "GET",
@@ -264,16 +301,50 @@ mod tests {
         );
         let url = "https://api.twitter.com/1.1/statuses/update.json";
         assert_eq!(
-            signature("", secrets, "POST", url, &list),
+            signed("", secrets, "POST", url, &list),
             "hCtSmYh+iHYCEqBWrE7C7hYmtUk="
         );
     }
 
     #[test]
+    fn what_is_hashed_ahead_makes_the_same_signature() {
+        let url = "https://example.net/a";
+        let query = [
+            ("z".to_owned(), "ü &".to_owned()),
+            ("a".to_owned(), String::new()),
+        ];
+        let signer = Signer::new("key one", &"s3cret".into());
+        let list = [
+            ("z", "ü &"),
+            ("a", ""),
+            ("oauth_consumer_key", "key one"),
+            ("oauth_nonce", "n +%"),
+            ("oauth_signature_method", "HMAC-SHA1"),
+            ("oauth_timestamp", "1791242096"),
+            ("oauth_version", "1.0"),
+        ];
+        let expected = signed("", ("s3cret", ""), "POST", url, &list);
+        let header = signer
+            .prepare("POST", url, &query)
+            .authorization(1_791_242_096, "n +%");
+        let end = format!(
+            "oauth_nonce=\"n%20%2B%25\", oauth_timestamp=\"1791242096\", oauth_signature=\"{}\"",
+            encode(&expected)
+        );
+        assert!(header.ends_with(&end), "{header}");
+    }
+
+    #[test]
     fn the_header_holds_what_was_signed_and_nothing_secret() {
         let signer = Signer::new("key one", &"s3cret".into());
-        let header = signer.authorization("POST", "http://127.0.0.1:1/a", &[], 1, "n");
-        assert!(header.starts_with("OAuth oauth_consumer_key=\"key%20one\", oauth_nonce=\"n\""));
+        let header = signer
+            .prepare("POST", "http://127.0.0.1:1/a", &[])
+            .authorization(1, "n");
+        assert_eq!(
+            header.split_once("oauth_signature=").unwrap().0,
+            "OAuth oauth_consumer_key=\"key%20one\", oauth_signature_method=\"HMAC-SHA1\", \
+             oauth_version=\"1.0\", oauth_nonce=\"n\", oauth_timestamp=\"1\", "
+        );
         assert!(!header.contains("s3cret"));
     }
 }
