@@ -193,20 +193,10 @@ impl Meaning {
 
     /// What the record keeps of it.
     pub(super) fn settlement(&self) -> Settlement {
-        let entries = (!self.entries.is_empty()).then(|| {
-            let entries: Vec<_> = self
-                .entries
-                .iter()
-                .map(|entry| {
-                    serde_json::json!({
-                        "automationId": entry.automation_id,
-                        "automationContactId": entry.participation,
-                        "result": entry.result,
-                    })
-                })
-                .collect();
-            serde_json::Value::from(entries).to_string()
-        });
+        // Texts and lists of texts always are JSON.
+        let entries = (!self.entries.is_empty())
+            .then(|| serde_json::to_string(&self.entries).ok())
+            .flatten();
         Settlement {
             outcome: self.outcome,
             http_status: self.http_status,

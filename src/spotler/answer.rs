@@ -5,18 +5,21 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::id::{ParticipationId, TriggerCode};
 
-/// What one published automation answered to a trigger. One trigger code can start several.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What one published automation answered to a trigger. One trigger code can start several. Kept in the words of the wire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Entry {
+    /// The participation, where one started.
+    #[serde(rename = "automationContactId")]
+    pub participation: Option<ParticipationId>,
     /// The published automation, where it is named.
     pub automation_id: Option<String>,
-    /// The participation, where one started.
-    pub participation: Option<ParticipationId>,
     /// `OK`, `AUTOMATION_INACTIVE`, `PARTICIPATION_LIMIT_REACHED`, or a word that is not documented.
     pub result: String,
 }
@@ -105,33 +108,32 @@ pub struct Head {
 }
 
 #[derive(Deserialize)]
-struct TriggerBody {
+struct TriggerBody<'a> {
     #[serde(default, deserialize_with = "code")]
     result: Option<String>,
     #[serde(default, rename = "errorType", deserialize_with = "code")]
     error_type: Option<String>,
     // The help page's name for the list, and the older description's; an answer may have both.
-    #[serde(default, rename = "publishedAutomationResults")]
-    published: Value,
-    #[serde(default, rename = "automationResults")]
-    older: Value,
+    #[serde(default, borrow, rename = "publishedAutomationResults")]
+    published: Option<&'a RawValue>,
+    #[serde(default, borrow, rename = "automationResults")]
+    older: Option<&'a RawValue>,
 }
 
-impl TriggerBody {
+impl TriggerBody<'_> {
     /// Whether there is a list that is none.
     fn is_odd(&self) -> bool {
-        [&self.published, &self.older]
-            .iter()
-            .any(|list| !(list.is_null() || list.is_array()))
+        let mut lists = [self.published, self.older].into_iter().flatten();
+        lists.any(|list| !list.get().starts_with('['))
     }
 
     /// The entries of both lists that can be read.
-    fn entries(self) -> Vec<Entry> {
+    fn entries(&self) -> Vec<Entry> {
         let mut entries: Vec<Entry> = Vec::new();
-        for list in [self.published, self.older] {
-            let Value::Array(items) = list else { continue };
+        for list in [self.published, self.older].into_iter().flatten() {
+            let items: Vec<&RawValue> = serde_json::from_str(list.get()).unwrap_or_default();
             for item in items {
-                let Ok(body) = serde_json::from_value::<EntryBody>(item) else {
+                let Ok(body) = serde_json::from_str::<EntryBody>(item.get()) else {
                     continue;
                 };
                 let entry = Entry::from(body);
@@ -267,9 +269,9 @@ pub fn read_trigger(head: &Head, body: &[u8], now: SystemTime) -> Result<Trigger
     let is_readable = parsed.as_ref().is_some_and(|body| !body.is_odd());
     let (mut result, mut error_type, mut entries) = (None, None, Vec::new());
     if let Some(body) = parsed {
-        result = body.result.clone();
-        error_type = body.error_type.clone();
         entries = body.entries();
+        result = body.result;
+        error_type = body.error_type;
     }
     let said = result.clone().or(error_type);
     let complaint = Complaint {
