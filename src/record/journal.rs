@@ -359,14 +359,21 @@ impl Journal {
 }
 
 /// Answers one request.
-type Reply = Box<dyn FnOnce(Result<(), JournalError>) + Send>;
+enum Reply {
+    /// That it is done.
+    Done(oneshot::Sender<Result<(), JournalError>>),
+    /// That a call may be sent, and its number.
+    Intended(CallId, oneshot::Sender<Result<CallId, JournalError>>),
+}
 
-/// An answer that says only whether it is done.
-fn done(reply: oneshot::Sender<Result<(), JournalError>>) -> Reply {
-    Box::new(move |result| {
+impl Reply {
+    fn give(self, result: Result<(), JournalError>) {
         // Who no longer waits for an answer needs none.
-        let _ = reply.send(result);
-    })
+        match self {
+            Reply::Done(reply) => drop(reply.send(result)),
+            Reply::Intended(id, reply) => drop(reply.send(result.map(|()| id))),
+        }
+    }
 }
 
 /// The answers to what became durable together, or did not.
@@ -378,7 +385,7 @@ struct Answers {
 impl Answers {
     fn give(self) {
         for reply in self.replies {
-            reply(self.result.clone());
+            reply.give(self.result.clone());
         }
     }
 }
@@ -496,10 +503,7 @@ impl Writer {
                         let id = CallId(self.next_call);
                         self.next_call += 1;
                         rows.intents.push((id, intent));
-                        replies.push(Box::new(move |result| {
-                            // Who no longer waits for an answer needs none.
-                            let _ = reply.send(result.map(|()| id));
-                        }));
+                        replies.push(Reply::Intended(id, reply));
                     }
                     Err(error) => {
                         let _ = reply.send(Err(error));
@@ -507,21 +511,21 @@ impl Writer {
                 },
                 Request::Settle(id, settlement, reply) => {
                     match self.settle_rows(id, settlement, &mut rows) {
-                        Ok(()) => replies.push(done(reply)),
+                        Ok(()) => replies.push(Reply::Done(reply)),
                         Err(error) => {
                             let _ = reply.send(Err(error));
                         }
                     }
                 }
                 Request::Change(changes, reply) => match change_rows(changes, now, &mut rows) {
-                    Ok(()) => replies.push(done(reply)),
+                    Ok(()) => replies.push(Reply::Done(reply)),
                     Err(error) => {
                         let _ = reply.send(Err(error));
                     }
                 },
                 Request::Mark(marks, reply) => {
                     rows.marks.extend(marks);
-                    replies.push(done(reply));
+                    replies.push(Reply::Done(reply));
                 }
                 Request::Ids(key, reply) => questions.push((key, reply)),
                 Request::Deliver(sender) => self.delivery = Some(sender),
@@ -529,11 +533,11 @@ impl Writer {
                 Request::Claim(plan, serial, reply) => claims.push((plan, serial, reply)),
                 Request::Sources(sources, reply) => {
                     rows.sources.extend(sources);
-                    replies.push(done(reply));
+                    replies.push(Reply::Done(reply));
                 }
                 Request::Forget(contact, reply) => {
                     rows.forgotten.push(contact);
-                    replies.push(done(reply));
+                    replies.push(Reply::Done(reply));
                 }
             }
         }
