@@ -88,6 +88,8 @@ impl Transport {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(KEPT_IDLE)
             .pool_max_idle_per_host(connections)
+            // Head and body leave in one piece: bodies are small.
+            .http1_writev(false)
             .build(Connector { https, limit });
         Ok(Self { client })
     }
