@@ -339,6 +339,7 @@ impl Reader {
             format!("SELECT {columns} FROM participation ORDER BY contact, automation, occurrence");
         let mut statement = self.connection.prepare(&statement).map_err(&failed)?;
         let mut rows = statement.query([]).map_err(&failed)?;
+        let mut under_way = String::new();
         while let Some(row) = rows.next().map_err(&failed)? {
             let contact = text(row, 0).map_err(&failed)?;
             while let Some(first) = open.first_entry() {
@@ -355,15 +356,13 @@ impl Reader {
                 }
             }
             let sent = match open.get_mut(contact) {
-                Some(calls) => {
-                    let mut item = participation(path, automations, codes, row)?;
-                    let automation: i64 = row.get(1).map_err(&failed)?;
-                    calls.retain(|call| !overlay(path, codes, automation, call, &mut item));
-                    // What is open for this contact and not on record yet comes behind its last row: a plan needs what
-                    // belongs to one contact together, and sorts it itself.
-                    sender.whole(item)
-                }
                 None => sender.row(contact, row)?,
+                // All of its rows were sent with the first one.
+                Some(_) if under_way == contact => Ok(()),
+                Some(calls) => {
+                    contact.clone_into(&mut under_way);
+                    self.overlaid(contact, calls, sender)?
+                }
             };
             if sent.is_err() {
                 return Ok(());
@@ -381,6 +380,34 @@ impl Reader {
         Ok(())
     }
 
+    /// Sends the participations of a contact with calls under way, and takes away the calls that are for one of them.
+    ///
+    /// What is open and not on record yet comes behind them: a plan needs what belongs to one contact together, and sorts it
+    /// itself.
+    fn overlaid(
+        &self,
+        contact: &str,
+        calls: &mut Vec<Open>,
+        sender: &mut stream::Sender,
+    ) -> Result<Result<(), stream::Gone>, RecordError> {
+        let failed = failed(&self.path);
+        let statement = format!("SELECT {COLUMNS} FROM participation WHERE contact = ?");
+        let mut statement = self
+            .connection
+            .prepare_cached(&statement)
+            .map_err(&failed)?;
+        let mut rows = statement.query([contact]).map_err(&failed)?;
+        while let Some(row) = rows.next().map_err(&failed)? {
+            let mut item = participation(&self.path, &self.automations, &self.codes, row)?;
+            let automation: i64 = row.get(1).map_err(&failed)?;
+            calls.retain(|call| !overlay(&self.path, &self.codes, automation, call, &mut item));
+            if let Err(gone) = sender.whole(item) {
+                return Ok(Err(gone));
+            }
+        }
+        Ok(Ok(()))
+    }
+
     fn list<E: From<RecordError>>(
         mut self,
         selection: &Selection,
@@ -394,8 +421,7 @@ impl Reader {
                 None => return Ok(()),
             },
         };
-        let columns = stream::COLUMNS;
-        let mut query = format!("SELECT {columns}, changed_at FROM participation");
+        let mut query = format!("SELECT {COLUMNS}, changed_at, ids FROM participation");
         let mut values: Vec<&dyn ToSql> = Vec::new();
         let contact = selection.contact.as_ref().map(|contact| contact.as_str());
         if let Some(contact) = &contact {
@@ -427,7 +453,7 @@ impl Reader {
             if let Some(calls) = open.get_mut(item.key.contact.as_str()) {
                 calls.retain(|call| !overlay(path, codes, automation, call, &mut item));
             }
-            let ids = optional_text(row, 9).map_err(&failed)?;
+            let ids = optional_text(row, 11).map_err(&failed)?;
             group.push(Listed {
                 participation: item,
                 changed_at: time(row.get(10).map_err(&failed)?),
@@ -563,7 +589,11 @@ pub(super) fn occurrence_of(path: &Path, text: &str) -> Result<Option<Occurrence
         .map_err(|error| corrupt(path, format!("an occurrence of which {error}")))
 }
 
-/// A row that begins with [`stream::COLUMNS`] as a participation.
+/// What a participation is made from.
+const COLUMNS: &str = "contact, automation, occurrence, state, trigger_code, fields, detail, triggered_at, left_at, \
+                       ids IS NOT NULL";
+
+/// A row that begins with [`COLUMNS`] as a participation.
 fn participation(
     path: &Path,
     automations: &HashMap<i64, AutomationName>,
@@ -590,7 +620,7 @@ fn participation(
             .map_err(|error| corrupt(path, format!("a state of which {error}")))?,
         trigger_code: code_of(path, codes, row.get(4).map_err(&failed)?)?,
         fields: read_digest(fields),
-        has_ids: optional_text(row, 9).map_err(&failed)?.is_some(),
+        has_ids: row.get(9).map_err(&failed)?,
         detail: row.get(6).map_err(&failed)?,
         triggered_at: triggered_at.map(time),
         left_at: left_at.map(time),

@@ -5,22 +5,33 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use rusqlite::Row;
+use rusqlite::types::ValueRef;
 
 use super::error::RecordError;
-use super::read::{corrupt, failed, occurrence_of, optional_text, read_digest, text, time};
+use super::read::{corrupt, failed, occurrence_of, read_digest, time};
 use crate::digest::Digest;
 use crate::id::{AutomationName, ContactId, TriggerCode};
 use crate::participation::{Key, Participation, State};
 
-/// What a plan needs of each: every column of a million costs.
-pub(super) const COLUMNS: &str = "contact, automation, occurrence, state, trigger_code, fields, detail, \
-                                  triggered_at, left_at, ids";
+/// What a plan needs of each. Every column of a million costs, so what most rows have fits in one number, and what few
+/// have is an array beside those who have it.
+pub(super) const COLUMNS: &str = "contact, triggered_at, fields, \
+     CASE WHEN state = 'active' AND occurrence = '' AND left_at IS NULL \
+     THEN automation | (trigger_code << 31) | ((ids IS NOT NULL) << 62) \
+     ELSE json_array(automation, trigger_code, ids IS NOT NULL, occurrence, state, detail, left_at) END";
 
-/// So many participations pass from the record to a plan at once.
-const BATCH: usize = 4096;
+/// How many bits of that number an automation has, and as many a trigger code. Numbers on record are counted from 1.
+const BITS: u32 = 31;
+
+/// That array.
+type Array = (i64, i64, i64, String, String, Option<String>, Option<i64>);
+
+/// So many participations pass from the record to a plan at once: few enough that their memory is used again, and not
+/// asked of the system for each batch.
+const BATCH: usize = 1024;
 
 /// So many such batches wait for a plan at the most, while the roster is still being made: some 40 MB.
-const BATCHES_AHEAD: usize = 256;
+const BATCHES_AHEAD: usize = 1024;
 
 /// Names and codes by their numbers on record.
 #[derive(Debug, Default)]
@@ -62,7 +73,7 @@ pub(super) fn channel(path: &Path, numbered: Arc<Numbered>) -> (Sender, Particip
 struct Batch {
     contacts: String,
     rows: Vec<Packed>,
-    rare: Vec<Rare>,
+    rare: Vec<Few>,
     whole: Vec<Participation>,
 }
 
@@ -86,11 +97,23 @@ enum Packed {
 
 /// What few rows have.
 #[derive(Default)]
-struct Rare {
+struct Few {
     occurrence: Option<Box<str>>,
     fields: Option<Digest>,
     detail: Option<Box<str>>,
     left_at: Option<i64>,
+}
+
+impl Few {
+    fn has_any(&self) -> bool {
+        let Self {
+            occurrence,
+            fields,
+            detail,
+            left_at,
+        } = self;
+        occurrence.is_some() || fields.is_some() || detail.is_some() || left_at.is_some()
+    }
 }
 
 /// Where participations go to.
@@ -163,53 +186,49 @@ impl Sender {
                 (at, len)
             }
         };
-        // What most rows have is known by its bytes, before it is looked at as text.
-        let bytes = |column| row.get_ref(column)?.as_bytes().map_err(Into::into);
-        let occurrence = match bytes(2).map_err(&failed)? {
-            b"" => "",
-            _ => text(row, 2).map_err(&failed)?,
-        };
-        let state = match bytes(3).map_err(&failed)? {
-            b"active" => State::Active,
-            _ => text(row, 3)
-                .map_err(&failed)?
-                .parse()
-                .map_err(|error| corrupt(&self.path, format!("a state of which {error}")))?,
-        };
-        let fields = row.get_ref(5).map_err(&failed)?;
+        let fields = row.get_ref(2).map_err(&failed)?;
         let fields = fields.as_blob_or_null().map_err(|e| failed(e.into()))?;
-        let left_at: Option<i64> = row.get(8).map_err(&failed)?;
-        // Nobody asks why something is active.
-        let detail = match state {
-            State::Active => None,
-            _ => optional_text(row, 6).map_err(&failed)?,
+        let mut few = Few {
+            fields: read_digest(fields),
+            ..Few::default()
         };
-        let is_plain = occurrence.is_empty() && fields.is_none();
-        let rare = match (is_plain, left_at, detail) {
-            (true, None, None) => None,
-            _ => {
-                batch.rare.push(Rare {
-                    occurrence: (!occurrence.is_empty()).then(|| occurrence.into()),
-                    fields: read_digest(fields),
-                    detail: detail.map(Into::into),
-                    left_at,
-                });
-                Some((batch.rare.len() - 1) as u16)
+        let mut state = State::Active;
+        let (automation, code, has_ids) = match row.get_ref(3).map_err(&failed)? {
+            ValueRef::Integer(number) => {
+                let low = |number: i64| number & ((1 << BITS) - 1);
+                (low(number), low(number >> BITS), number >> (2 * BITS) != 0)
+            }
+            array => {
+                let array = array.as_str().map_err(|e| failed(e.into()))?;
+                let (automation, code, has_ids, occurrence, word, detail, left_at): Array =
+                    serde_json::from_str(array)
+                        .map_err(|error| corrupt(&self.path, error.to_string()))?;
+                state = word
+                    .parse()
+                    .map_err(|error| corrupt(&self.path, format!("a state of which {error}")))?;
+                few.occurrence = (!occurrence.is_empty()).then(|| occurrence.into());
+                // Nobody asks why something is active.
+                few.detail = detail.filter(|_| state != State::Active).map(Into::into);
+                few.left_at = left_at;
+                (automation, code, has_ids != 0)
             }
         };
-        let number = |column: usize, what: &str| {
-            let number: i64 = row.get(column).map_err(&failed)?;
+        let rare = few.has_any().then(|| {
+            batch.rare.push(few);
+            (batch.rare.len() - 1) as u16
+        });
+        let number = |number: i64, what: &str| {
             u16::try_from(number)
                 .map_err(|_| corrupt(&self.path, format!("{what} with the number {number}")))
         };
         Ok(Packed::Row {
-            triggered_at: row.get(7).map_err(&failed)?,
+            triggered_at: row.get(1).map_err(&failed)?,
             contact,
-            automation: number(1, "an automation")?,
-            code: number(4, "a trigger code")?,
+            automation: number(automation, "an automation")?,
+            code: number(code, "a trigger code")?,
             rare,
             state,
-            has_ids: row.get_ref(9).map_err(&failed)?.data_type() != rusqlite::types::Type::Null,
+            has_ids,
         })
     }
 }
