@@ -80,12 +80,14 @@ impl AllRows {
     }
 
     fn find<'a>(&self, contacts: impl IntoIterator<Item = &'a str>) -> Vec<(u64, RowId)> {
+        let mut sieve = Sieve::new();
         let hashes: HashSet<u32> = contacts
             .into_iter()
             .map(|contact| self.hash(contact))
+            .inspect(|hash| sieve.add(*hash))
             .collect();
         self.numbered()
-            .filter(|(hash, ..)| hashes.contains(hash))
+            .filter(|(hash, ..)| sieve.may_have(*hash) && hashes.contains(hash))
             .map(|(_, number, row)| (number, row))
             .collect()
     }
@@ -111,9 +113,52 @@ impl AllRows {
     }
 }
 
+/// Tells most hashes apart from those in a set, in fewer bytes than the set: it stays in the processor's cache while
+/// millions pass it.
+struct Sieve(Vec<u64>);
+
+impl Sieve {
+    /// The bits of a hash that count.
+    const BITS: u32 = 20;
+
+    fn new() -> Self {
+        Self(vec![0; 1 << (Self::BITS - u64::BITS.ilog2())])
+    }
+
+    fn place(hash: u32) -> (usize, u64) {
+        let bit = hash & ((1 << Self::BITS) - 1);
+        ((bit / u64::BITS) as usize, 1 << (bit % u64::BITS))
+    }
+
+    fn add(&mut self, hash: u32) {
+        let (word, bit) = Self::place(hash);
+        self.0[word] |= bit;
+    }
+
+    fn may_have(&self, hash: u32) -> bool {
+        let (word, bit) = Self::place(hash);
+        self.0[word] & bit != 0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sieve_lets_through_what_was_put_in_and_little_else() {
+        let mut sieve = Sieve::new();
+        let spread = |n: u32| n.wrapping_mul(0x9E37_79B9);
+        (0..1_000).for_each(|n| sieve.add(spread(n)));
+        assert!((0..1_000).all(|n| sieve.may_have(spread(n))));
+        let others = (1_000..101_000).filter(|n| sieve.may_have(spread(*n)));
+        assert!(others.count() < 1_000);
+        assert!(
+            [0, u32::MAX]
+                .iter()
+                .all(|hash| Sieve::place(*hash).0 < sieve.0.len())
+        );
+    }
 
     #[test]
     fn all_rows_of_a_contact_are_found_by_number_and_id() {
