@@ -266,7 +266,7 @@ fn show_and_ask(
     match args.format {
         Format::Json if plan.is_empty() => {
             let nothing = Run::default();
-            output.result(|mut out| run_json(&mut out, prepared.view(), &nothing))?;
+            output.document(|mut out| run_json(&mut out, prepared.view(), &nothing))?;
         }
         // A log of events has told of it.
         Format::Json if common.log_format == LogFormat::Json => {}
@@ -279,7 +279,7 @@ fn show_and_ask(
     if prepared.guard.refuses() && !args.allow_large {
         if args.format == Format::Json && !plan.is_empty() {
             let nothing = Run::default();
-            output.result(|mut out| run_json(&mut out, prepared.view(), &nothing))?;
+            output.document(|mut out| run_json(&mut out, prepared.view(), &nothing))?;
         }
         output.always(|out| {
             writeln!(

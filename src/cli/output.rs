@@ -62,6 +62,19 @@ impl Output {
         self.written(width, write)
     }
 
+    /// Writes a document for programs to standard output, as it is: it has no colours to take out. That nobody reads on is
+    /// no error.
+    ///
+    /// # Errors
+    /// What standard output says.
+    pub fn document(
+        &self,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), CommandError> {
+        let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+        read_or_not(write(&mut out).and_then(|()| out.flush()))
+    }
+
     fn written(
         &self,
         width: Option<usize>,
@@ -73,10 +86,7 @@ impl Output {
         let whole: Box<dyn Write> = Box::new(BufWriter::with_capacity(1 << 16, stdout));
         let buffered = BufWriter::with_capacity(1 << 16, AutoStream::new(whole, choice));
         let mut lines = BrokenLines::new(buffered, width);
-        match write(&mut lines).and_then(|()| lines.flush()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => result.map_err(CommandError::from),
-        }
+        read_or_not(write(&mut lines).and_then(|()| lines.flush()))
     }
 
     /// Writes to standard error, unless it is to be quiet.
@@ -185,6 +195,14 @@ impl Output {
                 writeln!(out, "{on}error:{off} {}", Lines(&text))
             }),
         }
+    }
+}
+
+/// That nobody reads on is no error.
+fn read_or_not(written: io::Result<()>) -> Result<(), CommandError> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(CommandError::from),
     }
 }
 
