@@ -171,16 +171,16 @@ fn table_in(folder: &Path, bytes: &[u8]) {
     );
     let contact = table.column("id").expect("the contacts' column is there");
 
-    let mut read: Vec<(RowId, StringRecord)> = Vec::new();
+    let mut read: Vec<(RowId, Vec<String>)> = Vec::new();
     let mut rows = table.rows().expect("the file can be read");
     while let Some(row) = rows.read() {
         match row {
             Err(error) => said(error),
             Ok(row) => {
                 assert_eq!(row.cells.len(), table.columns().len());
-                assert_eq!(&row.cells[contact], row.contact);
+                assert_eq!(row.cells.get(contact), Some(row.contact));
                 assert!(rollcall::id::ContactId::new(row.contact).is_ok());
-                read.push((row.id, row.cells.clone()));
+                read.push((row.id, row.cells.iter().map(str::to_owned).collect()));
             }
         }
         let at = rows.at();
@@ -194,7 +194,7 @@ fn table_in(folder: &Path, bytes: &[u8]) {
     let mut record = StringRecord::new();
     for (id, cells) in read.iter().rev() {
         let row = table.row(*id, &mut record).expect("the row is still there");
-        assert_eq!(row.cells, cells, "another row was read at {id:?}");
+        assert!(row.cells.iter().eq(cells), "another row was read at {id:?}");
     }
 }
 

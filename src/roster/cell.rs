@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use csv::StringRecord;
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
 use crate::config::Value;
+use crate::source::RowCells;
 
 /// How a cell is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub(super) trait Cells {
 /// A source's row. Everything in it is text.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SourceCells<'a> {
-    pub(super) cells: &'a StringRecord,
+    pub(super) cells: RowCells<'a>,
     pub(super) zone: &'a TimeZone,
 }
 

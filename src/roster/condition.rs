@@ -274,6 +274,7 @@ fn span_in_words(span: Span) -> String {
 mod tests {
     use std::time::Duration;
 
+    use crate::source::RowCells;
     use csv::StringRecord;
 
     use super::*;
@@ -296,7 +297,7 @@ mod tests {
         };
         let record = StringRecord::from(vec![cell]);
         let cells = SourceCells {
-            cells: &record,
+            cells: RowCells::Read(&record),
             zone: &zone,
         };
         let clause = Clause::new(&condition, 0, &clock);
@@ -462,7 +463,7 @@ mod tests {
             };
             let record = StringRecord::from(vec![cell]);
             let cells = SourceCells {
-                cells: &record,
+                cells: RowCells::Read(&record),
                 zone: &zone,
             };
             Clause::new(&condition, 0, &clock).failure(&cells).unwrap()

@@ -10,11 +10,11 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
 
-use memchr::memmem::{self, Finder};
-use memchr::{memchr, memchr_iter, memchr2_iter, memrchr};
+use memchr::memmem::Finder;
+use memchr::{memchr, memchr_iter, memrchr};
 
 use super::RowId;
-use super::cursor::read_at;
+use super::plain::{are_plain, fill};
 
 /// So many bytes are looked at together: they stay in the processor's own memory.
 const PIECE: usize = 256 << 10;
@@ -154,27 +154,4 @@ fn find_lines(lines: &[u8], at: u64, wanted: &Wanted<'_>, found: &mut Found) {
     before += memchr_iter(b'\n', &lines[counted..]).count() as u64;
     let is_cut = lines.last().is_some_and(|byte| *byte != b'\n');
     found.rows = before + u64::from(is_cut);
-}
-
-/// Whether each line is a row: there are no quotes, no blank lines and no carriage returns but before line feeds.
-fn are_plain(lines: &[u8]) -> bool {
-    if matches!(lines.first(), Some(b'\n' | b'\r')) || memmem::find(lines, b"\n\n").is_some() {
-        return false;
-    }
-    memchr2_iter(b'"', b'\r', lines)
-        .all(|at| lines[at] == b'\r' && lines.get(at + 1) == Some(&b'\n') && lines[at - 1] != b'\n')
-}
-
-/// Reads from a byte of the file on until the piece is full or the file ends.
-fn fill(file: &File, at: u64, piece: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < piece.len() {
-        match read_at(file, &mut piece[filled..], at + filled as u64) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }

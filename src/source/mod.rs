@@ -14,11 +14,13 @@ mod cursor;
 mod error;
 mod find;
 mod lines;
+mod plain;
 mod rows;
 mod table;
 
 pub use error::{RowAt, SourceError, SourceProblem, quoted};
 pub use find::Found;
+pub use plain::RowCells;
 pub use rows::{Row, Rows};
 pub use table::Table;
 

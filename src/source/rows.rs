@@ -10,14 +10,15 @@ use super::csv as format;
 use super::cursor::Cursor;
 use super::error::{RowAt, SourceError, SourceProblem, quoted};
 use super::lines::Lines;
+use super::plain::{PlainLine, PlainLines, RowCells};
 use super::{MAX_ROW, RowId, Table};
 use crate::id::{self, IdError};
 
 /// A row: as many cells as the table has columns, all UTF-8, and a contact's id among them.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
-    /// Its cells, in the order of the columns. An empty one is an absent value.
-    pub cells: &'a StringRecord,
+    /// Its cells, in the order of the columns.
+    pub cells: RowCells<'a>,
     /// The contact it is about; follows the rules for ids.
     pub contact: &'a str,
     /// By which it can be read again.
@@ -28,6 +29,8 @@ pub struct Row<'a> {
 #[derive(Debug)]
 pub struct Rows<'t> {
     table: &'t Table,
+    /// The lines before the first that takes a CSV reader.
+    plain: Option<PlainLines>,
     reader: Reader<Cursor>,
     record: StringRecord,
     lines: Lines,
@@ -44,14 +47,26 @@ impl<'t> Rows<'t> {
         reader
             .read_record(&mut record)
             .map_err(|error| table.error(format::unreadable(error)))?;
+        let after_header = reader.position().byte();
+        let plain = PlainLines::new(table.file(), after_header, table.delimiter());
         Ok(Self {
             table,
+            plain: Some(plain),
             reader,
             record,
             lines: Lines::new(),
             id: RowId(0),
             number: 1,
             ended: false,
+        })
+    }
+
+    /// The same, read by the CSV reader from the first row on.
+    #[cfg(test)]
+    pub(super) fn by_csv_alone(table: &'t Table) -> Result<Self, SourceError> {
+        Ok(Self {
+            plain: None,
+            ..Self::new(table)?
         })
     }
 
@@ -63,25 +78,61 @@ impl<'t> Rows<'t> {
         if self.ended {
             return None;
         }
-        let start = self.reader.position().byte();
-        match self.reader.read_record(&mut self.record) {
-            Ok(true) => {
-                self.id = RowId(start);
-                self.number += 1;
+        let (line, len) = match self.next_plain() {
+            Ok(Some(line)) => {
+                self.id = RowId(line.at);
+                let len = line.len;
+                (Some(line), len)
             }
-            Ok(false) => {
+            Ok(None) => {
+                let start = self.reader.position().byte();
+                match self.reader.read_record(&mut self.record) {
+                    Ok(true) => self.id = RowId(start),
+                    Ok(false) => {
+                        self.ended = true;
+                        return self.check_end().err().map(|p| Err(self.table.error(p)));
+                    }
+                    Err(error) => return Some(Err(self.fault(RowId(start), error))),
+                }
+                (None, self.reader.position().byte() - start)
+            }
+            Err(problem) => {
                 self.ended = true;
-                return self.check_end().err().map(|p| Err(self.table.error(p)));
+                return Some(Err(self.table.error(problem)));
             }
-            Err(error) => return Some(Err(self.fault(RowId(start), error))),
+        };
+        self.number += 1;
+        let cells = match (&line, &self.plain) {
+            (Some(line), Some(plain)) => plain.cells(line),
+            _ => RowCells::Read(&self.record),
+        };
+        let contact = cells.get(self.table.contact()).unwrap_or_default();
+        let at = || RowAt {
+            row: self.number,
+            line: self.lines.of(self.table.file(), self.id),
+        };
+        if let Err(problem) = check(self.table, cells, contact, len, at) {
+            return Some(Err(self.table.error(problem)));
         }
-        match self.check_row() {
-            Ok(()) => Some(Ok(Row {
-                contact: self.record.get(self.table.contact()).unwrap_or_default(),
-                cells: &self.record,
-                id: self.id,
-            })),
-            Err(problem) => Some(Err(self.table.error(problem))),
+        Some(Ok(Row {
+            contact,
+            cells,
+            id: self.id,
+        }))
+    }
+
+    /// The next row, where it is a plain line. From the first on that is not, the CSV reader goes on.
+    fn next_plain(&mut self) -> Result<Option<PlainLine>, SourceProblem> {
+        let Some(plain) = &mut self.plain else {
+            return Ok(None);
+        };
+        match plain.next()? {
+            Ok(line) => Ok(Some(line)),
+            Err(at) => {
+                self.plain = None;
+                seek(&mut self.reader, at).map_err(format::unreadable)?;
+                Ok(None)
+            }
         }
     }
 
@@ -91,36 +142,6 @@ impl<'t> Rows<'t> {
             row: self.number,
             line: self.lines.of(self.table.file(), self.id),
         }
-    }
-
-    fn check_row(&mut self) -> Result<(), SourceProblem> {
-        let columns = self.table.columns();
-        if self.record.len() != columns.len() {
-            return Err(SourceProblem::Ragged {
-                found: self.record.len(),
-                wanted: columns.len(),
-                at: self.at(),
-            });
-        }
-        if self.reader.position().byte() - self.id.0 > MAX_ROW {
-            return Err(SourceProblem::RowTooLong(self.at()));
-        }
-        let contact = self.record.get(self.table.contact()).unwrap_or_default();
-        let Err(why) = id::check(contact) else {
-            return Ok(());
-        };
-        let column = columns[self.table.contact()].clone();
-        let shown = quoted(contact);
-        let at = self.at();
-        Err(match why {
-            IdError::Empty => SourceProblem::NoContact { at, column },
-            why => SourceProblem::BadContact {
-                at,
-                column,
-                shown,
-                why,
-            },
-        })
     }
 
     fn check_end(&self) -> Result<(), SourceProblem> {
@@ -155,6 +176,41 @@ impl<'t> Rows<'t> {
     }
 }
 
+/// Checks a row; `len` is how many bytes it has.
+fn check(
+    table: &Table,
+    cells: RowCells<'_>,
+    contact: &str,
+    len: u64,
+    at: impl FnOnce() -> RowAt,
+) -> Result<(), SourceProblem> {
+    let columns = table.columns();
+    if cells.len() != columns.len() {
+        return Err(SourceProblem::Ragged {
+            found: cells.len(),
+            wanted: columns.len(),
+            at: at(),
+        });
+    }
+    if len > MAX_ROW {
+        return Err(SourceProblem::RowTooLong(at()));
+    }
+    let Err(why) = id::check(contact) else {
+        return Ok(());
+    };
+    let column = columns[table.contact()].clone();
+    let at = at();
+    Err(match why {
+        IdError::Empty => SourceProblem::NoContact { at, column },
+        why => SourceProblem::BadContact {
+            at,
+            column,
+            shown: quoted(contact),
+            why,
+        },
+    })
+}
+
 /// A reader of single rows, for [`Table::row`].
 pub(super) fn single(file: &Arc<File>, delimiter: u8) -> Reader<Cursor> {
     let mut reader = format::reader(Cursor::new(file, 0), delimiter, 2 * 1024);
@@ -163,17 +219,20 @@ pub(super) fn single(file: &Arc<File>, delimiter: u8) -> Reader<Cursor> {
     reader
 }
 
+/// Lets a reader go on at a byte of the file.
+fn seek(reader: &mut Reader<Cursor>, at: u64) -> csv::Result<()> {
+    let mut position = Position::new();
+    position.set_byte(at);
+    reader.seek_raw(SeekFrom::Start(at), position)
+}
+
 /// Reads the row at a byte of the file; whether there is one.
 pub(super) fn read_at(
     reader: &mut Reader<Cursor>,
     id: RowId,
     record: &mut StringRecord,
 ) -> Result<bool, SourceProblem> {
-    let mut position = Position::new();
-    position.set_byte(id.0);
-    let read = reader
-        .seek_raw(SeekFrom::Start(id.0), position)
-        .and_then(|()| reader.read_record(record));
+    let read = seek(reader, id.0).and_then(|()| reader.read_record(record));
     match read {
         Err(error) if matches!(error.kind(), ErrorKind::Io(_)) => Err(format::unreadable(error)),
         read => Ok(read.unwrap_or(false)),

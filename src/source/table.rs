@@ -12,6 +12,7 @@ use super::cursor::Cursor;
 use super::error::{RowAt, SourceError, SourceProblem};
 use super::find::{self, Found, Wanted};
 use super::lines::Lines;
+use super::plain::RowCells;
 use super::rows::{self, Row, Rows};
 use super::{RowId, csv};
 use crate::config::{Limit, Source, SourceKind, nearest};
@@ -142,7 +143,7 @@ impl Table {
         }
         Ok(Row {
             contact: record.get(self.contact).unwrap_or_default(),
-            cells: record,
+            cells: RowCells::Read(record),
             id,
         })
     }
