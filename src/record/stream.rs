@@ -30,8 +30,10 @@ type Array = (i64, i64, i64, String, String, Option<String>, Option<i64>);
 /// asked of the system for each batch.
 const BATCH: usize = 1024;
 
-/// So many such batches wait for a plan at the most, while the roster is still being made: some 40 MB.
-const BATCHES_AHEAD: usize = 1024;
+/// So many such batches wait for a plan at the most, while the roster is still being made. That is more than ten million
+/// participations, of 24 bytes each: a record that had to wait for a roster of millions would be read while nothing else
+/// is to be done.
+const BATCHES_AHEAD: usize = 16 << 10;
 
 /// Names and codes by their numbers on record.
 #[derive(Debug, Default)]
@@ -64,6 +66,7 @@ pub(super) fn channel(path: &Path, numbered: Arc<Numbered>) -> (Sender, Particip
         path: path.to_owned(),
         batches: sender,
         batch: Batch::default(),
+        last: None,
     };
     (sender, participations)
 }
@@ -71,29 +74,37 @@ pub(super) fn channel(path: &Path, numbered: Arc<Numbered>) -> (Sender, Particip
 /// Participations as they pass from thread to thread.
 #[derive(Default)]
 struct Batch {
+    /// The contacts, one behind the other.
     contacts: String,
     rows: Vec<Packed>,
-    rare: Vec<Few>,
+    /// What those rows have that have anything of the kind, in their order.
+    few: Vec<Few>,
+    /// Those that a call under way changes, in their order.
     whole: Vec<Participation>,
 }
 
 /// A participation.
 #[derive(Clone, Copy)]
-enum Packed {
-    /// As it is on record.
-    Row {
-        triggered_at: Option<i64>,
-        contact: (u32, u16),
-        automation: u16,
-        code: u16,
-        /// The place in [`Batch::rare`], where it has anything of the kind.
-        rare: Option<u16>,
-        state: State,
-        has_ids: bool,
-    },
-    /// One that a call under way changes: its place in [`Batch::whole`].
-    Whole(u16),
+struct Packed {
+    /// [`NEVER`] where that is not known.
+    triggered_at: i64,
+    /// How long its contact's id is; 0 where it is that of the row before.
+    contact: u16,
+    automation: u16,
+    code: u16,
+    state: State,
+    flags: u8,
 }
+
+/// Stands for no time.
+const NEVER: i64 = i64::MIN;
+
+/// Spotler gave an id.
+const HAS_IDS: u8 = 1;
+/// The next one of [`Batch::few`] belongs to it.
+const HAS_MORE: u8 = 2;
+/// It is the next one of [`Batch::whole`], and nothing else.
+const IS_WHOLE: u8 = 4;
 
 /// What few rows have.
 #[derive(Default)]
@@ -121,6 +132,8 @@ pub(super) struct Sender {
     path: PathBuf,
     batches: mpsc::SyncSender<Result<Batch, RecordError>>,
     batch: Batch,
+    /// Where the contact of the row before starts, where that is in the same batch.
+    last: Option<usize>,
 }
 
 /// That nobody listens any more.
@@ -140,10 +153,16 @@ impl Sender {
 
     /// Adds a participation that no row alone tells.
     pub(super) fn whole(&mut self, participation: Participation) -> Result<(), Gone> {
-        // A batch is sent long before it holds as many as that.
-        let place = self.batch.whole.len() as u16;
+        self.batch.rows.push(Packed {
+            triggered_at: NEVER,
+            contact: 0,
+            automation: 0,
+            code: 0,
+            state: participation.state,
+            flags: IS_WHOLE,
+        });
         self.batch.whole.push(participation);
-        self.batch.rows.push(Packed::Whole(place));
+        self.last = None;
         self.sent_if_full()
     }
 
@@ -166,25 +185,30 @@ impl Sender {
             ..Batch::default()
         };
         let full = std::mem::replace(&mut self.batch, fresh);
+        self.last = None;
         self.batches.send(Ok(full)).map_err(|_| Gone)
     }
 
     fn pack(&mut self, contact: &str, row: &Row<'_>) -> Result<Packed, RecordError> {
         let failed = failed(&self.path);
         let batch = &mut self.batch;
-        let contact = match batch.rows.last() {
-            // Most contacts are in several automations.
-            Some(Packed::Row {
-                contact: (at, len), ..
-            }) if batch.contacts[*at as usize..][..usize::from(*len)] == *contact => (*at, *len),
-            _ => {
-                let len = u16::try_from(contact.len())
-                    .map_err(|_| corrupt(&self.path, "a very long contact id".to_owned()))?;
-                // Batches are far too small for their text to outgrow this.
-                let at = batch.contacts.len() as u32;
-                batch.contacts.push_str(contact);
-                (at, len)
-            }
+        let is_same = self
+            .last
+            .is_some_and(|last| batch.contacts.get(last..) == Some(contact));
+        // Most contacts are in several automations.
+        let len = match is_same {
+            true => 0,
+            false => match u16::try_from(contact.len()) {
+                Ok(len @ 1..) => {
+                    self.last = Some(batch.contacts.len());
+                    batch.contacts.push_str(contact);
+                    len
+                }
+                _ => {
+                    let what = "a contact id without or with very many letters";
+                    return Err(corrupt(&self.path, what.to_owned()));
+                }
+            },
         };
         let fields = row.get_ref(2).map_err(&failed)?;
         let fields = fields.as_blob_or_null().map_err(|e| failed(e.into()))?;
@@ -213,22 +237,23 @@ impl Sender {
                 (automation, code, has_ids != 0)
             }
         };
-        let rare = few.has_any().then(|| {
-            batch.rare.push(few);
-            (batch.rare.len() - 1) as u16
-        });
         let number = |number: i64, what: &str| {
             u16::try_from(number)
                 .map_err(|_| corrupt(&self.path, format!("{what} with the number {number}")))
         };
-        Ok(Packed::Row {
-            triggered_at: row.get(1).map_err(&failed)?,
-            contact,
+        let mut flags = if has_ids { HAS_IDS } else { 0 };
+        if few.has_any() {
+            flags |= HAS_MORE;
+            batch.few.push(few);
+        }
+        let triggered_at: Option<i64> = row.get(1).map_err(&failed)?;
+        Ok(Packed {
+            triggered_at: triggered_at.unwrap_or(NEVER),
+            contact: len,
             automation: number(automation, "an automation")?,
             code: number(code, "a trigger code")?,
-            rare,
             state,
-            has_ids,
+            flags,
         })
     }
 }
@@ -258,57 +283,50 @@ impl Iterator for Participations {
 
 /// A batch that is being unpacked.
 struct Unpacked {
-    batch: Batch,
-    next: usize,
-    numbered: Arc<Numbered>,
+    rows: std::vec::IntoIter<Packed>,
+    few: std::vec::IntoIter<Few>,
+    whole: std::vec::IntoIter<Participation>,
+    contacts: String,
+    /// How many bytes of them have been taken.
+    taken: usize,
     contact: Option<ContactId>,
+    numbered: Arc<Numbered>,
 }
 
 impl Unpacked {
     fn new(batch: Batch, numbered: Arc<Numbered>) -> Self {
         Self {
-            batch,
-            next: 0,
-            numbered,
+            rows: batch.rows.into_iter(),
+            few: batch.few.into_iter(),
+            whole: batch.whole.into_iter(),
+            contacts: batch.contacts,
+            taken: 0,
             contact: None,
+            numbered,
         }
     }
 
     fn begin(&mut self, batch: Batch) {
-        self.batch = batch;
-        self.next = 0;
+        let contact = self.contact.take();
+        *self = Self::new(batch, self.numbered.clone());
+        self.contact = contact;
     }
 
     fn next(&mut self, path: &Path) -> Option<Result<Participation, RecordError>> {
-        let packed = *self.batch.rows.get(self.next)?;
-        self.next += 1;
+        let packed = self.rows.next()?;
+        if packed.flags & IS_WHOLE != 0 {
+            return self.whole.next().map(Ok);
+        }
         Some(self.unpack(path, packed))
     }
 
     fn unpack(&mut self, path: &Path, packed: Packed) -> Result<Participation, RecordError> {
-        let (triggered_at, (at, len), automation, code, rare, state, has_ids) = match packed {
-            Packed::Whole(place) => return Ok(self.batch.whole[usize::from(place)].clone()),
-            Packed::Row {
-                triggered_at,
-                contact,
-                automation,
-                code,
-                rare,
-                state,
-                has_ids,
-            } => (
-                triggered_at,
-                contact,
-                automation,
-                code,
-                rare,
-                state,
-                has_ids,
-            ),
-        };
-        let text = &self.batch.contacts[at as usize..][..usize::from(len)];
+        let start = self.taken;
+        self.taken += usize::from(packed.contact);
+        let text = self.contacts.get(start..self.taken).unwrap_or_default();
         let contact = match &self.contact {
-            Some(before) if before.as_str() == text => before.clone(),
+            // The last one of a batch may be the first one of the next.
+            Some(before) if text.is_empty() || before.as_str() == text => before.clone(),
             _ => {
                 let contact = ContactId::new(text)
                     .map_err(|error| corrupt(path, format!("a contact id of which {error}")))?;
@@ -316,21 +334,24 @@ impl Unpacked {
                 contact
             }
         };
-        let rare = rare.map(|place| &self.batch.rare[usize::from(place)]);
-        let occurrence = rare.and_then(|rare| rare.occurrence.as_deref());
+        let few = match packed.flags & HAS_MORE {
+            0 => Few::default(),
+            _ => self.few.next().unwrap_or_default(),
+        };
+        let triggered_at = Some(packed.triggered_at).filter(|at| *at != NEVER);
         Ok(Participation {
             key: Key {
                 contact,
-                automation: self.numbered.automation(path, automation)?,
-                occurrence: occurrence_of(path, occurrence.unwrap_or_default())?,
+                automation: self.numbered.automation(path, packed.automation)?,
+                occurrence: occurrence_of(path, few.occurrence.as_deref().unwrap_or_default())?,
             },
-            state,
-            trigger_code: self.numbered.code(path, code)?,
-            fields: rare.and_then(|rare| rare.fields),
-            has_ids,
-            detail: rare.and_then(|rare| rare.detail.as_deref().map(str::to_owned)),
+            state: packed.state,
+            trigger_code: self.numbered.code(path, packed.code)?,
+            fields: few.fields,
+            has_ids: packed.flags & HAS_IDS != 0,
+            detail: few.detail.map(String::from),
             triggered_at: triggered_at.map(time),
-            left_at: rare.and_then(|rare| rare.left_at).map(time),
+            left_at: few.left_at.map(time),
         })
     }
 }
