@@ -12,6 +12,7 @@ use hyper::{Method, Request, Uri};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde::Serialize;
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 use uuid::Uuid;
 use uuid::fmt::Simple;
@@ -280,14 +281,10 @@ impl Client {
             headers.insert(CONTENT_TYPE, json);
         }
         headers.insert(AUTHORIZATION, authorization);
-        let exchange = tokio::time::timeout(self.timeout, self.exchange(request));
         let timed_out = |_| CallError::Doubtful("timed out".to_owned());
-        exchange.await.map_err(timed_out)?
-    }
-
-    /// Sends a request and reads its answer.
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(Head, Bytes), CallError> {
-        let response = self.transport.send(request).await?;
+        let until = Instant::now() + self.timeout;
+        let response = timeout_at(until, self.transport.send(request)).await;
+        let response = response.map_err(timed_out)??;
         let head = Head {
             status: response.status().as_u16(),
             retry_after: response
@@ -297,15 +294,16 @@ impl Client {
                 .map(str::to_owned),
         };
         let body = Limited::new(response.into_body(), LONGEST_ANSWER);
-        match body.collect().await {
-            Ok(body) => Ok((head, body.to_bytes())),
-            // What it says does not matter then.
-            Err(_) if is_told_by_head(&head) => Ok((head, Bytes::new())),
-            Err(error) if error.is::<LengthLimitError>() => Err(CallError::Doubtful(format!(
+        match timeout_at(until, body.collect()).await {
+            Ok(Ok(body)) => Ok((head, body.to_bytes())),
+            // What it says does not matter then, nor that it does not come.
+            _ if is_told_by_head(&head) => Ok((head, Bytes::new())),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(CallError::Doubtful(format!(
                 "HTTP {} with an answer of over {LONGEST_ANSWER} bytes",
                 head.status
             ))),
-            Err(error) => Err(Failure::Broke(innermost(&*error)).into()),
+            Ok(Err(error)) => Err(Failure::Broke(innermost(&*error)).into()),
+            Err(elapsed) => Err(timed_out(elapsed)),
         }
     }
 }
@@ -495,6 +493,36 @@ mod tests {
             retry_after: Some(Duration::from_secs(1)),
         };
         assert_eq!(trigger(&client).await, Err(expected));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_was_turned_away_is_no_doubt_though_its_answer_never_ends() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let limited = CallError::Limited {
+            status: 429,
+            retry_after: None,
+        };
+        let doubtful = CallError::Doubtful("timed out".to_owned());
+        for (status, expected) in [("429 Wait", limited), ("200 OK", doubtful)] {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}", listener.local_addr().unwrap());
+            let server = tokio::spawn(async move {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request).await.unwrap();
+                let head = format!("HTTP/1.1 {status}\r\nContent-Length: 100\r\n\r\n{{\"");
+                stream.write_all(head.as_bytes()).await.unwrap();
+                // Until the client goes away.
+                let _ = stream.read(&mut request).await;
+            });
+            let timeout = Duration::from_secs(1);
+            let client = Client::new(Options {
+                timeout,
+                ..options(&url)
+            });
+            assert_eq!(trigger(&client.unwrap()).await, Err(expected));
+            server.await.unwrap();
+        }
     }
 
     #[tokio::test]
