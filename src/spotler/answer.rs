@@ -128,13 +128,21 @@ impl TriggerBody<'_> {
     }
 
     /// The entries of both lists that can be read.
-    fn entries(&self) -> Vec<Entry> {
+    ///
+    /// # Errors
+    /// That a list holds what is no value, such as half a letter.
+    fn entries(&self) -> serde_json::Result<Vec<Entry>> {
         let mut entries: Vec<Entry> = Vec::new();
         for list in [self.published, self.older].into_iter().flatten() {
             let items: Vec<&RawValue> = serde_json::from_str(list.get()).unwrap_or_default();
             for item in items {
-                let Ok(body) = serde_json::from_str::<EntryBody>(item.get()) else {
-                    continue;
+                let body: EntryBody = match serde_json::from_str(item.get()) {
+                    Ok(body) => body,
+                    // Where a key is there twice, the last one counts.
+                    Err(_) => match serde_json::from_value(serde_json::from_str(item.get())?) {
+                        Ok(body) => body,
+                        Err(_) => continue,
+                    },
                 };
                 let entry = Entry::from(body);
                 if !entries.contains(&entry) {
@@ -142,7 +150,7 @@ impl TriggerBody<'_> {
                 }
             }
         }
-        entries
+        Ok(entries)
     }
 }
 
@@ -265,11 +273,13 @@ fn read_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
 pub fn read_trigger(head: &Head, body: &[u8], now: SystemTime) -> Result<TriggerAnswer, CallError> {
     common(head, now)?;
     let status = head.status;
-    let parsed: Option<TriggerBody> = serde_json::from_slice(body).ok();
-    let is_readable = parsed.as_ref().is_some_and(|body| !body.is_odd());
+    let parsed = serde_json::from_slice(body)
+        .and_then(|body: TriggerBody| body.entries().map(|entries| (body, entries)))
+        .ok();
+    let is_readable = parsed.as_ref().is_some_and(|(body, _)| !body.is_odd());
     let (mut result, mut error_type, mut entries) = (None, None, Vec::new());
-    if let Some(body) = parsed {
-        entries = body.entries();
+    if let Some((body, found)) = parsed {
+        entries = found;
         result = body.result;
         error_type = body.error_type;
     }
@@ -504,6 +514,22 @@ mod tests {
             (200, mixed, "started 77"),
             (200, old, "started 12345678901234567890"),
             (200, r#"{"result":"OK"}"#, "started "),
+            // A key that is there twice, and half a letter.
+            (
+                200,
+                r#"{"result":"OK","automationResults":[{"automationContactId":"a1","result":"X","result":"OK"}]}"#,
+                "started a1",
+            ),
+            (
+                417,
+                r#"{"automationResults":[{"automationContactId":"a1","result":"OK","result":"OK"}]}"#,
+                "doubt",
+            ),
+            (
+                200,
+                r#"{"result":"OK","automationResults":[{"automationContactId":"\ud800","result":"OK"}]}"#,
+                "doubt",
+            ),
             (
                 200,
                 r#"{"result":"OK","publishedAutomationResults":[]}"#,
