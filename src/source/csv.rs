@@ -112,7 +112,8 @@ pub(super) fn ends_inside_quotes(
     delimiter: u8,
     last: RowId,
 ) -> Result<bool, SourceProblem> {
-    let tail = Cursor::new(file, last.0).chain(&b"\n-"[..]);
+    // Behind a line end, a byte order mark is as little taken away as where the row was read among the others.
+    let tail = b"\n".chain(Cursor::new(file, last.0)).chain(&b"\n-"[..]);
     let mut reader = reader(tail, delimiter, 8 * 1024);
     let mut record = ByteRecord::new();
     let mut rows = 0;

@@ -96,16 +96,18 @@ pub(super) struct PlainLine {
 }
 
 impl PlainLines {
-    /// Begins at a byte of a file at which a row does.
-    pub(super) fn new(file: &Arc<File>, at: u64, delimiter: u8) -> Self {
-        Self {
+    /// Begins behind a row that ends at a byte of a file; a line feed may still belong to its end.
+    pub(super) fn after(file: &Arc<File>, end: u64, delimiter: u8) -> io::Result<Self> {
+        let mut next = [0];
+        let is_line_feed = fill(file, end, &mut next)? == 1 && next == *b"\n";
+        Ok(Self {
             file: Arc::clone(file),
             delimiter,
             piece: String::new(),
-            at,
+            at: end + u64::from(is_line_feed),
             given: 0,
             ends: Vec::new(),
-        }
+        })
     }
 
     /// The next row. Where there is none, or one that may not be a plain line, the byte at which a CSV reader is to go on.

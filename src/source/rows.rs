@@ -48,7 +48,8 @@ impl<'t> Rows<'t> {
             .read_record(&mut record)
             .map_err(|error| table.error(format::unreadable(error)))?;
         let after_header = reader.position().byte();
-        let plain = PlainLines::new(table.file(), after_header, table.delimiter());
+        let plain = PlainLines::after(table.file(), after_header, table.delimiter());
+        let plain = plain.map_err(|error| table.error(error.into()))?;
         Ok(Self {
             table,
             plain: Some(plain),
@@ -130,7 +131,8 @@ impl<'t> Rows<'t> {
             Ok(line) => Ok(Some(line)),
             Err(at) => {
                 self.plain = None;
-                seek(&mut self.reader, at).map_err(format::unreadable)?;
+                // From the end of the line before on: where it begins, a CSV reader takes a byte order mark away.
+                seek(&mut self.reader, at - 1).map_err(format::unreadable)?;
                 Ok(None)
             }
         }

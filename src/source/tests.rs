@@ -289,6 +289,18 @@ fn a_file_that_is_written_over_in_place_is_refused() {
 }
 
 #[test]
+fn a_byte_order_mark_in_front_of_a_row_counts_whatever_comes_behind() {
+    let plain = export("id,name\n\u{feff}crm-1,x\ncrm-2,y\n").read();
+    let quoted = export("id,name\n\u{feff}crm-1,x\ncrm-2,\"y\"\n").read();
+    assert_eq!(plain, quoted);
+    assert!(plain[0].contains("row 2"), "{plain:?}");
+    // What stands behind a mark is no quote, also in the last row.
+    let table = export("id\tx\n\u{feff}\"a").table();
+    assert_eq!(read(&table).len(), 1);
+    assert_eq!(read(&table), read_all(Rows::by_csv_alone(&table).unwrap()));
+}
+
+#[test]
 fn a_quote_behind_many_plain_lines_is_read_as_one() {
     let mut text = "id,name\n".to_owned();
     for row in 0..20_000 {
@@ -316,7 +328,7 @@ proptest! {
     fn whatever_a_file_holds_every_row_read_is_sound_and_reads_the_same_again(
         bytes in prop_oneof![
             prop::collection::vec(any::<u8>(), 0..200),
-            "id[,;\t]x\r?\n([a-c \"é,;\t]{0,6}[,;\t]?[\"a]{0,3}\r?\n?){0,12}".prop_map(String::into_bytes),
+            "id[,;\t]x\r?\n(\u{feff}?[a-c \"é,;\t]{0,6}[,;\t]?[\"a]{0,3}\r?\n?){0,12}".prop_map(String::into_bytes),
         ],
     ) {
         let export = export(&bytes);
