@@ -30,9 +30,9 @@ type Array = (i64, i64, i64, String, String, Option<String>, Option<i64>);
 /// asked of the system for each batch.
 const BATCH: usize = 1024;
 
-/// So many such batches wait for a plan at the most, while the roster is still being made. That is more than ten million
-/// participations, of 24 bytes each: a record that had to wait for a roster of millions would be read while nothing else
-/// is to be done.
+/// So many such batches wait for a plan at the most, while the roster is still being made: 16 million participations, of
+/// some 24 bytes each. Where the record had to wait for a roster of millions, one of two processors would be idle first,
+/// and the other one later.
 const BATCHES_AHEAD: usize = 16 << 10;
 
 /// Names and codes by their numbers on record.
@@ -324,16 +324,14 @@ impl Unpacked {
         let start = self.taken;
         self.taken += usize::from(packed.contact);
         let text = self.contacts.get(start..self.taken).unwrap_or_default();
-        let contact = match &self.contact {
+        // Taken out, so that after an id that is none no row is taken for the contact before.
+        let contact = match self.contact.take() {
             // The last one of a batch may be the first one of the next.
-            Some(before) if text.is_empty() || before.as_str() == text => before.clone(),
-            _ => {
-                let contact = ContactId::new(text)
-                    .map_err(|error| corrupt(path, format!("a contact id of which {error}")))?;
-                self.contact = Some(contact.clone());
-                contact
-            }
+            Some(before) if packed.contact == 0 || before.as_str() == text => before,
+            _ => ContactId::new(text)
+                .map_err(|error| corrupt(path, format!("a contact id of which {error}")))?,
         };
+        self.contact = Some(contact.clone());
         let few = match packed.flags & HAS_MORE {
             0 => Few::default(),
             _ => self.few.next().unwrap_or_default(),
