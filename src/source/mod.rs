@@ -9,6 +9,7 @@
 //! separator is the one configured, else the one of `,`, `;` and tab under which the header has the contact column, or
 //! the most columns. The header's names are unique and follow the rules for names. All cells are UTF-8.
 
+mod cells;
 mod csv;
 mod cursor;
 mod error;
@@ -18,9 +19,9 @@ mod plain;
 mod rows;
 mod table;
 
+pub use cells::RowCells;
 pub use error::{RowAt, SourceError, SourceProblem, quoted};
 pub use find::Found;
-pub use plain::RowCells;
 pub use rows::{Row, Rows};
 pub use table::Table;
 

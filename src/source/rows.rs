@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use csv::{ByteRecord, ErrorKind, Position, Reader, StringRecord};
 
+use super::cells::RowCells;
 use super::csv as format;
 use super::cursor::Cursor;
 use super::error::{RowAt, SourceError, SourceProblem, quoted};
 use super::lines::Lines;
-use super::plain::{PlainLine, PlainLines, RowCells};
+use super::plain::{PlainLine, PlainLines};
 use super::{MAX_ROW, RowId, Table};
 use crate::id::{self, IdError};
 

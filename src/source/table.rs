@@ -8,11 +8,11 @@ use std::time::{Duration, SystemTime};
 use ::csv::{Reader, StringRecord};
 use jiff::{SignedDuration, Timestamp};
 
+use super::cells::RowCells;
 use super::cursor::Cursor;
 use super::error::{RowAt, SourceError, SourceProblem};
 use super::find::{self, Found, Wanted};
 use super::lines::Lines;
-use super::plain::RowCells;
 use super::rows::{self, Row, Rows};
 use super::{RowId, csv};
 use crate::config::{Limit, Source, SourceKind, nearest};
