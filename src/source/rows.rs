@@ -132,8 +132,9 @@ impl<'t> Rows<'t> {
             Ok(line) => Ok(Some(line)),
             Err(at) => {
                 self.plain = None;
-                // From the end of the line before on: where it begins, a CSV reader takes a byte order mark away.
-                seek(&mut self.reader, at - 1).map_err(format::unreadable)?;
+                // From the end of the line before on: where it begins, a CSV reader takes a byte order mark away. There is no
+                // line before where the file was emptied meanwhile.
+                seek(&mut self.reader, at.saturating_sub(1)).map_err(format::unreadable)?;
                 Ok(None)
             }
         }

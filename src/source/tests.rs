@@ -323,6 +323,15 @@ fn a_quote_behind_many_plain_lines_is_read_as_one() {
     assert_eq!(rows, read_all(Rows::by_csv_alone(&table).unwrap()));
 }
 
+#[test]
+fn a_file_that_is_emptied_in_place_is_refused() {
+    let export = export("id,name\na,x\n");
+    let table = export.table();
+    fs::write(export.path(), "").unwrap();
+    let changed = "source crm: exports/crm.csv was changed in place after it was opened";
+    assert_eq!(read(&table), [changed]);
+}
+
 proptest! {
     #[test]
     fn whatever_a_file_holds_every_row_read_is_sound_and_reads_the_same_again(
