@@ -178,10 +178,11 @@ pub async fn unlock(path: &Path) -> Result<(), LockError> {
 /// What is wrong with it; or that it is older, and another run works on it.
 pub(super) async fn reader(path: &Path) -> Result<Option<SqliteConnection>, RecordError> {
     match open::reader(path).await {
-        Err(RecordError::Older { path, found, known }) => {
+        Err(RecordError::Older { path, .. }) => {
             let request = LockRequest {
                 command: "record".to_owned(),
-                timeout: Duration::ZERO,
+                // A run that has only just made the record brings it up to date itself, in much less time.
+                timeout: Duration::from_secs(1),
                 config_digest: None,
                 git_revision: None,
                 service: None,
@@ -189,9 +190,8 @@ pub(super) async fn reader(path: &Path) -> Result<Option<SqliteConnection>, Reco
             match acquire(&path, &request).await {
                 Ok((lock, connection)) => lock.release(connection).await,
                 Err(LockError::Record(error)) => return Err(error),
-                Err(LockError::Held(_) | LockError::Lost) => {
-                    return Err(RecordError::Older { path, found, known });
-                }
+                // Where it is older still, the reader says so.
+                Err(LockError::Held(_) | LockError::Lost) => {}
             }
             open::reader(&path).await
         }
