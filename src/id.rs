@@ -1,8 +1,12 @@
 //! Identifiers. Each is a type of its own, checked once where it enters, so that a contact can never
 //! be passed for an automation and nothing inside has to check again.
 
+mod folded;
+
 use std::fmt;
 use std::sync::Arc;
+
+pub use folded::folded;
 
 /// Why a text cannot be an identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -66,6 +66,10 @@ pub enum State {
     Failed,
     /// The trigger failed and was not carried out; it will fail again unless fields or automation change.
     FailedForGood,
+    /// Spotler does not know the contact yet. The trigger is tried again later by itself.
+    Waiting,
+    /// It is declared, and not triggered because the contact is suppressed.
+    Withheld,
     /// A trigger was sent, and nobody knows whether it was carried out.
     Uncertain,
     /// A stop is about to be sent or under way. Where the run that sent it is gone, this is a doubt
@@ -83,12 +87,14 @@ pub enum State {
 
 impl State {
     /// Every state, in the order of a life.
-    pub const ALL: [State; 11] = [
+    pub const ALL: [State; 13] = [
         State::Triggering,
         State::Active,
         State::Refused,
         State::Failed,
         State::FailedForGood,
+        State::Waiting,
+        State::Withheld,
         State::Uncertain,
         State::Stopping,
         State::StopFailed,
@@ -105,6 +111,8 @@ impl State {
             State::Refused => "refused",
             State::Failed => "failed",
             State::FailedForGood => "failed-for-good",
+            State::Waiting => "waiting",
+            State::Withheld => "withheld",
             State::Uncertain => "uncertain",
             State::Stopping => "stopping",
             State::StopFailed => "stop-failed",
@@ -164,6 +172,8 @@ pub enum Move {
     Stopped(StopOutcome, Before),
     /// The enrolment is gone, and the participation is left to run out.
     LetGo,
+    /// The contact is suppressed, and the enrolment would otherwise be triggered.
+    Withhold,
     /// A person says that it is active; nothing is sent (`adopt`).
     Adopt,
     /// A person settles an uncertain trigger: it was carried out.
@@ -183,6 +193,8 @@ pub enum TriggerOutcome {
     Failed,
     /// Not carried out; trying again will not help.
     FailedForGood,
+    /// Not carried out: Spotler does not know the contact yet.
+    Waiting,
     /// Nobody knows.
     Uncertain,
     /// The call never left, or was turned away unread (429). The participation is as it was before.
@@ -228,7 +240,16 @@ pub fn after(from: Before, mv: Move) -> Result<Before, IllegalMove> {
         // Whether a trigger *should* be sent from an uncertain or refused state is the plan's to decide
         // (`participation = "once"` makes it harmless); that it never is from an active one is decided here.
         (
-            None | Some(S::Stopped | S::LetGo | S::Failed | S::FailedForGood | S::Uncertain),
+            None
+            | Some(
+                S::Stopped
+                | S::LetGo
+                | S::Failed
+                | S::FailedForGood
+                | S::Waiting
+                | S::Withheld
+                | S::Uncertain,
+            ),
             M::SendTrigger,
         ) => S::Triggering,
         (Some(S::Triggering), M::Triggered(outcome, before)) => match outcome {
@@ -236,17 +257,26 @@ pub fn after(from: Before, mv: Move) -> Result<Before, IllegalMove> {
             TriggerOutcome::Refused => S::Refused,
             TriggerOutcome::Uncertain => S::Uncertain,
             // That a second trigger failed says nothing of the first: the doubt stays.
-            TriggerOutcome::Failed | TriggerOutcome::FailedForGood
+            TriggerOutcome::Failed | TriggerOutcome::FailedForGood | TriggerOutcome::Waiting
                 if before == Some(S::Uncertain) =>
             {
                 S::Uncertain
             }
             TriggerOutcome::Failed => S::Failed,
             TriggerOutcome::FailedForGood => S::FailedForGood,
+            TriggerOutcome::Waiting => S::Waiting,
             TriggerOutcome::NotCarriedOut => return Ok(before),
         },
         (
-            Some(S::Active | S::Uncertain | S::Refused | S::StopFailed | S::StopUncertain),
+            Some(
+                S::Active
+                | S::Uncertain
+                | S::Refused
+                | S::StopFailed
+                | S::StopUncertain
+                // What runs out by itself is stopped where its contact is suppressed.
+                | S::LetGo,
+            ),
             M::SendStop,
         ) => S::Stopping,
         (Some(S::Stopping), M::Stopped(outcome, before)) => match outcome {
@@ -261,7 +291,20 @@ pub fn after(from: Before, mv: Move) -> Result<Before, IllegalMove> {
             M::LetGo,
         ) => S::LetGo,
         (
-            None | Some(S::Stopped | S::LetGo | S::Failed | S::FailedForGood | S::Refused),
+            None | Some(S::Stopped | S::Failed | S::FailedForGood | S::Waiting),
+            M::Withhold,
+        ) => S::Withheld,
+        (
+            None
+            | Some(
+                S::Stopped
+                | S::LetGo
+                | S::Failed
+                | S::FailedForGood
+                | S::Waiting
+                | S::Withheld
+                | S::Refused,
+            ),
             M::Adopt,
         )
         | (Some(S::Uncertain), M::ResolveActive) => S::Active,
@@ -316,7 +359,11 @@ mod tests {
     #[test]
     fn a_doubt_outlives_a_second_trigger_or_a_stop_that_failed() {
         let doubt = Some(State::Uncertain);
-        for outcome in [TriggerOutcome::Failed, TriggerOutcome::FailedForGood] {
+        for outcome in [
+            TriggerOutcome::Failed,
+            TriggerOutcome::FailedForGood,
+            TriggerOutcome::Waiting,
+        ] {
             assert_eq!(
                 after(Some(State::Triggering), Move::Triggered(outcome, doubt)),
                 Ok(doubt)

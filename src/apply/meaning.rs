@@ -219,6 +219,7 @@ impl Meaning {
                 TriggerOutcome::Refused => Outcome::Refused,
                 TriggerOutcome::Failed => Outcome::Failed,
                 TriggerOutcome::FailedForGood => Outcome::FailedForGood,
+                TriggerOutcome::Waiting => Outcome::Waiting,
                 TriggerOutcome::Uncertain => Outcome::Uncertain,
                 TriggerOutcome::NotCarriedOut => Outcome::NotSent,
             },

@@ -18,6 +18,8 @@ pub enum Outcome {
     Failed,
     /// A trigger failed and was not carried out; trying again will not help.
     FailedForGood,
+    /// Spotler does not know the contact yet; a later apply tries the trigger again.
+    Waiting,
     /// A trigger was sent, and nobody knows whether it was carried out.
     Uncertain,
     /// A stop failed and was not carried out.
@@ -32,12 +34,13 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome, the good ones first.
-    pub const ALL: [Outcome; 10] = [
+    pub const ALL: [Outcome; 11] = [
         Outcome::Active,
         Outcome::Stopped,
         Outcome::Refused,
         Outcome::Failed,
         Outcome::FailedForGood,
+        Outcome::Waiting,
         Outcome::Uncertain,
         Outcome::StopFailed,
         Outcome::StopUncertain,
@@ -53,6 +56,7 @@ impl Outcome {
             Outcome::Refused => "refused",
             Outcome::Failed => "failed",
             Outcome::FailedForGood => "failed-for-good",
+            Outcome::Waiting => "waiting",
             Outcome::Uncertain => "uncertain",
             Outcome::StopFailed => "stop-failed",
             Outcome::StopUncertain => "stop-uncertain",
@@ -63,7 +67,10 @@ impl Outcome {
 
     /// Whether the action did what it was for, or waits as it is to.
     pub fn is_good(self) -> bool {
-        matches!(self, Outcome::Active | Outcome::Stopped | Outcome::Deferred)
+        matches!(
+            self,
+            Outcome::Active | Outcome::Stopped | Outcome::Waiting | Outcome::Deferred
+        )
     }
 }
 

@@ -178,7 +178,8 @@ fn by_state(declared: Declared<'_>, recorded: Option<&Participation>) -> Decisio
         }
         // A stop that failed was not carried out: the participation goes on, as is now wanted again.
         State::Active | State::StopFailed => Decision::Unchanged,
-        State::Failed => Decision::Trigger(WhyTrigger::TryAgain),
+        State::Failed | State::Waiting => Decision::Trigger(WhyTrigger::TryAgain),
+        State::Withheld => Decision::Trigger(WhyTrigger::New),
         State::FailedForGood if !same_code => Decision::Trigger(WhyTrigger::CodeChanged),
         State::FailedForGood if recorded.fields != declared.fields => {
             Decision::Trigger(WhyTrigger::FieldsChanged)
@@ -211,7 +212,12 @@ pub fn gone(recorded: &Participation, leave: Leave) -> Decision {
         State::StopFailed | State::StopUncertain | State::Stopping => {
             Decision::Stop(WhyStop::Again)
         }
-        State::Failed | State::FailedForGood | State::Stopped | State::LetGo => Decision::Nothing,
+        State::Failed
+        | State::FailedForGood
+        | State::Waiting
+        | State::Withheld
+        | State::Stopped
+        | State::LetGo => Decision::Nothing,
     }
 }
 

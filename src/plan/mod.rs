@@ -621,7 +621,11 @@ impl Planner<'_> {
                     && other.trigger_code == this.trigger_code
                     && !matches!(
                         other.state,
-                        State::Stopped | State::Failed | State::FailedForGood
+                        State::Stopped
+                            | State::Failed
+                            | State::FailedForGood
+                            | State::Waiting
+                            | State::Withheld
                     )
                     && !pending
                         .iter()

@@ -101,6 +101,7 @@ impl CallOutcome {
                 TriggerOutcome::Refused => "refused",
                 TriggerOutcome::Failed => "failed",
                 TriggerOutcome::FailedForGood => "failed-for-good",
+                TriggerOutcome::Waiting => "waiting",
                 TriggerOutcome::Uncertain => "uncertain",
                 TriggerOutcome::NotCarriedOut => "not-carried-out",
             },

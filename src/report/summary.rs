@@ -97,6 +97,7 @@ fn told(outcome: Outcome) -> &'static str {
         Outcome::Refused => "refused",
         Outcome::Failed => "failed",
         Outcome::FailedForGood => "failed for good",
+        Outcome::Waiting => "waiting",
         Outcome::Uncertain => "uncertain",
         Outcome::StopFailed => "not stopped",
         Outcome::StopUncertain => "with the stop uncertain",
