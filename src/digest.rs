@@ -1,7 +1,6 @@
 //! Digests: what may be kept of a thing that may not be kept itself.
 
 use std::fmt;
-use std::io::{self, Read};
 
 /// The first 16 bytes of a BLAKE3 hash.
 ///
@@ -60,16 +59,6 @@ impl Hasher {
         short.copy_from_slice(&self.0.finalize().as_bytes()[..16]);
         Digest(short)
     }
-}
-
-/// The digest of all bytes that are left to read.
-///
-/// # Errors
-/// What the reader says.
-pub fn of_stream(bytes: impl Read) -> io::Result<Digest> {
-    let mut hasher = Hasher::new();
-    hasher.0.update_reader(bytes)?;
-    Ok(hasher.finish())
 }
 
 #[cfg(test)]

@@ -3,8 +3,7 @@
 //! Data passes the modules in this order: [`config`] reads the TOML files; [`source`] streams the tables of contacts
 //! that they name; [`roster`] adds both up to the enrolments that are wanted; [`plan`] compares these with the
 //! participations on record; [`apply`] carries the plan out over the wire ([`spotler`]), writing every step to the
-//! [`record`] before and after; [`report`] shows it all to people and programs. [`memo`] spares making a plan again that
-//! had nothing to do. [`cli`] is what a person types. [`sandbox`] is a stand-in for Spotler to try all this on.
+//! [`record`] before and after; [`report`] shows it all to people and programs. [`cli`] is what a person types. [`sandbox`] is a stand-in for Spotler to try all this on.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -26,8 +25,6 @@ pub mod plan;
 pub mod apply;
 
 pub mod record;
-
-pub mod memo;
 
 pub mod spotler;
 

@@ -91,7 +91,6 @@ async fn plan_and_apply(
         filter: filter(saved),
         now,
         allow_shrink: &args.allow_shrink,
-        with_roster: saved.is_some(),
     };
     let prepared = prepare::roster_and_plan(config, &record, wanted).await?;
     if let Some(saved) = saved {
@@ -103,7 +102,6 @@ async fn plan_and_apply(
             filter: filter(Some(saved)),
             now,
             allow_shrink: &args.allow_shrink,
-            with_roster: true,
         };
         let current = prepare::roster_and_plan(config, &record, wanted).await?;
         saved.check_time(&prepared, &current)?;

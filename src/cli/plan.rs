@@ -25,12 +25,10 @@ pub(super) async fn run(args: &PlanArgs, common: &Common) -> Result<Exit, Comman
     }
     let now = whole_second(prepare::now(common));
     let record = Record::at(&config.record.path);
-    let shows_actions_alone = matches!(args.format, PlanFormat::Text | PlanFormat::Json);
     let wanted = Wanted {
         filter: filter.clone(),
         now,
         allow_shrink: &args.allow_shrink,
-        with_roster: args.out.is_some() || args.diff || !shows_actions_alone,
     };
     let prepared = prepare::roster_and_plan(config, &record, wanted).await?;
     if let Some(path) = &args.out {

@@ -12,7 +12,6 @@ use super::output::Output;
 use super::{CommandError, Common};
 use crate::config::{self, Base, Config, Diagnostic, ParticipationSetting, Problems};
 use crate::id::{AutomationName, ContactId};
-use crate::memo::{self, Circumstances, Remembered};
 use crate::plan::{self, Filter, Guard, Plan};
 use crate::record::{LockRequest, Record, Service, Snapshot, Writing};
 use crate::report::PlanView;
@@ -220,8 +219,6 @@ pub(super) struct Wanted<'a> {
     pub now: Timestamp,
     /// The sources that may have lost more rows than their `max_shrink`.
     pub allow_shrink: &'a [String],
-    /// Whether the enrolments are looked at too, also where there is nothing to do with any.
-    pub with_roster: bool,
 }
 
 /// Makes the roster and the plan. The record begins to be read while the sources are.
@@ -234,20 +231,8 @@ pub(super) async fn roster_and_plan(
         filter,
         now,
         allow_shrink,
-        with_roster,
     } = wanted;
     check_sources(config, allow_shrink)?;
-    // Where only a part is wanted, or more is allowed than at other times, nothing is to be learnt from the last plan.
-    let is_usual = filter.is_everything() && allow_shrink.is_empty();
-    let circumstances = match is_usual && !with_roster {
-        true => Circumstances::now(config, record, now).await,
-        false => None,
-    };
-    if let Some(circumstances) = &circumstances
-        && let Some(prepared) = recall(config, record, circumstances, now).await?
-    {
-        return Ok(prepared);
-    }
     let roster = tokio::spawn(roster(config, now));
     let snapshot = record.snapshot().await;
     // What is wrong with the sources is told first: it is what people change.
@@ -256,53 +241,10 @@ pub(super) async fn roster_and_plan(
     let is_news = sources_and_expected(config, &roster, record, allow_shrink).await?;
     let sent = sent(config, record, now).await?;
     let prepared = merge(config, roster, snapshot, filter, now, Some(sent)).await?;
-    if let Some(circumstances) = circumstances
-        && !is_news
-    {
-        remember(&prepared, record, circumstances).await;
-    }
     Ok(Prepared {
         has_news_of_sources: is_news,
         ..prepared
     })
-}
-
-/// The plan, where it is certain from the last one that it has nothing to do.
-async fn recall(
-    config: &'static Config,
-    record: &Record,
-    circumstances: &Circumstances,
-    now: Timestamp,
-) -> Result<Option<Prepared>, CommandError> {
-    let recalled = tokio::task::block_in_place(|| memo::recall(config, record, circumstances, now));
-    // What is wrong with a source is told, in full, by who reads it in full.
-    let Ok(Some(Remembered { plan, sources })) = recalled else {
-        return Ok(None);
-    };
-    Ok(Some(Prepared {
-        config,
-        roster: Arc::new(Roster::unread(config)),
-        guard: Guard::default(),
-        plan: Arc::new(plan),
-        record_serial: circumstances.record.serial,
-        is_first: false,
-        now,
-        sources,
-        has_news_of_sources: false,
-    }))
-}
-
-/// Keeps what a plan was made from that has nothing to do.
-async fn remember(prepared: &Prepared, record: &Record, before: Circumstances) {
-    let Prepared { config, now, .. } = *prepared;
-    // The record was read somewhere between the two.
-    if prepared.plan.is_nothing()
-        && Circumstances::now(config, record, now).await.as_ref() == Some(&before)
-    {
-        tokio::task::block_in_place(|| {
-            memo::remember(record, before, &prepared.roster, &prepared.plan);
-        });
-    }
 }
 
 /// How many triggers of each automation were sent on the day, where a `max_per_day` asks for it.

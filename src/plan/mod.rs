@@ -224,15 +224,6 @@ impl Plan {
         self.actions.is_empty() && self.let_go.is_empty()
     }
 
-    /// A plan with nothing to do: so much is as declared, and so much runs.
-    pub fn of_nothing(unchanged: u64, running: BTreeMap<AutomationName, u64>) -> Self {
-        Self {
-            unchanged,
-            running,
-            ..Self::default()
-        }
-    }
-
     /// Whether there is nothing to do, to hold, to defer or to note either.
     pub fn is_nothing(&self) -> bool {
         self.is_empty() && self.held.is_empty() && self.deferred.is_empty() && self.marks.is_empty()

@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use super::error::RecordError;
 use super::lock;
 use super::open::sql;
 use super::read::Record;
-use crate::digest::Hasher;
 use crate::id::AutomationName;
 use crate::participation::State;
 
@@ -102,51 +100,6 @@ impl Record {
             (name, source)
         });
         Ok(sources.collect())
-    }
-}
-
-/// What tells the record as it is now from the record as it was, and from any copy of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecordState {
-    /// Grows with every change of a participation.
-    pub serial: u64,
-    digest: String,
-}
-
-/// The last of everything that a plan may depend on; no row where a call is under way or was left so.
-const STATE: &str = "\
-SELECT meta.serial, run.id, run.started_at, run.host, run.pid, (SELECT max(id) FROM call),
-  (SELECT group_concat(hex(name) || ' ' || rows || ' ' || applied_at) FROM (SELECT * FROM source ORDER BY name))
-FROM meta, (SELECT * FROM run ORDER BY id DESC LIMIT 1) AS run
-WHERE NOT EXISTS (SELECT * FROM call WHERE outcome IS NULL)";
-
-impl Record {
-    /// What changes with whatever a plan may depend on. `None` where there is nothing on record yet, or where
-    /// a call is under way or was left so.
-    ///
-    /// # Errors
-    /// Why the record cannot be read.
-    pub async fn state(&self) -> Result<Option<RecordState>, RecordError> {
-        type Row = (i64, i64, i64, String, i64, Option<i64>, Option<String>);
-        let Some(mut connection) = lock::reader(self.path()).await? else {
-            return Ok(None);
-        };
-        let row: Option<Row> = sqlx::query_as(STATE)
-            .fetch_optional(&mut connection)
-            .await
-            .map_err(sql(self.path(), "read"))?;
-        Ok(row.map(|(serial, run, started, host, pid, call, sources)| {
-            // Where a copy of the record goes its own way, its runs tell it from the other.
-            let mut hasher = Hasher::new();
-            for number in [serial, run, started, pid, call.unwrap_or(0)] {
-                hasher.part(number.to_le_bytes());
-            }
-            let rest = hasher.part(host).part(sources.unwrap_or_default());
-            RecordState {
-                serial: u64::try_from(serial).unwrap_or(0),
-                digest: rest.finish().to_string(),
-            }
-        }))
     }
 }
 

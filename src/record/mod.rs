@@ -15,7 +15,7 @@ mod service;
 mod stream;
 mod write;
 
-pub use counts::{AppliedSource, RecordState};
+pub use counts::AppliedSource;
 pub use error::{Holder, JournalError, LockError, RecordError};
 pub use journal::{
     CallId, CallKind, CallOutcome, Change, Durable, Intent, Journal, Settlement, Writing,

@@ -10,7 +10,7 @@ use super::problems::{MOST, more, plain};
 use super::render::{NoFields, Renderer};
 use super::select::{Declared, Selector};
 use super::{MoreRows, Opened, Roster};
-use crate::config::{Config, Diagnostic, Problems, Source};
+use crate::config::{Config, Diagnostic, Problems};
 use crate::field;
 use crate::source::{RowId, Table};
 
@@ -49,12 +49,6 @@ pub fn check(config: &Config, now: Timestamp) -> Result<Roster<'_>, Problems> {
 fn is_used(config: &Config, source: usize) -> bool {
     let mut enrols = config.enrols.iter();
     enrols.any(|enrol| enrol.source == Some(source))
-}
-
-/// The sources that [`build`] reads, in the order of [`Config::sources`].
-pub fn used_sources(config: &Config) -> impl Iterator<Item = &Source> {
-    let sources = config.sources.iter().enumerate();
-    sources.filter_map(|(index, source)| is_used(config, index).then_some(source))
 }
 
 fn read<'c>(

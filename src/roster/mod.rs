@@ -23,7 +23,7 @@ mod testing;
 mod tests;
 
 pub use absence::{BlockVerdict, Gone};
-pub use build::{build, build_for, check, used_sources};
+pub use build::{build, build_for, check};
 
 use hashbrown::HashMap;
 use jiff::Timestamp;
@@ -121,20 +121,6 @@ pub enum FieldError {
 }
 
 impl<'c> Roster<'c> {
-    /// A roster without enrolments, for a plan of which it is known that it does nothing with any.
-    pub fn unread(config: &'c Config) -> Self {
-        Self {
-            config,
-            templates: Templates::new(),
-            blocks: Vec::new(),
-            sources: Vec::new(),
-            declared: Declared::new(config),
-            entries: Entries::default(),
-            more_rows: MoreRows::default(),
-            sizes: vec![0; config.automations.len()],
-        }
-    }
-
     /// Every enrolment, by contact, automation name and occurrence, each compared byte by byte.
     pub fn enrolments(&self) -> impl ExactSizeIterator<Item = Enrolment<'_>> {
         self.entries

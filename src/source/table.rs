@@ -16,7 +16,6 @@ use super::lines::Lines;
 use super::rows::{self, Row, Rows};
 use super::{RowId, csv};
 use crate::config::{Limit, Source, SourceKind, nearest};
-use crate::digest::Digest;
 
 /// A source whose file is open and whose header is read.
 #[derive(Debug)]
@@ -160,26 +159,6 @@ impl Table {
     pub fn written(&self) -> Option<Timestamp> {
         self.modified
             .and_then(|time| Timestamp::try_from(time).ok())
-    }
-
-    /// How many bytes the file had when it was opened.
-    pub fn bytes(&self) -> u64 {
-        self.len
-    }
-
-    /// Whether the file was last written to at least so long ago, by the clock of this host.
-    pub fn is_settled(&self, since: Duration) -> bool {
-        let age = self.modified.and_then(|at| at.elapsed().ok());
-        age.is_some_and(|age| age >= since)
-    }
-
-    /// The digest of the file's bytes.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn digest(&self) -> Result<Digest, SourceError> {
-        let bytes = Cursor::new(&self.file, 0);
-        crate::digest::of_stream(bytes).map_err(|error| self.error(error.into()))
     }
 
     /// Checks the file's age against `max_age`.
