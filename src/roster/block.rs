@@ -109,27 +109,27 @@ impl<'c> Block<'c> {
             .is_some_and(|named| !named.contains(contact))
     }
 
-    /// Whether a row is in. Cells that cannot be read are told even of rows that are out for another reason, so that
-    /// the order of conditions never decides on whether a table is good.
-    pub(super) fn takes<C: Cells>(
+    pub(super) fn clauses(&self) -> &[Clause<'c>] {
+        &self.clauses
+    }
+
+    /// Whether all its conditions hold for a row. A cell that cannot be read as one wants it goes to `unreadable`.
+    pub(super) fn holds<C: Cells>(
         &self,
-        contact: &str,
         cells: &C,
-        mut unreadable: impl FnMut(condition::Issue<'c>),
+        unreadable: impl FnOnce(condition::Issue<'c>),
     ) -> bool {
-        let mut takes = !self.leaves_out(contact);
         for clause in &self.clauses {
-            if takes || !clause.reads_anything() {
-                match clause.holds(cells) {
-                    Ok(holds) => takes &= holds,
-                    Err(issue) => {
-                        takes = false;
-                        unreadable(issue);
-                    }
+            match clause.holds(cells) {
+                Ok(true) => {}
+                Ok(false) => return false,
+                Err(issue) => {
+                    unreadable(issue);
+                    return false;
                 }
             }
         }
-        takes
+        true
     }
 
     /// Every condition that does not hold, in words.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::block::Block;
 use super::condition::Clock;
+use super::dispatch::Dispatch;
 use super::entries::{Entries, Entry};
 use super::fields::{Fields, For, Templates};
 use super::problems::{MOST, more, plain};
@@ -108,10 +109,12 @@ fn read<'c>(
         config,
         templates: &templates,
         only,
-        blocks: blocks
-            .iter()
-            .filter(|block| block.enrol.source == source)
-            .collect(),
+        blocks: Dispatch::new(
+            blocks
+                .iter()
+                .filter(|block| block.enrol.source == source)
+                .collect(),
+        ),
     };
     let jobs: Vec<_> = tables
         .iter()

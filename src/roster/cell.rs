@@ -12,7 +12,7 @@ use crate::config::Value;
 use crate::source::RowCells;
 
 /// How a cell is to be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
     /// Not at all: whether it is there is what counts.
     Presence,

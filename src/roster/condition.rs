@@ -2,12 +2,14 @@
 
 use std::cmp::Ordering;
 
+use hashbrown::HashSet;
+
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::cell::{Cell, Cells, Kind, Unreadable};
-use crate::config::{Condition, Span, Test};
+use crate::config::{Condition, Span, Test, Value};
 use crate::source::quoted;
 
 /// What spans like `within = "30d"` count from.
@@ -23,7 +25,6 @@ pub(super) struct Clause<'c> {
     pub(super) condition: &'c Condition,
     column: usize,
     checks: Vec<Check<'c>>,
-    reads_anything: bool,
     zone: &'c TimeZone,
 }
 
@@ -36,13 +37,75 @@ struct Check<'c> {
 
 #[derive(Debug)]
 enum Rule<'c> {
-    Any(Vec<Cell<'c>>),
-    Not(Vec<Cell<'c>>),
+    Any(OneOf<'c>),
+    Not(OneOf<'c>),
     Exists(bool),
     /// By calendar days where one of the two is a day.
     Bound(Relation, Cell<'c>),
     /// By moments, always.
     Moment(Relation, Timestamp),
+}
+
+/// Values of one kind, of which a cell may be one.
+#[derive(Debug)]
+enum OneOf<'c> {
+    /// Texts and whole numbers of which there are many, found by a look-up.
+    Texts(HashSet<&'c str>),
+    Integers(HashSet<i64>),
+    /// Compared one by one.
+    Cells(Vec<Cell<'c>>),
+}
+
+impl<'c> OneOf<'c> {
+    /// So many values are compared as quickly as one is looked up.
+    const FEW: usize = 8;
+
+    fn new(values: &'c [Value]) -> Self {
+        let texts = || {
+            let texts = values.iter().map(|value| match value {
+                Value::Text(text) => Some(text.as_str()),
+                _ => None,
+            });
+            texts.collect::<Option<_>>().map(Self::Texts)
+        };
+        let integers = || {
+            let integers = values.iter().map(|value| match value {
+                Value::Integer(number) => Some(*number),
+                _ => None,
+            });
+            integers.collect::<Option<_>>().map(Self::Integers)
+        };
+        let looked_up = match values.len() > Self::FEW {
+            true => texts().or_else(integers),
+            false => None,
+        };
+        looked_up.unwrap_or_else(|| Self::Cells(values.iter().map(Cell::from).collect()))
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Texts(_) => Kind::Text,
+            Self::Integers(_) => Kind::Number,
+            Self::Cells(cells) => cells.first().map_or(Kind::Presence, Cell::kind),
+        }
+    }
+
+    fn has(&self, cell: Cell<'_>, zone: &TimeZone) -> bool {
+        match (self, cell) {
+            (Self::Texts(texts), Cell::Text(text)) => texts.contains(text),
+            (Self::Integers(numbers), Cell::Integer(number)) => numbers.contains(&number),
+            (Self::Integers(numbers), cell) => {
+                let mut numbers = numbers.iter();
+                numbers.any(|&n| cell.order(Cell::Integer(n), zone) == Some(Ordering::Equal))
+            }
+            (Self::Texts(_), _) => false,
+            (Self::Cells(cells), cell) => cells.iter().any(|value| match (cell, value) {
+                // Nearly all conditions are this one.
+                (Cell::Text(a), Cell::Text(b)) => a == *b,
+                _ => cell.order(*value, zone) == Some(Ordering::Equal),
+            }),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -67,20 +130,37 @@ impl Relation {
 impl<'c> Clause<'c> {
     pub(super) fn new(condition: &'c Condition, column: usize, clock: &Clock<'c>) -> Self {
         let tests = condition.tests.iter();
-        let checks: Vec<Check> = tests.map(|test| Check::new(test, clock)).collect();
-        let any = |check: &Check| matches!(check.kind, Kind::Presence | Kind::Text);
         Self {
             condition,
             column,
-            reads_anything: checks.iter().all(any),
-            checks,
+            checks: tests.map(|test| Check::new(test, clock)).collect(),
             zone: clock.zone,
         }
     }
 
-    /// Whether the cell can be read whatever it holds, so that there is nothing to learn from a row that is out anyway.
-    pub(super) fn reads_anything(&self) -> bool {
-        self.reads_anything
+    pub(super) fn column(&self) -> usize {
+        self.column
+    }
+
+    /// The column and kinds that it reads its cell as, where not every text can be read so.
+    pub(super) fn reads(&self) -> impl Iterator<Item = (usize, Kind)> {
+        let kinds = self.checks.iter().map(|check| check.kind);
+        kinds
+            .filter(|kind| !matches!(kind, Kind::Presence | Kind::Text))
+            .map(|kind| (self.column, kind))
+    }
+
+    /// The texts of which the cell must be one, where it must be.
+    pub(super) fn wanted_texts(&self) -> Option<impl Iterator<Item = &'c str> + use<'c>> {
+        self.checks.iter().find_map(|check| match check.test {
+            Test::Any(values) if check.kind == Kind::Text => {
+                Some(values.iter().filter_map(|value| match value {
+                    Value::Text(text) => Some(text.as_str()),
+                    _ => None,
+                }))
+            }
+            _ => None,
+        })
     }
 
     /// Whether all its tests hold.
@@ -130,8 +210,8 @@ impl<'c> Clause<'c> {
 impl<'c> Check<'c> {
     fn new(test: &'c Test, clock: &Clock<'c>) -> Self {
         let rule = match test {
-            Test::Any(values) => Rule::Any(values.iter().map(Cell::from).collect()),
-            Test::Not(values) => Rule::Not(values.iter().map(Cell::from).collect()),
+            Test::Any(values) => Rule::Any(OneOf::new(values)),
+            Test::Not(values) => Rule::Not(OneOf::new(values)),
             Test::Exists(there) => Rule::Exists(*there),
             Test::Min(value) => Rule::Bound(Relation::AtLeast, value.into()),
             Test::Max(value) => Rule::Bound(Relation::AtMost, value.into()),
@@ -141,9 +221,7 @@ impl<'c> Check<'c> {
             Test::OlderThan(span) => since(Relation::Before, *span, clock),
         };
         let kind = match &rule {
-            Rule::Any(values) | Rule::Not(values) => {
-                values.first().map_or(Kind::Presence, Cell::kind)
-            }
+            Rule::Any(values) | Rule::Not(values) => values.kind(),
             Rule::Exists(_) => Kind::Presence,
             Rule::Bound(_, value) => value.kind(),
             Rule::Moment(..) => Kind::Date,
@@ -152,14 +230,9 @@ impl<'c> Check<'c> {
     }
 
     fn holds(&self, cell: Option<Cell<'_>>, zone: &TimeZone) -> bool {
-        let is = |cell: Cell<'_>, value: &Cell<'_>| match (cell, value) {
-            // Nearly all conditions are this one.
-            (Cell::Text(a), Cell::Text(b)) => a == *b,
-            _ => cell.order(*value, zone) == Some(Ordering::Equal),
-        };
         match &self.rule {
-            Rule::Any(values) => cell.is_some_and(|cell| values.iter().any(|v| is(cell, v))),
-            Rule::Not(values) => cell.is_none_or(|cell| !values.iter().any(|v| is(cell, v))),
+            Rule::Any(values) => cell.is_some_and(|cell| values.has(cell, zone)),
+            Rule::Not(values) => cell.is_none_or(|cell| !values.has(cell, zone)),
             Rule::Exists(there) => cell.is_some() == *there,
             Rule::Bound(relation, value) => cell
                 .and_then(|cell| cell.order(*value, zone))

@@ -9,6 +9,7 @@ mod block;
 mod build;
 mod cell;
 mod condition;
+mod dispatch;
 mod entries;
 mod expect;
 mod fields;

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use super::block::{Block, Target};
 use super::cell::{Cells, DeclaredCells, SourceCells};
 use super::condition;
+use super::dispatch::Dispatch;
 use super::entries::{Entries, Full};
 use super::fields::{FieldIssue, For, Templates};
 use super::index::{AllRows, RowIndex};
@@ -24,7 +25,7 @@ pub(super) struct Selector<'s, 'c> {
     pub(super) templates: &'s Templates<'c>,
     /// The only contact to select, if not all are.
     pub(super) only: Option<&'s str>,
-    pub(super) blocks: Vec<&'s Block<'c>>,
+    pub(super) blocks: Dispatch<'s, 'c>,
 }
 
 /// What came of a table.
@@ -33,6 +34,13 @@ pub(super) struct Selection {
     pub(super) entries: Entries,
     pub(super) index: RowIndex,
     pub(super) report: Report,
+}
+
+/// What is used for one row after the other.
+#[derive(Default)]
+struct Scratch<'c> {
+    issues: Vec<RowIssue<'c>>,
+    places: Vec<usize>,
 }
 
 /// What is wrong with a row that matters to a block.
@@ -136,7 +144,7 @@ impl<'c> Selector<'_, 'c> {
             }
         };
         let zone: &TimeZone = &self.config.zone;
-        let mut issues = Vec::new();
+        let mut scratch = Scratch::default();
         while let Some(row) = rows.read() {
             match row {
                 Err(error) => selection.report.source(&error),
@@ -149,12 +157,17 @@ impl<'c> Selector<'_, 'c> {
                         cells: row.cells,
                         zone,
                     };
-                    let blocks = self.blocks.iter().copied();
                     let place = (row.contact, row.id.0);
-                    self.row(blocks, place, &cells, &mut selection.entries, &mut issues);
+                    self.row(
+                        place,
+                        &cells,
+                        |_| true,
+                        &mut selection.entries,
+                        &mut scratch,
+                    );
                 }
             }
-            for issue in issues.drain(..) {
+            for issue in scratch.issues.drain(..) {
                 let at = || format!("{table}, {}", rows.at());
                 selection.report.row(&issue, None, at);
             }
@@ -168,7 +181,7 @@ impl<'c> Selector<'_, 'c> {
     fn found(&self, table: &Table, found: Found) -> Selection {
         let mut selection = Selection::default();
         let mut record = StringRecord::new();
-        let mut issues = Vec::new();
+        let mut scratch = Scratch::default();
         for (number, id) in &found.of_contact {
             match table.row(*id, &mut record) {
                 Err(error) => selection.report.source(&error),
@@ -177,12 +190,17 @@ impl<'c> Selector<'_, 'c> {
                         cells: row.cells,
                         zone: &self.config.zone,
                     };
-                    let blocks = self.blocks.iter().copied();
                     let place = (row.contact, row.id.0);
-                    self.row(blocks, place, &cells, &mut selection.entries, &mut issues);
+                    self.row(
+                        place,
+                        &cells,
+                        |_| true,
+                        &mut selection.entries,
+                        &mut scratch,
+                    );
                 }
             }
-            for issue in issues.drain(..) {
+            for issue in scratch.issues.drain(..) {
                 let at = || format!("{table}, row {number}");
                 selection.report.row(&issue, None, at);
             }
@@ -195,20 +213,16 @@ impl<'c> Selector<'_, 'c> {
     /// Selects from the declared contacts.
     pub(super) fn declared(&self, declared: &Declared<'c>) -> Selection {
         let mut selection = Selection::default();
-        let mut issues = Vec::new();
+        let mut scratch = Scratch::default();
         for (place, (contact, table)) in declared.rows.iter().enumerate() {
             if !self.passes(contact) {
                 continue;
             }
             let cells = declared.cells(*table);
-            let blocks = self
-                .blocks
-                .iter()
-                .copied()
-                .filter(|block| draws_on(block, *table));
+            let draws = |block: &Block<'_>| draws_on(block, *table);
             let row = (*contact, place as u64);
-            self.row(blocks, row, &cells, &mut selection.entries, &mut issues);
-            for issue in issues.drain(..) {
+            self.row(row, &cells, draws, &mut selection.entries, &mut scratch);
+            for issue in scratch.issues.drain(..) {
                 let at = table.map(|table| table.place.clone());
                 selection
                     .report
@@ -219,23 +233,24 @@ impl<'c> Selector<'_, 'c> {
         selection
     }
 
-    fn row<'b, C: Cells>(
+    fn row<C: Cells>(
         &self,
-        blocks: impl Iterator<Item = &'b Block<'c>>,
         (contact, row): (&str, u64),
         cells: &C,
+        draws: impl Fn(&Block<'c>) -> bool,
         entries: &mut Entries,
-        issues: &mut Vec<RowIssue<'c>>,
-    ) where
-        'c: 'b,
-    {
-        for block in blocks {
-            let takes = block.takes(contact, cells, |issue| {
-                let issue = RowIssue::Unreadable(issue);
-                if !issues.contains(&issue) {
-                    issues.push(issue);
-                }
-            });
+        Scratch { issues, places }: &mut Scratch<'c>,
+    ) {
+        self.blocks
+            .unreadable(cells, |issue| issues.push(RowIssue::Unreadable(issue)));
+        for block in self.blocks.candidates(contact, cells, places) {
+            let takes = draws(block)
+                && block.holds(cells, |issue| {
+                    let issue = RowIssue::Unreadable(issue);
+                    if !issues.contains(&issue) {
+                        issues.push(issue);
+                    }
+                });
             if !takes || self.config.suppressed.contains_key(contact) {
                 continue;
             }
