@@ -7,7 +7,7 @@ use super::block::Block;
 use super::cell::{Cells, SourceCells};
 use super::select::draws_on;
 use super::{Opened, Roster};
-use crate::source::{RowAt, SourceError};
+use crate::source::{RowAt, RowId, SourceError};
 
 /// A participation whose enrolment is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -226,22 +226,28 @@ impl<'c> Roster<'c> {
     /// If a source cannot be read again.
     pub fn explain(&self, contact: &str) -> Result<Vec<BlockVerdict>, SourceError> {
         let mut verdicts = Vec::new();
+        let places = self.sources.iter().map(|opened| {
+            let Some(Opened { table, index }) = opened else {
+                return Vec::new();
+            };
+            table.places(index.find([contact]))
+        });
+        let places: Vec<Vec<(RowAt, RowId)>> = places.collect();
         for block in &self.blocks {
             let before = verdicts.len();
             let mut missing = String::new();
             if let Some(source) = block.enrol.source {
                 missing = format!("not in source {}", self.config.sources[source].name);
-                if let Some(Opened { table, index }) = &self.sources[source] {
+                if let Some(Opened { table, .. }) = &self.sources[source] {
                     let mut record = StringRecord::new();
-                    for (_, id) in index.find([contact]) {
+                    for &(at, id) in &places[source] {
                         let row = table.row(id, &mut record)?;
                         if row.contact == contact {
                             let cells = SourceCells {
                                 cells: row.cells,
                                 zone: &self.config.zone,
                             };
-                            let at = Some(index.at(table, id));
-                            verdicts.extend(judge(block, contact, at, &cells));
+                            verdicts.extend(judge(block, contact, Some(at), &cells));
                         }
                     }
                 }

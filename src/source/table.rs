@@ -155,6 +155,16 @@ impl Table {
         }
     }
 
+    /// Where rows are, in words, given their numbers in ascending order. It costs one reading of the file up to the last.
+    pub fn places(&self, rows: Vec<(u64, RowId)>) -> Vec<(RowAt, RowId)> {
+        let mut lines = Lines::new();
+        let places = rows.into_iter().map(|(row, id)| {
+            let line = lines.of(&self.file, id);
+            (RowAt { row, line }, id)
+        });
+        places.collect()
+    }
+
     /// When the file was last written, where the system knows.
     pub fn written(&self) -> Option<Timestamp> {
         self.modified
