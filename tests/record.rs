@@ -905,6 +905,7 @@ fn a_record_that_another_host_works_on_is_not_migrated_under_its_hands() {
         config_digest: None,
         git_revision: None,
         service: None,
+        may_begin: false,
     };
     let begun = runtime.block_on(rollcall::record::Writing::begin(&path, request));
     let error = begun.err().map(|error| error.to_string());

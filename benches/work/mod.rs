@@ -101,6 +101,7 @@ fn request() -> LockRequest {
         config_digest: None,
         git_revision: None,
         service: None,
+        may_begin: true,
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::anyhow;
 
 use super::args::AdoptArgs;
 use super::output::Output;
-use super::prepare::{self, Prepared};
+use super::prepare::{self, Beginning, Prepared};
 use super::{CommandError, Common, Exit};
 use crate::id::{ContactId, Occurrence};
 use crate::participation::{Key, Move};
@@ -30,7 +30,12 @@ pub(super) async fn run(args: &AdoptArgs, common: &Common) -> Result<Exit, Comma
         contact: args.contact.clone(),
     };
     let plan = || prepare::plan_undeferred(config, roster.clone(), &record, filter(), now);
-    let shown = changes(&plan().await?)?;
+    let prepared = plan().await?;
+    let shown = changes(&prepared)?;
+    let new = plural(shown.len() as u64, "enrolment");
+    let new = format!("{new} would be adopted, whatever came of them");
+    let asked = ("adopt", args.new_record, !args.yes && Output::can_ask());
+    let beginning = Beginning::check(config, &record, prepared.is_first, asked, &new).await?;
     if shown.is_empty() {
         let is_meant = |enrolment: Enrolment<'_>| {
             let automation = &config.automations[enrolment.automation].name;
@@ -60,9 +65,12 @@ pub(super) async fn run(args: &AdoptArgs, common: &Common) -> Result<Exit, Comma
             plural(count, "enrolment")
         )
     })?;
+    beginning.ask(&output)?;
     output.ask("Adopt this?", args.yes)?;
     let service = prepare::service(config);
-    let writing = prepare::write(config, "adopt", args.lock_timeout, Some(service)).await?;
+    let timeout = args.lock_timeout;
+    let begin = beginning.is_meant();
+    let writing = prepare::write(config, "adopt", timeout, Some(service), begin).await?;
     // Another run may have triggered some of them meanwhile.
     let mut changes = changes(&plan().await?)?;
     let shown: HashSet<Key> = shown.into_iter().map(|change| change.key).collect();

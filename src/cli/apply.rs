@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 use super::args::{ApplyArgs, Format, LogFormat};
 use super::metrics::{self, Seen};
 use super::output::Output;
-use super::prepare::{self, Line, Prepared, Wanted};
+use super::prepare::{self, Beginning, Line, Prepared, Wanted};
 use super::saved::Saved;
 use super::{CommandError, Common, Exit};
 use crate::apply::{self, Event, Job, Limits, Outcome, Run};
 use crate::plan::Filter;
 use crate::record::{Record, Writing};
-use crate::report::{Look, Progress, plan_text, run_json, run_summary};
+use crate::report::{Look, Progress, plan_text, plural, run_json, run_summary};
 
 pub(super) async fn run(args: &ApplyArgs, common: &Common) -> Result<Exit, CommandError> {
     let output = Output::new(common);
@@ -108,13 +108,20 @@ async fn plan_and_apply(
         output.notice(|out| writeln!(out, "This plan was saved {} ago.\n", saved.age(now)));
     }
     seen.prepared = Some(prepared.clone());
-    if let Some(exit) = show_and_ask(args, common, output, &prepared)? {
+    let new = plural(prepared.plan.triggers(), "trigger");
+    let new = format!("{new} would be sent, many of them perhaps for a second time");
+    let asked = ("apply", args.new_record, !args.yes && Output::can_ask());
+    let beginning = Beginning::check(config, &record, prepared.is_first, asked, &new).await?;
+    if let Some(exit) = show_and_ask(args, common, output, &prepared, Some(&beginning))? {
         return Ok(exit);
     }
     // Nothing is written, not even the lock, before it is certain that something is to be done and can be.
     let access = prepare::access(config)?;
     let service = prepare::service(config);
-    let writing = prepare::write(config, "apply", args.lock_timeout, Some(service)).await?;
+    let writing = {
+        let begin = beginning.is_meant();
+        prepare::write(config, "apply", args.lock_timeout, Some(service), begin).await?
+    };
     // The built-in sandbox's memory is beside the record, and under its lock.
     let result = match Line::open(config, access).await {
         Ok(line) => {
@@ -159,7 +166,7 @@ async fn locked(
                 "The record has changed meanwhile; this is the plan now.\n"
             )
         });
-        if let Some(exit) = show_and_ask(args, common, output, &prepared)? {
+        if let Some(exit) = show_and_ask(args, common, output, &prepared, None)? {
             return Ok(exit);
         }
     }
@@ -247,6 +254,7 @@ fn show_and_ask(
     common: &Common,
     output: &Output,
     prepared: &Prepared,
+    beginning: Option<&Beginning<'_>>,
 ) -> Result<Option<Exit>, CommandError> {
     let plan = &prepared.plan;
     tracing::info!(
@@ -297,9 +305,18 @@ fn show_and_ask(
     if plan.is_empty() {
         // What is to be noted of sources, and of enrolments that went or came back, needs no question.
         let is_noted = plan.marks.is_empty() && !prepared.has_news_of_sources;
-        return Ok(is_noted.then_some(Exit::Fine));
+        // A record that is to be begun is begun for nobody too, so that the next run finds it.
+        let is_begun = !(prepared.is_first && args.new_record);
+        if is_noted && is_begun {
+            return Ok(Some(Exit::Fine));
+        }
     }
-    output.ask("Apply this?", args.yes)?;
+    if let Some(beginning) = beginning {
+        beginning.ask(output)?;
+    }
+    if !plan.is_empty() {
+        output.ask("Apply this?", args.yes)?;
+    }
     Ok(None)
 }
 

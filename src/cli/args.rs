@@ -176,6 +176,9 @@ pub struct ApplyArgs {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
+    /// Begin a record where there is none: on the first day, and never in a crontab
+    #[arg(long)]
+    pub new_record: bool,
     /// Apply even what is beyond the guard
     #[arg(long)]
     pub allow_large: bool,
@@ -287,6 +290,9 @@ pub struct AdoptArgs {
     /// Only this contact
     #[arg(long, value_name = "ID", value_parser = parse_contact)]
     pub contact: Option<ContactId>,
+    /// Begin a record where there is none: on the first day, and never in a crontab
+    #[arg(long)]
+    pub new_record: bool,
     /// Do not ask
     #[arg(long)]
     pub yes: bool,

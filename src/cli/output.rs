@@ -124,6 +124,11 @@ impl Output {
         let _ = write(&mut stream).and_then(|()| stream.flush());
     }
 
+    /// Whether there is somebody to ask: what is typed and what is shown must both belong to a terminal.
+    pub fn can_ask() -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
     /// Asks a question that only `yes` answers, unless it is answered already.
     ///
     /// # Errors
@@ -132,8 +137,7 @@ impl Output {
         if is_answered {
             return Ok(());
         }
-        // What is typed and what is shown must both belong to a terminal.
-        if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        if !Self::can_ask() {
             return Err(anyhow!(
                 "There is no terminal to ask on. Nothing was sent and nothing was written. Go on without asking with \
                  --yes."

@@ -13,7 +13,7 @@ use super::{CommandError, Common};
 use crate::config::{self, Base, Config, Diagnostic, ParticipationSetting, Problems};
 use crate::id::{AutomationName, ContactId};
 use crate::plan::{self, Filter, Guard, Plan};
-use crate::record::{LockRequest, Record, Service, Snapshot, Writing};
+use crate::record::{LockRequest, Record, RecordError, Service, Snapshot, Writing};
 use crate::report::PlanView;
 use crate::roster::{self, Gone, Roster, SourceRead};
 use crate::sandbox::{self, Running, SANDBOX_KEY, SANDBOX_SECRET};
@@ -187,14 +187,12 @@ impl Prepared {
     /// Says that there is no record yet, where that makes everybody new: a record that was lost looks the same.
     pub(super) fn tell_first(&self, output: &Output) {
         if self.view().makes_all_new() {
-            let path = &self.config.record.path;
-            let path = path.strip_prefix(&self.config.root).unwrap_or(path);
             output.warn(|out| {
                 writeln!(
                     out,
                     "There is no record at {} yet: all who are declared count as new.\n\
                      Where there was one, restore it before anything is applied.\n",
-                    path.display()
+                    self.config.record_shown()
                 )
             });
         }
@@ -371,12 +369,80 @@ pub(super) fn give_reasons(
     Ok(())
 }
 
+/// How a record is begun where there is none.
+pub(super) struct Beginning<'a> {
+    config: &'a Config,
+    is_missing: bool,
+    is_first_day: bool,
+}
+
+impl<'a> Beginning<'a> {
+    /// Checks that there is a record, or that one may be begun: somebody says that this is the first day, it is the
+    /// built-in sandbox's, or the question can be asked. `new` says what all would count as new.
+    ///
+    /// # Errors
+    /// That the record is missing; or that this is not the first day.
+    pub(super) async fn check(
+        config: &'a Config,
+        record: &Record,
+        is_missing: bool,
+        (command, is_first_day, may_ask): (&str, bool, bool),
+        new: &str,
+    ) -> Result<Self, CommandError> {
+        if is_first_day && !record.is_blank().await.map_err(anyhow::Error::from)? {
+            let path = record.path().to_owned();
+            return Err(anyhow::Error::from(RecordError::NotFirst { path }).into());
+        }
+        let beginning = Self {
+            config,
+            is_missing,
+            is_first_day,
+        };
+        if beginning.is_question() && !may_ask {
+            return Err(anyhow::anyhow!(
+                "There is no record at {}, so that all who are declared count as new: {new}. Nothing was sent and nothing \
+                 was written. Where there was a record, put it back, or correct `[record] url`. On the first day, begin \
+                 one: rollcall {command} --new-record",
+                config.record_shown()
+            )
+            .into());
+        }
+        Ok(beginning)
+    }
+
+    fn is_question(&self) -> bool {
+        self.is_missing && !self.is_first_day && self.config.spotler.base != Base::Sandbox
+    }
+
+    /// Asks whether a record is to be begun, where that is not said.
+    ///
+    /// # Errors
+    /// That it is not.
+    pub(super) fn ask(&self, output: &Output) -> Result<(), CommandError> {
+        if !self.is_question() {
+            return Ok(());
+        }
+        let question = format!(
+            "There is no record at {}: all who are declared count as new. Is this the first day, so that one is to be \
+             begun?",
+            self.config.record_shown()
+        );
+        output.ask(&question, false)
+    }
+
+    /// Whether the run begins a record where there is none, once it is not refused and all is asked.
+    pub(super) fn is_meant(&self) -> bool {
+        self.is_missing
+    }
+}
+
 /// Takes the lock of the record, to write to it.
 pub(super) async fn write(
     config: &Config,
     command: &str,
     timeout: Duration,
     service: Option<Service>,
+    may_begin: bool,
 ) -> Result<Writing, CommandError> {
     let request = LockRequest {
         command: command.to_owned(),
@@ -384,6 +450,7 @@ pub(super) async fn write(
         config_digest: Some(config.digest.to_string()),
         git_revision: git_revision(&config.root),
         service,
+        may_begin,
     };
     let writing = Writing::begin(&config.record.path, request).await;
     Ok(writing.map_err(anyhow::Error::from)?)

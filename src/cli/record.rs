@@ -374,7 +374,7 @@ pub(super) async fn forget(args: &RecordForgetArgs, common: &Common) -> Result<E
         writeln!(out, "While the contact is declared, the next apply triggers it as new.")
     })?;
     output.ask("Erase this?", args.yes)?;
-    let writing = prepare::write(config, "record forget", Duration::ZERO, None).await?;
+    let writing = prepare::write(config, "record forget", Duration::ZERO, None, false).await?;
     let journal = writing.journal();
     let result = match journal.forget(args.contact.clone()).await {
         Ok(()) => journal.wipe().await,

@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use super::args::{ResolveArgs, SettleAs};
 use super::output::Output;
 use super::{CommandError, Common, Exit, prepare};
-use crate::config::Config;
+use crate::config::{Base, Config};
 use crate::participation::{Key, Move, Participation, State};
 use crate::record::{Change, Record, Selection};
 use crate::report::{SafeText, plural};
@@ -16,6 +16,14 @@ pub(super) async fn run(args: &ResolveArgs, common: &Common) -> Result<Exit, Com
     let output = Output::new(common);
     let config = prepare::config(common, &output)?;
     let record = Record::at(&config.record.path);
+    let is_there = record.is_there().await.map_err(anyhow::Error::from)?;
+    if !is_there && config.spotler.base != Base::Sandbox {
+        return Err(anyhow!(
+            "There is no record at {}, so that nothing in it can be settled. Put it back, or correct `[record] url`.",
+            config.record_shown()
+        )
+        .into());
+    }
     let shown = uncertain(&record, args).await?;
     check_names(args, config, &shown)?;
     if shown.is_empty() {
@@ -46,7 +54,7 @@ pub(super) async fn run(args: &ResolveArgs, common: &Common) -> Result<Exit, Com
         )
     })?;
     output.ask("Settle so?", args.yes)?;
-    let writing = prepare::write(config, "resolve", args.lock_timeout, None).await?;
+    let writing = prepare::write(config, "resolve", args.lock_timeout, None, false).await?;
     // Only what was shown, and only as far as it is still so.
     let mut now = uncertain(&record, args).await?;
     let shown: HashSet<Key> = shown.into_iter().map(|of| of.key).collect();

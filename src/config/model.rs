@@ -105,6 +105,14 @@ pub struct RecordLocation {
     pub moved_from: Option<String>,
 }
 
+impl Config {
+    /// The record's file as it is shown: relative to the configuration where it is below it.
+    pub fn record_shown(&self) -> std::path::Display<'_> {
+        let path = &self.record.path;
+        path.strip_prefix(&self.root).unwrap_or(path).display()
+    }
+}
+
 /// Beyond these, a plan is shown but not applied. An automation with a limit of its own is held against that alone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GuardLimits {

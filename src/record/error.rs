@@ -18,6 +18,26 @@ pub enum RecordError {
         /// What the system says.
         error: std::io::Error,
     },
+    /// There is no record, and nobody said that this is its first day.
+    #[error(
+        "There is no record at {}. Nothing was sent and nothing was written. Where there was one, put it back, or correct \
+         `[record] url`. On the first day begin one with `rollcall apply --new-record`.",
+        path.display()
+    )]
+    Missing {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// Somebody said that this is the first day, and it is not.
+    #[error(
+        "--new-record begins a record, and {} has something in it already. Nothing was sent and nothing was written. Leave \
+         --new-record out.",
+        path.display()
+    )]
+    NotFirst {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is something else.
     #[error(
         "{} is not a record of Rollcall ({what}). It was left as it is and nothing was sent. Check `[record] url`, or \

@@ -4,7 +4,7 @@
 //! sees, and what every writing transaction checks, so that a holder whose lock was taken over writes nothing more.
 
 use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use sqlx::{Connection, Row, SqliteConnection};
 use tokio::time::Instant;
 
 use super::error::{DEAD_AFTER, Holder, LockError, RecordError};
-use super::open::{self, Kind, sql};
+use super::open::{self, sql};
 use super::service::Service;
 use crate::failpoint::fail_point;
 
@@ -32,6 +32,8 @@ pub struct LockRequest {
     pub git_revision: Option<String>,
     /// The service that the run works with, where it does with any.
     pub service: Option<Service>,
+    /// Whether a record is begun where there is none. Where nobody said so, one that is not there was lost.
+    pub may_begin: bool,
 }
 
 /// A lock that is held.
@@ -131,11 +133,15 @@ pub(super) async fn acquire(
 ) -> Result<(Lock, SqliteConnection), LockError> {
     let until = Instant::now() + request.timeout;
     let file = system_lock(path, until).await?;
-    let (mut connection, kind) = open::writer(path).await?;
-    let is_empty = kind == Kind::Empty;
-    if is_empty {
-        open::migrate(path, &mut connection, kind).await?;
-    }
+    let (mut connection, kind) = match open::writer(path).await? {
+        Some(opened) => opened,
+        None if !request.may_begin => return Err(missing(path).into()),
+        None => {
+            open::make(path).await?;
+            let made = open::writer(path).await?;
+            made.ok_or_else(|| missing(path))?
+        }
+    };
     let mut lock = Lock {
         holder: uuid::Uuid::new_v4().to_string(),
         taken: (Timestamp::now(), Instant::now()),
@@ -149,11 +155,31 @@ pub(super) async fn acquire(
         tokio::time::sleep(LOOK_AGAIN).await;
     }
     // A holder on another host would not know its own record any more, so an older one is migrated only now.
-    if !is_empty && let Err(error) = open::migrate(path, &mut connection, kind).await {
+    if let Err(error) = open::migrate(path, &mut connection, kind).await {
         lock.release(connection).await;
         return Err(error.into());
     }
     Ok((lock, connection))
+}
+
+fn missing(path: &Path) -> RecordError {
+    RecordError::Missing {
+        path: path.to_owned(),
+    }
+}
+
+/// Whether a record has nothing in it yet.
+pub(super) async fn is_blank(
+    path: &Path,
+    connection: &mut SqliteConnection,
+) -> Result<bool, RecordError> {
+    let (has_any,): (bool,) = sqlx::query_as(
+        "SELECT EXISTS (SELECT * FROM participation) OR EXISTS (SELECT * FROM call)",
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(sql(path, "read"))?;
+    Ok(!has_any)
 }
 
 /// Takes the lock away from a holder that is gone without a trace: a machine that will not come back.
@@ -162,8 +188,7 @@ pub(super) async fn acquire(
 /// That its holder is alive on this host, or what is wrong with the record.
 pub async fn unlock(path: &Path) -> Result<(), LockError> {
     let _file = system_lock(path, Instant::now()).await?;
-    let (mut connection, kind) = open::writer(path).await?;
-    if kind != Kind::Empty {
+    if let Some((mut connection, _)) = open::writer(path).await? {
         sqlx::query("DELETE FROM lock")
             .execute(&mut connection)
             .await
@@ -186,6 +211,7 @@ pub(super) async fn reader(path: &Path) -> Result<Option<SqliteConnection>, Reco
                 config_digest: None,
                 git_revision: None,
                 service: None,
+                may_begin: false,
             };
             match acquire(&path, &request).await {
                 Ok((lock, connection)) => lock.release(connection).await,
@@ -199,14 +225,8 @@ pub(super) async fn reader(path: &Path) -> Result<Option<SqliteConnection>, Reco
     }
 }
 
-fn lock_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    PathBuf::from(name)
-}
-
 async fn system_lock(path: &Path, until: Instant) -> Result<File, LockError> {
-    let lock_path = lock_path(path);
+    let lock_path = open::beside(path, ".lock");
     let io = |error| RecordError::Io {
         path: lock_path.clone(),
         error,
@@ -358,6 +378,7 @@ mod tests {
             config_digest: None,
             git_revision: None,
             service: None,
+            may_begin: true,
         };
         acquire(path, &request).await.unwrap()
     }

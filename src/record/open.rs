@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::error::{RecordError, is_no_record};
 use crate::failpoint::fail_point;
@@ -70,12 +70,7 @@ pub(super) async fn reader(path: &Path) -> Result<Option<SqliteConnection>, Reco
         Ok(meta) if meta.len() == 0 => return Ok(None),
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => {
-            return Err(RecordError::Io {
-                path: path.to_owned(),
-                error,
-            });
-        }
+        Err(error) => return Err(io(path)(error)),
     }
     let known = newest();
     match reader_of_any_age(path).await? {
@@ -104,11 +99,25 @@ async fn reader_of_any_age(path: &Path) -> Result<(SqliteConnection, Kind), Reco
     Ok((connection, kind))
 }
 
-/// Opens a file to write as it is, and makes it where it is missing. Only for the holder of the host's lock.
-pub(super) async fn writer(path: &Path) -> Result<(SqliteConnection, Kind), RecordError> {
-    make_private(path)?;
-    // Looked at before it is touched: to set the journal's mode is to write.
-    drop(reader_of_any_age(path).await?);
+/// What is in a file now. Only for the holder of the host's lock: what a run that was killed left half-written is rolled
+/// back, which a reader cannot do.
+async fn existing(path: &Path) -> Result<Kind, RecordError> {
+    match fs::metadata(path) {
+        Ok(meta) if meta.len() == 0 => return Ok(Kind::Empty),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Kind::Empty),
+        Err(error) => return Err(io(path)(error)),
+    }
+    // The journal's mode is not set here: that would already be to write.
+    let mut connection = options(path).connect().await.map_err(sql(path, "opened"))?;
+    recognise(path, &mut connection).await
+}
+
+/// Opens a record to write. `None` where there is none. Only for the holder of the host's lock.
+pub(super) async fn writer(path: &Path) -> Result<Option<(SqliteConnection, Kind)>, RecordError> {
+    if existing(path).await? == Kind::Empty {
+        return Ok(None);
+    }
     let mut connection = options(path)
         .journal_mode(SqliteJournalMode::Wal)
         // A call must not be forgotten in a power cut: every commit is on the disk before it is believed.
@@ -118,7 +127,73 @@ pub(super) async fn writer(path: &Path) -> Result<(SqliteConnection, Kind), Reco
         .await
         .map_err(sql(path, "opened to write"))?;
     let kind = recognise(path, &mut connection).await?;
-    Ok((connection, kind))
+    Ok(Some((connection, kind)))
+}
+
+/// Makes a record where there is none: whole, under another name, and only then under its own. So a run that is killed
+/// meanwhile leaves no record, and nothing that looks like one. Only for the holder of the host's lock.
+pub(super) async fn make(path: &Path) -> Result<(), RecordError> {
+    let new = beside(path, ".new");
+    for suffix in ["", "-journal", "-wal", "-shm"] {
+        remove(&beside(&new, suffix))?;
+    }
+    make_private(&new)?;
+    let failed = |error| sql(path, "made")(error);
+    let mut connection = options(&new)
+        // It is flushed once, when it is whole.
+        .journal_mode(SqliteJournalMode::Memory)
+        .synchronous(SqliteSynchronous::Off)
+        .connect()
+        .await
+        .map_err(failed)?;
+    migrate(path, &mut connection, Kind::Empty).await?;
+    sqlx::query("PRAGMA journal_mode = wal")
+        .execute(&mut connection)
+        .await
+        .map_err(failed)?;
+    connection.close().await.map_err(failed)?;
+    let flush = |path: &Path| fs::File::open(path).and_then(|file| file.sync_all());
+    flush(&new).map_err(io(&new))?;
+    // An empty file, and what SQLite kept beside it. What is left of a record that was deleted is kept out of the way:
+    // SQLite would take it for a part of the new one.
+    remove(path)?;
+    for suffix in ["-journal", "-wal", "-shm"] {
+        let left = beside(path, suffix);
+        match fs::metadata(&left) {
+            Ok(meta) if meta.len() > 0 => {
+                fs::rename(&left, beside(&left, ".old")).map_err(io(&left))?;
+            }
+            _ => remove(&left)?,
+        }
+    }
+    fail_point("make:before");
+    fs::rename(&new, path).map_err(io(path))?;
+    fail_point("make:after");
+    // Not every file system flushes a folder.
+    let _ = path.parent().map(flush);
+    Ok(())
+}
+
+/// A file beside another one.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn remove(path: &Path) -> Result<(), RecordError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn io(path: &Path) -> impl Fn(std::io::Error) -> RecordError {
+    let path = path.to_owned();
+    move |error| RecordError::Io {
+        path: path.clone(),
+        error,
+    }
 }
 
 /// Brings a file to the newest schema. Only for the holder of the lock; an empty file has no place for one.
@@ -143,24 +218,13 @@ pub(super) async fn migrate(
     Ok(())
 }
 
-/// Makes the folder and the file where they are missing, for the owner's eyes only. SQLite gives the files beside it
-/// the same permissions.
+/// Makes a file for the owner's eyes only. SQLite gives the files beside it the same permissions.
 fn make_private(path: &Path) -> Result<(), RecordError> {
-    let io = |path: PathBuf| move |error| RecordError::Io { path, error };
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(io(path.to_owned()))?;
-    }
     let mut options = fs::OpenOptions::new();
-    // A file that is there is not opened here: to close it again would drop SQLite's own locks on it in this process.
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            Err(io(path.to_owned())(error))
-        }
-        _ => Ok(()),
-    }
+    options.open(path).map(drop).map_err(io(path))
 }
 
 async fn recognise(path: &Path, connection: &mut SqliteConnection) -> Result<Kind, RecordError> {

@@ -208,6 +208,25 @@ impl Record {
         tokio::task::block_in_place(|| reader.calls(contact, &mut each))
     }
 
+    /// Whether there is a record.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub async fn is_there(&self) -> Result<bool, RecordError> {
+        Ok(lock::reader(&self.path).await?.is_some())
+    }
+
+    /// Whether there is nothing on record yet, or no record at all.
+    ///
+    /// # Errors
+    /// Why the record cannot be read.
+    pub async fn is_blank(&self) -> Result<bool, RecordError> {
+        match lock::reader(&self.path).await? {
+            Some(mut connection) => lock::is_blank(&self.path, &mut connection).await,
+            None => Ok(true),
+        }
+    }
+
     /// Who holds the lock, if anybody.
     ///
     /// # Errors

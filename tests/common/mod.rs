@@ -14,6 +14,7 @@ use serde_json::Value;
 pub struct Repo {
     folder: tempfile::TempDir,
     env: Vec<(String, String)>,
+    begins_records: bool,
 }
 
 /// What a run of the binary left behind.
@@ -73,6 +74,7 @@ impl Repo {
         Self {
             folder: tempfile::tempdir().unwrap(),
             env: Vec::new(),
+            begins_records: true,
         }
     }
 
@@ -97,6 +99,32 @@ impl Repo {
         fs::write(path, text).unwrap();
     }
 
+    /// The same, without `--new-record` where a first `apply` or `adopt` does not say so itself.
+    pub fn without_new_record(mut self) -> Self {
+        self.begins_records = false;
+        self
+    }
+
+    /// Whether a run with these arguments would be the first on a record.
+    fn is_first_day(&self, args: &[&str]) -> bool {
+        let is_writer = args.iter().any(|arg| ["apply", "adopt"].contains(arg));
+        let is_said = args
+            .iter()
+            .any(|arg| ["--new-record", "--help"].contains(arg));
+        let config = args.iter().skip_while(|arg| **arg != "--config").nth(1);
+        let config = self.file(config.unwrap_or(&"."));
+        let folder = match config.is_dir() {
+            true => config.as_path(),
+            false => config.parent().unwrap(),
+        };
+        let text = fs::read_to_string(folder.join("rollcall.toml")).unwrap_or_default();
+        let url = text.split("\"sqlite:").nth(1);
+        let url = url.and_then(|rest| rest.split('"').next());
+        let record = folder.join(url.unwrap_or("state/rollcall.db"));
+        let is_there = fs::metadata(record).is_ok_and(|meta| meta.len() > 1);
+        is_writer && !is_said && !is_there
+    }
+
     /// Sets an environment variable for every run.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
@@ -106,8 +134,10 @@ impl Repo {
     /// A run of the binary that is yet to be started.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
+        let is_first = self.begins_records && self.is_first_day(args);
         command
             .args(args)
+            .args(is_first.then_some("--new-record"))
             .current_dir(self.path())
             .stdin(Stdio::null())
             .env_remove("NO_COLOR")
