@@ -3,7 +3,9 @@
 
 mod folded;
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 pub use folded::folded;
@@ -85,10 +87,29 @@ fn check_no_climb(text: &str) -> Result<(), IdError> {
     }
 }
 
+/// An identifier whose writings are compared byte by byte.
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $check:path) => {
-        $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        text!(
+            $(#[$doc])*
+            #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
+            $name,
+            $check
+        );
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+/// A checked text. How two of them are compared is for its user to say.
+macro_rules! text {
+    ($(#[$attribute:meta])* $name:ident, $check:path) => {
+        $(#[$attribute])*
+        #[derive(Clone)]
         pub struct $name(Arc<str>);
 
         impl $name {
@@ -126,12 +147,6 @@ macro_rules! id {
             }
         }
 
-        impl std::borrow::Borrow<str> for $name {
-            fn borrow(&self) -> &str {
-                &self.0
-            }
-        }
-
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(&self.0)
@@ -155,12 +170,49 @@ id!(
     Occurrence,
     check
 );
-id!(
+text!(
     /// The code of an automation's external trigger; a UUID according to the vendor's API description, which is not
     /// relied upon. It stands in a URL path.
+    ///
+    /// Two codes that differ in case alone are one: a stop by the one reaches what was triggered by the other. It is
+    /// shown and sent as it was written.
     TriggerCode,
     check_path_safe
 );
+
+impl TriggerCode {
+    fn lower(&self) -> impl Iterator<Item = u8> {
+        self.0.bytes().map(|byte| byte.to_ascii_lowercase())
+    }
+}
+
+impl PartialEq for TriggerCode {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for TriggerCode {}
+
+impl Ord for TriggerCode {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.lower().cmp(other.lower())
+    }
+}
+
+impl PartialOrd for TriggerCode {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for TriggerCode {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.lower().for_each(|byte| state.write_u8(byte));
+        // Ends the text, as that of `str` does.
+        state.write_u8(0xff);
+    }
+}
 id!(
     /// The `automationContactId` that Spotler gave to one participation, of whatever letters; it is percent-encoded where
     /// it stands in a URL path.
@@ -191,6 +243,18 @@ mod tests {
             ContactId::new("a".repeat(1025)),
             Err(IdError::TooLong(1025))
         );
+    }
+
+    #[test]
+    fn trigger_codes_that_differ_in_case_alone_are_one() {
+        let [upper, lower, other] =
+            ["0B8F-c", "0b8f-C", "0b8f-d"].map(|c| TriggerCode::new(c).unwrap());
+        assert_eq!(upper, lower);
+        assert_eq!(upper.cmp(&lower), Ordering::Equal);
+        assert!(upper < other && upper != other);
+        let codes = std::collections::HashSet::from([upper]);
+        assert!(codes.contains(&lower) && !codes.contains(&other));
+        assert_eq!(lower.to_string(), "0b8f-C", "it is shown as it was written");
     }
 
     #[test]

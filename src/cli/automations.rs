@@ -12,6 +12,7 @@ use super::output::Output;
 use super::prepare::{self, Line};
 use super::{CommandError, Common, Exit};
 use crate::config::Config;
+use crate::id::TriggerCode;
 use crate::report::{PLAIN_TABLE, SafeText};
 use crate::spotler::{CallError, ListedAutomation};
 
@@ -87,11 +88,9 @@ fn text(out: &mut dyn Write, rows: &[Row]) -> io::Result<()> {
 }
 
 fn rows(config: &Config, listed: &[ListedAutomation]) -> Vec<Row> {
-    let mut configured: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut configured: BTreeMap<&TriggerCode, Vec<String>> = BTreeMap::new();
     for automation in &config.automations {
-        let names = configured
-            .entry(automation.trigger_code.as_str())
-            .or_default();
+        let names = configured.entry(&automation.trigger_code).or_default();
         names.push(automation.name.to_string());
     }
     let twice = |names: &[String]| (names.len() > 1).then_some("configured more than once");
@@ -101,8 +100,12 @@ fn rows(config: &Config, listed: &[ListedAutomation]) -> Vec<Row> {
         for trigger in &automation.triggers {
             let Some(code) = &trigger.code else { continue };
             // One code may start several publications, and is listed with each.
-            missing.remove(code.as_str());
-            let names = configured.get(code.as_str()).cloned().unwrap_or_default();
+            let known = TriggerCode::new(code).ok();
+            let names = known.and_then(|code| {
+                missing.remove(&code);
+                configured.get(&code).cloned()
+            });
+            let names = names.unwrap_or_default();
             let unknown = names.is_empty().then_some("not configured");
             let inactive = (!names.is_empty() && automation.active == Some(false))
                 .then_some("inactive: its triggers fail");
@@ -128,7 +131,7 @@ fn rows(config: &Config, listed: &[ListedAutomation]) -> Vec<Row> {
             configured: names,
             listed: None,
             trigger: None,
-            trigger_code: code.to_owned(),
+            trigger_code: code.to_string(),
             active: None,
         });
     }

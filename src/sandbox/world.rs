@@ -81,7 +81,7 @@ impl World {
         self.open = triggers.is_empty();
         self.automations.clear();
         for trigger in triggers {
-            let code = trigger.code.clone();
+            let code = self.as_known(&trigger.code);
             self.automations
                 .entry(code)
                 .or_insert_with(|| trigger.into());
@@ -150,14 +150,13 @@ impl World {
 
     /// Carries a call out, and gives its answer. `ids` says how the answer writes its ids.
     pub fn perform(&mut self, call: &Call, now: Timestamp, ids: IdStyle) -> Answer {
+        let code = &self.as_known(call.code());
         let done = match call {
             Call::Trigger {
-                code,
-                contact,
-                fields,
+                contact, fields, ..
             } => self.trigger((code, contact), fields, now, ids),
-            Call::Stop { code, contact } => self.stop((code, contact), now),
-            Call::StopOne { code, contact, id } => self.stop_one((code, contact), id, now),
+            Call::Stop { contact, .. } => self.stop((code, contact), now),
+            Call::StopOne { contact, id, .. } => self.stop_one((code, contact), id, now),
             Call::List => Ok(self.list()),
             Call::Contact { contact } => Ok(self.contact(contact)),
         };
@@ -321,6 +320,16 @@ impl World {
             properties: BTreeMap::new(),
         };
         Answer::json(200, &found)
+    }
+
+    /// A code as it was first written: its case says nothing.
+    fn as_known(&self, code: &str) -> String {
+        let mut known = self.automations.keys();
+        let same = match self.automations.contains_key(code) {
+            true => None,
+            false => known.find(|known| known.eq_ignore_ascii_case(code)),
+        };
+        same.map_or_else(|| code.to_owned(), String::clone)
     }
 
     /// Makes an automation of a code that nobody gave, where any may come.

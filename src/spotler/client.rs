@@ -82,8 +82,8 @@ pub struct Client {
     base: String,
     paths: Paths,
     signer: Signer,
-    /// Where triggers go, by their codes.
-    triggers: Arc<Mutex<HashMap<TriggerCode, Arc<Target>>>>,
+    /// Where triggers go, by their codes as they are written.
+    triggers: Arc<Mutex<HashMap<String, Arc<Target>>>>,
 }
 
 /// Where a request goes, and how.
@@ -249,12 +249,12 @@ impl Client {
     fn trigger_target(&self, code: &TriggerCode) -> Result<Arc<Target>, CallError> {
         // Nothing panics while it holds the lock.
         let mut triggers = self.triggers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(target) = triggers.get(code) {
+        if let Some(target) = triggers.get(code.as_str()) {
             return Ok(target.clone());
         }
         let path = self.paths.trigger.replace("{trigger_code}", code.as_str());
         let target = Arc::new(self.target(Method::POST, &path)?);
-        triggers.insert(code.clone(), target.clone());
+        triggers.insert(code.to_string(), target.clone());
         Ok(target)
     }
 

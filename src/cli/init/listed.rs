@@ -32,25 +32,24 @@ pub(super) fn root(base_url: Option<&str>) -> String {
 
 /// A block for each external trigger that is not configured yet, and how many there are.
 pub(super) fn blocks(listed: &[ListedAutomation], configured: &[Automation]) -> (String, usize) {
-    let known: BTreeSet<&str> = configured
+    let known: BTreeSet<&TriggerCode> = configured
         .iter()
-        .map(|automation| automation.trigger_code.as_str())
+        .map(|automation| &automation.trigger_code)
         .collect();
     let mut taken: BTreeSet<String> = configured
         .iter()
         .map(|automation| automation.name.to_string())
         .collect();
-    let mut by_code: BTreeMap<&str, Vec<Found<'_>>> = BTreeMap::new();
+    let mut by_code: BTreeMap<TriggerCode, Vec<Found<'_>>> = BTreeMap::new();
     let mut order = Vec::new();
     for automation in listed {
         for trigger in &automation.triggers {
-            let Some(code) = trigger.code.as_deref() else {
-                continue;
-            };
-            if known.contains(code) || TriggerCode::new(code).is_err() {
+            let code = trigger.code.as_deref().map(TriggerCode::new);
+            let Some(Ok(code)) = code else { continue };
+            if known.contains(&code) {
                 continue;
             }
-            let found = by_code.entry(code).or_default();
+            let found = by_code.entry(code.clone()).or_default();
             if found.is_empty() {
                 order.push(code);
             }
@@ -76,7 +75,11 @@ pub(super) fn blocks(listed: &[ListedAutomation], configured: &[Automation]) -> 
         for found in found {
             let _ = writeln!(text, "# {}", found.line());
         }
-        let _ = writeln!(text, "[automation.{name}]\ntrigger_code = {}", quoted(code));
+        let _ = writeln!(
+            text,
+            "[automation.{name}]\ntrigger_code = {}",
+            quoted(code.as_str())
+        );
     }
     (text, order.len())
 }
