@@ -137,6 +137,28 @@ impl State {
     }
 }
 
+impl State {
+    /// Whether anything of it may run at Spotler, also what Rollcall does not count: what was let go, and what made a
+    /// limit refuse the trigger.
+    pub fn may_run_at_spotler(self) -> bool {
+        self.is_running() || matches!(self, State::Refused | State::LetGo)
+    }
+
+    /// Whether a stop may be sent.
+    pub fn may_be_stopped(self) -> bool {
+        after(Some(self), Move::SendStop).is_ok()
+    }
+
+    /// Whether its last trigger was not carried out, so that it reached nobody. When it goes on to another state, the time
+    /// of that trigger is no longer of use: no cooldown begins with it.
+    pub fn reached_nobody(self) -> bool {
+        matches!(
+            self,
+            State::Refused | State::Failed | State::FailedForGood | State::Waiting
+        )
+    }
+}
+
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())

@@ -10,7 +10,7 @@ use super::gate::{End, Return, waits};
 use super::meaning::{Meaning, Then};
 use super::outcome::{Event, Outcome, Settled};
 use super::{Shared, lock};
-use crate::id::{ContactId, Occurrence, ParticipationId};
+use crate::id::{ContactId, Occurrence, ParticipationId, TriggerCode};
 use crate::participation::{Before, Key, State};
 use crate::plan::{Action, Stop, StopScope, Trigger, WhyRenewed, WhyStop, WhyTrigger};
 use crate::record::{CallKind, Durable, Intent, JournalError};
@@ -271,6 +271,11 @@ impl Worker {
         if keeps_to_window && shared.is_closed() {
             return closed().into();
         }
+        if self.is_stop_of_all_uncertain(index, enrolment.contact, &automation.trigger_code) {
+            return not_sent(
+                "the stop of all that runs behind the same trigger code is not certain".to_owned(),
+            );
+        }
         let key = match key(enrolment.contact, enrolment.occurrence, &automation.name) {
             Ok(key) => key,
             Err(error) => return not_sent(error.to_string()),
@@ -349,6 +354,27 @@ impl Worker {
         let settled = lock(&self.shared.settled);
         stop.and_then(|index| settled[index].as_ref())
             .is_some_and(|settled| settled.outcome == Outcome::Stopped)
+    }
+}
+
+/// Finds stops earlier in the plan.
+impl Worker {
+    /// Whether the contact has a stop of all behind a trigger code, of which it is not certain that it was carried out. It
+    /// may still be, and would stop what is triggered behind that code now.
+    fn is_stop_of_all_uncertain(&self, trigger: usize, contact: &str, code: &TriggerCode) -> bool {
+        let actions = self.shared.job.plan.actions[..trigger].iter().enumerate();
+        let mut stops = actions
+            .rev()
+            .take_while(|(_, action)| self.shared.contact(action) == contact)
+            .filter(|(_, action)| {
+                matches!(action, Action::Stop(stop)
+                    if stop.scope == StopScope::All && stop.participation.trigger_code == *code)
+            });
+        let settled = lock(&self.shared.settled);
+        stops.any(|(index, _)| {
+            let outcome = settled[index].as_ref().map(|settled| settled.outcome);
+            outcome != Some(Outcome::Stopped)
+        })
     }
 }
 

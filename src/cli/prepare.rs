@@ -308,6 +308,7 @@ async fn merge(
             if let Some(sent) = sent {
                 plan.defer(config, &roster, &sent, now);
             }
+            plan.narrow(&filter, config, &roster);
             give_reasons(config, &roster, &mut plan)?;
             Ok(plan)
         })

@@ -186,10 +186,10 @@ pub enum ParticipationSetting {
 }
 
 impl ParticipationSetting {
-    /// Whether Spotler itself refuses a second trigger of a participation that may be running, so that sending one
-    /// does no harm.
+    /// Whether Spotler itself refuses a second trigger after one that may have been carried out, so that sending one does
+    /// no harm. With [`Self::OnceWhileRunning`] it does where the first run has ended meanwhile.
     pub fn makes_second_trigger_harmless(self) -> bool {
-        self != Self::Unlimited
+        self == Self::Once
     }
 }
 

@@ -167,7 +167,7 @@ fn by_state(declared: Declared<'_>, recorded: Option<&Participation>) -> Decisio
     let Some(recorded) = recorded else {
         return Decision::Trigger(WhyTrigger::New);
     };
-    let same_code = recorded.trigger_code == *declared.trigger_code;
+    let same_code = || recorded.trigger_code == *declared.trigger_code;
     match recorded.state {
         State::Stopped => Decision::Trigger(WhyTrigger::Returned),
         State::LetGo => Decision::Trigger(WhyTrigger::ReturnedAfterLetGo),
@@ -180,7 +180,7 @@ fn by_state(declared: Declared<'_>, recorded: Option<&Participation>) -> Decisio
         State::Active | State::StopFailed => Decision::Unchanged,
         State::Failed | State::Waiting => Decision::Trigger(WhyTrigger::TryAgain),
         State::Withheld => Decision::Trigger(WhyTrigger::New),
-        State::FailedForGood if !same_code => Decision::Trigger(WhyTrigger::CodeChanged),
+        State::FailedForGood if !same_code() => Decision::Trigger(WhyTrigger::CodeChanged),
         State::FailedForGood if recorded.fields != declared.fields => {
             Decision::Trigger(WhyTrigger::FieldsChanged)
         }
@@ -188,7 +188,7 @@ fn by_state(declared: Declared<'_>, recorded: Option<&Participation>) -> Decisio
         State::Refused => Decision::Hold(WhyHeld::Refused),
         // Spotler's own limit guards the publications behind one code, not those behind another.
         State::Uncertain | State::Triggering
-            if declared.second_trigger_is_harmless && same_code =>
+            if declared.second_trigger_is_harmless && same_code() =>
         {
             Decision::Trigger(WhyTrigger::Harmless)
         }

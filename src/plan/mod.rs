@@ -175,6 +175,9 @@ impl Filter {
 impl Plan {
     /// Merges the roster with the participations on record, which come sorted by contact (bytewise).
     ///
+    /// The plan is of all, for what is deferred or refused depends on others too; [`Plan::narrow`] cuts the wanted part out
+    /// of it. What is as declared is counted in that part alone, and a stop of it does not rely on what goes outside it.
+    ///
     /// # Errors
     /// The first error of `recorded`.
     pub fn build<E>(
@@ -217,6 +220,29 @@ impl Plan {
         }
         planner.plan.running = planner.running.into_iter().collect();
         Ok(planner.plan)
+    }
+
+    /// Cuts a part out of a plan that was made for it.
+    pub fn narrow(&mut self, filter: &Filter, config: &Config, roster: &Roster<'_>) {
+        if filter.is_everything() {
+            return;
+        }
+        let of_key = |key: &Key| filter.lets_through(key.contact.as_str(), key.automation.as_str());
+        let of_trigger = |trigger: &Trigger| {
+            let enrolment = roster.get(trigger.enrolment as usize);
+            let automation = &config.automations[enrolment.automation].name;
+            filter.lets_through(enrolment.contact, automation.as_str())
+        };
+        self.actions.retain(|action| match action {
+            Action::Stop(stop) => of_key(&stop.participation.key),
+            Action::Trigger(trigger) => of_trigger(trigger),
+        });
+        self.deferred
+            .retain(|deferred| of_trigger(&deferred.trigger));
+        self.let_go
+            .retain(|let_go| of_key(&let_go.participation.key));
+        self.held.retain(|held| of_key(&held.key));
+        self.marks.retain(|mark| of_key(&mark.key));
     }
 
     /// Whether applying it now would change anything.
@@ -390,9 +416,11 @@ impl Planner<'_> {
         }
         self.stops(declared, recorded);
         self.count_reshaped(first_action..self.plan.actions.len(), recorded);
-        // Stops come first. The sort is stable, so that each kind stays sorted by automation and occurrence.
-        self.plan.actions[first_action..]
-            .sort_by_key(|action| matches!(action, Action::Trigger(_)));
+        // Stops come first, and are sorted by automation and occurrence already; so are enrolments in the roster.
+        self.plan.actions[first_action..].sort_by_key(|action| match action {
+            Action::Stop(_) => None,
+            Action::Trigger(trigger) => Some(trigger.enrolment),
+        });
     }
 
     fn name(&self, enrolment: Enrolment<'_>) -> &str {
@@ -464,12 +492,6 @@ impl Planner<'_> {
     fn declared(&mut self, index: usize, recorded: Option<&Participation>) {
         let enrolment = self.roster.get(index);
         let automation = &self.config.automations[enrolment.automation];
-        if !self
-            .filter
-            .lets_through(enrolment.contact, automation.name.as_str())
-        {
-            return;
-        }
         let declared = Declared {
             trigger_code: &automation.trigger_code,
             fields: enrolment.fields,
@@ -487,7 +509,12 @@ impl Planner<'_> {
             });
         }
         match decide::declared(declared, recorded) {
-            Decision::Unchanged => self.plan.unchanged += 1,
+            Decision::Unchanged => {
+                let name = automation.name.as_str();
+                if self.filter.lets_through(enrolment.contact, name) {
+                    self.plan.unchanged += 1;
+                }
+            }
             Decision::Trigger(why) => self.trigger(index, recorded, why),
             Decision::Hold(why) => {
                 if let Some(recorded) = recorded {
@@ -557,12 +584,6 @@ impl Planner<'_> {
 
     fn gone(&mut self, recorded: &Participation) {
         let key = &recorded.key;
-        if !self
-            .filter
-            .lets_through(key.contact.as_str(), key.automation.as_str())
-        {
-            return;
-        }
         let automation = self.by_name.get(key.automation.as_str()).copied();
         // Who is suppressed is in no automation, whatever else says so: neither kept nor waited for.
         let is_suppressed = self.config.suppressed.contains_key(&key.contact);
@@ -597,44 +618,47 @@ impl Planner<'_> {
     /// Decides which calls the contact's stops take.
     ///
     /// The call that stops all goes by trigger code, so it is right only where nothing else of the contact runs, or may
-    /// run, behind the same code: no other enrolment, and no other participation that is not stopped with it.
+    /// run, behind the same code that is not stopped with it. Where another one only comes behind that code in this run,
+    /// what has an id is stopped by it; what has none is stopped by the call for all, and the other one is triggered once
+    /// that is certain.
     fn stops(&mut self, declared: std::ops::Range<usize>, recorded: &[Participation]) {
         let pending = std::mem::take(&mut self.stops);
+        let is_stopped_too = |other: &Key| {
+            let of_part = self
+                .filter
+                .lets_through(other.contact.as_str(), other.automation.as_str());
+            of_part && pending.iter().any(|stop| stop.participation.key == *other)
+        };
         for stop in &pending {
             let this = &stop.participation;
-            let is_declared = declared.clone().any(|index| {
-                let enrolment = self.roster.get(index);
-                let automation = &self.config.automations[enrolment.automation];
-                automation.trigger_code == this.trigger_code && !self.is_same(enrolment, &this.key)
-            });
-            let may_run = recorded.iter().any(|other| {
+            let stays = recorded.iter().any(|other| {
                 other.key != this.key
                     && other.trigger_code == this.trigger_code
-                    && !matches!(
-                        other.state,
-                        State::Stopped
-                            | State::Failed
-                            | State::FailedForGood
-                            | State::Waiting
-                            | State::Withheld
-                    )
-                    && !pending
-                        .iter()
-                        .any(|stop| stop.participation.key == other.key)
+                    && other.state.may_run_at_spotler()
+                    && !is_stopped_too(&other.key)
             });
-            let scope = if is_declared || may_run {
-                StopScope::One
-            } else {
-                StopScope::All
+            let comes = || {
+                declared.clone().any(|index| {
+                    let enrolment = self.roster.get(index);
+                    let automation = &self.config.automations[enrolment.automation];
+                    automation.trigger_code == this.trigger_code
+                        && !self.is_same(enrolment, &this.key)
+                })
             };
-            let in_doubt = matches!(
-                this.state,
-                State::Uncertain | State::Triggering | State::Refused
-            );
-            if scope == StopScope::One && (in_doubt || !this.has_ids) {
-                self.hold(this, this.state.as_str(), reason::cannot_stop_alone());
-                continue;
-            }
+            // An id of a trigger in doubt, or refused, is one of an earlier run.
+            let has_id = this.has_ids
+                && !matches!(
+                    this.state,
+                    State::Uncertain | State::Triggering | State::Refused
+                );
+            let scope = match has_id {
+                true if stays || comes() => StopScope::One,
+                false if stays => {
+                    self.hold(this, this.state.as_str(), reason::cannot_stop_alone());
+                    continue;
+                }
+                _ => StopScope::All,
+            };
             self.plan.actions.push(Action::Stop(Box::new(Stop {
                 participation: this.clone(),
                 why: stop.why,

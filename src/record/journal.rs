@@ -23,8 +23,8 @@ use super::plans;
 use super::read::read_ids_of;
 use super::recover;
 use super::write::{
-    ParticipationRow, delete_contacts, insert_intents, update_calls, update_marks, update_states,
-    upsert_participations, upsert_sources,
+    ParticipationRow, StateRow, delete_contacts, insert_intents, update_calls, update_marks,
+    update_states, upsert_participations, upsert_sources,
 };
 use crate::digest::Digest;
 use crate::failpoint::fail_point;
@@ -415,7 +415,7 @@ struct Rows {
     intents: Vec<(CallId, Intent)>,
     settlements: Vec<(CallId, Settlement)>,
     participations: Vec<ParticipationRow>,
-    states: Vec<(Key, State, Option<String>)>,
+    states: Vec<StateRow>,
     marks: Vec<(Key, Option<Timestamp>)>,
     sources: Vec<(String, u64)>,
     forgotten: Vec<ContactId>,
@@ -652,10 +652,12 @@ impl Writer {
                     detail: settlement.detail.clone(),
                     triggered_at: Some(*sent_at),
                 }),
-                Some(state) => {
-                    rows.states
-                        .push((key.clone(), state, settlement.detail.clone()));
-                }
+                Some(state) => rows.states.push(StateRow {
+                    key: key.clone(),
+                    before: *before,
+                    state,
+                    detail: settlement.detail.clone(),
+                }),
             }
         }
         rows.settlements.push((id, settlement));
@@ -754,7 +756,7 @@ fn change_rows(changes: Vec<Change>, now: i64, rows: &mut Rows) -> Result<(), Jo
     for (change, state) in changes.into_iter().zip(states) {
         let Some(state) = state else { continue };
         // An adopted participation takes its code and fields from the configuration of now, and counts as triggered now:
-        // the contact may have had its first mail a moment ago.
+        // the contact may have had its first mail a moment ago. Who is withheld had none.
         if change.before.is_none() || change.mv == Move::Adopt {
             rows.participations.push(ParticipationRow {
                 key: change.key,
@@ -763,10 +765,15 @@ fn change_rows(changes: Vec<Change>, now: i64, rows: &mut Rows) -> Result<(), Jo
                 ids: None,
                 fields: change.fields,
                 detail: None,
-                triggered_at: Some(now),
+                triggered_at: (change.mv == Move::Adopt).then_some(now),
             });
         } else {
-            rows.states.push((change.key, state, None));
+            rows.states.push(StateRow {
+                key: change.key,
+                before: change.before,
+                state,
+                detail: None,
+            });
         }
     }
     Ok(())

@@ -670,14 +670,10 @@ fn overlay(
             item.trigger_code = code;
         }
     } else if !call.is_trigger && (is_for_it || is_for_all) {
-        if matches!(
-            item.state,
-            State::Active
-                | State::Uncertain
-                | State::Refused
-                | State::StopFailed
-                | State::StopUncertain
-        ) {
+        if item.state.may_be_stopped() {
+            if item.state.reached_nobody() {
+                item.triggered_at = None;
+            }
             item.state = State::StopUncertain;
         }
     } else {

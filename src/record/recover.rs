@@ -9,6 +9,7 @@ use super::error::LockError;
 use super::lock::Lock;
 use super::open::sql;
 use crate::failpoint::fail_point;
+use crate::participation::State;
 
 /// The detail of a call that was left open.
 pub(super) const LEFT_OPEN: &str = "the run ended before an answer was recorded";
@@ -41,8 +42,9 @@ pub(super) async fn recover(
     if !lock.prove(&mut tx).await.map_err(&failed)? {
         return Err(LockError::Lost);
     }
-    for statement in [TRIGGERS, STOPS, CALLS] {
-        sqlx::query(statement)
+    for statement in [TRIGGERS, &stops(), CALLS] {
+        // The parts that are put together are words of this program.
+        sqlx::query(sqlx::AssertSqlSafe(statement))
             .bind(now)
             .bind(LEFT_OPEN)
             .execute(&mut *tx)
@@ -68,14 +70,26 @@ ON CONFLICT (contact, automation, occurrence) DO UPDATE SET
     state = excluded.state, trigger_code = excluded.trigger_code, ids = NULL, fields = excluded.fields,
     detail = excluded.detail, triggered_at = excluded.triggered_at, changed_at = excluded.changed_at, left_at = NULL";
 
-const STOPS: &str = "\
-UPDATE participation SET state = 'stop-uncertain', detail = ?2, changed_at = ?1
+/// The states of which something holds, as SQL.
+fn words(holds: impl Fn(State) -> bool) -> String {
+    let states = State::ALL.into_iter().filter(|state| holds(*state));
+    let words: Vec<String> = states.map(|state| format!("'{state}'")).collect();
+    words.join(", ")
+}
+
+fn stops() -> String {
+    let reached_nobody = words(State::reached_nobody);
+    let may_be_stopped = words(State::may_be_stopped);
+    format!("\
+UPDATE participation SET state = 'stop-uncertain', detail = ?2, changed_at = ?1,
+    triggered_at = CASE WHEN state IN ({reached_nobody}) THEN NULL ELSE participation.triggered_at END
 FROM call
 WHERE call.outcome IS NULL AND call.kind = 'stop'
   AND participation.contact = call.contact AND participation.automation = call.automation
   AND (call.occurrence = participation.occurrence
        OR (call.occurrence IS NULL AND call.trigger_code = participation.trigger_code))
-  AND participation.state IN ('active', 'uncertain', 'refused', 'stop-failed', 'stop-uncertain')";
+  AND participation.state IN ({may_be_stopped})")
+}
 
 const CALLS: &str = "\
 UPDATE call SET settled_at = ?1, detail = ?2,

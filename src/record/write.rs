@@ -7,7 +7,7 @@ use super::journal::{CallId, Intent, Settlement};
 use super::names::Names;
 use crate::digest::Digest;
 use crate::id::{ContactId, TriggerCode};
-use crate::participation::{Key, State};
+use crate::participation::{Before, Key, State};
 
 /// A participation as it is to be, all of it. Times are milliseconds since 1970.
 pub(super) struct ParticipationRow {
@@ -18,6 +18,14 @@ pub(super) struct ParticipationRow {
     pub(super) fields: Option<Digest>,
     pub(super) detail: Option<String>,
     pub(super) triggered_at: Option<i64>,
+}
+
+/// Where a participation is to stand that is on record.
+pub(super) struct StateRow {
+    pub(super) key: Key,
+    pub(super) before: Before,
+    pub(super) state: State,
+    pub(super) detail: Option<String>,
 }
 
 /// Writes calls that are about to be sent.
@@ -111,20 +119,22 @@ pub(super) fn update_states(
     tx: &Connection,
     names: &mut Names,
     now: i64,
-    rows: &[(Key, State, Option<String>)],
+    rows: &[StateRow],
 ) -> rusqlite::Result<()> {
     let mut update = tx.prepare_cached(
-        "UPDATE participation SET state = ?4, detail = ?5, changed_at = ?6, left_at = NULL \
+        "UPDATE participation SET state = ?4, detail = ?5, changed_at = ?6, left_at = NULL, \
+         triggered_at = iif(?7, NULL, triggered_at) \
          WHERE contact = ?1 AND automation = ?2 AND occurrence = ?3",
     )?;
-    for (key, state, detail) in rows {
+    for row in rows {
         update.execute(params![
-            key.contact.as_str(),
-            names.automation(tx, &key.automation)?,
-            occurrence(key),
-            state.as_str(),
-            detail,
+            row.key.contact.as_str(),
+            names.automation(tx, &row.key.automation)?,
+            occurrence(&row.key),
+            row.state.as_str(),
+            row.detail,
             now,
+            row.before.is_some_and(State::reached_nobody),
         ])?;
     }
     Ok(())
