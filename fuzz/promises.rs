@@ -77,8 +77,8 @@ fn config_in(folder: &Path, bytes: &[u8]) {
         }
     }
     for width in WIDTHS {
-        for problem in &list {
-            text_is_harmless(&problem.render(&files, false, width), width);
+        for text in config::rendered(&list, &files, false, width) {
+            text_is_harmless(&text, width);
         }
     }
 }

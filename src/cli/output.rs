@@ -7,7 +7,7 @@ use anyhow::anyhow;
 
 use super::args::{Color, LogFormat};
 use super::{CommandError, Common};
-use crate::config::{Config, Diagnostic};
+use crate::config::{self, Config, Diagnostic};
 use crate::report::{BrokenLines, SafeText};
 
 /// Where a command writes.
@@ -156,14 +156,16 @@ impl Output {
     /// Tells what is allowed in a configuration and likely a slip.
     pub fn warnings(&self, config: &Config) {
         let color = !matches!(self.choice(&io::stderr()), ColorChoice::Never);
-        for warning in &config.warnings {
-            if self.logs {
+        if self.logs {
+            for warning in &config.warnings {
                 let Told { file, line, help } = Told::of(warning);
                 let message = &warning.message;
                 tracing::warn!(event = "problem", file, line, help, "{message}");
-                continue;
             }
-            let text = warning.render(&config.files, color, terminal_width());
+            return;
+        }
+        let width = terminal_width();
+        for text in config::rendered(&config.warnings, &config.files, color, width) {
             self.notice(|out| writeln!(out, "warning: {}", text.trim_start()));
         }
     }

@@ -391,9 +391,15 @@ pub(super) fn alike(automations: &[Automation], enrols: &[Enrol]) -> Vec<Diagnos
 
 /// Reads the name of an automation where one is referred to.
 pub(super) fn unknown(ctx: Ctx<'_>, item: &Item<'_>, kind: &str, text: &str, names: &[&str]) {
+    const MOST: usize = 12;
     let help = match super::suggest::nearest(names.iter().copied(), text) {
         Some(near) => format!("did you mean {near:?}?"),
         None if names.is_empty() => format!("define it as [{kind}.{text}]"),
+        None if names.len() > MOST => format!(
+            "define it as [{kind}.{text}], or use one of the {} that there are: {} …",
+            names.len(),
+            names[..MOST].join(", ")
+        ),
         None => format!(
             "define it as [{kind}.{text}], or use {}",
             super::reader::list(names)

@@ -127,11 +127,11 @@ pub(super) fn enrol(table: Table<'_>, known: &Known<'_>) -> Option<Enrol> {
 pub(super) fn automations(item: &Item<'_>, known: &Known<'_>) -> Vec<usize> {
     let mut list = Vec::new();
     for (text, item) in item.texts("the name of an automation, or an array of names") {
+        // They are sorted by name.
         let index = known
             .automations
-            .iter()
-            .position(|automation| automation.name.as_str() == text);
-        match index {
+            .binary_search_by(|automation| automation.name.as_str().cmp(text));
+        match index.ok() {
             Some(index) if list.contains(&index) => {
                 item.wrong(
                     format!("{text:?} is named twice"),

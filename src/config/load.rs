@@ -1,6 +1,6 @@
 //! Reading a whole configuration: all files, all problems, one result.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -33,9 +33,10 @@ pub fn load(file: &Path) -> Result<Config, Problems> {
     let first = parse(&name, &text, &sink);
     let before = sink.len();
     let mut others: Vec<(Arc<str>, Arc<str>)> = Vec::new();
+    let mut known = HashSet::from([name.clone()]);
     for path in includes(root, &first, &sink) {
         let shown = shown(root, &path);
-        if shown == name || others.iter().any(|(other, _)| *other == shown) {
+        if !known.insert(shown.clone()) {
             continue;
         }
         match read(&path, &shown) {

@@ -26,5 +26,6 @@ pub use expect::{Expect, Expectation};
 pub use files::{FILE_NAME, FindError, find};
 pub use load::load;
 pub use model::*;
+pub use render::rendered;
 pub(crate) use suggest::nearest;
 pub use window::{Hours, Window};

@@ -15,6 +15,9 @@ use super::veil::veiled;
 /// The narrowest that a problem is laid out for, in columns.
 const NARROWEST: usize = 40;
 
+/// So many problems of one file are shown; a count tells of the others.
+const MOST: usize = 20;
+
 /// How many lines apart two places of one file may be to be shown in one piece.
 const NEAR: usize = 4;
 
@@ -23,10 +26,9 @@ impl Problems {
     ///
     /// `width` is in columns of the terminal. Whatever a file holds, the text cannot steer a terminal.
     pub fn render(&self, color: bool, width: usize) -> String {
-        let mut texts = Texts::new(&self.files);
         let mut out = String::new();
-        for diagnostic in &self.list {
-            out.push_str(&render(diagnostic, &mut texts, color, width));
+        for text in rendered(&self.list, &self.files, color, width) {
+            out.push_str(&text);
             out.push('\n');
         }
         let count = self.list.len();
@@ -38,11 +40,29 @@ impl Problems {
     }
 }
 
-impl Diagnostic {
-    /// One problem as text, with its place underlined.
-    pub fn render(&self, files: &Files, color: bool, width: usize) -> String {
-        render(self, &mut Texts::new(files), color, width)
+/// Diagnostics as texts, each with its place underlined: of each file the first few, and then how many more it has.
+pub fn rendered(list: &[Diagnostic], files: &Files, color: bool, width: usize) -> Vec<String> {
+    let mut texts = Texts::new(files);
+    let mut counts: BTreeMap<Option<&Arc<str>>, usize> = BTreeMap::new();
+    let mut out = Vec::new();
+    for diagnostic in list {
+        let count = counts
+            .entry(diagnostic.at.as_ref().map(|place| &place.file))
+            .or_default();
+        *count += 1;
+        // What is in no file has been counted where it was found.
+        if diagnostic.at.is_none() || *count <= MOST {
+            out.push(render(diagnostic, &mut texts, color, width));
+        }
     }
+    let more = counts
+        .into_iter()
+        .filter_map(|(file, count)| Some((file?, count)))
+        .filter(|(_, count)| *count > MOST);
+    out.extend(more.map(|(file, count)| {
+        format!("{}: and {} more like these\n", harmless(file), count - MOST)
+    }));
+    out
 }
 
 fn render(diagnostic: &Diagnostic, texts: &mut Texts<'_>, color: bool, width: usize) -> String {
