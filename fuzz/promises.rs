@@ -3,16 +3,16 @@
 //!
 //! Each function takes the bytes of one input and panics where a promise is broken.
 
-use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use csv::StringRecord;
-use rollcall::config::{self, Diagnostic, FILE_NAME, Files, Place, Problems, Source, SourceKind};
+use rollcall::config::{
+    self, Diagnostic, FILE_NAME, Files, Place, Problems, Quoting, Source, SourceKind,
+};
 use rollcall::plan::saved::{self, Basis};
-use rollcall::source::{RowId, Table};
+use rollcall::source::{RowBuffer, RowId, Table};
 use rollcall::spotler::{CallError, Complaint, Entry, Head, StopAnswer, TriggerAnswer};
 use rollcall::spotler::{read_list, read_stop, read_trigger};
 use tempfile::TempDir;
@@ -126,9 +126,10 @@ fn text_is_harmless(text: &str, width: usize) {
     }
 }
 
-/// A table of contacts: every row that is read can be read again, and what is wrong with it is said harmlessly.
+/// A table of contacts: it is read as a slow reader of RFC 4180 reads it, every row that is read can be read again, and
+/// what is wrong with it is said harmlessly.
 ///
-/// The first byte says which separator is configured, if any.
+/// The first byte says which separator is configured, if any, or how it is quoted.
 pub fn table(bytes: &[u8]) {
     FOLDER.with(|folder| table_in(folder.path(), bytes));
 }
@@ -138,12 +139,18 @@ fn table_in(folder: &Path, bytes: &[u8]) {
         return;
     };
     write(folder, "crm.csv", content);
+    let delimiter = b",;\t|".contains(&first).then_some(first);
+    let quoting = Quoting {
+        quotes: !b"nb".contains(&first),
+        escapes: b"eb".contains(&first),
+    };
     let source = Source {
         name: "crm".to_owned(),
         kind: SourceKind::Csv {
             path: folder.join("crm.csv"),
             shown: "crm.csv".to_owned(),
-            delimiter: b",;\t|".contains(&first).then_some(first),
+            delimiter,
+            quoting,
         },
         contact: "id".to_owned(),
         min_rows: None,
@@ -163,38 +170,146 @@ fn table_in(folder: &Path, bytes: &[u8]) {
         Ok(table) => table,
         Err(error) => return said(error),
     };
-    let names: HashSet<&String> = table.columns().iter().collect();
-    assert_eq!(
-        names.len(),
-        table.columns().len(),
-        "a column's name is there twice"
-    );
-    let contact = table.column("id").expect("the contacts' column is there");
+    let columns = table.columns();
+    let contact = columns.iter().position(|name| name == "id");
+    let contact = contact.expect("the contacts' column is there");
 
+    let candidates = match delimiter {
+        Some(given) => vec![given],
+        None => b",;\t".to_vec(),
+    };
+    let (delimiter, mut slowly) = candidates
+        .into_iter()
+        .map(|delimiter| (delimiter, slowly(content, delimiter, quoting)))
+        .find(|(_, rows)| rows.first() == Some(&Some(columns.to_vec())))
+        .expect("a slow reader finds the same header");
+    slowly.remove(0);
+    // What is a row, and no good one for other reasons.
+    for row in &mut slowly {
+        let is_good = |row: &Vec<String>| {
+            row.len() == columns.len()
+                && row != columns
+                && rollcall::id::check(&row[contact]).is_ok()
+        };
+        *row = row.take().filter(is_good);
+    }
+
+    let mut quickly = Vec::new();
     let mut read: Vec<(RowId, Vec<String>)> = Vec::new();
-    let mut rows = table.rows().expect("the file can be read");
+    let mut rows = table.rows();
     while let Some(row) = rows.read() {
         match row {
-            Err(error) => said(error),
+            Err(error) => {
+                said(error);
+                quickly.push(None);
+            }
             Ok(row) => {
-                assert_eq!(row.cells.len(), table.columns().len());
                 assert_eq!(row.cells.get(contact), Some(row.contact));
-                assert!(rollcall::id::ContactId::new(row.contact).is_ok());
-                read.push((row.id, row.cells.iter().map(str::to_owned).collect()));
+                let cells: Vec<String> = row.cells.iter().map(str::to_owned).collect();
+                quickly.push(Some(cells.clone()));
+                read.push((row.id, cells));
             }
         }
         let at = rows.at();
         assert!(at.row >= 1 && at.line >= 1);
     }
     assert!(rows.read().is_none(), "there is a row after the last");
+    assert_eq!(quickly, slowly, "separated by {:?}", char::from(delimiter));
     assert!(
         read.is_sorted_by(|(a, _), (b, _)| a < b),
         "two rows have one id"
     );
-    let mut record = StringRecord::new();
+    let mut buffer = RowBuffer::default();
     for (id, cells) in read.iter().rev() {
-        let row = table.row(*id, &mut record).expect("the row is still there");
+        let row = table.row(*id, &mut buffer).expect("the row is still there");
         assert!(row.cells.iter().eq(cells), "another row was read at {id:?}");
+    }
+}
+
+/// The rows of a file, read byte by byte; `None` for one that cannot be read. Behind one whose end is not known there is no
+/// other.
+fn slowly(bytes: &[u8], delimiter: u8, quoting: Quoting) -> Vec<Option<Vec<String>>> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let (mut rows, mut row, mut at) = (Vec::new(), Vec::new(), 0);
+    while at < bytes.len() {
+        if row.is_empty() && (bytes[at] == b'\n' || bytes[at] == b'\r') {
+            at += 1;
+            continue;
+        }
+        let Some((cell, end)) = cell(bytes, at, delimiter, quoting) else {
+            rows.push(None);
+            return rows;
+        };
+        row.push(cell);
+        at = end;
+        let mut is_end = at == bytes.len();
+        if !is_end && bytes[at] == delimiter {
+            at += 1;
+            if at < bytes.len() {
+                continue;
+            }
+            // Behind the last separator is an empty cell.
+            row.push(Vec::new());
+            is_end = true;
+        }
+        if !is_end {
+            at += match bytes[at..].starts_with(b"\r\n") {
+                true => 2,
+                false => 1,
+            };
+        }
+        let cells = row.drain(..).map(|cell| String::from_utf8(cell).ok());
+        let cells: Option<Vec<String>> = cells.collect();
+        rows.push(cells.filter(|cells| cells.iter().all(|cell| !cell.contains('\0'))));
+    }
+    rows
+}
+
+/// The cell that begins at a byte, and where it ends; `None` where that cannot be said.
+fn cell(bytes: &[u8], start: usize, delimiter: u8, quoting: Quoting) -> Option<(Vec<u8>, usize)> {
+    let ends = |at: usize| match bytes.get(at) {
+        None => true,
+        Some(byte) => [delimiter, b'\n', b'\r'].contains(byte),
+    };
+    let mut cell = Vec::new();
+    let mut at = start;
+    let is_quoted = quoting.quotes && bytes[start..].starts_with(b"\"");
+    if is_quoted {
+        at += 1;
+    } else if quoting.escapes && bytes[start..].starts_with(b"\\N") && ends(start + 2) {
+        return Some((cell, start + 2));
+    }
+    loop {
+        if !is_quoted && ends(at) {
+            return Some((cell, at));
+        }
+        let byte = *bytes.get(at)?;
+        let next = bytes.get(at + 1).copied();
+        if quoting.escapes && byte == b'\\' {
+            let meant = match next? {
+                b'n' => b'\n',
+                b'r' => b'\r',
+                b't' => b'\t',
+                byte @ (b' ' | b'\t' | b'\n' | b'\x0c' | b'\r') => byte,
+                byte if byte.is_ascii_punctuation() => byte,
+                _ => return None,
+            };
+            cell.push(meant);
+            at += 2;
+            // A line end of two bytes is escaped as one.
+            if next == Some(b'\r') && bytes.get(at) == Some(&b'\n') {
+                cell.push(b'\n');
+                at += 1;
+            }
+        } else if is_quoted && byte == b'"' && next == Some(b'"') {
+            cell.push(b'"');
+            at += 2;
+        } else if is_quoted && byte == b'"' {
+            return ends(at + 1).then_some((cell, at + 1));
+        } else {
+            cell.push(byte);
+            at += 1;
+        }
     }
 }
 

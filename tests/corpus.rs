@@ -130,6 +130,36 @@ proptest! {
     }
 
     #[test]
+    fn a_hostile_table_is_read_as_a_slow_reader_reads_it(
+        how in prop::sample::select(b".,;\tneb".as_slice()),
+        header in "(\u{feff})?(\r?\n)?\"?id\"?([,;\t]\"?x\"?){0,2}",
+        // Rows up to about where one piece of the file ends and the next one begins.
+        filler in prop_oneof![19 => Just(0_usize), 1 => (128_usize << 10) - 200..128 << 10],
+        rest in prop_oneof![
+            "([a-cé\\\\N \"]{0,3}[,;\t]?\"?[ab\"]{0,2}\"?(\r\n|\n|\r|)){0,12}",
+            "([ab]{1,2}[,;\t]\"?[a,\"]{0,2}\"?\r?\n){0,12}\"?\0?",
+            "([ab]{1,2}[,;\t][ab]{0,2}\n){0,12}(\"[ab]{0,2}\"|[ab]{0,2})[,;\t]?",
+        ],
+    ) {
+        let mut bytes = vec![how];
+        bytes.extend(header.as_bytes());
+        let row = match header.chars().find(|c| ",;\t".contains(*c)) {
+            Some(separator) => format!("\ncrm-1{separator}x"),
+            None => "\ncrm-1".to_owned(),
+        };
+        while bytes.len() + row.len() < filler {
+            bytes.extend(row.as_bytes());
+        }
+        bytes.push(b'\n');
+        bytes.extend(rest.as_bytes());
+        promises::table(&bytes);
+        // A file can end anywhere.
+        for cut in 1..bytes.len().min(6) {
+            promises::table(&bytes[..bytes.len() - cut]);
+        }
+    }
+
+    #[test]
     fn any_bytes_are_read_or_refused(bytes in any::<Vec<u8>>()) {
         promises::config(&bytes);
         promises::table(&bytes);

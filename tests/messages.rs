@@ -503,10 +503,17 @@ fn tables_of_contacts() {
     case("an empty file", enrol, Some(b""));
     case("no column of that name", enrol, Some(b"ID,status\nc-1,x\n"));
     case(
-        "a column twice",
-        enrol,
+        "a column twice that a condition asks for",
+        &format!("{enrol}where.status = \"x\"\n"),
         Some(b"id,status,status\nc-1,x,y\n"),
     );
+    case(
+        "text behind a closing quote",
+        enrol,
+        Some(b"id,status\nc-1,\"t Hof\nc-2,\"t Veld\n"),
+    );
+    case("a NUL byte", enrol, Some(b"id,status\nc-1,x\0\n"));
+    case("a header again", enrol, Some(b"id,status\nid,status\n"));
     case(
         "a ragged row",
         enrol,

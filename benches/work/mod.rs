@@ -144,7 +144,7 @@ pub fn load(folder: &Path) -> Config {
 /// Parsing: every row of the export.
 pub fn parse(config: &Config) -> usize {
     let table = Table::open(&config.sources[0]).unwrap();
-    let mut rows = table.rows().unwrap();
+    let mut rows = table.rows();
     let mut count = 0;
     while let Some(row) = rows.read() {
         row.unwrap();

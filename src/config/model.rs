@@ -292,7 +292,28 @@ pub enum SourceKind {
         shown: String,
         /// The separator; guessed from the header where not given.
         delimiter: Option<u8>,
+        /// How it is quoted.
+        quoting: Quoting,
     },
+}
+
+/// How a file writes separators and line ends that are part of a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quoting {
+    /// Whether a cell that begins with a quote is a quoted one.
+    pub quotes: bool,
+    /// Whether a backslash gives what is behind it another meaning.
+    pub escapes: bool,
+}
+
+impl Default for Quoting {
+    /// As RFC 4180 has it.
+    fn default() -> Self {
+        Self {
+            quotes: true,
+            escapes: false,
+        }
+    }
 }
 
 /// `[contact.ID]`: a contact that is declared in TOML.

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::files::within;
-use super::model::{Limit, Source, SourceKind};
-use super::reader::Item;
+use super::model::{Limit, Quoting, Source, SourceKind};
+use super::reader::{Item, Table};
 use super::value::{duration, percent};
 
 pub(super) fn source(item: &Item<'_>, root: &Path) -> Option<Source> {
@@ -24,7 +24,15 @@ pub(super) fn source(item: &Item<'_>, root: &Path) -> Option<Source> {
             "export the query's result to a CSV file and name that with `csv`",
         );
         // What else a database source lacks would only distract.
-        for key in ["contact", "min_rows", "max_age", "max_shrink", "delimiter"] {
+        for key in [
+            "contact",
+            "min_rows",
+            "max_age",
+            "max_shrink",
+            "delimiter",
+            "quote",
+            "escape",
+        ] {
             table.get(key);
         }
         table.finish();
@@ -50,6 +58,29 @@ pub(super) fn source(item: &Item<'_>, root: &Path) -> Option<Source> {
             }
         }
     });
+    let quoting = Quoting {
+        quotes: !only(
+            &table,
+            "quote",
+            "none",
+            "\"none\" where the export puts no quotes around cells, or take it out",
+        ),
+        escapes: only(
+            &table,
+            "escape",
+            "\\",
+            "\"\\\\\" where a backslash stands before quotes, or take it out",
+        ),
+    };
+    if quoting.escapes
+        && delimiter == Some(b'\\')
+        && let Some(item) = table.get("delimiter")
+    {
+        item.wrong(
+            "a backslash cannot both separate and escape",
+            "take one of the two out",
+        );
+    }
     if csv.is_none() {
         item.ctx.problem(
             table.span.clone(),
@@ -68,6 +99,7 @@ pub(super) fn source(item: &Item<'_>, root: &Path) -> Option<Source> {
             path,
             shown: shown.to_owned(),
             delimiter,
+            quoting,
         })
     });
     let contact = table
@@ -118,4 +150,21 @@ pub(super) fn source(item: &Item<'_>, root: &Path) -> Option<Source> {
         max_shrink,
         place,
     })
+}
+
+/// Whether a setting is there that can have but one value.
+fn only(table: &Table<'_>, key: &'static str, value: &str, advice: &str) -> bool {
+    let Some(item) = table.get(key) else {
+        return false;
+    };
+    let text = item.text(advice);
+    if let Some(text) = text
+        && text != value
+    {
+        item.wrong(
+            format!("`{key}` cannot be {text:?}"),
+            format!("write {advice}"),
+        );
+    }
+    text.is_some()
 }

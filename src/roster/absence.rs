@@ -1,13 +1,12 @@
 //! Why a contact is not in an automation, in words.
 
-use csv::StringRecord;
 use hashbrown::HashMap;
 
 use super::block::Block;
 use super::cell::{Cells, SourceCells};
 use super::select::draws_on;
 use super::{Opened, Roster};
-use crate::source::{RowAt, RowId, SourceError};
+use crate::source::{RowAt, RowBuffer, RowId, SourceError};
 
 /// A participation whose enrolment is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -144,9 +143,9 @@ impl<'c> Roster<'c> {
         let blocks: Vec<&Block> = self.blocks_of(Some(source)).collect();
         let name = &self.config.sources[source].name;
         let mut seen = vec![Seen::Nothing; gone.len()];
-        let mut record = StringRecord::new();
+        let mut buffer = RowBuffer::default();
         for (_, id) in index.find(places.keys().copied()) {
-            let row = table.row(id, &mut record)?;
+            let row = table.row(id, &mut buffer)?;
             let Some(places) = places.get(row.contact) else {
                 continue;
             };
@@ -239,9 +238,9 @@ impl<'c> Roster<'c> {
             if let Some(source) = block.enrol.source {
                 missing = format!("not in source {}", self.config.sources[source].name);
                 if let Some(Opened { table, .. }) = &self.sources[source] {
-                    let mut record = StringRecord::new();
+                    let mut buffer = RowBuffer::default();
                     for &(at, id) in &places[source] {
-                        let row = table.row(id, &mut record)?;
+                        let row = table.row(id, &mut buffer)?;
                         if row.contact == contact {
                             let cells = SourceCells {
                                 cells: row.cells,

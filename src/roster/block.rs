@@ -5,6 +5,7 @@ use hashbrown::HashSet;
 use super::cell::Cells;
 use super::condition::{self, Clause, Clock};
 use super::fields::{Fields, Templates};
+use super::problems::plain;
 use crate::config::nearest;
 use crate::config::{Config, Diagnostic, Enrol};
 
@@ -45,30 +46,28 @@ impl<'c> Block<'c> {
             Some(source) => format!("a column of source {}", config.sources[source].name),
             None => "an attribute of any declared contact".to_owned(),
         };
-        let find = |name: &str| columns.iter().position(|column| column == name);
         let mut clauses = Vec::with_capacity(enrol.conditions.len());
         for condition in &enrol.conditions {
-            match find(&condition.column) {
-                Some(column) => clauses.push(Clause::new(condition, column, clock)),
-                None => problems.push(Diagnostic {
-                    message: format!("`{}` is not {origin}", condition.column),
-                    at: Some(condition.place.clone()),
-                    label: None,
-                    related: Vec::new(),
-                    help: Some(advice(columns, &condition.column)),
-                }),
+            match find(columns, &condition.column) {
+                Ok(column) => clauses.push(Clause::new(condition, column, clock)),
+                Err(not_one) => problems.push(plain(
+                    format!("`{}` {}", condition.column, not_one.of(&origin)),
+                    Some(condition.place.clone()),
+                    not_one.advice(columns, &condition.column),
+                )),
             }
         }
         let mut targets = Vec::with_capacity(enrol.automations.len());
         for &automation in &enrol.automations {
             let definition = &config.automations[automation];
             let occurrence = definition.repeat_by.as_deref().and_then(|column| {
-                let found = find(column);
-                if found.is_none() {
+                let found = find(columns, column);
+                if let Err(not_one) = &found {
                     problems.push(Diagnostic {
                         message: format!(
-                            "automation {} repeats by `{column}`, which is not {origin}",
-                            definition.name
+                            "automation {} repeats by `{column}`, which {}",
+                            definition.name,
+                            not_one.of(&origin)
                         ),
                         at: Some(enrol.place.clone()),
                         label: Some("enrolled here".to_owned()),
@@ -76,10 +75,10 @@ impl<'c> Block<'c> {
                             definition.place.clone(),
                             "`repeat_by` is set here".to_owned(),
                         )],
-                        help: Some(advice(columns, column)),
+                        help: Some(not_one.advice(columns, column)),
                     });
                 }
-                found
+                found.ok()
             });
             let fields = Fields::new(templates, definition, enrol, columns, &origin, problems);
             targets.push(Target {
@@ -136,6 +135,44 @@ impl<'c> Block<'c> {
     pub(super) fn failures(&self, cells: &dyn Cells) -> Vec<String> {
         let clauses = self.clauses.iter();
         clauses.filter_map(|clause| clause.failure(cells)).collect()
+    }
+}
+
+/// The place of a column.
+pub(super) fn find(columns: &[String], name: &str) -> Result<usize, NotOne> {
+    let mut found = (0..columns.len()).filter(|place| columns[*place] == name);
+    match (found.next(), found.next()) {
+        (Some(place), None) => Ok(place),
+        (Some(first), Some(second)) => Err(NotOne::Two(first + 1, second + 1)),
+        (None, _) => Err(NotOne::None),
+    }
+}
+
+/// Why a name is not that of one column.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum NotOne {
+    /// No column has it.
+    None,
+    /// Columns with these numbers have it, from 1.
+    Two(usize, usize),
+}
+
+impl NotOne {
+    /// To follow the name: `is not a column of source crm`.
+    pub(super) fn of(self, origin: &str) -> String {
+        match self {
+            Self::None => format!("is not {origin}"),
+            Self::Two(first, second) => {
+                format!("is {origin} twice, as number {first} and as number {second}")
+            }
+        }
+    }
+
+    pub(super) fn advice(self, columns: &[String], wanted: &str) -> String {
+        match self {
+            Self::None => advice(columns, wanted),
+            Self::Two(..) => "give each of the two columns a name of its own".to_owned(),
+        }
     }
 }
 

@@ -348,7 +348,6 @@ mod tests {
     use std::time::Duration;
 
     use crate::source::RowCells;
-    use csv::StringRecord;
 
     use super::*;
     use crate::config::Value;
@@ -368,9 +367,9 @@ mod tests {
             tests: vec![test.clone()],
             place: place(7),
         };
-        let record = StringRecord::from(vec![cell]);
+        let ends = [cell.len()];
         let cells = SourceCells {
-            cells: RowCells::Read(&record),
+            cells: RowCells::of(cell, &ends),
             zone: &zone,
         };
         let clause = Clause::new(&condition, 0, &clock);
@@ -534,9 +533,9 @@ mod tests {
                 tests: tests.to_vec(),
                 place: place(7),
             };
-            let record = StringRecord::from(vec![cell]);
+            let ends = [cell.len()];
             let cells = SourceCells {
-                cells: RowCells::Read(&record),
+                cells: RowCells::of(cell, &ends),
                 zone: &zone,
             };
             Clause::new(&condition, 0, &clock).failure(&cells).unwrap()

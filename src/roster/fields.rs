@@ -11,7 +11,9 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Object;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 
+use super::block::{NotOne, find};
 use super::cell::Cells;
+use super::problems::plain;
 use crate::config::nearest;
 use crate::config::{Automation, Diagnostic, Enrol, Field, FieldTemplate, ProductIds};
 use crate::field::{FieldContent, FieldValue, is_web_address};
@@ -135,7 +137,20 @@ impl<'c> Fields<'c> {
                         "contact" => Some(Input::Contact),
                         "automation" => Some(Input::Automation),
                         "occurrence" => automation.repeat_by.is_some().then_some(Input::Occurrence),
-                        _ => columns.iter().position(|c| *c == name).map(Input::Column),
+                        _ => match find(columns, &name) {
+                            Ok(column) => Some(Input::Column(column)),
+                            Err(not_one @ NotOne::Two(..)) => {
+                                let message = format!(
+                                    "field {} names `{name}`, which {}",
+                                    field.name,
+                                    not_one.of(origin)
+                                );
+                                let advice = not_one.advice(columns, &name);
+                                problems.push(plain(message, Some(field.place.clone()), advice));
+                                continue;
+                            }
+                            Err(NotOne::None) => None,
+                        },
                     };
                     match input {
                         Some(input) => _ = names.insert(name, input),

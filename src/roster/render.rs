@@ -1,7 +1,5 @@
 //! Making the fields of an enrolment from the rows that it came from.
 
-use csv::StringRecord;
-
 use super::Opened;
 use super::block::Block;
 use super::cell::SourceCells;
@@ -9,7 +7,7 @@ use super::fields::{Fields, For, Templates};
 use super::select::Declared;
 use crate::config::Config;
 use crate::field::{FieldContent, FieldValue};
-use crate::source::{RowId, SourceError};
+use crate::source::{RowBuffer, RowId, SourceError};
 
 /// What rows are read from again, and what makes fields of them.
 #[derive(Clone, Copy)]
@@ -92,8 +90,8 @@ impl<'c> Renderer<'_, 'c> {
         let source = self.blocks[block].enrol.source;
         match source.and_then(|source| self.sources[source].as_ref()) {
             Some(Opened { table, .. }) => {
-                let mut record = StringRecord::new();
-                let row = table.row(RowId(row), &mut record);
+                let mut buffer = RowBuffer::default();
+                let row = table.row(RowId(row), &mut buffer);
                 let row = row.map_err(NoFields::Unreadable)?;
                 let cells = SourceCells {
                     cells: row.cells,

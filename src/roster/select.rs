@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use ::csv::StringRecord;
 use jiff::tz::TimeZone;
 
 use super::block::{Block, Target};
@@ -16,7 +15,7 @@ use super::problems::Report;
 use crate::config::{Config, DeclaredContact, Place, Value};
 use crate::field;
 use crate::id::{self, IdError};
-use crate::source::{Found, Table, quoted};
+use crate::source::{Found, RowBuffer, Table, quoted};
 
 /// What every selection needs.
 #[derive(Debug)]
@@ -136,13 +135,7 @@ impl<'c> Selector<'_, 'c> {
             }
         }
         let mut index = AllRows::default();
-        let mut rows = match table.rows() {
-            Ok(rows) => rows,
-            Err(error) => {
-                selection.report.source(&error);
-                return selection;
-            }
-        };
+        let mut rows = table.rows();
         let zone: &TimeZone = &self.config.zone;
         let mut scratch = Scratch::default();
         while let Some(row) = rows.read() {
@@ -180,10 +173,10 @@ impl<'c> Selector<'_, 'c> {
     /// Selects from the rows of the one contact.
     fn found(&self, table: &Table, found: Found) -> Selection {
         let mut selection = Selection::default();
-        let mut record = StringRecord::new();
+        let mut buffer = RowBuffer::default();
         let mut scratch = Scratch::default();
         for (number, id) in &found.of_contact {
-            match table.row(*id, &mut record) {
+            match table.row(*id, &mut buffer) {
                 Err(error) => selection.report.source(&error),
                 Ok(row) => {
                     let cells = SourceCells {

@@ -99,6 +99,7 @@ impl World {
                 path,
                 shown: format!("exports/{name}.csv"),
                 delimiter: None,
+                quoting: Default::default(),
             },
             contact: "id".to_owned(),
             min_rows: None,

@@ -1,42 +1,33 @@
-//! The cells of a row, however it was read.
-
-use csv::StringRecord;
+//! The cells of a row.
 
 /// The cells of a row, all UTF-8. An empty one is an absent value.
 #[derive(Debug, Clone, Copy)]
-pub enum RowCells<'a> {
-    /// As a CSV reader leaves them.
-    Read(&'a StringRecord),
-    /// As they stand in their line.
-    Line {
-        /// The line without its end.
-        text: &'a str,
-        /// Where each cell ends.
-        ends: &'a [usize],
-    },
+pub struct RowCells<'a> {
+    /// All of them, with one byte between any two.
+    pub(super) text: &'a str,
+    /// Where each ends.
+    pub(super) ends: &'a [usize],
 }
 
 impl<'a> RowCells<'a> {
+    /// The cells of a text that end at these places, with one byte between any two.
+    #[cfg(test)]
+    pub(crate) fn of(text: &'a str, ends: &'a [usize]) -> Self {
+        Self { text, ends }
+    }
+
     /// The cell in a column, if there are as many.
     pub fn get(&self, column: usize) -> Option<&'a str> {
-        match *self {
-            RowCells::Read(record) => record.get(column),
-            RowCells::Line { text, ends } => {
-                let start = match column {
-                    0 => 0,
-                    _ => ends.get(column - 1)? + 1,
-                };
-                text.get(start..*ends.get(column)?)
-            }
-        }
+        let start = match column {
+            0 => 0,
+            _ => self.ends.get(column - 1)? + 1,
+        };
+        self.text.get(start..*self.ends.get(column)?)
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        match self {
-            RowCells::Read(record) => record.len(),
-            RowCells::Line { ends, .. } => ends.len(),
-        }
+        self.ends.len()
     }
 
     /// Whether there is none.

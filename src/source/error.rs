@@ -2,8 +2,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
+use super::RowId;
+use super::lines::Lines;
+use super::split::{Fault, FaultKind};
 use crate::config::Place;
 use crate::id::IdError;
 
@@ -54,9 +59,6 @@ pub enum SourceProblem {
     /// The first row does not end within [`MAX_HEADER`](super::MAX_HEADER) bytes.
     #[error("has a header row of more than {} KiB", super::MAX_HEADER / 1024)]
     HeaderTooLong,
-    /// The header is not UTF-8.
-    #[error("is not UTF-8 in the header row, column number {0}")]
-    HeaderNotUtf8(usize),
     /// A column's name breaks the rules for names.
     #[error("has {shown} as the name of column number {number}, and {why}")]
     BadColumn {
@@ -67,9 +69,11 @@ pub enum SourceProblem {
         /// Which rule.
         why: IdError,
     },
-    /// Two columns have one name.
-    #[error("has two columns named {name:?}, numbers {first} and {second}")]
-    DuplicateColumn {
+    /// Two columns have the name of the one that should hold the contacts' ids.
+    #[error(
+        "has two columns named {name:?}, numbers {first} and {second}, one of which should hold the contacts"
+    )]
+    TwoContactColumns {
         /// Their name.
         name: String,
         /// The first one's number, from 1.
@@ -111,8 +115,44 @@ pub enum SourceProblem {
     #[error("was changed in place after it was opened")]
     Changed,
     /// The file ends inside a quoted cell.
-    #[error("ends inside a quoted cell of {0}: it was cut short, or a closing quote is missing")]
-    UnclosedQuote(RowAt),
+    #[error(
+        "ends inside a quoted cell that opens in {at}, column {column}: it was cut short, or a closing quote is missing"
+    )]
+    UnclosedQuote {
+        /// The row.
+        at: RowAt,
+        /// The column's name, or its number where the header has none.
+        column: String,
+    },
+    /// Something else than a separator or a line end stands behind a closing quote.
+    #[error("has text behind the closing quote of a cell in {at}, column {column}{}", on_line(*.closed, at))]
+    BehindQuote {
+        /// The row.
+        at: RowAt,
+        /// The column's name, or its number where the header has none.
+        column: String,
+        /// The line of the closing quote.
+        closed: u64,
+    },
+    /// A backslash stands before something that it gives no meaning.
+    #[error("has a backslash in {at}, column {column}, before something that it gives no meaning")]
+    BadEscape {
+        /// The row.
+        at: RowAt,
+        /// The column's name, or its number where the header has none.
+        column: String,
+    },
+    /// A cell holds a NUL byte.
+    #[error("holds a NUL byte in {at}, column {column}")]
+    Nul {
+        /// The row.
+        at: RowAt,
+        /// The column's name, or its number where the header has none.
+        column: String,
+    },
+    /// A row is the header once more.
+    #[error("repeats its header in {0}")]
+    HeaderAgain(RowAt),
     /// A row is longer than [`MAX_ROW`](super::MAX_ROW).
     #[error("has more than {most} MiB in {0}", most = super::MAX_ROW >> 20)]
     RowTooLong(RowAt),
@@ -157,6 +197,25 @@ pub enum SourceProblem {
 }
 
 impl SourceProblem {
+    /// What is wrong with a row by what its bytes cannot mean. No part of a cell is in it.
+    pub(super) fn of_fault(fault: Fault, at: RowAt, file: &Arc<File>, columns: &[String]) -> Self {
+        let column = match columns.get(fault.column) {
+            Some(name) => name.clone(),
+            None => format!("number {}", fault.column + 1),
+        };
+        match fault.what {
+            FaultKind::Unclosed => Self::UnclosedQuote { at, column },
+            FaultKind::BehindQuote(quote) => {
+                let closed = Lines::new().of(file, RowId(quote));
+                Self::BehindQuote { at, column, closed }
+            }
+            FaultKind::Escape => Self::BadEscape { at, column },
+            FaultKind::TooLong => Self::RowTooLong(at),
+            FaultKind::Nul => Self::Nul { at, column },
+            FaultKind::NotUtf8 => Self::NotUtf8 { at, column },
+        }
+    }
+
     fn help(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::NoContactColumn { nearest, .. } => {
@@ -178,10 +237,11 @@ impl SourceProblem {
             Self::HeaderTooLong | Self::RowTooLong(_) => {
                 "an opening quote in that row may be missing its closing one"
             }
-            Self::HeaderNotUtf8(_) | Self::NotUtf8 { .. } => {
-                "export it as UTF-8 (spreadsheets call this \"CSV UTF-8\")"
+            Self::NotUtf8 { .. } => "export it as UTF-8 (spreadsheets call this \"CSV UTF-8\")",
+            Self::Nul { .. } => {
+                "export it as UTF-8 text; UTF-16, and a file that was damaged on its way, hold such bytes"
             }
-            Self::BadColumn { .. } | Self::DuplicateColumn { .. } => {
+            Self::BadColumn { .. } | Self::TwoContactColumns { .. } => {
                 "give every column a name of its own, without white space at its ends"
             }
             Self::TooOld { .. } => {
@@ -193,7 +253,18 @@ impl SourceProblem {
             Self::Changed => {
                 "nothing is planned from it; let the export write to another name and rename it when it is complete"
             }
-            Self::UnclosedQuote(_) => "nothing is planned from it; make the export again",
+            Self::UnclosedQuote { .. } | Self::BehindQuote { .. } => {
+                "a cell that begins with a quote must end with one, and a quote within it is doubled; where the export puts no \
+                 quotes around cells, set quote = \"none\" in its [source.*], and where it writes \\\" for a quote, \
+                 escape = \"\\\\\""
+            }
+            Self::BadEscape { .. } => {
+                "with escape = \"\\\\\", a backslash stands before a quote, a separator, a line end, a backslash, n, r or t, and \
+                 \\N alone is an empty cell; take the setting out where the export means nothing by a backslash"
+            }
+            Self::HeaderAgain(_) => {
+                "nothing is planned from it; it may be two exports one behind the other: make one of them"
+            }
             Self::Ragged { .. } => {
                 "a cell that holds the separator must be quoted; set `delimiter` if the separator was guessed wrongly"
             }
@@ -222,6 +293,14 @@ impl fmt::Display for RowAt {
             write!(f, " (line {})", self.line)?;
         }
         Ok(())
+    }
+}
+
+/// Where the closing quote is, where it is not where the row begins.
+fn on_line(closed: u64, at: &RowAt) -> String {
+    match closed == at.line {
+        true => String::new(),
+        false => format!("; that quote is on line {closed}"),
     }
 }
 

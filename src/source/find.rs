@@ -10,11 +10,12 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
 
-use memchr::memmem::Finder;
+use memchr::memmem::{self, Finder};
 use memchr::{memchr, memchr_iter, memrchr};
 
 use super::RowId;
-use super::plain::{are_plain, fill};
+use super::cursor::fill;
+use super::split::{Dialect, are_lines};
 
 /// So many bytes are looked at together: they stay in the processor's own memory.
 const PIECE: usize = 256 << 10;
@@ -34,29 +35,30 @@ pub struct Found {
 /// A cell that is looked for.
 pub(super) struct Wanted<'a> {
     finder: Finder<'a>,
-    delimiter: u8,
+    dialect: Dialect,
     column: usize,
 }
 
 impl<'a> Wanted<'a> {
-    pub(super) fn new(text: &'a str, delimiter: u8, column: usize) -> Self {
+    pub(super) fn new(text: &'a str, dialect: Dialect, column: usize) -> Self {
         let finder = Finder::new(text.as_bytes());
         Self {
             finder,
-            delimiter,
+            dialect,
             column,
         }
     }
 
     /// Whether the text at a place of a line is the whole cell of the column.
     fn is_at(&self, line: &[u8], at: usize) -> bool {
+        let delimiter = self.dialect.delimiter;
         let end = at + self.finder.needle().len();
-        let begins = at == 0 || line[at - 1] == self.delimiter;
+        let begins = at == 0 || line[at - 1] == delimiter;
         let ends = match line.get(end) {
             None | Some(b'\n' | b'\r') => true,
-            Some(byte) => *byte == self.delimiter,
+            Some(byte) => *byte == delimiter,
         };
-        begins && ends && memchr_iter(self.delimiter, &line[..at]).count() == self.column
+        begins && ends && memchr_iter(delimiter, &line[..at]).count() == self.column
     }
 }
 
@@ -130,7 +132,10 @@ fn find_in(file: &Arc<File>, part: Range<u64>, wanted: &Wanted<'_>) -> io::Resul
             None => return Ok(None),
         };
         let lines = &piece[..end];
-        if !are_plain(lines) {
+        let has_blank = matches!(lines.first(), Some(b'\n' | b'\r'))
+            || memmem::find(lines, b"\n\n").is_some()
+            || memmem::find(lines, b"\n\r").is_some();
+        if has_blank || !are_lines(lines, wanted.dialect.quoting) {
             return Ok(None);
         }
         find_lines(lines, at, wanted, &mut found);

@@ -1,7 +1,7 @@
 //! Line numbers, found when somebody has to be told of one.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::sync::Arc;
 
 use super::RowId;
@@ -20,7 +20,7 @@ impl Lines {
         Self { at: 0, line: 1 }
     }
 
-    /// The line on which a row's first cell starts, from 1. Where the file cannot be read any more, the last line that
+    /// The line on which a row's first byte stands, from 1. Where the file cannot be read any more, the last line that
     /// could.
     pub(super) fn of(&mut self, file: &Arc<File>, row: RowId) -> u64 {
         if row.0 < self.at {
@@ -33,13 +33,6 @@ impl Lines {
             self.line += memchr::memchr_iter(b'\n', &buffer[..count]).count() as u64;
             self.at += count as u64;
         }
-        // A row's id may be that of the line break before it.
-        let leading = BufReader::with_capacity(64, Cursor::new(file, row.0))
-            .bytes()
-            .map_while(Result::ok)
-            .take_while(|byte| matches!(byte, b'\r' | b'\n'))
-            .filter(|&byte| byte == b'\n')
-            .count() as u64;
-        self.line + leading
+        self.line
     }
 }

@@ -5,24 +5,26 @@
 //! way. An export that is written over in place is noticed and refused.
 //!
 //! # CSV
-//! Quoting is as in RFC 4180; lines end in LF, CRLF or CR; blank lines are skipped; a byte order mark is skipped. The
-//! separator is the one configured, else the one of `,`, `;` and tab under which the header has the contact column, or
-//! the most columns. The header's names are unique and follow the rules for names. All cells are UTF-8.
+//! Quoting is as in RFC 4180, and no other: a cell that begins with a quote ends with one. Lines end in LF, CRLF or CR;
+//! blank lines are skipped; a byte order mark is skipped. The separator is the one configured, else the one of `,`, `;` and
+//! tab under which the header has the contact column, or the most columns. The header's names follow the rules for names.
+//! All cells are UTF-8.
 
 mod cells;
-mod csv;
 mod cursor;
 mod error;
 mod find;
+mod header;
 mod lines;
-mod plain;
 mod rows;
+mod split;
 mod table;
 
 pub use cells::RowCells;
 pub use error::{RowAt, SourceError, SourceProblem, quoted};
 pub use find::Found;
 pub use rows::{Row, Rows};
+pub use split::RowBuffer;
 pub use table::Table;
 
 /// The longest header row, in bytes.

@@ -1,17 +1,11 @@
-//! Rows, as a stream and one by one.
+//! The rows of a table, one after the other.
 
-use std::fs::File;
-use std::io::{self, SeekFrom};
-use std::sync::Arc;
-
-use csv::{ByteRecord, ErrorKind, Position, Reader, StringRecord};
+use std::io;
 
 use super::cells::RowCells;
-use super::csv as format;
-use super::cursor::Cursor;
 use super::error::{RowAt, SourceError, SourceProblem, quoted};
 use super::lines::Lines;
-use super::plain::{PlainLine, PlainLines};
+use super::split::{Fault, Splitter};
 use super::{MAX_ROW, RowId, Table};
 use crate::id::{self, IdError};
 
@@ -30,10 +24,7 @@ pub struct Row<'a> {
 #[derive(Debug)]
 pub struct Rows<'t> {
     table: &'t Table,
-    /// The lines before the first that takes a CSV reader.
-    plain: Option<PlainLines>,
-    reader: Reader<Cursor>,
-    record: StringRecord,
+    splitter: Splitter,
     lines: Lines,
     id: RowId,
     number: u64,
@@ -41,35 +32,16 @@ pub struct Rows<'t> {
 }
 
 impl<'t> Rows<'t> {
-    pub(super) fn new(table: &'t Table) -> Result<Self, SourceError> {
-        let mut reader =
-            format::reader(Cursor::new(table.file(), 0), table.delimiter(), 128 * 1024);
-        let mut record = StringRecord::new();
-        reader
-            .read_record(&mut record)
-            .map_err(|error| table.error(format::unreadable(error)))?;
-        let after_header = reader.position().byte();
-        let plain = PlainLines::after(table.file(), after_header, table.delimiter());
-        let plain = plain.map_err(|error| table.error(error.into()))?;
-        Ok(Self {
+    pub(super) fn new(table: &'t Table) -> Self {
+        let (file, header) = (table.file(), table.header());
+        Self {
             table,
-            plain: Some(plain),
-            reader,
-            record,
+            splitter: Splitter::new(file, header.end, header.dialect, MAX_ROW),
             lines: Lines::new(),
             id: RowId(0),
             number: 1,
             ended: false,
-        })
-    }
-
-    /// The same, read by the CSV reader from the first row on.
-    #[cfg(test)]
-    pub(super) fn by_csv_alone(table: &'t Table) -> Result<Self, SourceError> {
-        Ok(Self {
-            plain: None,
-            ..Self::new(table)?
-        })
+        }
     }
 
     /// The next row, or what is wrong with it, or with the whole table; `None` after the last.
@@ -80,40 +52,33 @@ impl<'t> Rows<'t> {
         if self.ended {
             return None;
         }
-        let (line, len) = match self.next_plain() {
-            Ok(Some(line)) => {
-                self.id = RowId(line.at);
-                let len = line.len;
-                (Some(line), len)
-            }
-            Ok(None) => {
-                let start = self.reader.position().byte();
-                match self.reader.read_record(&mut self.record) {
-                    Ok(true) => self.id = RowId(start),
-                    Ok(false) => {
-                        self.ended = true;
-                        return self.check_end().err().map(|p| Err(self.table.error(p)));
-                    }
-                    Err(error) => return Some(Err(self.fault(RowId(start), error))),
-                }
-                (None, self.reader.position().byte() - start)
-            }
-            Err(problem) => {
+        let found = match self.splitter.advance() {
+            Ok(Some(found)) => found,
+            end => {
                 self.ended = true;
-                return Some(Err(self.table.error(problem)));
+                let checked = end.map_err(SourceProblem::from).and_then(|_| {
+                    self.table.unchanged()?;
+                    self.table.check_rows(self.number - 1)
+                });
+                return checked.err().map(|problem| Err(self.table.error(problem)));
             }
         };
         self.number += 1;
-        let cells = match (&line, &self.plain) {
-            (Some(line), Some(plain)) => plain.cells(line),
-            _ => RowCells::Read(&self.record),
-        };
+        self.id = RowId(match found {
+            Ok(at) => at,
+            Err(fault) => fault.at,
+        });
+        if let Err(fault) = found {
+            let problem = self.fault(fault);
+            return Some(Err(self.table.error(problem)));
+        }
+        let cells = self.splitter.cells();
         let contact = cells.get(self.table.contact()).unwrap_or_default();
         let at = || RowAt {
             row: self.number,
             line: self.lines.of(self.table.file(), self.id),
         };
-        if let Err(problem) = check(self.table, cells, contact, len, at) {
+        if let Err(problem) = check(self.table, cells, contact, at) {
             return Some(Err(self.table.error(problem)));
         }
         Some(Ok(Row {
@@ -121,23 +86,6 @@ impl<'t> Rows<'t> {
             cells,
             id: self.id,
         }))
-    }
-
-    /// The next row, where it is a plain line. From the first on that is not, the CSV reader goes on.
-    fn next_plain(&mut self) -> Result<Option<PlainLine>, SourceProblem> {
-        let Some(plain) = &mut self.plain else {
-            return Ok(None);
-        };
-        match plain.next()? {
-            Ok(line) => Ok(Some(line)),
-            Err(at) => {
-                self.plain = None;
-                // From the end of the line before on: where it begins, a CSV reader takes a byte order mark away. There is no
-                // line before where the file was emptied meanwhile.
-                seek(&mut self.reader, at.saturating_sub(1)).map_err(format::unreadable)?;
-                Ok(None)
-            }
-        }
     }
 
     /// Where the row read last is.
@@ -148,44 +96,24 @@ impl<'t> Rows<'t> {
         }
     }
 
-    fn check_end(&self) -> Result<(), SourceProblem> {
-        self.table.unchanged()?;
-        if format::ends_inside_quotes(self.table.file(), self.table.delimiter(), self.id)? {
-            return Err(SourceProblem::UnclosedQuote(RowAt {
-                row: self.number,
-                line: Lines::new().of(self.table.file(), self.id),
-            }));
+    fn fault(&mut self, fault: Fault) -> SourceProblem {
+        let at = self.at();
+        if !fault.what.is_of_its_row_alone() {
+            self.ended = true;
+            // Where a file is written over, anything may be found in it.
+            if let Err(problem) = self.table.unchanged() {
+                return problem;
+            }
         }
-        self.table.check_rows(self.number - 1)
-    }
-
-    fn fault(&mut self, id: RowId, error: csv::Error) -> SourceError {
-        let problem = match error.kind() {
-            ErrorKind::Utf8 { err, .. } => {
-                self.id = id;
-                self.number += 1;
-                let column = match self.table.columns().get(err.field()) {
-                    Some(name) => name.clone(),
-                    None => format!("number {}", err.field() + 1),
-                };
-                let at = self.at();
-                SourceProblem::NotUtf8 { at, column }
-            }
-            _ => {
-                self.ended = true;
-                format::unreadable(error)
-            }
-        };
-        self.table.error(problem)
+        SourceProblem::of_fault(fault, at, self.table.file(), self.table.columns())
     }
 }
 
-/// Checks a row; `len` is how many bytes it has.
-fn check(
+/// Checks a row.
+pub(super) fn check(
     table: &Table,
     cells: RowCells<'_>,
     contact: &str,
-    len: u64,
     at: impl FnOnce() -> RowAt,
 ) -> Result<(), SourceProblem> {
     let columns = table.columns();
@@ -196,14 +124,14 @@ fn check(
             at: at(),
         });
     }
-    if len > MAX_ROW {
-        return Err(SourceProblem::RowTooLong(at()));
+    let column = &columns[table.contact()];
+    if contact == column && cells.iter().eq(columns) {
+        return Err(SourceProblem::HeaderAgain(at()));
     }
     let Err(why) = id::check(contact) else {
         return Ok(());
     };
-    let column = columns[table.contact()].clone();
-    let at = at();
+    let (at, column) = (at(), column.clone());
     Err(match why {
         IdError::Empty => SourceProblem::NoContact { at, column },
         why => SourceProblem::BadContact {
@@ -213,34 +141,6 @@ fn check(
             why,
         },
     })
-}
-
-/// A reader of single rows, for [`Table::row`].
-pub(super) fn single(file: &Arc<File>, delimiter: u8) -> Reader<Cursor> {
-    let mut reader = format::reader(Cursor::new(file, 0), delimiter, 2 * 1024);
-    // Seeking would else read the header first.
-    reader.set_byte_headers(ByteRecord::new());
-    reader
-}
-
-/// Lets a reader go on at a byte of the file.
-fn seek(reader: &mut Reader<Cursor>, at: u64) -> csv::Result<()> {
-    let mut position = Position::new();
-    position.set_byte(at);
-    reader.seek_raw(SeekFrom::Start(at), position)
-}
-
-/// Reads the row at a byte of the file; whether there is one.
-pub(super) fn read_at(
-    reader: &mut Reader<Cursor>,
-    id: RowId,
-    record: &mut StringRecord,
-) -> Result<bool, SourceProblem> {
-    let read = seek(reader, id.0).and_then(|()| reader.read_record(record));
-    match read {
-        Err(error) if matches!(error.kind(), ErrorKind::Io(_)) => Err(format::unreadable(error)),
-        read => Ok(read.unwrap_or(false)),
-    }
 }
 
 impl From<io::Error> for SourceProblem {

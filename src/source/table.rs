@@ -2,19 +2,19 @@
 
 use std::fmt;
 use std::fs::File;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use ::csv::{Reader, StringRecord};
 use jiff::{SignedDuration, Timestamp};
 
-use super::cells::RowCells;
-use super::cursor::Cursor;
+use super::RowId;
+use super::cursor::fill;
 use super::error::{RowAt, SourceError, SourceProblem};
 use super::find::{self, Found, Wanted};
+use super::header::{Header, header};
 use super::lines::Lines;
 use super::rows::{self, Row, Rows};
-use super::{RowId, csv};
+use super::split::RowBuffer;
 use crate::config::{Limit, Source, SourceKind, nearest};
 
 /// A source whose file is open and whose header is read.
@@ -27,11 +27,9 @@ pub struct Table {
     file: Arc<File>,
     len: u64,
     modified: Option<SystemTime>,
-    delimiter: u8,
-    columns: Vec<String>,
+    header: Header,
     contact: usize,
-    /// Making a reader takes longer than reading a row, so one is kept.
-    single: Mutex<Reader<Cursor>>,
+    ends_with_line_end: bool,
 }
 
 impl Table {
@@ -45,64 +43,53 @@ impl Table {
             path,
             shown,
             delimiter,
+            quoting,
         } = &source.kind;
         let error = |problem| SourceError {
             name: source.name.clone(),
             file: shown.clone(),
             problem: Box::new(problem),
         };
-        let open = || -> Result<_, SourceProblem> {
+        let open = || -> Result<Self, SourceProblem> {
             // Asked first: opening a pipe would wait for its other end.
             if !std::fs::metadata(path)?.is_file() {
                 return Err(SourceProblem::NotAFile);
             }
             let file = Arc::new(File::open(path)?);
             let metadata = file.metadata()?;
-            let (delimiter, columns) = csv::header(&file, *delimiter, &source.contact)?;
-            let Some(contact) = columns.iter().position(|name| *name == source.contact) else {
-                return Err(SourceProblem::NoContactColumn {
-                    column: source.contact.clone(),
-                    nearest: nearest(columns.iter().map(String::as_str), &source.contact)
-                        .map(str::to_owned),
-                });
-            };
-            Ok((file, metadata, delimiter, columns, contact))
+            let header = header(&file, *delimiter, *quoting, &source.contact)?;
+            let contact = contact_column(&header.columns, &source.contact)?;
+            let mut last = [0];
+            let end = metadata.len().saturating_sub(1);
+            let is_there = fill(&file, end, &mut last)? == 1;
+            let ends_with_line_end = is_there && matches!(last, [b'\n' | b'\r']);
+            Ok(Self {
+                name: source.name.clone(),
+                shown: shown.clone(),
+                min_rows: source.min_rows.clone(),
+                max_age: source.max_age.clone(),
+                len: metadata.len(),
+                modified: metadata.modified().ok(),
+                file,
+                header,
+                contact,
+                ends_with_line_end,
+            })
         };
-        let (file, metadata, delimiter, columns, contact) = open().map_err(error)?;
-        Ok(Self {
-            name: source.name.clone(),
-            shown: shown.clone(),
-            min_rows: source.min_rows.clone(),
-            max_age: source.max_age.clone(),
-            single: Mutex::new(rows::single(&file, delimiter)),
-            file,
-            len: metadata.len(),
-            modified: metadata.modified().ok(),
-            delimiter,
-            columns,
-            contact,
-        })
+        open().map_err(error)
     }
 
     /// The names of its columns, in their order.
     pub fn columns(&self) -> &[String] {
-        &self.columns
-    }
-
-    /// A column's place in each row.
-    pub fn column(&self, name: &str) -> Option<usize> {
-        self.columns.iter().position(|column| column == name)
+        &self.header.columns
     }
 
     /// All rows, from the first.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn rows(&self) -> Result<Rows<'_>, SourceError> {
+    pub fn rows(&self) -> Rows<'_> {
         Rows::new(self)
     }
 
-    /// The rows of one contact, without taking the others apart. `None` where the file is not one of plain lines, or where a
+    /// The rows of one contact, without taking the others apart. `None` where the file is not one of lines alone, or where a
     /// row of the contact has something wrong: [`Table::rows`] tells then.
     ///
     /// # Errors
@@ -110,7 +97,7 @@ impl Table {
     /// is not told.
     pub fn find(&self, contact: &str) -> Result<Option<Found>, SourceError> {
         let found = || {
-            let wanted = Wanted::new(contact, self.delimiter, self.contact);
+            let wanted = Wanted::new(contact, self.header.dialect, self.contact);
             let Some(found) = find::find(&self.file, self.len, &wanted)? else {
                 return Ok(None);
             };
@@ -119,30 +106,30 @@ impl Table {
             Ok(Some(found))
         };
         let found = found().map_err(|problem| self.error(problem))?;
-        let mut record = StringRecord::new();
-        let is_good = |(_, id): &(u64, RowId)| {
-            let row = self.row(*id, &mut record);
-            row.is_ok_and(|row| row.contact == contact)
+        let mut buffer = RowBuffer::default();
+        let is_good = |(number, id): &(u64, RowId)| {
+            self.row(*id, &mut buffer).is_ok_and(|row| {
+                let at = || self.at(*number, *id);
+                row.contact == contact && rows::check(self, row.cells, contact, at).is_ok()
+            })
         };
         Ok(found.filter(|found| found.of_contact.iter().all(is_good)))
     }
 
-    /// Reads a row again, into a record that may be used over and over. May be called from several threads.
+    /// Reads a row again, into a buffer that may be used over and over. May be called from several threads.
     ///
     /// # Errors
     /// If the file cannot be read, or has been changed in place so that there is no such row.
-    pub fn row<'r>(&self, id: RowId, record: &'r mut StringRecord) -> Result<Row<'r>, SourceError> {
-        // A reader that a panic left half-way is made good by the seek.
-        let mut reader = self.single.lock().unwrap_or_else(PoisonError::into_inner);
-        let found =
-            rows::read_at(&mut reader, id, record).map_err(|problem| self.error(problem))?;
-        drop(reader);
-        if !found || record.len() != self.columns.len() {
+    pub fn row<'r>(&self, id: RowId, buffer: &'r mut RowBuffer) -> Result<Row<'r>, SourceError> {
+        let found = buffer.read(&self.file, id.0, self.header.dialect);
+        let found = found.map_err(|error| self.error(error.into()))?;
+        let cells = buffer.cells();
+        if !found || cells.len() != self.columns().len() {
             return Err(self.error(SourceProblem::Changed));
         }
         Ok(Row {
-            contact: record.get(self.contact).unwrap_or_default(),
-            cells: RowCells::Read(record),
+            contact: cells.get(self.contact).unwrap_or_default(),
+            cells,
             id,
         })
     }
@@ -169,6 +156,11 @@ impl Table {
     pub fn written(&self) -> Option<Timestamp> {
         self.modified
             .and_then(|time| Timestamp::try_from(time).ok())
+    }
+
+    /// Whether the file ended with a line end when it was opened. One that did and does not is cut short.
+    pub fn ends_with_line_end(&self) -> bool {
+        self.ends_with_line_end
     }
 
     /// Checks the file's age against `max_age`.
@@ -236,8 +228,8 @@ impl Table {
         self.contact
     }
 
-    pub(super) fn delimiter(&self) -> u8 {
-        self.delimiter
+    pub(super) fn header(&self) -> &Header {
+        &self.header
     }
 
     pub(super) fn file(&self) -> &Arc<File> {
@@ -249,6 +241,23 @@ impl fmt::Display for Table {
     /// As the errors begin: `source crm: exports/crm.csv`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "source {}: {}", self.name, self.shown)
+    }
+}
+
+/// The place of the column with the contacts' ids.
+fn contact_column(columns: &[String], wanted: &str) -> Result<usize, SourceProblem> {
+    let mut found = (0..columns.len()).filter(|column| columns[*column] == wanted);
+    match (found.next(), found.next()) {
+        (Some(contact), None) => Ok(contact),
+        (Some(first), Some(second)) => Err(SourceProblem::TwoContactColumns {
+            name: wanted.to_owned(),
+            first: first + 1,
+            second: second + 1,
+        }),
+        (None, _) => Err(SourceProblem::NoContactColumn {
+            column: wanted.to_owned(),
+            nearest: nearest(columns.iter().map(String::as_str), wanted).map(str::to_owned),
+        }),
     }
 }
 

@@ -259,6 +259,22 @@ enum ProductsKind {
     Productlist,
 }
 
+#[derive(JsonSchema)]
+#[schemars(inline)]
+enum NoQuotes {
+    /// Cells stand as they are.
+    #[serde(rename = "none")]
+    None,
+}
+
+#[derive(JsonSchema)]
+#[schemars(inline)]
+enum Backslash {
+    /// A backslash.
+    #[serde(rename = "\\")]
+    Backslash,
+}
+
 /// `[source.NAME]`
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -273,6 +289,10 @@ struct Source {
     /// What separates the cells; guessed from the header where it is not given.
     #[schemars(extend("examples" = [";", "\t"]))]
     delimiter: Option<Delimiter>,
+    /// That no cell stands in quotes: a quote is text wherever it stands.
+    quote: Option<NoQuotes>,
+    /// That a backslash stands before quotes and separators that are text, as MySQL writes them.
+    escape: Option<Backslash>,
     /// The column with the externalContactId.
     #[schemars(extend("examples" = ["customer_no"]))]
     contact: Name,
