@@ -340,6 +340,34 @@ fn every_point_at_which_it_can_be_made_to_die_is_passed() {
 }
 
 #[test]
+fn a_stop_of_all_that_was_cut_short_is_a_doubt_about_all_behind_its_code() {
+    let proof = Proof::new(0);
+    let declare = |enrol: &str| {
+        let url = proof.spotler.url();
+        let toml = format!(
+            "[spotler]\nbase_url = {url:?}\n[automation.one]\ntrigger_code = \"code\"\n\
+             [automation.two]\ntrigger_code = \"CODE\"\n{enrol}"
+        );
+        proof.repo.write("rollcall.toml", toml);
+    };
+    let both = "[[enrol]]\nautomation = [\"one\", \"two\"]\ncontacts = [\"c-1\"]\n";
+    declare(both);
+    proof.repo.apply().exits(0);
+    declare("");
+    let mut command = proof.repo.command(&["apply", "--yes", "--quiet"]);
+    let output = command.env("ROLLCALL_FAILPOINT", "send:after").output();
+    assert_eq!(output.unwrap().status.code(), None);
+    assert_eq!(proof.spotler.running(), [], "one call has stopped both");
+    let doubts = ["one c-1 stop-uncertain", "two c-1 stop-uncertain"];
+    assert_eq!(proof.repo.recorded(), doubts);
+    // The same once the next run has settled what was open: neither runs, so both are triggered again.
+    declare(both);
+    proof.repo.apply();
+    assert_eq!(proof.spotler.running().len(), 2);
+    assert_eq!(proof.repo.recorded(), ["one c-1 active", "two c-1 active"]);
+}
+
+#[test]
 fn nothing_is_carried_out_twice_or_lost_whenever_the_process_is_killed() {
     let kills = number("ROLLCALL_KILLS", 36);
     let seed = number("ROLLCALL_SEED", 1);

@@ -279,7 +279,7 @@ pub(super) fn time(ms: i64) -> Timestamp {
 struct Open {
     is_trigger: bool,
     automation: i64,
-    /// `None` is all of the contact's participations in the automation.
+    /// `None` is all of the contact's participations behind the trigger code.
     occurrence: Option<String>,
     trigger_code: i64,
     fields: Option<Vec<u8>>,
@@ -654,12 +654,9 @@ fn overlay(
     call: &Open,
     item: &mut Participation,
 ) -> bool {
-    if call.automation != automation {
-        return false;
-    }
     let occurrence = item.key.occurrence.as_ref().map_or("", |o| o.as_str());
-    let is_for_it = call.occurrence.as_deref() == Some(occurrence);
-    // The call that stops all goes by trigger code.
+    let is_for_it = call.automation == automation && call.occurrence.as_deref() == Some(occurrence);
+    // The call that stops all goes by trigger code, and reaches other automations with the same code.
     let is_for_all = call.occurrence.is_none()
         && code_of(path, codes, call.trigger_code).is_ok_and(|code| code == item.trigger_code);
     if call.is_trigger && is_for_it {

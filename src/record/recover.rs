@@ -84,10 +84,9 @@ fn stops() -> String {
 UPDATE participation SET state = 'stop-uncertain', detail = ?2, changed_at = ?1,
     triggered_at = CASE WHEN state IN ({reached_nobody}) THEN NULL ELSE participation.triggered_at END
 FROM call
-WHERE call.outcome IS NULL AND call.kind = 'stop'
-  AND participation.contact = call.contact AND participation.automation = call.automation
-  AND (call.occurrence = participation.occurrence
-       OR (call.occurrence IS NULL AND call.trigger_code = participation.trigger_code))
+WHERE call.outcome IS NULL AND call.kind = 'stop' AND participation.contact = call.contact
+  AND (call.automation = participation.automation AND call.occurrence = participation.occurrence
+       OR call.occurrence IS NULL AND call.trigger_code = participation.trigger_code)
   AND participation.state IN ({may_be_stopped})")
 }
 
