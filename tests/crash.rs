@@ -148,24 +148,16 @@ impl Proof {
         command
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::null());
-        let before = self.spotler.calls();
+        let before = self.spotler.calls_ever();
         let after = self.random.random_range(0..120);
-        let mut child = command.spawn().unwrap();
-        loop {
-            if let Some(status) = child.try_wait().unwrap() {
-                // One that died by its own hand has no exit code.
-                let died = status.code().is_none();
-                self.kills += usize::from(died);
-                return died;
-            }
-            if !at_point && self.spotler.calls() >= before + after {
-                child.kill().unwrap();
-                child.wait().unwrap();
-                self.kills += 1;
-                return true;
-            }
-            std::thread::yield_now();
+        let mut child = self.spotler.start_run(command);
+        if !at_point && self.spotler.calls_or(before + after, child.wait()) {
+            child.start_kill().unwrap();
         }
+        // One that was killed, or died by its own hand, has no exit code.
+        let died = self.spotler.end_of(&mut child).code().is_none();
+        self.kills += usize::from(died);
+        died
     }
 
     /// Kills applies one after the other, for as long as they die.

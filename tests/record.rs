@@ -342,9 +342,7 @@ fn who_does_not_wait_is_told_who_holds_the_lock() {
     let repo = Repo::with(&config(&spotler.url(), "", &["c-1"]));
     let mut first = repo.spawn(&["apply", "--yes"]);
     // The first call has come in, so the first run holds the lock.
-    while spotler.calls() == 0 {
-        std::thread::yield_now();
-    }
+    spotler.wait_for_calls(1);
     let pid = first.id();
     let second = repo.run(&["adopt", "--yes"]);
     let unlock = repo.run(&["record", "unlock", "--yes"]).exits(1);
@@ -374,9 +372,7 @@ fn an_interrupted_apply_finishes_what_is_under_way() {
     for signal in ["INT", "TERM"] {
         let before = spotler.calls();
         let child = repo.spawn(&["apply", "--yes"]);
-        while spotler.calls() == before {
-            std::thread::yield_now();
-        }
+        spotler.wait_for_calls(before + 1);
         let kill = std::process::Command::new("kill")
             .args([format!("-{signal}"), child.id().to_string()])
             .status();
@@ -419,10 +415,7 @@ fn an_interrupted_apply_of_ten_thousand_starts_nothing_more_and_records_every_ou
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    while spotler.calls() < 100 {
-        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
-        std::thread::yield_now();
-    }
+    spotler.wait_for_calls(100);
     let kill = std::process::Command::new("kill")
         .args(["-INT", &child.id().to_string()])
         .status();
@@ -676,9 +669,7 @@ fn a_record_that_is_taken_away_ends_the_run_that_writes_to_it() {
     let toml = config(&spotler.url(), "", &contacts).replace("100000/s", "50/s");
     let repo = Repo::with(&toml);
     let child = repo.spawn(&["apply", "--yes"]);
-    while spotler.calls() < 3 {
-        std::thread::yield_now();
-    }
+    spotler.wait_for_calls(3);
     std::fs::remove_dir_all(repo.file("state")).unwrap();
     let output = child.wait_with_output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
@@ -925,9 +916,7 @@ fn a_run_whose_lock_was_taken_sends_nothing_more() {
     let contacts: Vec<&str> = names.iter().map(String::as_str).collect();
     let repo = Repo::with(&config(&spotler.url(), "", &contacts));
     let child = repo.spawn(&["apply", "--yes"]);
-    while spotler.calls() < 4 {
-        std::thread::yield_now();
-    }
+    spotler.wait_for_calls(4);
     behind_its_back(
         &repo.file("state/rollcall.db"),
         &["UPDATE lock SET holder = 'somebody else'"],

@@ -12,7 +12,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use jiff::Timestamp;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -61,6 +61,11 @@ impl Running {
     /// Every call that was carried out, in order.
     pub fn ledger(&self) -> Vec<LedgerEntry> {
         self.shared.state().world.memory().ledger(0).collect()
+    }
+
+    /// How many calls have come in since the start, for those who wait for some of them.
+    pub fn calls(&self) -> watch::Receiver<u64> {
+        self.shared.calls.subscribe()
     }
 
     /// Ends it: what is under way is answered, except what hangs. A call that was to be carried out late is not.
@@ -117,6 +122,7 @@ pub async fn start(options: Options) -> Result<Running, SandboxError> {
             stats: Stats::default(),
             is_revoked: false,
         }),
+        calls: watch::Sender::new(0),
         shut,
         end: CancellationToken::new(),
     });
@@ -145,6 +151,8 @@ pub(super) struct Shared {
     /// In seconds.
     tolerance: u64,
     state: Mutex<Inner>,
+    /// How many calls have come in since the start.
+    calls: watch::Sender<u64>,
     shut: mpsc::UnboundedSender<wire::Refusal>,
     /// Cancelled at the end.
     end: CancellationToken,
@@ -259,6 +267,7 @@ async fn handle(
     request: Request,
 ) -> Response {
     shared.state().stats.enter();
+    shared.calls.send_modify(|calls| *calls += 1);
     let _under_way = UnderWay {
         shared: shared.clone(),
         _busy: wire.busy(),

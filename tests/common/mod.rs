@@ -298,6 +298,43 @@ impl Spotler {
         stats["calls"].as_u64().unwrap()
     }
 
+    /// How many calls ever came in, whatever was reset.
+    pub fn calls_ever(&self) -> u64 {
+        *self.running.as_ref().unwrap().calls().borrow()
+    }
+
+    /// Waits until so many calls have come in, of all that ever did.
+    #[track_caller]
+    pub fn wait_for_calls(&self, count: u64) {
+        let came = self.calls_or(count, std::future::pending::<()>());
+        assert!(came, "{count} calls did not come in");
+    }
+
+    /// Waits until so many calls have come in, of all that ever did, or something else has happened. Says whether the
+    /// calls did.
+    pub fn calls_or<T>(&self, count: u64, other: impl Future<Output = T>) -> bool {
+        let mut calls = self.running.as_ref().unwrap().calls();
+        self.runtime.block_on(async {
+            tokio::select! {
+                reached = calls.wait_for(|calls| *calls >= count) => reached.is_ok(),
+                _ = other => false,
+                // Only a run that hangs takes so long.
+                () = tokio::time::sleep(std::time::Duration::from_secs(120)) => false,
+            }
+        })
+    }
+
+    /// Starts a run whose end can be waited for beside something else.
+    pub fn start_run(&self, command: Command) -> tokio::process::Child {
+        let _runtime = self.runtime.enter();
+        tokio::process::Command::from(command).spawn().unwrap()
+    }
+
+    /// Waits for the end of such a run.
+    pub fn end_of(&self, child: &mut tokio::process::Child) -> std::process::ExitStatus {
+        self.runtime.block_on(child.wait()).unwrap()
+    }
+
     /// The running participations, as (contact, code).
     pub fn running(&self) -> Vec<(String, String)> {
         let list: Vec<Value> = serde_json::from_str(&self.get("participations")).unwrap();
