@@ -356,6 +356,9 @@ pub fn answer(bytes: &[u8]) {
             assert!((200..300).contains(&status) || already.is_some());
             already.iter().for_each(|word| is_harmless(word));
         }
+        Ok(StopAnswer::UnknownTrigger(complaint) | StopAnswer::UnknownContact(complaint)) => {
+            complaint_is_harmless(complaint);
+        }
         Ok(StopAnswer::Rejected(complaint)) => {
             assert!((400..500).contains(&status) || status >= 600);
             complaint_is_harmless(complaint);
@@ -383,7 +386,11 @@ fn is_told_by_status(error: &CallError, head: &Head) {
     match error {
         CallError::NotSent(_) => panic!("an answer came, so it was sent"),
         CallError::Limited { retry_after, .. } => {
-            assert!(head.status == 429 || (head.status == 503 && head.retry_after.is_some()));
+            assert_eq!(head.status, 429);
+            assert!(retry_after.is_none_or(|wait| wait <= Duration::from_secs(86_400)));
+        }
+        CallError::Unavailable { retry_after, .. } => {
+            assert!(head.status == 503 || (head.status >= 500 && head.retry_after.is_some()));
             assert!(retry_after.is_none_or(|wait| wait <= Duration::from_secs(86_400)));
         }
         CallError::Unauthorized { .. } => assert!(matches!(head.status, 401 | 403)),

@@ -50,6 +50,8 @@ pub struct Participation {
     pub triggered_at: Option<Timestamp>,
     /// When its enrolment was first seen gone, where it is still to be stopped.
     pub left_at: Option<Timestamp>,
+    /// How many triggers in a row found that Spotler does not know the contact.
+    pub tries: u32,
 }
 
 /// Where a participation stands.

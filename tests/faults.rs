@@ -66,8 +66,8 @@ fn each_fault_of_a_trigger_has_its_outcome() {
         ),
         (
             json!({ "fault": "unavailable", "retry_after": "1", "times": 1 }),
-            active,
-            1,
+            uncertain,
+            0,
         ),
         (json!({ "fault": "limit", "retry_after": "60" }), failed, 0),
         (json!({ "fault": "unavailable" }), uncertain, 0),
@@ -142,27 +142,70 @@ fn an_uncertain_trigger_is_sent_again_where_that_is_harmless() {
 }
 
 #[test]
-fn what_failed_for_good_waits_for_a_change_and_what_may_succeed_is_tried_again() {
-    let spotler = Spotler::start(Options {
-        unknown_contacts: vec!["c-1".to_owned()],
-        ..Options::default()
-    });
-    let repo = Repo::with(&config(&spotler, "", &["c-1", "c-2"]));
-    let done = apply(&repo).exits(3);
-    assert_eq!(
-        done.actions(),
-        [
-            "trigger welcome c-1 -> failed",
-            "trigger welcome c-2 -> active"
-        ]
-    );
+fn what_may_succeed_is_tried_again() {
+    let spotler = Spotler::open();
+    spotler.fault(json!([{ "fault": "limit", "retry_after": "60" }]));
+    let repo = Repo::with(&config(&spotler, "", &["c-1"]));
+    apply(&repo).exits(3);
     assert_eq!(repo.plan().actions(), ["trigger welcome c-1"]);
-    spotler.put("unknown", &json!([]));
+    spotler.fault(json!([]));
     apply(&repo).exits(0);
+    assert_eq!(repo.recorded(), ["welcome c-1 active"]);
+}
+
+#[test]
+fn a_503_is_a_doubt_and_makes_all_calls_wait() {
+    for retry_after in [None, Some("1")] {
+        let spotler = Spotler::open();
+        spotler.fault(json!([
+            { "fault": "unavailable-after", "retry_after": retry_after, "kind": "trigger", "times": 1 }
+        ]));
+        let names = ["c-1", "c-2", "c-3", "c-4", "c-5", "c-6"];
+        let toml = config(&spotler, "", &names);
+        let repo = Repo::with(&toml.replace("concurrency = 4", "concurrency = 2"));
+        let done = apply(&repo).exits(3);
+        let count = |end: &str| {
+            done.actions()
+                .iter()
+                .filter(|line| line.ends_with(end))
+                .count()
+        };
+        assert_eq!((count("-> uncertain"), count("-> active")), (1, 5));
+        assert_eq!(spotler.ledger().len(), 6, "nobody twice");
+        assert!(
+            done.stderr
+                .contains("before calling Spotler again (HTTP 503)"),
+            "{}",
+            done.stderr
+        );
+        apply(&repo).exits(0);
+        assert_eq!(spotler.ledger().len(), 6, "nobody twice");
+    }
+}
+
+#[test]
+fn a_stop_that_meets_a_503_is_asked_for_again() {
+    let spotler = Spotler::open();
+    let repo = Repo::with(&config(&spotler, "", &["c-1"]));
+    apply(&repo).exits(0);
+    spotler.fault(json!([{ "fault": "unavailable-after", "retry_after": "1", "times": 1 }]));
+    repo.write("rollcall.toml", config(&spotler, "", &[]));
     assert_eq!(
-        repo.recorded(),
-        ["welcome c-1 active", "welcome c-2 active"]
+        apply(&repo).exits(0).actions(),
+        ["stop welcome c-1 -> stopped"]
     );
+}
+
+#[test]
+fn a_wait_beyond_what_a_run_waits_for_ends_it_at_once() {
+    for retry_after in ["99999999999999999999999", "120, 120"] {
+        let spotler = Spotler::open();
+        spotler.fault(json!([{ "fault": "limit", "retry_after": retry_after }]));
+        let repo = Repo::with(&config(&spotler, "", &["c-1"]));
+        let done = apply(&repo).exits(3);
+        assert_ne!(done.json()["ended_early"], Value::Null);
+        assert_eq!(spotler.calls(), 1, "{retry_after}");
+    }
 }
 
 #[test]

@@ -90,6 +90,13 @@ pub enum Return {
     Answered,
     /// Sent, and without an answer that can be read.
     Doubt(String),
+    /// The same, and all calls are to wait: as long as was asked for, if it was.
+    Unavailable {
+        /// `Retry-After`.
+        wait: Option<Duration>,
+        /// What was said.
+        detail: String,
+    },
     /// Not carried out: turned away, or not sent at all. With the wait that was asked for, if any.
     TurnedAway {
         /// `Retry-After`.
@@ -258,19 +265,26 @@ impl Gate {
                 inner.trouble = None;
                 false
             }
-            Return::Doubt(detail) => {
-                inner.doubts += 1;
-                if inner.doubts >= self.limits.concurrency {
-                    let count = inner.doubts;
-                    self.set_end(End::Doubts { count, detail });
-                }
-                self.end.get().is_none()
+            Return::Doubt(detail) => self.doubt(&mut inner, detail),
+            Return::Unavailable { wait, detail } => {
+                self.doubt(&mut inner, detail.clone())
+                    && self.pause(&mut inner, &pass, wait, detail)
             }
             Return::TurnedAway { wait, detail } => self.pause(&mut inner, &pass, wait, detail),
         };
         drop(inner);
         self.changed.notify_waiters();
         again
+    }
+
+    /// Narrows the gate by one. Returns whether it is still open.
+    fn doubt(&self, inner: &mut Inner, detail: String) -> bool {
+        inner.doubts += 1;
+        if inner.doubts >= self.limits.concurrency {
+            let count = inner.doubts;
+            self.set_end(End::Doubts { count, detail });
+        }
+        self.end.get().is_none()
     }
 
     /// Makes all calls wait. A call that was sent before the last pause began tells nothing new, so it does not make
@@ -302,7 +316,9 @@ impl Gate {
             None => grown,
         };
         let resume_at = now + wait;
-        if resume_at > since + self.limits.retry_for {
+        // A `--retry-for` beyond the end of the clock is for ever.
+        let gives_up_at = since.checked_add(self.limits.retry_for);
+        if gives_up_at.is_some_and(|at| resume_at > at) {
             self.set_end(End::Unavailable { detail });
             return false;
         }
@@ -431,6 +447,25 @@ mod tests {
         ));
         let _pass = gate.enter().await.unwrap();
         assert_eq!(start.elapsed().as_secs(), 7);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_that_is_not_available_is_a_doubt_and_makes_all_wait() {
+        let gate = gate(2);
+        let start = Instant::now();
+        let unavailable = |wait| Return::Unavailable {
+            wait,
+            detail: "HTTP 503".into(),
+        };
+        let pass = gate.enter().await.unwrap();
+        assert!(gate.leave(pass, unavailable(Some(Duration::from_secs(7)))));
+        let pass = gate.enter().await.unwrap();
+        assert_eq!(start.elapsed().as_secs(), 7);
+        assert!(!gate.leave(pass, unavailable(None)));
+        assert!(matches!(
+            gate.why_ended(),
+            Some(End::Doubts { count: 2, .. })
+        ));
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,7 +15,22 @@ pub(super) struct Meaning {
     pub entries: Vec<Entry>,
     /// How the gate is told.
     pub returned: Return,
+    /// What it says of the account.
+    pub sign: Sign,
     pub then: Then,
+}
+
+/// What an answer says of the account that was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sign {
+    /// It knows the contact.
+    Known,
+    /// It does not know the contact.
+    Unknown,
+    /// Neither: the answer is about something else, or there is none that can be read.
+    Nothing,
+    /// Nothing at all: the call was not carried out, and says no more than one that was not made.
+    NotCarriedOut,
 }
 
 /// What follows from an attempt.
@@ -27,8 +42,10 @@ pub(super) enum Then {
     Again,
     /// It is tried again after a wait of its own: a stop whose answer was lost.
     AgainByItself,
-    /// The action is over, and no more triggers of its automation are sent.
+    /// The action is over, and no more calls of its kind and its automation are made.
     Halt,
+    /// It is put aside until the account is seen to know any contact at all: a stop of one that it does not know.
+    Park,
     /// The action is over, and so is the run.
     End(End),
 }
@@ -41,8 +58,13 @@ impl Meaning {
             http_status: Some(http_status),
             entries: Vec::new(),
             returned: Return::Answered,
+            sign: Sign::Nothing,
             then: Then::Over,
         }
+    }
+
+    fn sign(self, sign: Sign) -> Self {
+        Self { sign, ..self }
     }
 
     pub(super) fn then(self, then: Then) -> Self {
@@ -65,16 +87,21 @@ impl Meaning {
                     .map(|entry| entry.result.as_str())
                     .collect();
                 let detail = (!odd.is_empty()).then(|| format!("in part: {}", odd.join(", ")));
-                Self::answered(trigger(T::Active), detail, 200).with(entries)
+                Self::answered(trigger(T::Active), detail, 200)
+                    .with(entries)
+                    .sign(Sign::Known)
             }
             Ok(TriggerAnswer::LimitReached(entries)) => {
                 let detail = Some("PARTICIPATION_LIMIT_REACHED".to_owned());
-                Self::answered(trigger(T::Refused), detail, 417).with(entries)
+                Self::answered(trigger(T::Refused), detail, 417)
+                    .with(entries)
+                    .sign(Sign::Known)
             }
             Ok(TriggerAnswer::Inactive(entries)) => {
                 let detail = Some("AUTOMATION_INACTIVE".to_owned());
                 Self::answered(trigger(T::Failed), detail, 417)
                     .with(entries)
+                    .sign(Sign::Known)
                     .then(Then::Halt)
             }
             Ok(TriggerAnswer::NotTriggered(complaint)) => {
@@ -90,7 +117,7 @@ impl Meaning {
             }
             Ok(TriggerAnswer::UnknownContact(complaint)) => {
                 let detail = complaint.error_type.clone();
-                Self::answered(trigger(T::Failed), detail, complaint.status)
+                Self::answered(trigger(T::Waiting), detail, complaint.status).sign(Sign::Unknown)
             }
             Ok(TriggerAnswer::Rejected(complaint)) => {
                 let detail = Some(complaint.to_string());
@@ -106,8 +133,9 @@ impl Meaning {
         }
     }
 
-    /// What a stop's answer means.
-    pub(super) fn of_stop(answer: Result<StopAnswer, CallError>) -> Self {
+    /// What a stop's answer means. That the contact is not known means that nothing runs for it, but only from an account
+    /// that is seen to know any contact at all.
+    pub(super) fn of_stop(answer: Result<StopAnswer, CallError>, knows_any: bool) -> Self {
         use StopOutcome as S;
         let stop = CallOutcome::Stop;
         match answer {
@@ -115,7 +143,22 @@ impl Meaning {
                 stop(S::Stopped),
                 already.clone(),
                 if already.is_some() { 404 } else { 200 },
-            ),
+            )
+            .sign(Sign::Known),
+            Ok(StopAnswer::UnknownContact(complaint)) => {
+                let detail = complaint.error_type.clone();
+                let (outcome, then) = match knows_any {
+                    true => (S::Stopped, Then::Over),
+                    false => (S::Failed, Then::Park),
+                };
+                Self::answered(stop(outcome), detail, complaint.status)
+                    .sign(Sign::Unknown)
+                    .then(then)
+            }
+            Ok(StopAnswer::UnknownTrigger(complaint)) => {
+                let detail = complaint.error_type.clone();
+                Self::answered(stop(S::Failed), detail, complaint.status).then(Then::Halt)
+            }
             Ok(StopAnswer::Rejected(complaint)) => {
                 let detail = Some(complaint.to_string());
                 Self::answered(stop(S::Failed), detail, complaint.status)
@@ -143,7 +186,17 @@ impl Meaning {
             http_status,
             entries: Vec::new(),
             returned: Return::TurnedAway { wait, detail },
+            sign: Sign::NotCarriedOut,
             then: Then::Again,
+        };
+        let doubt = |detail, http_status, returned| Self {
+            outcome: uncertain,
+            detail: Some(detail),
+            http_status,
+            entries: Vec::new(),
+            returned,
+            sign: Sign::Nothing,
+            then: after_doubt,
         };
         match error {
             CallError::NotSent(detail) => turned_away(detail, None, None),
@@ -156,14 +209,18 @@ impl Meaning {
                 Self::answered(failed, Some(detail.clone()), complaint.status)
                     .then(Then::End(End::Unauthorized { detail }))
             }
-            CallError::Doubtful(detail) => Self {
-                outcome: uncertain,
-                detail: Some(detail.clone()),
-                http_status: None,
-                entries: Vec::new(),
-                returned: Return::Doubt(detail),
-                then: after_doubt,
-            },
+            CallError::Doubtful(detail) => doubt(detail.clone(), None, Return::Doubt(detail)),
+            CallError::Unavailable {
+                status,
+                retry_after: wait,
+            } => {
+                let detail = format!("HTTP {status}");
+                let returned = Return::Unavailable {
+                    wait,
+                    detail: detail.clone(),
+                };
+                doubt(detail, Some(status), returned)
+            }
         }
     }
 

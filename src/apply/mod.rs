@@ -3,6 +3,7 @@
 //! Every attempt is written to the record before its first byte leaves, and what came of it before it is told. What
 //! happens is told as [`Event`]s; nothing is drawn here.
 
+mod account;
 mod gate;
 mod meaning;
 mod outcome;
@@ -11,6 +12,7 @@ mod worker;
 pub use gate::{End, Limits};
 pub use outcome::{Event, Outcome, Run, Settled};
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,11 +21,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::id::{AutomationName, TriggerCode};
 use crate::participation::Move;
 use crate::plan::{Action, Plan};
 use crate::record::{Change, Journal, JournalError};
 use crate::roster::Roster;
 use crate::spotler::Client;
+use account::Account;
 use gate::Gate;
 use worker::Worker;
 
@@ -74,8 +78,11 @@ pub async fn run(job: Job, events: mpsc::Sender<Event>) -> Result<Run, JournalEr
     let settled = vec![None; job.plan.actions.len()];
     let shared = Arc::new(Shared {
         gate: Gate::new(job.limits.clone()),
+        account: Account::default(),
         cursor: Mutex::new(0),
+        parked: Mutex::default(),
         halted: Mutex::default(),
+        halted_stops: Mutex::default(),
         settled: Mutex::new(settled),
         job,
     });
@@ -106,10 +113,16 @@ pub async fn run(job: Job, events: mpsc::Sender<Event>) -> Result<Run, JournalEr
         ending.abort();
     }
     let _ = ending.await;
+    for (action, settled) in shared.left_parked() {
+        lock(&shared.settled)[action] = Some(settled.clone());
+        // Where nobody listens any more, the record still knows.
+        let _ = events.send(Event::Settled { action, settled }).await;
+    }
     let settled = std::mem::take(&mut *lock(&shared.settled));
     Ok(Run {
         settled,
         end: shared.gate.why_ended(),
+        strangers: shared.account.strangers(),
     })
 }
 
@@ -122,26 +135,64 @@ async fn tell_the_end(shared: Arc<Shared>, events: mpsc::Sender<Event>) {
 struct Shared {
     job: Job,
     gate: Gate,
+    account: Account,
     /// The next action that nobody has taken.
     cursor: Mutex<usize>,
+    parked: Mutex<Vec<Parked>>,
     /// Automations of which no more triggers are sent in this run, and why. By index.
-    halted: Mutex<std::collections::HashMap<usize, String>>,
+    halted: Mutex<HashMap<usize, String>>,
+    /// Automations of which no more stops are sent in this run, and why: by the name and the code on record.
+    halted_stops: Mutex<HashMap<(AutomationName, TriggerCode), String>>,
     settled: Mutex<Vec<Option<Settled>>>,
 }
 
+/// Actions that wait until the account is seen to know any contact.
+struct Parked {
+    /// What is left of one contact.
+    actions: Range<usize>,
+    /// Where the stops end whose call could not be made, or said nothing.
+    behind: usize,
+    /// What is told of these where it stays so.
+    settled: Settled,
+}
+
 impl Shared {
-    /// Takes the next contact's actions.
+    /// Takes the next contact's actions; behind the last one, those that were put aside, once they can be done.
     fn next_contact(&self) -> Option<Range<usize>> {
         let actions = &self.job.plan.actions;
         let mut cursor = lock(&self.cursor);
         let from = *cursor;
-        let contact = self.contact(actions.get(from)?);
+        let Some(first) = actions.get(from) else {
+            let mut parked = lock(&self.parked);
+            return parked
+                .pop_if(|_| self.account.knows_any())
+                .map(|parked| parked.actions);
+        };
+        let contact = self.contact(first);
         let mut to = from + 1;
         while actions.get(to).is_some_and(|a| self.contact(a) == contact) {
             to += 1;
         }
         *cursor = to;
         Some(from..to)
+    }
+
+    /// What is told of the actions that were put aside and stay undone.
+    fn left_parked(&self) -> Vec<(usize, Settled)> {
+        let parked = std::mem::take(&mut *lock(&self.parked));
+        let told = parked.into_iter().flat_map(|parked| {
+            let Parked {
+                actions,
+                behind,
+                settled,
+            } = parked;
+            let waits = "the stop before it is not certain";
+            actions.map(move |action| match action < behind {
+                true => (action, settled.clone()),
+                false => (action, Settled::because(Outcome::NotSent, waits)),
+            })
+        });
+        told.collect()
     }
 
     /// Whether the window for triggers has closed.

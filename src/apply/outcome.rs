@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::gate::End;
 use crate::id::AutomationName;
+use crate::record::CallKind;
 
 /// What came of one action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -124,13 +125,17 @@ pub enum Event {
         /// What was said.
         detail: String,
     },
-    /// No more triggers of an automation are sent in this run.
+    /// No more calls of a kind are made for an automation in this run.
     Halted {
-        /// Which.
+        /// Which kind.
+        kind: CallKind,
+        /// Which automation.
         automation: AutomationName,
         /// Why.
         detail: String,
     },
+    /// No more calls of a kind are made in this run: Spotler knew none of the contacts so far.
+    NobodyKnown(CallKind),
     /// Nothing more is sent in this run; what is under way is finished.
     Ending(End),
 }
@@ -142,6 +147,8 @@ pub struct Run {
     pub settled: Vec<Option<Settled>>,
     /// Why it ended before its end, if it did.
     pub end: Option<End>,
+    /// How many contacts were asked for, where Spotler knew none of them: it is probably another account.
+    pub strangers: Option<usize>,
 }
 
 impl Run {
@@ -153,8 +160,22 @@ impl Run {
             .map_or(Outcome::NotSent, |settled| settled.outcome)
     }
 
+    /// What the answers say of the account as a whole, where that is to be told.
+    pub fn warning(&self) -> Option<String> {
+        let calls = match self.strangers? {
+            1 => "the contact of the only call".to_owned(),
+            count => format!("any of the contacts of all {count} calls"),
+        };
+        Some(format!(
+            "Spotler did not know {calls} of this run. It is probably another account, or a key whose external id is \
+             another field of the contacts: check SPOTLER_CONSUMER_KEY and base_url"
+        ))
+    }
+
     /// Whether every action did what it was for.
     pub fn is_good(&self) -> bool {
-        self.end.is_none() && (0..self.settled.len()).all(|action| self.outcome(action).is_good())
+        self.end.is_none()
+            && self.strangers.is_none()
+            && (0..self.settled.len()).all(|action| self.outcome(action).is_good())
     }
 }

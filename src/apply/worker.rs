@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::account::refusal;
 use super::gate::{End, Return, waits};
 use super::meaning::{Meaning, Then};
 use super::outcome::{Event, Outcome, Settled};
-use super::{Shared, lock};
-use crate::id::{ContactId, Occurrence, ParticipationId, TriggerCode};
+use super::{Parked, Shared, lock};
+use crate::id::{AutomationName, ContactId, Occurrence, ParticipationId, TriggerCode};
 use crate::participation::{Before, Key, State};
 use crate::plan::{Action, Stop, StopScope, Trigger, WhyRenewed, WhyStop, WhyTrigger};
 use crate::record::{CallKind, Durable, Intent, JournalError};
@@ -34,12 +35,17 @@ struct Done {
     settled: Settled,
     /// That it is on record, where that is not certain yet, and what is told of it where it cannot be written.
     durable: Option<(Durable<()>, Outcome)>,
+    /// Whether it is put aside, to be done again once the account is seen to know any contact.
+    is_parked: bool,
 }
 
 impl From<Settled> for Done {
     fn from(settled: Settled) -> Self {
-        let durable = None;
-        Self { settled, durable }
+        Self {
+            settled,
+            durable: None,
+            is_parked: false,
+        }
     }
 }
 
@@ -53,6 +59,8 @@ struct Untold {
 enum Broken {
     /// Nothing was sent, since the window for triggers has closed.
     Closed,
+    /// Nothing was sent, since no more such calls are made in this run.
+    Halted(String),
     /// Nothing was sent.
     BeforeSending(End),
     /// It was sent, and stays open in the record.
@@ -64,6 +72,7 @@ impl Broken {
     fn settled(self, doubt: Outcome) -> Settled {
         match self {
             Broken::Closed => closed(),
+            Broken::Halted(why) => Settled::because(Outcome::NotSent, why),
             Broken::BeforeSending(end) => Settled::because(Outcome::NotSent, end.to_string()),
             Broken::AfterSending(end) => Settled::because(doubt, end.to_string()),
         }
@@ -98,12 +107,37 @@ impl Worker {
                 };
                 // Where nothing was sent, what came of the actions before is not told yet.
                 self.tell_untold().await;
-                let actions = index..behind;
-                self.untold = Some(Untold { actions, done });
+                let is_parked = done.is_parked;
+                let stops = index..behind;
+                self.untold = Some(Untold {
+                    actions: stops,
+                    done,
+                });
+                if is_parked && self.park(actions.end).await {
+                    break;
+                }
                 index = behind;
             }
         }
         self.tell_untold().await;
+    }
+
+    /// Puts aside what is left of a contact, up to `end`, once what came of it so far is durable. Returns whether it did
+    /// so.
+    async fn park(&mut self, end: usize) -> bool {
+        self.wait_for_untold().await;
+        if self.shared.gate.why_ended().is_some() {
+            return false;
+        }
+        let Some(Untold { actions, done }) = self.untold.take() else {
+            return false;
+        };
+        lock(&self.shared.parked).push(Parked {
+            actions: actions.start..end,
+            behind: actions.end,
+            settled: done.settled,
+        });
+        true
     }
 
     /// Tells what came of the last actions, when it is durable.
@@ -140,15 +174,15 @@ impl Worker {
     }
 
     /// Makes one call, once: passes the gate, writes what is about to be sent, sends it, writes what came of it. That is
-    /// on its way to the record then, before anything else that this worker asks of it. What keeps to the window for
-    /// triggers is not sent where that has closed.
+    /// on its way to the record then, before anything else that this worker asks of it. `check` says why it is not to be
+    /// made after all.
     ///
     /// # Errors
     /// Why nothing was sent.
     async fn attempt<F>(
         &mut self,
         intent: Intent,
-        keeps_to_window: bool,
+        check: impl Fn() -> Result<(), Broken>,
         is_part: bool,
         send: impl FnOnce() -> F,
     ) -> Result<(Meaning, Durable<()>), Broken>
@@ -175,10 +209,13 @@ impl Worker {
         };
         let pass = pass.map_err(Broken::BeforeSending)?;
         // Asked after the wait at the gate, which may be long.
-        if keeps_to_window && shared.is_closed() {
+        if let Err(broken) = check() {
             shared.gate.give_back(pass);
-            return Err(Broken::Closed);
+            return Err(broken);
         }
+        let kind = intent.kind;
+        let was_waiting =
+            (intent.affected.iter()).all(|(_, before)| *before == Some(State::Waiting));
         let call = match shared.job.journal.intend(intent).await {
             Ok(call) => call,
             Err(error) => {
@@ -195,7 +232,11 @@ impl Worker {
             // Before the pass is given back, so that nothing slips through the gate in between.
             shared.gate.end(end.clone());
         }
+        let is_news = shared.account.note(kind, &meaning, was_waiting);
         let again = shared.gate.leave(pass, meaning.returned.clone());
+        if is_news {
+            self.send(Event::NobodyKnown(kind)).await;
+        }
         if meaning.then == Then::Again && !again {
             meaning = match shared.gate.why_ended() {
                 Some(End::Unavailable { .. }) => meaning.given_up(),
@@ -219,7 +260,9 @@ impl Worker {
 
     /// Tells that all calls wait, if they do.
     async fn tell_pause(&self, meaning: &Meaning) {
-        let Return::TurnedAway { detail, .. } = &meaning.returned else {
+        let (Return::TurnedAway { detail, .. } | Return::Unavailable { detail, .. }) =
+            &meaning.returned
+        else {
             return;
         };
         if let Some(wait) = self.shared.gate.news_of_pause() {
@@ -284,9 +327,17 @@ impl Worker {
             Ok(fields) => fields,
             Err(error) => return not_sent(error.to_string()),
         };
+        let check = || match lock(&shared.halted).get(&enrolment.automation) {
+            Some(why) => Err(Broken::Halted(why.clone())),
+            None if shared.account.refuses(CallKind::Trigger) => {
+                Err(Broken::Halted(refusal(CallKind::Trigger)))
+            }
+            None if keeps_to_window && shared.is_closed() => Err(Broken::Closed),
+            None => Ok(()),
+        };
         loop {
-            if let Some(why) = lock(&shared.halted).get(&enrolment.automation) {
-                return not_sent(why.clone());
+            if let Err(broken) = check() {
+                return broken.settled(Outcome::Uncertain).into();
             }
             let intent = Intent {
                 kind: CallKind::Trigger,
@@ -297,18 +348,18 @@ impl Worker {
                 fields: enrolment.fields,
             };
             let (code, contact) = (&automation.trigger_code, &key.contact);
-            let attempt = self.attempt(intent, keeps_to_window, false, || async {
+            let attempt = self.attempt(intent, check, false, || async {
                 Meaning::of_trigger(job.client.trigger(code, contact, &fields).await)
             });
             let (meaning, durable) = match attempt.await {
                 Ok(attempt) => attempt,
                 Err(broken) => return broken.settled(Outcome::Uncertain).into(),
             };
+            self.tell_pause(&meaning).await;
             if meaning.then == Then::Again {
                 if let Err(broken) = self.durably(durable).await {
                     return broken.settled(Outcome::Uncertain).into();
                 }
-                self.tell_pause(&meaning).await;
                 continue;
             }
             if meaning.then == Then::Halt {
@@ -317,6 +368,7 @@ impl Worker {
             return Done {
                 settled: meaning.settled(),
                 durable: Some((durable, Outcome::Uncertain)),
+                is_parked: false,
             };
         }
     }
@@ -324,17 +376,32 @@ impl Worker {
     /// Sends no more triggers of an automation in this run.
     async fn halt(&self, automation: usize, meaning: &Meaning) {
         let why = meaning.detail.clone().unwrap_or_default();
-        let is_news = lock(&self.shared.halted)
-            .insert(automation, format!("not sent after {why}"))
-            .is_none();
-        if is_news {
+        let not_sent = format!("not sent after {why}");
+        let known = lock(&self.shared.halted).insert(automation, not_sent);
+        if known.is_none() {
             let automation = self.shared.job.config.automations[automation].name.clone();
-            self.send(Event::Halted {
-                automation,
-                detail: why,
-            })
-            .await;
+            self.tell_halted(CallKind::Trigger, automation, why).await;
         }
+    }
+
+    /// Sends no more stops of an automation in this run.
+    async fn halt_stops(&self, stop: &Stop, meaning: &Meaning) {
+        let why = meaning.detail.clone().unwrap_or_default();
+        let not_sent = format!("not sent after {why}");
+        let known = lock(&self.shared.halted_stops).insert(called(stop), not_sent);
+        if known.is_none() {
+            let automation = stop.participation.key.automation.clone();
+            self.tell_halted(CallKind::Stop, automation, why).await;
+        }
+    }
+
+    async fn tell_halted(&self, kind: CallKind, automation: AutomationName, detail: String) {
+        self.send(Event::Halted {
+            kind,
+            automation,
+            detail,
+        })
+        .await;
     }
 
     /// Whether the stop of the same participation, earlier in the plan, did its work.
@@ -381,13 +448,22 @@ impl Worker {
 fn key(
     contact: &str,
     occurrence: Option<&str>,
-    automation: &crate::id::AutomationName,
+    automation: &AutomationName,
 ) -> Result<Key, crate::id::IdError> {
     Ok(Key {
         contact: ContactId::new(contact)?,
         automation: automation.clone(),
         occurrence: occurrence.map(Occurrence::new).transpose()?,
     })
+}
+
+/// What a stop's call goes by besides its contact.
+fn called(stop: &Stop) -> (AutomationName, TriggerCode) {
+    let participation = &stop.participation;
+    (
+        participation.key.automation.clone(),
+        participation.trigger_code.clone(),
+    )
 }
 
 /// Stops.
@@ -483,25 +559,43 @@ impl Worker {
                 .any(|(_, before)| *before == Some(State::StopUncertain));
             let keeps_to_window =
                 stop.why == WhyStop::Renewed(WhyRenewed::FieldsChanged) && !has_begun;
-            let attempt = self.attempt(intent, keeps_to_window, is_part, || async {
+            let check = || match lock(&shared.halted_stops).get(&called(stop)) {
+                Some(why) => Err(Broken::Halted(why.clone())),
+                None if keeps_to_window && shared.is_closed() => Err(Broken::Closed),
+                None => Ok(()),
+            };
+            if shared.account.refuses(CallKind::Stop) {
+                return Done {
+                    is_parked: true,
+                    ..Settled::because(Outcome::NotSent, refusal(CallKind::Stop)).into()
+                };
+            }
+            if let Err(broken) = check() {
+                return broken.settled(DOUBT).into();
+            }
+            let attempt = self.attempt(intent, check, is_part, || async {
                 let answer = job.client.stop(code, contact, participation).await;
-                Meaning::of_stop(answer)
+                Meaning::of_stop(answer, shared.account.knows_any())
             });
             let (meaning, durable) = match attempt.await {
                 Ok(attempt) => attempt,
                 Err(broken) => return broken.settled(DOUBT).into(),
             };
             if !matches!(meaning.then, Then::Again | Then::AgainByItself) {
+                if meaning.then == Then::Halt {
+                    self.halt_stops(stop, &meaning).await;
+                }
                 return Done {
                     settled: meaning.settled(),
                     durable: Some((durable, DOUBT)),
+                    is_parked: meaning.then == Then::Park,
                 };
             }
             if let Err(broken) = self.durably(durable).await {
                 return broken.settled(DOUBT).into();
             }
+            self.tell_pause(&meaning).await;
             if meaning.then == Then::Again {
-                self.tell_pause(&meaning).await;
                 continue;
             }
             // The doubt is on record; a stop is idempotent, so it is asked for again.

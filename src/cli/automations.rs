@@ -144,6 +144,9 @@ pub(super) fn told(error: &CallError) -> String {
         CallError::Limited { status, .. } => {
             format!("Spotler limits the calls (HTTP {status}). Try again later.")
         }
+        CallError::Unavailable { status, .. } => {
+            format!("Spotler is not available (HTTP {status}). Try again later.")
+        }
         CallError::Unauthorized(complaint) => format!(
             "Spotler refused the credentials ({complaint}). Check SPOTLER_CONSUMER_KEY and SPOTLER_CONSUMER_SECRET."
         ),

@@ -116,6 +116,11 @@ pub enum WhyHeld {
     Refused,
     /// The last trigger failed for good, and nothing changed since.
     FailedForGood,
+    /// Spotler did not know the contact, and it is not time yet to try again.
+    Waiting {
+        /// Until when.
+        until: Timestamp,
+    },
     /// It was triggered so lately that it waits.
     Cooling {
         /// Until when.
@@ -178,7 +183,14 @@ fn by_state(declared: Declared<'_>, recorded: Option<&Participation>) -> Decisio
         }
         // A stop that failed was not carried out: the participation goes on, as is now wanted again.
         State::Active | State::StopFailed => Decision::Unchanged,
-        State::Failed | State::Waiting => Decision::Trigger(WhyTrigger::TryAgain),
+        State::Failed => Decision::Trigger(WhyTrigger::TryAgain),
+        State::Waiting => match next_try(recorded) {
+            // A try that is yet to come was noted by a clock that was ahead.
+            Some((at, until)) if until > declared.now && at <= plus(declared.now, LONGEST_WAIT) => {
+                Decision::Hold(WhyHeld::Waiting { until })
+            }
+            _ => Decision::Trigger(WhyTrigger::TryAgain),
+        },
         State::Withheld => Decision::Trigger(WhyTrigger::New),
         State::FailedForGood if !same_code() => Decision::Trigger(WhyTrigger::CodeChanged),
         State::FailedForGood if recorded.fields != declared.fields => {
@@ -195,6 +207,20 @@ fn by_state(declared: Declared<'_>, recorded: Option<&Participation>) -> Decisio
         State::Uncertain | State::Triggering => Decision::Hold(WhyHeld::Uncertain),
         State::Stopping | State::StopUncertain => Decision::StopThenTrigger(WhyRenewed::Returned),
     }
+}
+
+/// How long a contact that Spotler does not know waits for its second try; each wait is twice as long as the one before.
+const FIRST_WAIT: Duration = Duration::from_secs(15 * 60);
+
+/// The longest of these waits.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// When a contact that Spotler did not know was last tried, and when it is to be tried again.
+fn next_try(recorded: &Participation) -> Option<(Timestamp, Timestamp)> {
+    let at = recorded.triggered_at?;
+    let doublings = recorded.tries.saturating_sub(1);
+    let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(doublings));
+    Some((at, plus(at, wait.min(LONGEST_WAIT))))
 }
 
 /// Decides about something that is on record and not declared.
@@ -243,6 +269,7 @@ mod tests {
             detail: None,
             triggered_at: None,
             left_at: None,
+            tries: 0,
         }
     }
 
@@ -303,6 +330,51 @@ mod tests {
             decide(State::FailedForGood, "other", None, false),
             Decision::Trigger(WhyTrigger::CodeChanged)
         );
+    }
+
+    #[test]
+    fn a_contact_that_is_not_known_is_tried_ever_more_rarely_and_once_a_day_at_least() {
+        const MINUTE: Duration = Duration::from_secs(60);
+        let at = day(10);
+        let decide = |tries, now| {
+            let recorded = Participation {
+                tries,
+                triggered_at: Some(at),
+                ..recorded(State::Waiting)
+            };
+            let code = TriggerCode::new("code").unwrap();
+            let wanted = Declared {
+                trigger_code: &code,
+                fields: None,
+                on_change: OnChange::Ignore,
+                second_trigger_is_harmless: false,
+                cooldown: Some(30 * DAY),
+                now,
+            };
+            declared(wanted, Some(&recorded))
+        };
+        for (tries, minutes) in [
+            (0, 15),
+            (1, 15),
+            (2, 30),
+            (3, 60),
+            (7, 960),
+            (8, 1440),
+            (9, 1440),
+            (u32::MAX, 1440),
+        ] {
+            let until = plus(at, minutes * MINUTE);
+            let before = until - jiff::SignedDuration::from_millis(1);
+            let held = Decision::Hold(WhyHeld::Waiting { until });
+            assert_eq!(decide(tries, before), held, "{tries}");
+            let due = Decision::Trigger(WhyTrigger::TryAgain);
+            assert_eq!(decide(tries, until), due, "{tries}");
+            // The last try was noted by a clock that was two days ahead.
+            assert_eq!(
+                decide(tries, day(8) - jiff::SignedDuration::from_secs(1)),
+                due
+            );
+        }
     }
 
     #[test]

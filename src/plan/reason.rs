@@ -89,6 +89,15 @@ pub(super) fn held(why: WhyHeld, recorded: &Participation) -> String {
             when(recorded),
             detail.unwrap_or("no reason was given")
         ),
+        WhyHeld::Waiting { until } => format!(
+            "Spotler did not know the contact when it was tried{}{}; it is tried again from {} on",
+            when(recorded),
+            match recorded.tries {
+                0 | 1 => String::new(),
+                tries => format!(" ({tries} tries so far)"),
+            },
+            time(until)
+        ),
         WhyHeld::Cooling { until } => format!(
             "it was triggered or adopted{}; its cooldown ends at {}",
             when(recorded),

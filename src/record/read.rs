@@ -472,10 +472,10 @@ impl Reader {
             if let Some(calls) = open.get_mut(item.key.contact.as_str()) {
                 calls.retain(|call| !overlay(path, codes, automation, call, &mut item));
             }
-            let ids = optional_text(row, 11).map_err(&failed)?;
+            let ids = optional_text(row, 12).map_err(&failed)?;
             group.push(Listed {
                 participation: item,
-                changed_at: time(row.get(10).map_err(&failed)?),
+                changed_at: time(row.get(11).map_err(&failed)?),
                 ids: read_ids(ids),
             })?;
         }
@@ -610,7 +610,7 @@ pub(super) fn occurrence_of(path: &Path, text: &str) -> Result<Option<Occurrence
 
 /// What a participation is made from.
 const COLUMNS: &str = "contact, automation, occurrence, state, trigger_code, fields, detail, triggered_at, left_at, \
-                       ids IS NOT NULL";
+                       ids IS NOT NULL, tries";
 
 /// A row that begins with [`COLUMNS`] as a participation.
 fn participation(
@@ -643,6 +643,7 @@ fn participation(
         detail: row.get(6).map_err(&failed)?,
         triggered_at: triggered_at.map(time),
         left_at: left_at.map(time),
+        tries: row.get(10).map_err(&failed)?,
     })
 }
 
@@ -772,5 +773,6 @@ fn started(
         detail: Some(LEFT_OPEN.to_owned()),
         triggered_at: Some(time(call.sent_at)),
         left_at: None,
+        tries: 0,
     }))
 }

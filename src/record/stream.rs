@@ -18,13 +18,22 @@ use crate::participation::{Key, Participation, State};
 pub(super) const COLUMNS: &str = "contact, triggered_at, fields, \
      CASE WHEN state = 'active' AND occurrence = '' AND left_at IS NULL \
      THEN automation | (trigger_code << 31) | ((ids IS NOT NULL) << 62) \
-     ELSE json_array(automation, trigger_code, ids IS NOT NULL, occurrence, state, detail, left_at) END";
+     ELSE json_array(automation, trigger_code, ids IS NOT NULL, occurrence, state, detail, left_at, tries) END";
 
 /// How many bits of that number an automation has, and as many a trigger code. Numbers on record are counted from 1.
 const BITS: u32 = 31;
 
 /// That array.
-type Array = (i64, i64, i64, String, String, Option<String>, Option<i64>);
+type Array = (
+    i64,
+    i64,
+    i64,
+    String,
+    String,
+    Option<String>,
+    Option<i64>,
+    u32,
+);
 
 /// So many participations pass from the record to a plan at once: few enough that their memory is used again, and not
 /// asked of the system for each batch.
@@ -113,6 +122,7 @@ struct Few {
     fields: Option<Digest>,
     detail: Option<Box<str>>,
     left_at: Option<i64>,
+    tries: u32,
 }
 
 impl Few {
@@ -122,8 +132,13 @@ impl Few {
             fields,
             detail,
             left_at,
+            tries,
         } = self;
-        occurrence.is_some() || fields.is_some() || detail.is_some() || left_at.is_some()
+        occurrence.is_some()
+            || fields.is_some()
+            || detail.is_some()
+            || left_at.is_some()
+            || *tries > 0
     }
 }
 
@@ -224,7 +239,7 @@ impl Sender {
             }
             array => {
                 let array = array.as_str().map_err(|e| failed(e.into()))?;
-                let (automation, code, has_ids, occurrence, word, detail, left_at): Array =
+                let (automation, code, has_ids, occurrence, word, detail, left_at, tries): Array =
                     serde_json::from_str(array)
                         .map_err(|error| corrupt(&self.path, error.to_string()))?;
                 state = word
@@ -234,6 +249,7 @@ impl Sender {
                 // Nobody asks why something is active.
                 few.detail = detail.filter(|_| state != State::Active).map(Into::into);
                 few.left_at = left_at;
+                few.tries = tries;
                 (automation, code, has_ids != 0)
             }
         };
@@ -350,6 +366,7 @@ impl Unpacked {
             detail: few.detail.map(String::from),
             triggered_at: triggered_at.map(time),
             left_at: few.left_at.map(time),
+            tries: few.tries,
         })
     }
 }

@@ -91,11 +91,11 @@ pub(super) fn upsert_participations(
 ) -> rusqlite::Result<()> {
     let mut upsert = tx.prepare_cached(
         "INSERT INTO participation (contact, automation, occurrence, state, trigger_code, ids, fields, detail, \
-         triggered_at, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+         triggered_at, changed_at, tries) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
          ON CONFLICT (contact, automation, occurrence) DO UPDATE SET state = excluded.state, \
          trigger_code = excluded.trigger_code, ids = excluded.ids, fields = excluded.fields, \
          detail = excluded.detail, triggered_at = excluded.triggered_at, changed_at = excluded.changed_at, \
-         left_at = NULL",
+         left_at = NULL, tries = CASE excluded.tries WHEN 0 THEN 0 ELSE tries + 1 END",
     )?;
     for row in rows {
         upsert.execute(params![
@@ -109,6 +109,7 @@ pub(super) fn upsert_participations(
             row.detail,
             row.triggered_at,
             now,
+            row.state == State::Waiting,
         ])?;
     }
     Ok(())

@@ -199,6 +199,10 @@ fn document(
     if let Some(run) = run {
         write!(out, ",\n  \"ended_early\": ")?;
         to_json(out, &run.end.as_ref().map(ToString::to_string))?;
+        if let Some(warning) = run.warning() {
+            write!(out, ",\n  \"warning\": ")?;
+            to_json(out, &warning)?;
+        }
     }
     writeln!(out, " }}")
 }

@@ -79,9 +79,20 @@ impl Progress {
                     "Waiting {seconds:.1} s before calling Spotler again ({detail})."
                 ));
             }
-            Event::Halted { automation, detail } => {
+            Event::Halted {
+                kind,
+                automation,
+                detail,
+            } => {
+                let kind = kind.as_str();
                 self.say(&format!(
-                    "No more triggers of {automation} are sent in this run: {detail}."
+                    "No more {kind}s of {automation} are sent in this run: {detail}."
+                ));
+            }
+            Event::NobodyKnown(kind) => {
+                let kind = kind.as_str();
+                self.say(&format!(
+                    "No more {kind}s are sent in this run: Spotler knew none of the contacts so far."
                 ));
             }
             Event::Ending(end) => {
@@ -154,11 +165,21 @@ fn log(event: &Event) {
             let seconds = wait.as_secs_f64();
             tracing::warn!(event = "paused", seconds, detail, "calls to Spotler wait");
         }
-        Event::Halted { automation, detail } => tracing::warn!(
+        Event::Halted {
+            kind,
+            automation,
+            detail,
+        } => tracing::warn!(
             event = "halted",
+            kind = kind.as_str(),
             %automation,
             detail,
-            "no more triggers of an automation are sent in this run"
+            "no more calls of a kind are made for an automation in this run"
+        ),
+        Event::NobodyKnown(kind) => tracing::warn!(
+            event = "nobody-known",
+            kind = kind.as_str(),
+            "no more calls of a kind are made in this run; Spotler knew none of the contacts so far"
         ),
         Event::Ending(end) => tracing::warn!(
             event = "ending",

@@ -66,6 +66,10 @@ pub fn run_summary(out: &mut impl Write, view: PlanView<'_>, run: &Run) -> io::R
             "{on}Ended early:{off} {end}. What was under way is recorded; the next apply goes on from here."
         )?;
     }
+    if let Some(warning) = run.warning() {
+        let (on, off) = (style::ATTENTION.render(), style::ATTENTION.render_reset());
+        writeln!(out, "{on}Another account?{off} {warning}.")?;
+    }
     let (on, off) = (style::STRONG.render(), style::STRONG.render_reset());
     let mut words: Vec<String> = total
         .iter()

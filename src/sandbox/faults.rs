@@ -22,6 +22,11 @@ pub enum Fault {
         /// `Retry-After`, as for [`Fault::Limit`].
         retry_after: Option<String>,
     },
+    /// 503 after the call was carried out, as a proxy says it that did not get the answer.
+    UnavailableAfter {
+        /// `Retry-After`, as for [`Fault::Limit`].
+        retry_after: Option<String>,
+    },
     /// 500 before the call is carried out.
     ErrorBefore,
     /// 500 after the call was carried out.
@@ -75,6 +80,7 @@ impl Fault {
             (_, Some(_)) => return Err(format!("`{name}` takes no `ms`")),
             ("limit", None) => return Ok(Fault::Limit { retry_after }),
             ("unavailable", None) => return Ok(Fault::Unavailable { retry_after }),
+            ("unavailable-after", None) => return Ok(Fault::UnavailableAfter { retry_after }),
             ("error-before", None) => Fault::ErrorBefore,
             ("error-after", None) => Fault::ErrorAfter,
             ("reset-before", None) => Fault::ResetBefore,

@@ -40,7 +40,9 @@ pub(super) fn respond(answer: Answer) -> Response {
 pub(super) fn spoil(fault: &Fault, answer: Answer, sent: &[u8]) -> Response {
     match fault {
         Fault::Limit { retry_after } => wait(429, retry_after.as_deref()),
-        Fault::Unavailable { retry_after } => wait(503, retry_after.as_deref()),
+        Fault::Unavailable { retry_after } | Fault::UnavailableAfter { retry_after } => {
+            wait(503, retry_after.as_deref())
+        }
         Fault::ErrorBefore | Fault::ErrorAfter => respond(Answer::error(
             500,
             "BACKEND_EXCEPTION",

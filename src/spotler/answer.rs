@@ -76,6 +76,10 @@ pub enum StopAnswer {
         /// The `errorType`, where it was not running.
         already: Option<String>,
     },
+    /// There is no such trigger code: the code is wrong, or the account.
+    UnknownTrigger(Complaint),
+    /// The contact is not known to Spotler: nothing runs for it, or it is another account that was asked.
+    UnknownContact(Complaint),
     /// The call is not right.
     Rejected(Complaint),
 }
@@ -85,7 +89,7 @@ pub enum StopAnswer {
 pub enum CallError {
     /// Nothing was sent: no connection, no name, no TLS.
     NotSent(String),
-    /// Turned away unread: 429, or 503 with `Retry-After`.
+    /// Turned away unread: 429.
     Limited {
         /// The HTTP status.
         status: u16,
@@ -96,6 +100,13 @@ pub enum CallError {
     Unauthorized(Complaint),
     /// Sent, and nobody knows what became of it.
     Doubtful(String),
+    /// The same, and all calls are to wait: 503, or another 5xx with `Retry-After`.
+    Unavailable {
+        /// The HTTP status.
+        status: u16,
+        /// How long to wait, where that was said.
+        retry_after: Option<Duration>,
+    },
 }
 
 /// The part of an answer's headers that counts.
@@ -239,7 +250,12 @@ fn common(head: &Head, now: SystemTime) -> Result<(), CallError> {
             status,
             retry_after,
         }),
-        503 if head.retry_after.is_some() => Err(CallError::Limited {
+        // A proxy says so, too, after it passed the call on.
+        503 => Err(CallError::Unavailable {
+            status,
+            retry_after,
+        }),
+        500.. if head.retry_after.is_some() => Err(CallError::Unavailable {
             status,
             retry_after,
         }),
@@ -253,13 +269,23 @@ fn common(head: &Head, now: SystemTime) -> Result<(), CallError> {
 /// day must not overflow.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// `Retry-After`: seconds or an HTTP date (RFC 9110 §10.2.3), at most [`LONGEST_WAIT`].
+/// `Retry-After`: seconds or an HTTP date (RFC 9110 §10.2.3), at most [`LONGEST_WAIT`]. Where a proxy adds its own seconds
+/// to those of the server (`120, 120`), the longest wait counts.
 fn read_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
-    let text = text.trim();
-    let wait = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let at = httpdate::parse_http_date(text).ok()?;
+    let seconds = |part: &str| {
+        let part = part.trim();
+        let is_number = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        // Digits beyond what a number holds are a long wait all the same.
+        is_number.then(|| Duration::from_secs(part.parse().unwrap_or(u64::MAX)))
+    };
+    let longest = text
+        .split(',')
+        .map(seconds)
+        .try_fold(None, |longest, wait| Some(longest.max(Some(wait?))));
+    let wait = match longest.flatten() {
+        Some(wait) => wait,
+        None => {
+            let at = httpdate::parse_http_date(text.trim()).ok()?;
             at.duration_since(now).unwrap_or(Duration::ZERO)
         }
     };
@@ -371,6 +397,14 @@ pub fn read_stop(head: &Head, body: &[u8], now: SystemTime) -> Result<StopAnswer
         (200..=299, None | Some("OK" | "STOPPED")) if is_plain => {
             StopAnswer::Stopped { already: None }
         }
+        (
+            200..=299 | 400 | 404 | 409 | 410 | 417,
+            Some("TRIGGER_NOTFOUND" | "TRIGGER_NOT_FOUND"),
+        ) => StopAnswer::UnknownTrigger(complaint),
+        (
+            200..=299 | 400 | 404 | 409 | 410 | 417,
+            Some("CONTACT_NOTFOUND" | "CONTACT_NOT_FOUND"),
+        ) => StopAnswer::UnknownContact(complaint),
         // By analogy with `POST /campaign/{id}/stop`: finished, not triggered, or not known.
         (200..=299 | 400 | 404 | 409 | 410 | 417, Some(word)) if is_over(word) => {
             StopAnswer::Stopped { already: said }
@@ -390,12 +424,7 @@ pub fn read_stop(head: &Head, body: &[u8], now: SystemTime) -> Result<StopAnswer
 fn is_over(word: &str) -> bool {
     matches!(
         word,
-        "INVALID_STATE"
-            | "NOT_TRIGGERED"
-            | "TRIGGER_NOTFOUND"
-            | "CAMPAIGN_NOTFOUND"
-            | "CONTACT_NOTFOUND"
-            | "CONTACT_NOT_FOUND"
+        "INVALID_STATE" | "NOT_TRIGGERED" | "CAMPAIGN_NOTFOUND"
     ) || ((word.contains("PARTICIPATION") || word.contains("AUTOMATION"))
         && (word.contains("NOTFOUND") || word.contains("NOT_FOUND")))
 }
@@ -491,6 +520,7 @@ mod tests {
             Ok(TriggerAnswer::UnknownContact(_)) => "unknown contact".into(),
             Ok(TriggerAnswer::Rejected(complaint)) => format!("rejected {complaint}"),
             Err(CallError::Doubtful(_)) => "doubt".into(),
+            Err(CallError::Unavailable { .. }) => "unavailable".into(),
             Err(CallError::Limited { .. }) => "limited".into(),
             Err(CallError::Unauthorized(_)) => "unauthorized".into(),
             Err(CallError::NotSent(_)) => "not sent".into(),
@@ -638,7 +668,7 @@ mod tests {
             (600, "", "doubt"),
             (999, "", "doubt"),
             (502, html, "doubt"),
-            (503, "", "doubt"),
+            (503, "", "unavailable"),
             (504, html, "doubt"),
             (599, "", "doubt"),
         ] {
@@ -647,7 +677,7 @@ mod tests {
     }
 
     #[test]
-    fn a_503_that_says_when_to_come_back_was_not_carried_out() {
+    fn when_to_come_back_is_read_whatever_it_is_written_as() {
         for (text, expected) in [
             ("7", Some(Duration::from_secs(7))),
             (" 0 ", Some(Duration::ZERO)),
@@ -658,17 +688,24 @@ mod tests {
             ("Wed, 31 Dec 1969 00:00:00 GMT", None),
             ("18446744073709551615", Some(LONGEST_WAIT)),
             ("Fri, 31 Dec 9999 23:59:59 GMT", Some(LONGEST_WAIT)),
+            ("99999999999999999999999999", Some(LONGEST_WAIT)),
+            ("120, 120", Some(Duration::from_secs(120))),
+            ("2,120", Some(Duration::from_secs(120))),
             ("soon", None),
             ("-3", None),
+            ("3,", None),
+            ("", None),
         ] {
-            for status in [429, 503] {
+            for status in [429, 500, 503] {
                 let head = Head {
                     status,
                     retry_after: Some(text.to_owned()),
                 };
-                let answer = read_trigger(&head, b"", SystemTime::UNIX_EPOCH);
-                let Err(CallError::Limited { retry_after, .. }) = answer else {
-                    panic!("{text}: {answer:?}");
+                let retry_after = match read_trigger(&head, b"", SystemTime::UNIX_EPOCH) {
+                    Err(CallError::Limited { retry_after, .. }) if status == 429 => retry_after,
+                    // It may have been carried out.
+                    Err(CallError::Unavailable { retry_after, .. }) if status > 429 => retry_after,
+                    answer => panic!("{status} {text}: {answer:?}"),
                 };
                 assert_eq!(retry_after, expected, "{text}");
             }
@@ -684,8 +721,10 @@ mod tests {
             };
             match read_stop(&head, body.as_bytes(), SystemTime::UNIX_EPOCH) {
                 Ok(StopAnswer::Stopped { .. }) => "stopped",
+                Ok(StopAnswer::UnknownTrigger(_)) => "unknown trigger",
+                Ok(StopAnswer::UnknownContact(_)) => "unknown contact",
                 Ok(StopAnswer::Rejected(_)) => "rejected",
-                Err(CallError::Doubtful(_)) => "doubt",
+                Err(CallError::Doubtful(_) | CallError::Unavailable { .. }) => "doubt",
                 Err(_) => "other",
             }
         };
@@ -697,8 +736,8 @@ mod tests {
             (202, "<html>", "doubt"),
             (200, r#"{"result":"UNKNOWN"}"#, "doubt"),
             (200, r#"{"result":"OK"}"#, "stopped"),
-            (404, &error("TRIGGER_NOTFOUND"), "stopped"),
-            (404, r#"{"result":"TRIGGER_NOTFOUND"}"#, "stopped"),
+            (404, &error("TRIGGER_NOTFOUND"), "unknown trigger"),
+            (404, r#"{"result":"TRIGGER_NOTFOUND"}"#, "unknown trigger"),
             (404, &error("PARTICIPATION_NOT_FOUND"), "stopped"),
             (404, &error("RESOURCE_NOT_FOUND"), "rejected"),
             (404, &error("NEW_WORD"), "rejected"),
@@ -706,7 +745,8 @@ mod tests {
             (404, "", "rejected"),
             (400, &error("INVALID_STATE"), "stopped"),
             (400, &error("CAMPAIGN_NOTFOUND"), "stopped"),
-            (400, &error("CONTACT_NOT_FOUND"), "stopped"),
+            (400, &error("CONTACT_NOT_FOUND"), "unknown contact"),
+            (404, r#"{"result":"CONTACT_NOTFOUND"}"#, "unknown contact"),
             (400, &error("INVALID_PARAMS"), "rejected"),
             (400, "<html>", "rejected"),
             (400, &error("NOT_AUTHORIZED"), "other"),

@@ -289,15 +289,17 @@ impl Client {
             status: response.status().as_u16(),
             retry_after: response
                 .headers()
-                .get(RETRY_AFTER)
-                .and_then(|value| value.to_str().ok())
-                .map(str::to_owned),
+                .get_all(RETRY_AFTER)
+                .iter()
+                .filter_map(|value| value.to_str().ok())
+                .map(str::to_owned)
+                .reduce(|all, next| all + ", " + &next),
         };
         let body = Limited::new(response.into_body(), LONGEST_ANSWER);
         match timeout_at(until, body.collect()).await {
             Ok(Ok(body)) => Ok((head, body.to_bytes())),
             // What it says does not matter then, nor that it does not come.
-            _ if is_told_by_head(&head) => Ok((head, Bytes::new())),
+            _ if is_told_by_head(head.status) => Ok((head, Bytes::new())),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(CallError::Doubtful(format!(
                 "HTTP {} with an answer of over {LONGEST_ANSWER} bytes",
                 head.status
@@ -308,9 +310,9 @@ impl Client {
     }
 }
 
-/// Whether status and headers alone say that a call was turned away, so that its body does not matter.
-fn is_told_by_head(head: &Head) -> bool {
-    matches!(head.status, 401 | 403 | 429) || (head.status == 503 && head.retry_after.is_some())
+/// Whether status and headers alone say what an answer means, so that its body does not matter.
+fn is_told_by_head(status: u16) -> bool {
+    matches!(status, 401 | 403 | 429 | 500..)
 }
 
 /// Only what certainly never left is not sent; everything else is a doubt.
@@ -483,16 +485,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_that_was_turned_away_is_no_doubt_though_its_answer_breaks_off() {
-        let answer =
-            "HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 100\r\n\r\n{\"errorType\"";
-        let (url, _) = server(vec![answer]).await;
-        let client = Client::new(options(&url)).unwrap();
-        let expected = CallError::Limited {
-            status: 503,
-            retry_after: Some(Duration::from_secs(1)),
-        };
-        assert_eq!(trigger(&client).await, Err(expected));
+    async fn when_to_come_back_is_known_though_the_answer_breaks_off() {
+        let retry_after = Some(Duration::from_secs(3));
+        for (status, expected) in [
+            (
+                429,
+                CallError::Limited {
+                    status: 429,
+                    retry_after,
+                },
+            ),
+            (
+                503,
+                CallError::Unavailable {
+                    status: 503,
+                    retry_after,
+                },
+            ),
+        ] {
+            let answer = format!(
+                "HTTP/1.1 {status} Busy\r\nRetry-After: 1\r\nRetry-After: 3\r\nContent-Length: 100\r\n\r\n{{\"error"
+            );
+            let (url, _) = server(vec![Box::leak(answer.into_boxed_str())]).await;
+            let client = Client::new(options(&url)).unwrap();
+            assert_eq!(trigger(&client).await, Err(expected));
+        }
     }
 
     #[tokio::test]
