@@ -380,3 +380,69 @@ fn nothing_is_carried_out_twice_or_lost_whenever_the_process_is_killed() {
         start.elapsed().as_secs_f64()
     );
 }
+
+/// A repository of which an apply was killed with a call under way.
+fn killed(contacts: &[&str]) -> (Spotler, Repo) {
+    let spotler = Spotler::open();
+    let repo = Repo::with(&format!(
+        "[spotler]\nbase_url = {:?}\n[automation.welcome]\ntrigger_code = \"w\"\n[[enrol]]\n\
+         automation = \"welcome\"\ncontacts = {contacts:?}\n",
+        spotler.url()
+    ));
+    let mut command = repo.command(&["apply", "--yes", "--new-record"]);
+    let output = command.env("ROLLCALL_FAILPOINT", "send:after").output();
+    assert_eq!(output.unwrap().status.code(), None);
+    (spotler, repo)
+}
+
+#[test]
+fn a_run_with_nothing_else_to_do_tells_once_of_a_call_that_was_left_open() {
+    let (spotler, repo) = killed(&["c-1"]);
+    let args = ["apply", "--yes", "--quiet", "--metrics", "rollcall.prom"];
+    let found = repo.run(&args).exits(3);
+    for part in [
+        "trigger  c-1 / welcome",
+        "rollcall resolve --as active CONTACT",
+    ] {
+        assert!(found.stderr.contains(part), "{}", found.stderr);
+    }
+    let metrics = std::fs::read_to_string(repo.file("rollcall.prom")).unwrap();
+    let uncertain = "{automation=\"welcome\",state=\"uncertain\"} 1\n";
+    assert!(metrics.contains(uncertain), "{metrics}");
+    assert!(
+        metrics.contains("rollcall_last_run_exit_code 3\n"),
+        "{metrics}"
+    );
+    let again = repo.run(&args).exits(0);
+    assert_eq!((again.stdout.as_str(), again.stderr.as_str()), ("", ""));
+    assert_eq!(spotler.ledger().len(), 1, "nobody twice");
+}
+
+#[test]
+fn whatever_ends_a_run_it_tells_first_of_a_call_that_was_left_open() {
+    let told = "trigger  c-1 / welcome";
+    let (_spotler, repo) = killed(&["c-1"]);
+    let toml = std::fs::read_to_string(repo.file("rollcall.toml")).unwrap();
+    let more = toml.replace("[\"c-1\"]", "[\"c-1\", \"c-2\"]");
+    repo.write(
+        "rollcall.toml",
+        format!("[guard]\nmax_triggers = 0\n{more}"),
+    );
+    let refused = repo.run(&["apply", "--yes"]).exits(4);
+    assert!(refused.stderr.contains(told), "{}", refused.stderr);
+    let (_spotler, repo) = killed(&["c-1"]);
+    let toml = std::fs::read_to_string(repo.file("rollcall.toml")).unwrap();
+    repo.write(
+        "rollcall.toml",
+        toml.replace("[\"c-1\"]", "[\"c-1\", \"c-2\"]"),
+    );
+    for args in [
+        &["adopt", "--yes"][..],
+        &["resolve", "--as", "active", "--yes"],
+        &["record", "forget", "c-1", "--yes"],
+    ] {
+        let done = repo.run(args).exits(0);
+        let is_first = args[0] == "adopt";
+        assert_eq!(done.stderr.contains(told), is_first, "{}", done.stderr);
+    }
+}

@@ -117,10 +117,9 @@ fn value(
 
 #[test]
 fn the_metrics_tell_what_came_of_a_run() {
-    let spotler = Spotler::start(Options {
-        unknown_contacts: vec!["c-2".to_owned()],
-        ..Options::default()
-    });
+    let spotler = Spotler::open();
+    let welcome = "0b8f9a52-6d0c-4f1c-8f53-2d6c9c0a7f11";
+    spotler.fault(json!([{ "fault": "echo", "code": welcome, "contact": "c-2" }]));
     let source = "[source.\"a \\\"b\\\"\"]\ncsv = \"crm.csv\"\ncontact = \"id\"\n[[enrol]]\nautomation = \"welcome\"\nsource = \"a \\\"b\\\"\"\n";
     let head = format!(
         "{source}[automation.other]\ntrigger_code = \"5f0e8b1c-8a53-4a0e-9d55-0f5b7c1f9d10\"\nmax_per_run = 1\n[[enrol]]\nautomation = \"other\"\ncontacts = [\"c-1\", \"c-2\", \"c-3\"]\n"
@@ -141,7 +140,7 @@ fn the_metrics_tell_what_came_of_a_run() {
         value(&found, "rollcall_last_run_actions", &labels)
     };
     assert_eq!(actions("welcome", "active"), 1.0);
-    assert_eq!(actions("welcome", "failed"), 1.0);
+    assert_eq!(actions("welcome", "failed-for-good"), 1.0);
     assert_eq!(actions("other", "active"), 1.0);
     let of = |name, automation| value(&found, name, &[("automation", automation)]);
     assert_eq!(of("rollcall_deferred", "other"), 2.0);
@@ -149,7 +148,7 @@ fn the_metrics_tell_what_came_of_a_run() {
     assert_eq!(of("rollcall_held", "welcome"), 0.0);
     let uncertain = [("automation", "welcome"), ("state", "uncertain")];
     assert_eq!(value(&found, "rollcall_participations", &uncertain), 0.0);
-    let failed = [("automation", "welcome"), ("state", "failed")];
+    let failed = [("automation", "welcome"), ("state", "failed-for-good")];
     assert_eq!(value(&found, "rollcall_participations", &failed), 1.0);
     let source = [("source", "a \"b\"")];
     assert_eq!(value(&found, "rollcall_source_rows", &source), 2.0);
@@ -275,50 +274,60 @@ fn events(done: &Done) -> Vec<String> {
 #[test]
 fn every_line_of_the_log_is_an_event_that_is_documented() {
     let spotler = Spotler::start(Options {
-        unknown_contacts: vec!["c-2".to_owned()],
+        unknown_contacts: vec!["d-*".to_owned()],
         ..Options::default()
     });
-    let repo = Repo::with(&config(&spotler.url(), "", &["c-1", "c-2"]));
+    let with = |head: &str, contacts: &[&str]| config(&spotler.url(), head, contacts);
+    let repo = Repo::with(&with("", &["c-1"]));
     let json = ["--log-format", "json"];
     let run = |args: &[&str]| repo.run(&[args, &json].concat());
     let apply = ["apply", "--yes", "--format", "json"];
     // There is no record yet.
     assert_eq!(
-        events(&run(&apply).exits(3)),
+        events(&run(&apply).exits(0)),
         ["plan", "warning", "finished"]
     );
-    let debug = run(&["apply", "--yes", "--format", "json", "-vv"]).exits(3);
-    assert_eq!(events(&debug), ["plan", "settled", "finished"]);
-    // A limit makes all wait; credentials that are revoked end the run.
-    spotler.fault(json!([{ "fault": "limit", "retry_after": "1", "times": 1 }]));
-    assert_eq!(
-        events(&run(&apply).exits(3)),
-        ["plan", "paused", "finished"]
-    );
+    // Credentials that are revoked end the run; a limit makes all wait.
+    repo.write("rollcall.toml", with("", &["c-1", "c-2"]));
     spotler.fault(json!([{ "fault": "revoked" }]));
     assert_eq!(
         events(&run(&apply).exits(3)),
         ["plan", "ending", "finished"]
     );
+    spotler.fault(json!([{ "fault": "limit", "retry_after": "1", "times": 1 }]));
+    assert_eq!(
+        events(&run(&apply).exits(0)),
+        ["plan", "paused", "finished"]
+    );
     spotler.fault(json!([]));
+    repo.write("rollcall.toml", with("", &["c-1", "c-2", "c-3"]));
+    let debug = run(&["apply", "--yes", "--format", "json", "-vv"]).exits(0);
+    assert_eq!(events(&debug), ["plan", "settled", "finished"]);
+    // Another account knows nobody.
+    let names: Vec<String> = (0..20).map(|number| format!("d-{number}")).collect();
+    let mut strangers: Vec<&str> = names.iter().map(String::as_str).collect();
+    strangers.extend(["c-1", "c-2", "c-3"]);
+    repo.write("rollcall.toml", with("", &strangers));
+    assert_eq!(
+        events(&run(&apply).exits(3)),
+        ["plan", "nobody-known", "finished"]
+    );
+    let four = ["c-1", "c-2", "c-3", "c-4"];
+    repo.write("rollcall.toml", with("", &four));
     assert_eq!(
         events(&run(&["apply"]).exits(1)),
         ["plan", "error", "finished"]
     );
-    // A kill leaves a call open.
+    // A kill leaves a call open, and that is told once.
     let mut killed = repo.command(&apply);
     killed.env("ROLLCALL_FAILPOINT", "send:before");
     assert!(!killed.output().unwrap().status.success());
-    let three = config(&spotler.url(), "", &["c-1", "c-2", "c-3"]);
-    repo.write("rollcall.toml", three);
-    let expected = ["plan", "lock-taken-over", "recovered", "finished"];
-    assert_eq!(events(&run(&apply).exits(0)), expected);
+    let found = run(&apply).exits(3);
+    let expected = ["lock-taken-over", "recovered", "error", "plan", "finished"];
+    assert_eq!(events(&found), expected);
+    assert_eq!(events(&run(&apply).exits(0)), ["plan", "finished"]);
     repo.run(&["resolve", "--as", "not-sent", "--yes"]).exits(0);
-    let guard = "[guard]\nmax_triggers = 0";
-    repo.write(
-        "rollcall.toml",
-        config(&spotler.url(), guard, &["c-1", "c-2"]),
-    );
+    repo.write("rollcall.toml", with("[guard]\nmax_triggers = 0", &four));
     assert_eq!(events(&run(&apply).exits(4)), ["plan", "error", "finished"]);
     assert_eq!(events(&run(&["apply", "--yes", "-q"]).exits(4)), ["error"]);
     let odd = config(&spotler.url(), "", &["c-1"]).replace("0b8f9a52-", "");

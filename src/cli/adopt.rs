@@ -71,6 +71,7 @@ pub(super) async fn run(args: &AdoptArgs, common: &Common) -> Result<Exit, Comma
     let timeout = args.lock_timeout;
     let begin = beginning.is_meant();
     let writing = prepare::write(config, "adopt", timeout, Some(service), begin).await?;
+    prepare::tell_left_open(&output, &writing);
     // Another run may have triggered some of them meanwhile.
     let mut changes = changes(&plan().await?)?;
     let shown: HashSet<Key> = shown.into_iter().map(|change| change.key).collect();

@@ -28,6 +28,7 @@ pub(super) async fn run(args: &ApplyArgs, common: &Common) -> Result<Exit, Comma
     }
     let mut seen = Seen::default();
     let exit = match plan_and_apply(args, common, &output, &mut seen).await {
+        Ok(Exit::Fine) if seen.left_open => Exit::Incomplete,
         Ok(exit) => exit,
         Err(error) => {
             output.error(&error);
@@ -80,6 +81,7 @@ async fn plan_and_apply(
     let saved = saved.as_ref();
     let config = prepare::config(common, output)?;
     let record = Record::at(&config.record.path);
+    seen.left_open |= prepare::recover(config, &record, output, "apply").await?;
     let now = match saved {
         Some(saved) => {
             saved.check(config, &record).await?;
@@ -122,6 +124,7 @@ async fn plan_and_apply(
         let begin = beginning.is_meant();
         prepare::write(config, "apply", args.lock_timeout, Some(service), begin).await?
     };
+    seen.left_open |= prepare::tell_left_open(output, &writing);
     // The built-in sandbox's memory is beside the record, and under its lock.
     let result = match Line::open(config, access).await {
         Ok(line) => {

@@ -22,6 +22,8 @@ pub(super) struct Seen {
     pub prepared: Option<Prepared>,
     /// What came of it, where it was applied.
     pub run: Option<Run>,
+    /// Whether calls of an earlier run were found that are in doubt now.
+    pub left_open: bool,
 }
 
 /// Checks that the file can be written, before anything is done.

@@ -13,8 +13,8 @@ use super::{CommandError, Common};
 use crate::config::{self, Base, Config, Diagnostic, ParticipationSetting, Problems};
 use crate::id::{AutomationName, ContactId};
 use crate::plan::{self, Filter, Guard, Plan};
-use crate::record::{LockRequest, Record, RecordError, Service, Snapshot, Writing};
-use crate::report::PlanView;
+use crate::record::{LockError, LockRequest, Record, RecordError, Service, Snapshot, Writing};
+use crate::report::{PlanView, SafeText};
 use crate::roster::{self, Gone, Roster, SourceRead};
 use crate::sandbox::{self, Running, SANDBOX_KEY, SANDBOX_SECRET};
 use crate::spotler::{Client, Credentials, Options};
@@ -445,16 +445,102 @@ pub(super) async fn write(
     service: Option<Service>,
     may_begin: bool,
 ) -> Result<Writing, CommandError> {
-    let request = LockRequest {
+    let request = request(config, command, timeout, service, may_begin);
+    let writing = Writing::begin(&config.record.path, request).await;
+    Ok(writing.map_err(anyhow::Error::from)?)
+}
+
+/// Who wants to write, and for how long it waits for that.
+fn request(
+    config: &Config,
+    command: &str,
+    timeout: Duration,
+    service: Option<Service>,
+    may_begin: bool,
+) -> LockRequest {
+    LockRequest {
         command: command.to_owned(),
         timeout,
         config_digest: Some(config.digest.to_string()),
         git_revision: git_revision(&config.root),
         service,
         may_begin,
-    };
-    let writing = Writing::begin(&config.record.path, request).await;
-    Ok(writing.map_err(anyhow::Error::from)?)
+    }
+}
+
+/// Settles what an earlier run left open, where one did and none is under way, and tells of it. Returns whether there was
+/// anything.
+pub(super) async fn recover(
+    config: &Config,
+    record: &Record,
+    output: &Output,
+    command: &str,
+) -> Result<bool, CommandError> {
+    if !record.has_open_calls().await.map_err(anyhow::Error::from)? {
+        return Ok(false);
+    }
+    let request = request(
+        config,
+        command,
+        Duration::ZERO,
+        Some(service(config)),
+        false,
+    );
+    match Writing::begin(&config.record.path, request).await {
+        Ok(writing) => {
+            let is_told = tell_left_open(output, &writing);
+            writing.end().await;
+            Ok(is_told)
+        }
+        // They are those of a run that is under way.
+        Err(LockError::Held(_)) => Ok(false),
+        Err(error) => Err(anyhow::Error::from(error).into()),
+    }
+}
+
+/// So many calls that were left open are told by name.
+const MOST_TOLD: usize = 20;
+
+/// Tells of the calls that an earlier run left open. Returns whether there are any.
+pub(super) fn tell_left_open(output: &Output, writing: &Writing) -> bool {
+    let left = writing.left_open();
+    if left.is_empty() {
+        return false;
+    }
+    let count = left.len() as u64;
+    output.always(|out| {
+        writeln!(
+            out,
+            "An earlier run was cut short while {} under way, and nobody knows whether Spotler carried {} out:",
+            match count {
+                1 => "a call was".to_owned(),
+                count => format!("{count} calls were"),
+            },
+            if count == 1 { "it" } else { "them" }
+        )?;
+        for call in left.iter().take(MOST_TOLD) {
+            let occurrence = call.occurrence.as_deref();
+            let occurrence = occurrence.map_or(String::new(), |text| format!(" / {text}"));
+            let of = format!("{} / {}{occurrence}", call.contact, call.automation);
+            writeln!(out, "  {:<7}  {}", call.kind, SafeText(&of))?;
+        }
+        if left.len() > MOST_TOLD {
+            let more = left.len() - MOST_TOLD;
+            writeln!(out, "  … and {more} more; `rollcall record list` has them all")?;
+        }
+        if left.iter().any(|call| call.kind == "trigger") {
+            writeln!(
+                out,
+                "A trigger that is in doubt is not sent again: look in Spotler whether the contact takes part, then type \
+                 `rollcall resolve --as active CONTACT` or `rollcall resolve --as not-sent CONTACT`."
+            )?;
+        }
+        if left.iter().any(|call| call.kind == "stop") {
+            writeln!(out, "A stop that is in doubt is sent again by the next apply.")?;
+        }
+        Ok(())
+    });
+    true
 }
 
 /// The service of the configuration, for its record.

@@ -375,6 +375,7 @@ pub(super) async fn forget(args: &RecordForgetArgs, common: &Common) -> Result<E
     })?;
     output.ask("Erase this?", args.yes)?;
     let writing = prepare::write(config, "record forget", Duration::ZERO, None, false).await?;
+    prepare::tell_left_open(&output, &writing);
     let journal = writing.journal();
     let result = match journal.forget(args.contact.clone()).await {
         Ok(()) => journal.wipe().await,

@@ -55,6 +55,7 @@ pub(super) async fn run(args: &ResolveArgs, common: &Common) -> Result<Exit, Com
     })?;
     output.ask("Settle so?", args.yes)?;
     let writing = prepare::write(config, "resolve", args.lock_timeout, None, false).await?;
+    prepare::tell_left_open(&output, &writing);
     // Only what was shown, and only as far as it is still so.
     let mut now = uncertain(&record, args).await?;
     let shown: HashSet<Key> = shown.into_iter().map(|of| of.key).collect();

@@ -21,7 +21,7 @@ use super::lock::{self, Lock, LockRequest};
 use super::names::Names;
 use super::plans;
 use super::read::read_ids_of;
-use super::recover;
+use super::recover::{self, LeftOpen};
 use super::write::{
     ParticipationRow, StateRow, delete_contacts, insert_intents, update_calls, update_marks,
     update_states, upsert_participations, upsert_sources,
@@ -185,6 +185,7 @@ enum Request {
 pub struct Writing {
     journal: Journal,
     thread: JoinHandle<()>,
+    left_open: Vec<LeftOpen>,
 }
 
 impl Writing {
@@ -194,7 +195,7 @@ impl Writing {
     /// Who holds the lock, or what is wrong with the record.
     pub async fn begin(path: &Path, request: LockRequest) -> Result<Self, LockError> {
         let (lock, mut connection) = lock::acquire(path, &request).await?;
-        recover::recover(path, &mut connection, &lock).await?;
+        let left_open = recover::recover(path, &mut connection, &lock).await?;
         // Two connections of one process do not stand in each other's way; one is enough all the same.
         let _ = sqlx::Connection::close(connection).await;
         let mut writer = Writer::begin(path, lock, &request)?;
@@ -212,7 +213,13 @@ impl Writing {
         Ok(Self {
             journal: Journal { requests: sender },
             thread,
+            left_open,
         })
+    }
+
+    /// The calls that an earlier run left open, and that are in doubt now.
+    pub fn left_open(&self) -> &[LeftOpen] {
+        &self.left_open
     }
 
     /// The way to write.
@@ -222,7 +229,9 @@ impl Writing {
 
     /// Waits until all is written, and gives the lock back. All clones of the journal must be gone.
     pub async fn end(self) {
-        let Self { journal, thread } = self;
+        let Self {
+            journal, thread, ..
+        } = self;
         drop(journal);
         // Where the thread failed, the lock goes with its process.
         let _ = tokio::task::spawn_blocking(move || thread.join()).await;

@@ -24,5 +24,6 @@ pub use lock::{LockRequest, unlock};
 pub use overview::{Calls, Failure, Overview, RunTold, Step, Trouble};
 pub use plans::Standing;
 pub use read::{Call, Listed, Listing, Record, Selection, Snapshot};
+pub use recover::LeftOpen;
 pub use service::Service;
 pub use stream::Participations;

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags, Row, ToSql};
 use super::error::{Holder, RecordError};
 use super::lock;
 use super::names::Names;
+use super::open::sql;
 use super::recover::LEFT_OPEN;
 use super::service;
 use super::stream::{self, Numbered, Participations};
@@ -225,6 +226,22 @@ impl Record {
             Some(mut connection) => lock::is_blank(&self.path, &mut connection).await,
             None => Ok(true),
         }
+    }
+
+    /// Whether a call is under way, or was left so by a run that is gone.
+    ///
+    /// # Errors
+    /// Why the record cannot be read.
+    pub async fn has_open_calls(&self) -> Result<bool, RecordError> {
+        let Some(mut connection) = lock::reader(&self.path).await? else {
+            return Ok(false);
+        };
+        let (found,): (bool,) =
+            sqlx::query_as("SELECT EXISTS (SELECT * FROM call WHERE outcome IS NULL)")
+                .fetch_one(&mut connection)
+                .await
+                .map_err(sql(&self.path, "read"))?;
+        Ok(found)
     }
 
     /// Who holds the lock, if anybody.

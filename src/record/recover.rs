@@ -14,23 +14,37 @@ use crate::participation::State;
 /// The detail of a call that was left open.
 pub(super) const LEFT_OPEN: &str = "the run ended before an answer was recorded";
 
-/// Settles all open calls as uncertain. Only for the holder of the lock: no other run can have them under way.
+/// A call that an earlier run left open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOpen {
+    /// `trigger` or `stop`.
+    pub kind: String,
+    /// The contact.
+    pub contact: String,
+    /// The automation.
+    pub automation: String,
+    /// The occurrence, where it is of one.
+    pub occurrence: Option<String>,
+}
+
+/// Settles all open calls as uncertain, and returns them. Only for the holder of the lock: no other run can have them
+/// under way.
 pub(super) async fn recover(
     path: &Path,
     connection: &mut SqliteConnection,
     lock: &Lock,
-) -> Result<(), LockError> {
+) -> Result<Vec<LeftOpen>, LockError> {
     let failed = sql(path, "recovered after a run that was cut short");
-    let (open,): (i64,) = sqlx::query_as("SELECT count(*) FROM call WHERE outcome IS NULL")
-        .fetch_one(&mut *connection)
+    let open: Vec<(String, String, String, Option<String>)> = sqlx::query_as(OPEN)
+        .fetch_all(&mut *connection)
         .await
         .map_err(&failed)?;
-    if open == 0 {
-        return Ok(());
+    if open.is_empty() {
+        return Ok(Vec::new());
     }
     tracing::warn!(
         event = "recovered",
-        calls = open,
+        calls = open.len(),
         "an earlier run was cut short; its open calls are uncertain now"
     );
     let now = Timestamp::now().as_millisecond();
@@ -58,8 +72,19 @@ pub(super) async fn recover(
     fail_point("recover:before");
     tx.commit().await.map_err(&failed)?;
     fail_point("recover:after");
-    Ok(())
+    let left = open.into_iter();
+    let left = left.map(|(kind, contact, automation, occurrence)| LeftOpen {
+        kind,
+        contact,
+        automation,
+        occurrence,
+    });
+    Ok(left.collect())
 }
+
+const OPEN: &str = "\
+SELECT kind, contact, automation.name, nullif(occurrence, '')
+FROM call JOIN automation ON automation.id = call.automation WHERE outcome IS NULL ORDER BY call.id";
 
 const TRIGGERS: &str = "\
 INSERT INTO participation
