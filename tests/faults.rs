@@ -305,6 +305,30 @@ fn stops_in_an_outage_cost_at_most_as_many_calls_as_may_be_under_way() {
 }
 
 #[test]
+fn a_stop_of_all_is_of_all_behind_its_code_though_the_run_ends_before_it_comes_to_them() {
+    let spotler = Spotler::open();
+    let automations = [("one", "code"), ("other", "else"), ("two", "CODE")];
+    let automations = automations
+        .map(|(name, code)| format!("[automation.{name}]\ntrigger_code = {code:?}\n"))
+        .concat();
+    let url = spotler.url();
+    let toml = format!("[spotler]\nbase_url = {url:?}\n{automations}");
+    let enrol = "[[enrol]]\nautomation = [\"one\", \"other\", \"two\"]\ncontacts = [\"c-1\"]\n";
+    let repo = Repo::with(&format!("{toml}{enrol}"));
+    apply(&repo).exits(0);
+    repo.write("rollcall.toml", toml);
+    spotler.fault(json!([{ "fault": "revoked", "code": "else" }]));
+    apply(&repo).exits(3);
+    assert_eq!(spotler.running(), [("c-1".to_owned(), "else".to_owned())]);
+    let states = [
+        "one c-1 stopped",
+        "other c-1 stop-failed",
+        "two c-1 stopped",
+    ];
+    assert_eq!(repo.recorded(), states);
+}
+
+#[test]
 fn a_doubtful_stop_is_settled_before_the_contact_is_triggered_again() {
     let spotler = Spotler::open();
     let repo = Repo::with(&config(&spotler, "", &["c-1"]));

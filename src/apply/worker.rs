@@ -475,24 +475,22 @@ impl Worker {
             return (self.stop_by_ids(stop).await, index + 1);
         }
         let shared = self.shared.clone();
-        let of_same_call = shared.job.plan.actions[index..end]
-            .iter()
-            .map_while(|action| match action {
-                Action::Stop(next) => Some(next),
-                Action::Trigger(_) => None,
-            })
-            .take_while(|next| {
-                next.scope == StopScope::All
-                    && next.participation.key.automation == stop.participation.key.automation
-                    && next.participation.trigger_code == stop.participation.trigger_code
-            });
-        let affected: Vec<(Key, Before)> = of_same_call
-            .map(|next| {
-                let participation = &next.participation;
-                (participation.key.clone(), Some(participation.state))
-            })
+        let of_same_call = |action| match action {
+            &Action::Stop(ref next)
+                if next.scope == StopScope::All
+                    && next.participation.trigger_code == stop.participation.trigger_code =>
+            {
+                Some(&next.participation)
+            }
+            _ => None,
+        };
+        let actions = &shared.job.plan.actions[index..end];
+        let behind = index + actions.iter().map_while(of_same_call).count();
+        // Those that other stops stand before are stopped by it as well, whether or not the run comes to them.
+        let affected = actions.iter().filter_map(of_same_call);
+        let affected = affected
+            .map(|of| (of.key.clone(), Some(of.state)))
             .collect();
-        let behind = index + affected.len();
         (self.stop_once(stop, affected, None, false).await, behind)
     }
 
