@@ -198,6 +198,8 @@ pub enum Move {
     LetGo,
     /// The contact is suppressed, and the enrolment would otherwise be triggered.
     Withhold,
+    /// The answer that said so was probably not for its call.
+    Doubt,
     /// A person says that it is active; nothing is sent (`adopt`).
     Adopt,
     /// A person settles an uncertain trigger: it was carried out.
@@ -314,6 +316,7 @@ pub fn after(from: Before, mv: Move) -> Result<Before, IllegalMove> {
             Some(S::Active | S::Uncertain | S::Refused | S::StopFailed | S::StopUncertain),
             M::LetGo,
         ) => S::LetGo,
+        (Some(S::Active), M::Doubt) => S::Uncertain,
         (
             None | Some(S::Stopped | S::Failed | S::FailedForGood | S::Waiting),
             M::Withhold,

@@ -483,3 +483,122 @@ fn what_fails_for_good_again_with_other_fields_waits_for_the_next_change() {
         "it was sent with these fields"
     );
 }
+
+/// How a server answers triggers.
+#[derive(Clone, Copy)]
+enum Stray {
+    /// Each answer twice, both in one piece.
+    AtOnce,
+    /// The answer before once more, in place of the one for this call; that one comes behind it.
+    Before,
+    /// Always the same answer.
+    Cached,
+}
+
+/// A server that mixes its answers up; it carries every call out. Returns its URL and the contacts in their order.
+fn mixing_up(stray: Stray) -> (String, Arc<std::sync::Mutex<Vec<String>>>) {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let contacts = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = contacts.clone();
+    let serve = move |mut stream: std::net::TcpStream| {
+        let mut buffer = [0; 4096];
+        let mut before: Option<String> = None;
+        loop {
+            let mut request = Vec::new();
+            // The body of these requests ends with the only closing brace.
+            while !request.ends_with(b"}") {
+                match stream.read(&mut buffer) {
+                    Ok(0) | Err(_) => return,
+                    Ok(count) => request.extend_from_slice(&buffer[..count]),
+                }
+            }
+            let text = String::from_utf8(request).unwrap();
+            let body: Value = serde_json::from_str(text.split("\r\n\r\n").last().unwrap()).unwrap();
+            let mut contacts = seen.lock().unwrap();
+            contacts.push(body["externalContactId"].as_str().unwrap().to_owned());
+            let id = match stray {
+                Stray::Cached => 1,
+                _ => contacts.len(),
+            };
+            drop(contacts);
+            let body = format!(
+                "{{\"result\":\"OK\",\"publishedAutomationResults\":[{{\"automationContactId\":\"a{id}\",\"result\":\"OK\"}}]}}"
+            );
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            let sent = match (stray, &before) {
+                (Stray::AtOnce, _) => answer.repeat(2),
+                (Stray::Before, Some(before)) => format!("{before}{answer}"),
+                _ => answer.clone(),
+            };
+            before = Some(answer);
+            if stream.write_all(sent.as_bytes()).is_err() {
+                return;
+            }
+        }
+    };
+    // One connection after the other: so answers come in the order of the calls.
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            serve(stream.unwrap());
+        }
+    });
+    (url, contacts)
+}
+
+#[test]
+fn an_answer_that_is_not_for_its_call_gives_nobody_the_id_of_another() {
+    let names: Vec<String> = (1..=6).map(|n| format!("c-{n}")).collect();
+    for stray in [Stray::AtOnce, Stray::Before, Stray::Cached] {
+        let (url, contacts) = mixing_up(stray);
+        let repo = Repo::with(&format!(
+            "[spotler]\nbase_url = {url:?}\nconcurrency = 1\nrate = \"100000/s\"\n[automation.welcome]\n\
+             trigger_code = {CODE:?}\n[[enrol]]\nautomation = \"welcome\"\ncontacts = {names:?}\n"
+        ));
+        let mut codes = Vec::new();
+        for _ in 0..6 {
+            let done = apply(&repo);
+            codes.push(done.code);
+            if done.actions().is_empty() {
+                break;
+            }
+        }
+        let list = repo.run(&["record", "list", "--format", "json"]).json();
+        let mut ids = std::collections::BTreeSet::new();
+        let mut uncertain = 0;
+        for (place, item) in list["participations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .enumerate()
+        {
+            let own = item["automation_contact_ids"].as_array().unwrap();
+            match item["state"].as_str().unwrap() {
+                "active" => {
+                    // Calls go in the order of the contacts, so the right one is known.
+                    assert_eq!(own, &[json!(format!("a{}", place + 1))]);
+                    assert!(
+                        ids.insert(own[0].to_string()),
+                        "two have the same id: {list}"
+                    );
+                }
+                state => {
+                    assert_eq!((state, own.len()), ("uncertain", 0), "{list}");
+                    uncertain += 1;
+                }
+            }
+        }
+        match stray {
+            Stray::AtOnce => assert_eq!(uncertain, 0, "{list}"),
+            Stray::Before | Stray::Cached => {
+                assert!(uncertain >= 2, "{list}");
+                assert_eq!(codes[0], Some(3));
+            }
+        }
+        assert_eq!(*contacts.lock().unwrap(), names, "each once");
+    }
+}

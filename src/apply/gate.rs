@@ -49,6 +49,13 @@ pub enum End {
         /// What the last one was.
         detail: String,
     },
+    /// As many answers as calls may be under way were not for their calls.
+    Mixups {
+        /// How many.
+        count: usize,
+        /// How that was seen.
+        detail: String,
+    },
     /// The record could not be written, or its lock was lost.
     Record {
         /// What went wrong.
@@ -77,6 +84,10 @@ impl fmt::Display for End {
                 f,
                 "the last {count} calls were left without a readable answer ({detail}); with concurrency = {count} a run \
                  stops there, as a fault that hits every call must not leave one doubt after the other"
+            ),
+            End::Mixups { count, detail } => write!(
+                f,
+                "{count} answers of Spotler, or of a proxy on the way to it, were not for their calls ({detail})"
             ),
             End::Record { detail } => f.write_str(detail),
         }
@@ -121,6 +132,8 @@ pub struct Gate {
 struct Inner {
     under_way: usize,
     doubts: usize,
+    /// How many answers were found not to be for their call.
+    mixups: usize,
     /// When calls may be sent again.
     resume_at: Option<Instant>,
     /// The waits of the trouble that is going on, and since when it does.
@@ -172,6 +185,7 @@ impl Gate {
             inner: Mutex::new(Inner {
                 under_way: 0,
                 doubts: 0,
+                mixups: 0,
                 resume_at: None,
                 trouble: None,
                 paused_at: None,
@@ -285,6 +299,19 @@ impl Gate {
             self.set_end(End::Doubts { count, detail });
         }
         self.end.get().is_none()
+    }
+
+    /// Takes note of an answer that was not for its call, which was seen only when it was to be written down. A run has no
+    /// more of these than calls may be under way, whatever answers are good.
+    pub fn mixed_up(&self, detail: &str) {
+        let mut inner = self.inner();
+        inner.mixups += 1;
+        if inner.mixups >= self.limits.concurrency {
+            let (count, detail) = (inner.mixups, detail.to_owned());
+            self.set_end(End::Mixups { count, detail });
+        }
+        drop(inner);
+        self.changed.notify_waiters();
     }
 
     /// Makes all calls wait. A call that was sent before the last pause began tells nothing new, so it does not make

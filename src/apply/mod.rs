@@ -22,9 +22,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::id::{AutomationName, TriggerCode};
-use crate::participation::Move;
+use crate::participation::{Key, Move};
 use crate::plan::{Action, Plan};
-use crate::record::{Change, Journal, JournalError};
+use crate::record::{Change, Journal, JournalError, SAME_IDS};
 use crate::roster::Roster;
 use crate::spotler::Client;
 use account::Account;
@@ -83,6 +83,7 @@ pub async fn run(job: Job, events: mpsc::Sender<Event>) -> Result<Run, JournalEr
         parked: Mutex::default(),
         halted: Mutex::default(),
         halted_stops: Mutex::default(),
+        mixed: Mutex::default(),
         settled: Mutex::new(settled),
         job,
     });
@@ -118,7 +119,12 @@ pub async fn run(job: Job, events: mpsc::Sender<Event>) -> Result<Run, JournalEr
         // Where nobody listens any more, the record still knows.
         let _ = events.send(Event::Settled { action, settled }).await;
     }
-    let settled = std::mem::take(&mut *lock(&shared.settled));
+    let mut settled = std::mem::take(&mut *lock(&shared.settled));
+    for key in lock(&shared.mixed).iter() {
+        if let Some(action) = shared.trigger_of(key) {
+            settled[action] = Some(worker::mixed_up());
+        }
+    }
     Ok(Run {
         settled,
         end: shared.gate.why_ended(),
@@ -144,6 +150,8 @@ struct Shared {
     /// Automations of which no more stops are sent in this run, and why: by the name and the code on record.
     halted_stops: Mutex<HashMap<(AutomationName, TriggerCode), String>>,
     settled: Mutex<Vec<Option<Settled>>>,
+    /// Whose ids another contact was given too: what was told of them before is in doubt.
+    mixed: Mutex<Vec<Key>>,
 }
 
 /// Actions that wait until the account is seen to know any contact.
@@ -175,6 +183,29 @@ impl Shared {
         }
         *cursor = to;
         Some(from..to)
+    }
+
+    /// Takes note that an answer was not for its call: these participations have the same ids.
+    fn mixed_up(&self, others: &[Key]) {
+        lock(&self.mixed).extend_from_slice(others);
+        // What may have an answer left over is not used again.
+        self.job.client.forget_connections();
+        self.gate.mixed_up(SAME_IDS);
+    }
+
+    /// The place of the trigger of a participation.
+    fn trigger_of(&self, key: &Key) -> Option<usize> {
+        let occurrence = key.occurrence.as_ref().map(|o| o.as_str());
+        self.job.plan.actions.iter().position(|action| {
+            let Action::Trigger(trigger) = action else {
+                return false;
+            };
+            let enrolment = self.job.roster.get(trigger.enrolment as usize);
+            let automation = &self.job.config.automations[enrolment.automation];
+            enrolment.contact == key.contact.as_str()
+                && automation.name == key.automation
+                && enrolment.occurrence == occurrence
+        })
     }
 
     /// What is told of the actions that were put aside and stay undone.

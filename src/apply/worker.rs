@@ -14,7 +14,7 @@ use super::{Parked, Shared, lock};
 use crate::id::{AutomationName, ContactId, Occurrence, ParticipationId, TriggerCode};
 use crate::participation::{Before, Key, State};
 use crate::plan::{Action, Stop, StopScope, Trigger, WhyRenewed, WhyStop, WhyTrigger};
-use crate::record::{CallKind, Durable, Intent, JournalError};
+use crate::record::{CallKind, Durable, Intent, JournalError, SAME_IDS};
 
 /// How often a stop is tried again whose answer was lost, at the most.
 const STOP_TRIES: usize = 5;
@@ -34,7 +34,7 @@ pub(super) struct Worker {
 struct Done {
     settled: Settled,
     /// That it is on record, where that is not certain yet, and what is told of it where it cannot be written.
-    durable: Option<(Durable<()>, Outcome)>,
+    durable: Option<(Durable<Vec<Key>>, Outcome)>,
     /// Whether it is put aside, to be done again once the account is seen to know any contact.
     is_parked: bool,
 }
@@ -161,9 +161,16 @@ impl Worker {
             let result = durable.ready().await;
             let doubt = *doubt;
             done.durable = None;
-            if let Err(error) = result {
-                let end = record_failed(&self.shared, &error);
-                done.settled = Broken::AfterSending(end).settled(doubt);
+            match result {
+                Ok(others) if others.is_empty() => {}
+                Ok(others) => {
+                    self.shared.mixed_up(&others);
+                    done.settled = mixed_up();
+                }
+                Err(error) => {
+                    let end = record_failed(&self.shared, &error);
+                    done.settled = Broken::AfterSending(end).settled(doubt);
+                }
             }
         }
     }
@@ -185,7 +192,7 @@ impl Worker {
         check: impl Fn() -> Result<(), Broken>,
         is_part: bool,
         send: impl FnOnce() -> F,
-    ) -> Result<(Meaning, Durable<()>), Broken>
+    ) -> Result<(Meaning, Durable<Vec<Key>>), Broken>
     where
         F: Future<Output = Meaning>,
     {
@@ -253,9 +260,11 @@ impl Worker {
 
     /// Waits until what came of a call is durable. Where it cannot be written, the call stays open in the record, so that
     /// the next run knows that it is in doubt.
-    async fn durably(&self, durable: Durable<()>) -> Result<(), Broken> {
+    async fn durably(&self, durable: Durable<Vec<Key>>) -> Result<(), Broken> {
         let result = durable.wait().await;
-        result.map_err(|error| Broken::AfterSending(record_failed(&self.shared, &error)))
+        result
+            .map(drop)
+            .map_err(|error| Broken::AfterSending(record_failed(&self.shared, &error)))
     }
 
     /// Tells that all calls wait, if they do.
@@ -281,6 +290,11 @@ fn closed() -> Settled {
         Outcome::Deferred,
         "the window for triggers closed during the run",
     )
+}
+
+/// What is told of a trigger whose answer may have been another's.
+pub(super) fn mixed_up() -> Settled {
+    Settled::because(Outcome::Uncertain, SAME_IDS)
 }
 
 /// Ends the run, since the record cannot be written.

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use super::error::{JournalError, LockError, RecordError, explain_native};
 use super::file_id::FileId;
 use super::lock::{self, Lock, LockRequest};
+use super::mixup::{self, Mixups};
 use super::names::Names;
 use super::plans;
 use super::read::read_ids_of;
@@ -160,7 +161,7 @@ enum Request {
     Settle(
         CallId,
         Settlement,
-        oneshot::Sender<Result<(), JournalError>>,
+        oneshot::Sender<Result<Vec<Key>, JournalError>>,
     ),
     Change(Vec<Change>, oneshot::Sender<Result<(), JournalError>>),
     Mark(
@@ -296,7 +297,10 @@ impl Journal {
 
     /// Writes what came of a call. It is on its way when this returns, before anything that is asked for later, and durable
     /// when that is waited for. Where it fails, the call stays open on record, and so is in doubt.
-    pub fn settle(&self, call: CallId, settlement: Settlement) -> Durable<()> {
+    ///
+    /// What it gives are the participations of other contacts with the same ids: where there are any, they and this one are
+    /// in doubt now.
+    pub fn settle(&self, call: CallId, settlement: Settlement) -> Durable<Vec<Key>> {
         self.ask(|reply| Request::Settle(call, settlement, reply))
     }
 
@@ -372,16 +376,27 @@ impl Journal {
 enum Reply {
     /// That it is done.
     Done(oneshot::Sender<Result<(), JournalError>>),
+    /// That a call is settled, and with whom it shares its ids.
+    Settled(CallId, oneshot::Sender<Result<Vec<Key>, JournalError>>),
     /// That a call may be sent, and its number.
     Intended(CallId, oneshot::Sender<Result<CallId, JournalError>>),
 }
 
 impl Reply {
-    fn give(self, result: Result<(), JournalError>) {
+    fn give(self, result: &Result<Mixups, JournalError>) {
+        let failed = |error: &JournalError| error.clone();
+        let result = result.as_ref().map_err(failed);
         // Who no longer waits for an answer needs none.
         match self {
-            Reply::Done(reply) => drop(reply.send(result)),
-            Reply::Intended(id, reply) => drop(reply.send(result.map(|()| id))),
+            Reply::Done(reply) => drop(reply.send(result.map(drop))),
+            Reply::Intended(id, reply) => drop(reply.send(result.map(|_| id))),
+            Reply::Settled(id, reply) => {
+                let of = |mixups: &Mixups| {
+                    let found = mixups.iter().find(|(call, _)| *call == id);
+                    found.map_or_else(Vec::new, |(_, others)| others.clone())
+                };
+                drop(reply.send(result.map(of)));
+            }
         }
     }
 }
@@ -389,13 +404,13 @@ impl Reply {
 /// The answers to what became durable together, or did not.
 struct Answers {
     replies: Vec<Reply>,
-    result: Result<(), JournalError>,
+    result: Result<Mixups, JournalError>,
 }
 
 impl Answers {
     fn give(self) {
         for reply in self.replies {
-            reply.give(self.result.clone());
+            reply.give(&self.result);
         }
     }
 }
@@ -521,7 +536,7 @@ impl Writer {
                 },
                 Request::Settle(id, settlement, reply) => {
                     match self.settle_rows(id, settlement, &mut rows) {
-                        Ok(()) => replies.push(Reply::Done(reply)),
+                        Ok(()) => replies.push(Reply::Settled(id, reply)),
                         Err(error) => {
                             let _ = reply.send(Err(error));
                         }
@@ -673,7 +688,7 @@ impl Writer {
         Ok(())
     }
 
-    fn transaction(&mut self, now: i64, rows: &Rows) -> Result<(), JournalError> {
+    fn transaction(&mut self, now: i64, rows: &Rows) -> Result<Mixups, JournalError> {
         // SQLite would go on to write to a file that nobody can open any more.
         if FileId::of(&self.path) != self.file {
             self.names.rolled_back();
@@ -681,17 +696,21 @@ impl Writer {
         }
         let result = self.try_transaction(now, rows);
         match result {
-            Ok(Ok(())) => self.names.committed(),
+            Ok(Ok(_)) => self.names.committed(),
             _ => self.names.rolled_back(),
         }
         match result {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(mixups)) => Ok(mixups),
             Ok(Err(Fenced)) => Err(JournalError::LockLost),
             Err(error) => Err(JournalError::Sql(explain_native(&error))),
         }
     }
 
-    fn try_transaction(&mut self, now: i64, rows: &Rows) -> rusqlite::Result<Result<(), Fenced>> {
+    fn try_transaction(
+        &mut self,
+        now: i64,
+        rows: &Rows,
+    ) -> rusqlite::Result<Result<Mixups, Fenced>> {
         let tx = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -702,6 +721,24 @@ impl Writer {
         insert_intents(&tx, names, self.run, now, &rows.intents)?;
         update_calls(&tx, now, &rows.settlements)?;
         upsert_participations(&tx, names, now, &rows.participations)?;
+        let mut mixups = Mixups::new();
+        for (id, settlement) in &rows.settlements {
+            if let (Some(ids), Some((intent, _))) = (ids_json(&settlement.ids), self.open.get(id))
+                && let Some((key, _)) = intent.affected.first()
+            {
+                let others = mixup::find(&tx, names, &ids, key)?;
+                if !others.is_empty() {
+                    mixups.push((*id, others));
+                }
+            }
+        }
+        for (id, settlement) in &rows.settlements {
+            if mixups.iter().any(|(mixed, _)| mixed == id)
+                && let Some(ids) = ids_json(&settlement.ids)
+            {
+                mixup::doubt(&tx, now, *id, &ids)?;
+            }
+        }
         update_states(&tx, names, now, &rows.states)?;
         update_marks(&tx, names, &rows.marks)?;
         upsert_sources(&tx, now, &rows.sources)?;
@@ -727,7 +764,7 @@ impl Writer {
         if !rows.settlements.is_empty() {
             fail_point("outcome:after");
         }
-        Ok(Ok(()))
+        Ok(Ok(mixups))
     }
 }
 

@@ -5,6 +5,7 @@ mod error;
 mod file_id;
 mod journal;
 mod lock;
+mod mixup;
 mod names;
 mod open;
 mod overview;
@@ -21,6 +22,7 @@ pub use journal::{
     CallId, CallKind, CallOutcome, Change, Durable, Intent, Journal, Settlement, Writing,
 };
 pub use lock::{LockRequest, unlock};
+pub use mixup::SAME_IDS;
 pub use overview::{Calls, Failure, Overview, RunTold, Step, Trouble};
 pub use plans::Standing;
 pub use read::{Call, Listed, Listing, Record, Selection, Snapshot};

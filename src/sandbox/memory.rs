@@ -24,6 +24,8 @@ pub(super) struct Inconsistent;
 /// All participations, and the ledger.
 #[derive(Default)]
 pub(super) struct Memory {
+    /// How many ids were given before the first participation: an id is never given twice, as at Spotler.
+    given: u64,
     texts: Texts,
     participations: Vec<Participation>,
     /// The newest participation of each trigger code and contact.
@@ -56,6 +58,24 @@ struct Entry {
 }
 
 impl Memory {
+    /// An empty one that gives none of the ids that this one gave.
+    pub fn forgotten(&self) -> Self {
+        Self {
+            given: self.given + self.participations.len() as u64,
+            ..Self::default()
+        }
+    }
+
+    fn id(&self, index: u64) -> u64 {
+        FIRST_ID + self.given + index
+    }
+
+    /// The place of the participation with an id; `None` where no id looks like this.
+    fn index(&self, id: &str) -> Option<u32> {
+        let number: u64 = id.parse().ok()?;
+        u32::try_from(number.checked_sub(self.id(0))?).ok()
+    }
+
     /// How many there are of everything.
     pub fn totals(&self) -> Totals {
         self.totals
@@ -63,7 +83,7 @@ impl Memory {
 
     /// The id of the participation that would be started after `ahead` others.
     pub fn next_id(&self, ahead: usize) -> u64 {
-        FIRST_ID + (self.participations.len() + ahead) as u64
+        self.id((self.participations.len() + ahead) as u64)
     }
 
     /// Whether a publication's limit lets a contact start now.
@@ -106,7 +126,7 @@ impl Memory {
 
     /// One participation of a contact through a trigger code, by id.
     pub fn find(&self, code: &str, contact: &str, id: &str) -> Option<(Touched, Standing)> {
-        let wanted = index(id)?;
+        let wanted = self.index(id)?;
         let (index, found) = self.of(code, contact).find(|(index, _)| *index == wanted)?;
         Some((self.touch(index), found.state))
     }
@@ -117,7 +137,7 @@ impl Memory {
         rest.map(|(index, p)| ParticipationView {
             code: self.texts.get(p.code).to_owned(),
             contact: self.texts.get(p.contact).to_owned(),
-            id: (FIRST_ID + index as u64).to_string(),
+            id: self.id(index as u64).to_string(),
             automation: self.texts.get(p.automation).to_owned(),
             state: p.state,
         })
@@ -212,9 +232,14 @@ impl Memory {
 
     fn start(&mut self, entry: &LedgerEntry) -> Result<Vec<u32>, Inconsistent> {
         let first = self.participations.len();
+        // A memory that was made to forget goes on with the ids behind those that it gave before.
+        if let (0, Some(started)) = (first, entry.participations.first()) {
+            let id: u64 = started.id.parse().map_err(|_| Inconsistent)?;
+            self.given = id.checked_sub(FIRST_ID).ok_or(Inconsistent)?;
+        }
         let mut indices = Vec::with_capacity(entry.participations.len());
         for (ahead, started) in entry.participations.iter().enumerate() {
-            let index = index(&started.id).ok_or(Inconsistent)?;
+            let index = self.index(&started.id).ok_or(Inconsistent)?;
             if index as usize != first + ahead {
                 return Err(Inconsistent);
             }
@@ -245,7 +270,7 @@ impl Memory {
             if found.is_none_or(|(_, state)| state != Standing::Active) {
                 return Err(Inconsistent);
             }
-            indices.extend(index(&ended.id));
+            indices.extend(self.index(&ended.id));
         }
         for &index in &indices {
             self.participations[index as usize].state = state;
@@ -269,7 +294,7 @@ impl Memory {
     fn touch(&self, index: u32) -> Touched {
         let participation = &self.participations[index as usize];
         Touched {
-            id: (FIRST_ID + u64::from(index)).to_string(),
+            id: self.id(u64::from(index)).to_string(),
             automation: self.texts.get(participation.automation).to_owned(),
         }
     }
@@ -294,12 +319,6 @@ pub(super) fn entry(
         fields: BTreeMap::new(),
         digest: None,
     }
-}
-
-/// The place of the participation with an id; `None` where no id looks like this.
-fn index(id: &str) -> Option<u32> {
-    let number: u64 = id.parse().ok()?;
-    u32::try_from(number.checked_sub(FIRST_ID)?).ok()
 }
 
 fn months_after(millisecond: i64, months: u16) -> Option<Timestamp> {

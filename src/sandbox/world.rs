@@ -106,7 +106,7 @@ impl World {
         if let Some(journal) = &mut self.journal {
             journal.clear()?;
         }
-        self.memory = Memory::default();
+        self.memory = self.memory.forgotten();
         Ok(())
     }
 

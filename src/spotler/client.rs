@@ -233,6 +233,11 @@ impl Client {
         read_list(&head, &body, SystemTime::now())
     }
 
+    /// Makes new connections from now on: an answer that was not for its call may have left another one behind.
+    pub fn forget_connections(&self) {
+        self.transport.forget_connections();
+    }
+
     fn target(&self, method: Method, path: &str) -> Result<Target, CallError> {
         let no_url = || CallError::NotSent(format!("the path {path} makes no URL"));
         let url = Url::parse(&format!("{}/{path}", self.base)).map_err(|_| no_url())?;

@@ -5,6 +5,7 @@
 mod answer;
 mod client;
 mod credentials;
+mod kept;
 mod oauth;
 mod transport;
 

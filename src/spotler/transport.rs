@@ -4,7 +4,7 @@
 //! repeating. Rollcall wants none of them, and they cost more for each call than its signature does.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::Verifier;
 use tokio::net::TcpStream;
 use tower_service::Service;
+
+use super::kept::{Kept, is_left_over};
 
 /// The longest time that making a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -46,8 +48,12 @@ pub(super) struct Reach {
 /// Makes connections, keeps them, and sends requests through them.
 #[derive(Clone)]
 pub(super) struct Transport {
-    client: legacy::Client<Connector, Full<Bytes>>,
+    connector: Connector,
+    connections: usize,
+    client: Arc<RwLock<Client>>,
 }
+
+type Client = legacy::Client<Connector, Full<Bytes>>;
 
 /// Why there is no answer.
 #[derive(Debug, PartialEq, Eq)]
@@ -84,14 +90,19 @@ impl Transport {
         if reach.is_https {
             https.enforce_https();
         }
-        let client = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(KEPT_IDLE)
-            .pool_max_idle_per_host(connections)
-            // Head and body leave in one piece: bodies are small.
-            .http1_writev(false)
-            .build(Connector { https, limit });
-        Ok(Self { client })
+        let connector = Connector { https, limit };
+        Ok(Self {
+            client: Arc::new(RwLock::new(client(&connector, connections))),
+            connector,
+            connections,
+        })
+    }
+
+    /// Uses no connection again that was made so far.
+    pub(super) fn forget_connections(&self) {
+        let fresh = client(&self.connector, self.connections);
+        // Nothing panics while it holds the lock.
+        *self.client.write().unwrap_or_else(PoisonError::into_inner) = fresh;
     }
 
     /// Sends one request, once, and waits for the head of its answer.
@@ -102,14 +113,28 @@ impl Transport {
         &self,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, Failure> {
-        self.client.request(request).await.map_err(|error| {
-            if error.is_connect() {
+        let sending = {
+            let client = self.client.read().unwrap_or_else(PoisonError::into_inner);
+            client.request(request)
+        };
+        sending.await.map_err(|error| {
+            if error.is_connect() || is_left_over(&error) {
                 Failure::NotSent(innermost(&error))
             } else {
                 Failure::Broke(innermost(&error))
             }
         })
     }
+}
+
+fn client(connector: &Connector, connections: usize) -> Client {
+    legacy::Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(KEPT_IDLE)
+        .pool_max_idle_per_host(connections)
+        // Head and body leave in one piece: bodies are small.
+        .http1_writev(false)
+        .build(connector.clone())
 }
 
 /// What an error comes down to.
@@ -160,7 +185,7 @@ fn shipped_roots() -> impl Iterator<Item = rustls::pki_types::CertificateDer<'st
 }
 
 /// A connection to Spotler itself, or to a proxy on the way to it.
-type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 /// Makes connections, each within a time limit.
 #[derive(Clone)]
@@ -170,7 +195,7 @@ struct Connector {
 }
 
 impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<Stream>;
+    type Response = Kept<MaybeHttpsStream<Stream>>;
     type Error = BoxError;
     type Future = BoxFuture<Self::Response>;
 
@@ -182,7 +207,7 @@ impl Service<Uri> for Connector {
         let connecting = tokio::time::timeout(self.limit, self.https.call(to));
         Box::pin(async move {
             let timed_out = |_| BoxError::from("it took too long to make one");
-            connecting.await.map_err(timed_out)?
+            Ok(Kept::new(connecting.await.map_err(timed_out)??))
         })
     }
 }
