@@ -52,6 +52,8 @@ pub struct Participation {
     pub left_at: Option<Timestamp>,
     /// How many triggers in a row found that Spotler does not know the contact.
     pub tries: u32,
+    /// When it was last stopped or let go, or began to leave, by the real clock.
+    pub gone_at: Option<Timestamp>,
 }
 
 /// Where a participation stands.

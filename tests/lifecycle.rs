@@ -225,8 +225,17 @@ fn the_guard_counts_stops_by_share_from_twenty_on() {
     );
     repo.write("crm.csv", rows(16));
     repo.apply().exits(0);
-    // Sixteen are left: too few for a share to mean anything.
+    // Sixteen are left, of twenty that ran when the day began.
     repo.write("crm.csv", rows(1));
+    let refused = repo.apply().exits(4);
+    assert!(
+        refused.stderr.contains("(19 of 20, with 4 "),
+        "{}",
+        refused.stderr
+    );
+    // Fewer than twenty are too few for a share to mean anything.
+    repo.run(&["apply", "--yes", "--allow-large"]).exits(0);
+    repo.write("crm.csv", rows(0));
     repo.apply().exits(0);
 }
 

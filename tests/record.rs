@@ -506,8 +506,7 @@ fn a_renamed_automation_does_not_stop_what_its_new_name_started() {
     repo.write("rollcall.toml", &renamed);
     // Who was declared once would be mailed twice: that must be meant.
     let refused = repo.apply().exits(4);
-    let told =
-        "welcome is gone from the configuration and hello has its trigger code: 1 would be stopped";
+    let told = "welcome has become hello, which has its trigger code: 1 who are on record";
     assert!(refused.stderr.contains(told), "{}", refused.stderr);
     assert_eq!(spotler.calls(), 1);
     let meant = ["apply", "--yes", "--allow-large"];

@@ -12,7 +12,7 @@ use rollcall::config::{self, Config, Problems};
 use serde_json::Value;
 
 /// The tables of a configuration: the schema's name for each, how one begins, and what it needs.
-const TABLES: [(&str, &str, &[&str]); 16] = [
+const TABLES: [(&str, &str, &[&str]); 17] = [
     ("", "", &[]),
     ("Spotler", "[spotler]", &[]),
     ("Paths", "[spotler.paths]", &[]),
@@ -47,6 +47,11 @@ const TABLES: [(&str, &str, &[&str]); 16] = [
         &["exists = true"],
     ),
     ("Suppress", "[[suppress]]", &["contacts = [\"crm-1\"]"]),
+    (
+        "Moved",
+        "[[moved]]",
+        &["from = \"welcome\"", "to = \"winback\""],
+    ),
     (
         "Expect",
         "[[expect]]",
@@ -251,7 +256,8 @@ fn what_a_setting_gives_as_its_default_is_what_it_is_without() {
                 (&config.spotler, &config.record, &config.zone),
                 (
                     &config.guard.max_triggers.value,
-                    &config.guard.max_stops.value
+                    &config.guard.max_stops.value,
+                    &config.guard.max_released.value
                 ),
                 (
                     automation.participation,

@@ -83,7 +83,9 @@ fn make_older(path: &std::path::Path) {
     connection
         .execute_batch(
             "DROP INDEX run_by_plan; ALTER TABLE run DROP COLUMN plan; ALTER TABLE meta DROP COLUMN identity; \
-             ALTER TABLE meta DROP COLUMN service; DROP TABLE source; DELETE FROM _sqlx_migrations WHERE version > 1;",
+             ALTER TABLE meta DROP COLUMN service; DROP TABLE source; \
+             ALTER TABLE participation DROP COLUMN gone_at; ALTER TABLE participation DROP COLUMN tries; \
+             ALTER TABLE meta DROP COLUMN counted_from; DROP TABLE applied; DELETE FROM _sqlx_migrations WHERE version > 1;",
         )
         .unwrap();
 }

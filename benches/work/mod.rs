@@ -163,7 +163,7 @@ pub fn diff(runtime: &Runtime, config: &Config, roster: &Roster<'_>) -> Plan {
     let record = Record::at(&config.record.path);
     let snapshot = runtime.block_on(record.snapshot()).unwrap();
     let recorded = snapshot.participations;
-    Plan::build(config, roster, recorded, &Filter::default(), now()).unwrap()
+    Plan::build(config, roster, recorded, &Filter::default(), now(), now()).unwrap()
 }
 
 /// Signing: so many calls.

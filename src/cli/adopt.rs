@@ -78,7 +78,11 @@ pub(super) async fn run(args: &AdoptArgs, common: &Common) -> Result<Exit, Comma
     changes.retain(|change| shown.contains(&change.key));
     let count = changes.len() as u64;
     let journal = writing.journal();
-    let result = journal.change(changes).await;
+    let mut result = journal.change(changes).await;
+    if result.is_ok() {
+        // What was adopted was not triggered, and is meant.
+        result = journal.count_anew().await;
+    }
     drop(journal);
     writing.end().await;
     result.map_err(anyhow::Error::from)?;

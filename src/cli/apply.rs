@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -92,6 +93,7 @@ async fn plan_and_apply(
     let wanted = Wanted {
         filter: filter(saved),
         now,
+        clock: clock(saved),
         allow_shrink: &args.allow_shrink,
     };
     let prepared = prepare::roster_and_plan(config, &record, wanted).await?;
@@ -103,6 +105,7 @@ async fn plan_and_apply(
         let wanted = Wanted {
             filter: filter(Some(saved)),
             now,
+            clock: prepare::clock(),
             allow_shrink: &args.allow_shrink,
         };
         let current = prepare::roster_and_plan(config, &record, wanted).await?;
@@ -161,7 +164,9 @@ async fn locked(
     };
     seen.prepared = Some(prepared.clone());
     let is_same = prepared.roster.digest() == shown.roster.digest()
-        && prepared.plan.does_the_same(&shown.plan);
+        && prepared.plan.does_the_same(&shown.plan)
+        // What another run did meanwhile counts with it.
+        && prepared.guard == shown.guard;
     if !is_same {
         output.notice(|out| {
             writeln!(
@@ -182,6 +187,10 @@ async fn locked(
             return Err(saved.outrun(found));
         }
     }
+    if !prepared.start.is_empty() {
+        let begun = writing.journal().begin(prepared.start.clone()).await;
+        begun.map_err(anyhow::Error::from)?;
+    }
     // What is done of a part says nothing of the rows that the others come from.
     let is_whole = filter(saved).is_everything();
     let rows = prepared.roster.sources().filter(|_| is_whole);
@@ -189,7 +198,14 @@ async fn locked(
     let noted = writing.journal().sources(rows.collect()).await;
     noted.map_err(anyhow::Error::from)?;
     // From here on calls may be made, so that an error no longer means that nothing was done.
-    let shown = match send(args, common, &prepared, line, writing).await {
+    let mut run = send(args, common, &prepared, line, writing).await;
+    if args.allow_large {
+        let anew = writing.journal().count_anew().await;
+        if let Err(error) = anew {
+            run = run.and(Err(anyhow::Error::from(error).into()));
+        }
+    }
+    let shown = match run {
         Ok(run) if prepared.plan.is_empty() => Ok(run),
         Ok(run) => output
             .lines(args.format == Format::Text, |mut out| match args.format {
@@ -222,6 +238,12 @@ fn filter(saved: Option<&Saved>) -> Filter {
         .unwrap_or_default()
 }
 
+/// The time of which the guard's day is reckoned: of a saved plan, when it was saved. Nothing was recorded since, so that no
+/// less is counted.
+fn clock(saved: Option<&Saved>) -> Timestamp {
+    saved.map_or_else(prepare::clock, |saved| saved.plan.saved_at)
+}
+
 /// Makes the plan again under the lock. `None` where the configuration has changed.
 ///
 /// Where another run worked on the record meanwhile, it may have read newer sources than this one; to apply the older
@@ -233,7 +255,10 @@ async fn plan_again(
     (shown, saved): (&Prepared, Option<&Saved>),
     record: &Record,
 ) -> Result<Option<Prepared>, CommandError> {
-    let plan = |roster, now| prepare::plan(shown.config, roster, record, filter(saved), now);
+    let plan = |roster, now| {
+        let times = (now, clock(saved));
+        prepare::plan(shown.config, roster, record, filter(saved), times)
+    };
     let again = plan(shown.roster.clone(), shown.now).await?;
     if again.record_serial == shown.record_serial {
         return Ok(Some(again));
@@ -306,8 +331,10 @@ fn show_and_ask(
         return Ok(Some(Exit::Refused));
     }
     if plan.is_empty() {
-        // What is to be noted of sources, and of enrolments that went or came back, needs no question.
-        let is_noted = plan.marks.is_empty() && !prepared.has_news_of_sources;
+        // What is to be noted of sources and automations, and of enrolments that went or came back, needs no question.
+        let is_noted = plan.marks.is_empty()
+            && !prepared.has_news_of_sources
+            && (prepared.is_first || prepared.start.applied.is_empty());
         // A record that is to be begun is begun for nobody too, so that the next run finds it.
         let is_begun = !(prepared.is_first && args.new_record);
         if is_noted && is_begun {

@@ -94,7 +94,14 @@ pub(super) async fn run(args: &ExplainArgs, common: &Common) -> Result<Exit, Com
     let mut plan = plan(config, &roster, participations, contact, now)?;
     if waits_for_others(config, &roster, &plan) {
         let all = prepare::roster(config, now).await?;
-        let whole = prepare::plan(config, all, &record, Filter::default(), now).await?;
+        let whole = prepare::plan(
+            config,
+            all,
+            &record,
+            Filter::default(),
+            (now, prepare::clock()),
+        )
+        .await?;
         plan.defer_as_in((&whole.plan, &whole.roster), config, &roster);
     } else {
         plan.defer(config, &roster, &BTreeMap::new(), now);
@@ -182,7 +189,7 @@ fn plan<'p>(
         automation: None,
     };
     let recorded = participations.cloned().map(Ok::<_, Infallible>);
-    let Ok(mut plan) = Plan::build(config, roster, recorded, &filter, now);
+    let Ok(mut plan) = Plan::build(config, roster, recorded, &filter, now, jiff::Timestamp::MAX);
     prepare::give_reasons(config, roster, &mut plan)?;
     Ok(plan)
 }

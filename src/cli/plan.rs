@@ -28,6 +28,7 @@ pub(super) async fn run(args: &PlanArgs, common: &Common) -> Result<Exit, Comman
     let wanted = Wanted {
         filter: filter.clone(),
         now,
+        clock: prepare::clock(),
         allow_shrink: &args.allow_shrink,
     };
     let prepared = prepare::roster_and_plan(config, &record, wanted).await?;

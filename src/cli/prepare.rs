@@ -13,7 +13,10 @@ use super::{CommandError, Common};
 use crate::config::{self, Base, Config, Diagnostic, ParticipationSetting, Problems};
 use crate::id::{AutomationName, ContactId};
 use crate::plan::{self, Filter, Guard, Plan};
-use crate::record::{LockError, LockRequest, Record, RecordError, Service, Snapshot, Writing};
+use crate::record::{
+    AppliedWith, ApplyStart, LockError, LockRequest, Record, RecordError, Service, Snapshot,
+    Writing, counted_since,
+};
 use crate::report::{PlanView, SafeText};
 use crate::roster::{self, Gone, Roster, SourceRead};
 use crate::sandbox::{self, Running, SANDBOX_KEY, SANDBOX_SECRET};
@@ -181,6 +184,10 @@ pub(super) struct Prepared {
     pub sources: Vec<SourceRead<'static>>,
     /// Whether a source with a `max_shrink` has other rows than at the last apply, which is to be noted.
     pub has_news_of_sources: bool,
+    /// The real time, of which the guard's day is reckoned.
+    pub clock: Timestamp,
+    /// What the record begins with where the plan is applied.
+    pub start: ApplyStart,
 }
 
 impl Prepared {
@@ -211,10 +218,43 @@ impl Prepared {
     }
 }
 
+/// The real time, as the guard reckons with it: to the second, as a saved plan tells when it was saved.
+pub(super) fn clock() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+/// What the record begins with where a plan is applied: the moves, where any are to be made, and what the plan's automations
+/// are applied with, where that is news.
+fn start(
+    config: &Config,
+    plan: &Plan,
+    filter: &Filter,
+    applied: &BTreeMap<AutomationName, AppliedWith>,
+) -> ApplyStart {
+    let moves = match plan.moved.is_empty() {
+        true => Vec::new(),
+        false => config.steps_of_moves(),
+    };
+    let is_part = |name: &AutomationName| {
+        filter.contact.is_none() && filter.automation.as_ref().is_none_or(|of| of == name)
+    };
+    let with = plan::applied_with(config).into_iter();
+    let news = with.filter(|(name, with)| {
+        is_part(name) && (!moves.is_empty() || applied.get(name) != Some(with))
+    });
+    ApplyStart {
+        applied: news.collect(),
+        moves,
+    }
+}
+
 /// What plan is wanted.
 pub(super) struct Wanted<'a> {
     pub filter: Filter,
     pub now: Timestamp,
+    /// The real time, of which the guard's day is reckoned.
+    pub clock: Timestamp,
     /// The sources that may have lost more rows than their `max_shrink`.
     pub allow_shrink: &'a [String],
 }
@@ -228,6 +268,7 @@ pub(super) async fn roster_and_plan(
     let Wanted {
         filter,
         now,
+        clock,
         allow_shrink,
     } = wanted;
     check_sources(config, allow_shrink)?;
@@ -238,7 +279,7 @@ pub(super) async fn roster_and_plan(
     let snapshot = snapshot.context("No plan was made")?;
     let is_news = sources_and_expected(config, &roster, record, allow_shrink).await?;
     let sent = sent(config, record, now).await?;
-    let prepared = merge(config, roster, snapshot, filter, now, Some(sent)).await?;
+    let prepared = merge(config, roster, snapshot, filter, (now, clock), Some(sent)).await?;
     Ok(Prepared {
         has_news_of_sources: is_news,
         ..prepared
@@ -256,7 +297,15 @@ async fn sent(
     }
     let (start, end) = plan::day(now, &config.zone);
     let sent = record.sent(start, end).await;
-    Ok(sent.context("No plan was made")?)
+    let sent = sent.context("No plan was made")?;
+    // Calls keep the name by which they were made.
+    let is_configured = |name: &AutomationName| config.automations.iter().any(|a| a.name == *name);
+    let mut by_name = BTreeMap::new();
+    for (name, count) in sent {
+        let moved = config.moved_to(&name).filter(|_| !is_configured(&name));
+        *by_name.entry(moved.cloned().unwrap_or(name)).or_insert(0) += count;
+    }
+    Ok(by_name)
 }
 
 /// Makes the plan of a roster that is there.
@@ -265,11 +314,11 @@ pub(super) async fn plan(
     roster: Arc<Roster<'static>>,
     record: &Record,
     filter: Filter,
-    now: Timestamp,
+    (now, clock): (Timestamp, Timestamp),
 ) -> Result<Prepared, CommandError> {
     let snapshot = record.snapshot().await.context("No plan was made")?;
     let sent = sent(config, record, now).await?;
-    merge(config, roster, snapshot, filter, now, Some(sent)).await
+    merge(config, roster, snapshot, filter, (now, clock), Some(sent)).await
 }
 
 /// The same, with nothing deferred: of what is not to be sent at all.
@@ -281,7 +330,8 @@ pub(super) async fn plan_undeferred(
     now: Timestamp,
 ) -> Result<Prepared, CommandError> {
     let snapshot = record.snapshot().await.context("No plan was made")?;
-    merge(config, roster, snapshot, filter, now, None).await
+    let times = (now, clock());
+    merge(config, roster, snapshot, filter, times, None).await
 }
 
 /// Merges roster and record on a thread that may take its time.
@@ -290,7 +340,7 @@ async fn merge(
     roster: Arc<Roster<'static>>,
     snapshot: Snapshot,
     filter: Filter,
-    now: Timestamp,
+    (now, clock): (Timestamp, Timestamp),
     sent: Option<BTreeMap<AutomationName, u64>>,
 ) -> Result<Prepared, CommandError> {
     let Snapshot {
@@ -300,11 +350,14 @@ async fn merge(
     } = snapshot;
     let same_service = service(config).check(&config.record.path, snapshot.service.as_deref());
     same_service.context("No plan was made")?;
+    let since = counted_since(clock, snapshot.counted_from);
+    let applied = snapshot.applied;
+    let of_part = filter.clone();
     let task = {
         let roster = roster.clone();
         tokio::task::spawn_blocking(move || -> anyhow::Result<Plan> {
             let recorded = snapshot.participations;
-            let mut plan = Plan::build(config, &roster, recorded, &filter, now)?;
+            let mut plan = Plan::build(config, &roster, recorded, &filter, now, since)?;
             if let Some(sent) = sent {
                 plan.defer(config, &roster, &sent, now);
             }
@@ -314,7 +367,8 @@ async fn merge(
         })
     };
     let plan = task.await.context("No plan was made")??;
-    let guard = Guard::check(&plan, config, &roster);
+    let guard = Guard::check(&plan, config, &roster, &applied);
+    let start = start(config, &plan, &of_part, &applied);
     Ok(Prepared {
         config,
         sources: roster.sources().collect(),
@@ -325,6 +379,8 @@ async fn merge(
         is_first,
         now,
         has_news_of_sources: false,
+        clock,
+        start,
     })
 }
 

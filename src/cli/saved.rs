@@ -39,7 +39,8 @@ pub(super) async fn save(
     let saved = SavedPlan {
         id,
         rollcall: env!("CARGO_PKG_VERSION").to_owned(),
-        saved_at: Timestamp::now(),
+        // The guard's day is reckoned from it when the plan is made again.
+        saved_at: prepared.clock,
         now: prepared.now,
         config_digest: prepared.config.digest.to_string(),
         roster_digest: prepared.roster.digest().to_string(),

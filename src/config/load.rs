@@ -10,6 +10,7 @@ use super::enrol::{Known, contact, enrol, suppress};
 use super::expect::expect;
 use super::files::{FILE_NAME, included, read, shown};
 use super::model::{Automation, Config, Source};
+use super::moved::{moved, resolve};
 use super::reader::{Ctx, Item, Sink, Table};
 use super::settings::Settings;
 use super::source::source;
@@ -120,7 +121,7 @@ fn merge(
                 named.add(key, table);
             }
         }
-        for key in ["enrol", "suppress", "expect"] {
+        for key in ["enrol", "suppress", "expect", "moved"] {
             if let Some(item) = top.get(key) {
                 match item.array() {
                     Some(items) => blocks.extend(items.into_iter().map(|item| (key, item))),
@@ -153,6 +154,7 @@ fn merge(
     let mut enrols = Vec::new();
     let mut suppressed = BTreeMap::new();
     let mut expects = Vec::new();
+    let mut moves = Vec::new();
     for (key, item) in blocks {
         let Some(table) = item.table(format!("[[{key}]]")) else {
             continue;
@@ -160,6 +162,7 @@ fn merge(
         match key {
             "enrol" => enrols.extend(enrol(table, &known)),
             "expect" => expects.extend(expect(table, &known)),
+            "moved" => moves.extend(moved(table)),
             _ => {
                 for (id, suppression) in suppress(table) {
                     suppressed.entry(id).or_insert(suppression);
@@ -167,6 +170,8 @@ fn merge(
             }
         }
     }
+
+    let moves = resolve(moves, &known);
 
     let mut hasher = Hasher::new();
     let texts = parsed
@@ -198,6 +203,7 @@ fn merge(
         enrols,
         suppressed,
         expects,
+        moves,
     })
 }
 

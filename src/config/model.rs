@@ -8,6 +8,7 @@ use url::{Host, Url};
 
 use super::diagnostic::{Diagnostic, Files, Place};
 use super::expect::Expect;
+use super::moved::Moved;
 use super::window::Window;
 use crate::digest::Digest;
 use crate::id::{AutomationName, ContactId, TriggerCode};
@@ -46,6 +47,8 @@ pub struct Config {
     pub suppressed: BTreeMap<ContactId, Suppression>,
     /// `[[expect]]`, in the order of the files.
     pub expects: Vec<Expect>,
+    /// `[[moved]]`, in the order of the files.
+    pub moves: Vec<Moved>,
 }
 
 /// Where Spotler is, and how hard it may be asked.
@@ -118,8 +121,11 @@ impl Config {
 pub struct GuardLimits {
     /// Triggers of all other automations together.
     pub max_triggers: Limit<u64>,
-    /// Stops: a number of all other automations together, or a share of each one's running participations.
+    /// Stops: a number of all other automations together, or a share of the running participations, of each of them and of
+    /// all of them together.
     pub max_stops: Limit<StopLimit>,
+    /// People whose suppression is gone and who would be triggered.
+    pub max_released: Limit<u64>,
 }
 
 /// A limit and where it is set; `None` is the default.
@@ -136,7 +142,7 @@ pub struct Limit<T> {
 pub enum StopLimit {
     /// A number of stops.
     Count(u64),
-    /// A percentage (0 to 100) of the running participations, for each automation that has at least 20 of them.
+    /// A percentage (0 to 100) of the running participations, where there are at least 20 of them.
     Percent(f64),
 }
 

@@ -74,6 +74,7 @@ pub(super) struct Settings {
     moved_from: Slot<String>,
     max_triggers: Slot<u64>,
     max_stops: Slot<StopLimit>,
+    max_released: Slot<u64>,
     zone: Slot<TimeZone>,
     window: Slot<Vec<Unzoned>>,
 }
@@ -177,6 +178,10 @@ impl Settings {
         if let Some(item) = table.get("max_stops") {
             self.max_stops.set(&item, stop_limit(&item));
         }
+        if let Some(item) = table.get("max_released") {
+            self.max_released
+                .set(&item, item.count("a number, such as 10"));
+        }
         table.finish();
     }
 
@@ -245,6 +250,7 @@ impl Settings {
         let guard = GuardLimits {
             max_triggers: self.max_triggers.limit(1000),
             max_stops: self.max_stops.limit(StopLimit::Percent(20.0)),
+            max_released: self.max_released.limit(10),
         };
         (spotler, record, guard, self.zone.or(TimeZone::UTC))
     }

@@ -25,10 +25,16 @@ pub fn folded(id: &str) -> Cow<'_, str> {
     if is_folded {
         return Cow::Borrowed(id);
     }
-    let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
-    let seen: String = id.chars().filter(|&c| !ignorable.contains(c)).collect();
-    let normal = ComposingNormalizerBorrowed::new_nfkc().normalize(&seen);
-    let lower = normal.to_lowercase();
+    // Of ASCII nothing is invisible or has another form.
+    let lower = match id.is_ascii() {
+        true => id.to_ascii_lowercase(),
+        false => {
+            let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+            let seen: String = id.chars().filter(|&c| !ignorable.contains(c)).collect();
+            let normal = ComposingNormalizerBorrowed::new_nfkc().normalize(&seen);
+            normal.to_lowercase()
+        }
+    };
     let mut bare = lower.trim();
     bare = bare.strip_prefix('=').unwrap_or(bare);
     bare = bare.trim_matches(['"', '\'']).trim();

@@ -270,6 +270,7 @@ mod tests {
             triggered_at: None,
             left_at: None,
             tries: 0,
+            gone_at: None,
         }
     }
 

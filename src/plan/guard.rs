@@ -1,15 +1,25 @@
 //! The guard: what keeps a plan from acting on thousands of people by accident.
+//!
+//! It counts a day, so that many small steps are no way around a limit: what was done within the last 24 hours counts with
+//! what a plan does. A plan that does nothing of a kind is not refused for what was done before.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Action, Plan};
+use super::identity::{self, Changed, Found, Reapplied, SamePeople};
+use super::{Action, Figures, Plan, Trigger, WhyRenewed, WhyTrigger};
 use crate::config::{Config, Limit, Place, StopLimit};
-use crate::id::{AutomationName, TriggerCode};
+use crate::id::AutomationName;
+use crate::participation::{Participation, State};
+use crate::record::AppliedWith;
 use crate::roster::Roster;
 
-/// Automations with fewer running participations than this are too small for a percentage to mean anything.
+/// Fewer running participations than this are too few for a percentage to mean anything.
 pub const SMALLEST_FOR_PERCENT: u64 = 20;
+
+/// Those whose fields have changed are stopped and triggered again up to this share of them, in per cent, whatever
+/// `max_stops` allows: a limit on stops is no wish that everybody gets the same mail again.
+pub const MOST_RENEWED: f64 = 20.0;
 
 /// What the guard says of a plan.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -18,17 +28,39 @@ pub struct Guard {
     pub breaches: Vec<Breach>,
 }
 
+/// Whose participations a limit is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    /// Those of one automation.
+    Automation(AutomationName),
+    /// Those of all automations without a limit of their own.
+    All,
+    /// Those of suppressed contacts.
+    Suppressed,
+}
+
+/// How many a limit holds for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Count {
+    /// By the plan, and within the day before.
+    pub all: u64,
+    /// How many of them within the day before.
+    pub day: u64,
+    /// How many of them are triggered again by the plan after they were stopped within that day.
+    pub returning: u64,
+    /// How many of them are deferred.
+    pub deferred: u64,
+}
+
 /// One limit that a plan is beyond.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Breach {
     /// Too many triggers.
     Triggers {
-        /// Of which automation; `None` is all without a limit of their own.
-        automation: Option<AutomationName>,
+        /// Whose.
+        whose: Whose,
         /// How many.
-        count: u64,
-        /// How many of them are deferred.
-        deferred: u64,
+        count: Count,
         /// How many there may be.
         limit: u64,
         /// Where that is set.
@@ -36,8 +68,39 @@ pub enum Breach {
     },
     /// Too many stops.
     Stops {
-        /// Of which automation; `None` is all without a limit of their own.
-        automation: Option<AutomationName>,
+        /// Whose.
+        whose: Whose,
+        /// How many.
+        count: Count,
+        /// How many there may be.
+        limit: u64,
+        /// Where that is set.
+        place: Option<Place>,
+    },
+    /// Too large a share of the participations.
+    Share {
+        /// Whose.
+        whose: Whose,
+        /// How many stops.
+        count: Count,
+        /// Of how many that ran when the day began.
+        running: u64,
+        /// How many per cent there may be.
+        limit: f64,
+        /// Where that is set.
+        place: Option<Place>,
+    },
+    /// Too large a share that is stopped and triggered again with other fields.
+    Renewed {
+        /// Whose.
+        whose: Whose,
+        /// How many.
+        count: u64,
+        /// Of how many that ran when the day began.
+        running: u64,
+    },
+    /// Too many people who would be triggered since their suppression is gone.
+    Released {
         /// How many.
         count: u64,
         /// How many there may be.
@@ -45,28 +108,10 @@ pub enum Breach {
         /// Where that is set.
         place: Option<Place>,
     },
-    /// Too large a share of an automation's participations.
-    Share {
-        /// Which automation.
-        automation: AutomationName,
-        /// How many stops.
-        count: u64,
-        /// Of how many running participations.
-        running: u64,
-        /// How many per cent there may be.
-        limit: f64,
-        /// Where that is set.
-        place: Option<Place>,
-    },
-    /// An automation got another name: who is in it is triggered again by the same trigger code.
-    Renamed {
-        /// The name on record, which is gone from the configuration.
-        from: AutomationName,
-        /// The name now.
-        to: AutomationName,
-        /// How many are stopped by the one and triggered by the other.
-        count: u64,
-    },
+    /// People who are on record would be triggered as others.
+    Same(SamePeople, Found),
+    /// People would be triggered since the source of an automation, its contact column or its `repeat_by` was changed.
+    Reapplied(Reapplied),
     /// An automation has got a `repeat_by`, or lost it: who is in it is triggered again as somebody new.
     Reshaped {
         /// Which automation.
@@ -78,14 +123,26 @@ pub enum Breach {
 
 impl Guard {
     /// Holds a plan against the limits. An automation with a limit of its own is held against that alone, all others
-    /// together against the general one.
+    /// together against the general one. `applied` is what each automation was last applied with.
     ///
     /// What is deferred counts as well: a window or a ramp spreads triggers, it does not make them meant.
-    pub fn check(plan: &Plan, config: &Config, roster: &Roster<'_>) -> Self {
+    pub fn check(
+        plan: &Plan,
+        config: &Config,
+        roster: &Roster<'_>,
+        applied: &BTreeMap<AutomationName, AppliedWith>,
+    ) -> Self {
         let mut breaches = Vec::new();
         triggers(plan, config, roster, &mut breaches);
-        stops(plan, config, &mut breaches);
-        renames(plan, config, roster, &mut breaches);
+        stops(plan, config, roster, &mut breaches);
+        released(plan, config, roster, &mut breaches);
+        let same = identity::same_people(plan, config, roster);
+        breaches.extend(
+            same.into_iter()
+                .map(|(what, found)| Breach::Same(what, found)),
+        );
+        let reapplied = identity::reapplied(plan, config, roster, applied);
+        breaches.extend(reapplied.into_iter().map(Breach::Reapplied));
         breaches.extend(plan.reshaped.iter().map(|(name, count)| Breach::Reshaped {
             automation: name.clone(),
             count: *count,
@@ -97,227 +154,367 @@ impl Guard {
     pub fn refuses(&self) -> bool {
         !self.breaches.is_empty()
     }
+
+    /// Whether not even the stops of suppressed contacts may be sent: these have a limit to themselves.
+    pub fn refuses_stops_of_suppressed(&self) -> bool {
+        self.breaches.iter().any(|breach| match breach {
+            Breach::Stops { whose, .. } | Breach::Share { whose, .. } => {
+                *whose == Whose::Suppressed
+            }
+            _ => false,
+        })
+    }
 }
 
-/// How many triggers there are, and how many of them are deferred.
-#[derive(Clone, Copy, Default)]
-struct Triggers {
-    all: u64,
-    deferred: u64,
+impl Plan {
+    fn figures_of(&self, name: &AutomationName) -> Figures {
+        self.figures.get(name).copied().unwrap_or_default()
+    }
 }
 
-impl Triggers {
-    fn check(
-        self,
-        automation: Option<&AutomationName>,
-        limit: &Limit<u64>,
-        breaches: &mut Vec<Breach>,
-    ) {
-        if self.all > limit.value {
-            breaches.push(Breach::Triggers {
-                automation: automation.cloned(),
-                count: self.all,
-                deferred: self.deferred,
-                limit: limit.value,
-                place: limit.place.clone(),
-            });
-        }
+impl Figures {
+    /// How many ran when the day began: those that run now, and those that went meanwhile.
+    fn ran(&self) -> u64 {
+        self.running + self.over
     }
 }
 
 fn triggers(plan: &Plan, config: &Config, roster: &Roster<'_>, breaches: &mut Vec<Breach>) {
-    let mut counts = vec![Triggers::default(); config.automations.len()];
-    let now = plan.actions.iter().filter_map(|action| match action {
-        Action::Trigger(trigger) => Some((trigger, 0)),
-        Action::Stop(_) => None,
-    });
-    let later = plan.deferred.iter().map(|deferred| (&deferred.trigger, 1));
-    for (trigger, deferred) in now.chain(later) {
-        let count = &mut counts[roster.get(trigger.enrolment as usize).automation];
-        count.all += 1;
-        count.deferred += deferred;
+    let mut counts = vec![Count::default(); config.automations.len()];
+    for trigger in identity::triggers(plan) {
+        counts[roster.get(trigger.enrolment as usize).automation].all += 1;
     }
-    let mut others = Triggers::default();
+    for deferred in &plan.deferred {
+        counts[roster.get(deferred.trigger.enrolment as usize).automation].deferred += 1;
+    }
+    let mut check = |whose, count: Count, limit: &Limit<u64>| {
+        if count.is_of_plan() && count.all > limit.value {
+            breaches.push(Breach::Triggers {
+                whose,
+                count,
+                limit: limit.value,
+                place: limit.place.clone(),
+            });
+        }
+    };
+    let mut others = Count::default();
     let mut own = Vec::new();
-    for (automation, count) in config.automations.iter().zip(counts) {
+    for (automation, mut count) in config.automations.iter().zip(counts) {
+        count.day = plan.figures_of(&automation.name).triggered;
+        count.all += count.day;
         match &automation.max_triggers {
-            Some(limit) => count.check(Some(&automation.name), limit, &mut own),
-            None => {
-                others.all += count.all;
-                others.deferred += count.deferred;
-            }
+            Some(limit) => own.push((Whose::Automation(automation.name.clone()), count, limit)),
+            None => others.add(count),
         }
     }
-    others.check(None, &config.guard.max_triggers, breaches);
-    breaches.append(&mut own);
+    // Those of automations that are gone were triggered all the same.
+    let is_gone = |name: &AutomationName| config.automations.iter().all(|a| a.name != *name);
+    for (_, figures) in plan.figures.iter().filter(|(name, _)| is_gone(name)) {
+        others.all += figures.triggered;
+        others.day += figures.triggered;
+    }
+    check(Whose::All, others, &config.guard.max_triggers);
+    for (whose, count, limit) in own {
+        check(whose, count, limit);
+    }
 }
 
-fn stops(plan: &Plan, config: &Config, breaches: &mut Vec<Breach>) {
-    let general = &config.guard.max_stops;
-    let mut others = 0;
-    let mut own = Vec::new();
-    for (name, count) in leaving_by_automation(plan) {
-        let automation = config.automations.iter().find(|a| a.name == *name);
-        let limit = automation.and_then(|automation| automation.max_stops.as_ref());
-        let (limit, is_own) = match limit {
-            Some(limit) => (limit, true),
-            None => (general, false),
+impl Count {
+    fn add(&mut self, other: Count) {
+        self.all += other.all;
+        self.day += other.day;
+        self.returning += other.returning;
+        self.deferred += other.deferred;
+    }
+
+    /// Whether the plan itself has any.
+    fn is_of_plan(&self) -> bool {
+        self.all > self.day
+    }
+}
+
+/// What leaves an automation.
+#[derive(Debug, Clone, Copy, Default)]
+struct Leaving {
+    count: Count,
+    /// How many ran when the day began.
+    ran: u64,
+    /// How many are stopped and triggered again since their fields have changed.
+    renewed: u64,
+}
+
+impl Leaving {
+    fn add(&mut self, other: Leaving) {
+        self.count.add(other.count);
+        self.ran += other.ran;
+        self.renewed += other.renewed;
+    }
+}
+
+/// What leaves, by automation, and what is stopped of suppressed contacts. What is let go leaves too: when it comes back,
+/// it is triggered again. So does what begins to leave, and does not count again when that is over.
+fn leaving(
+    plan: &Plan,
+    config: &Config,
+    roster: &Roster<'_>,
+) -> (BTreeMap<AutomationName, Leaving>, Leaving) {
+    let mut all: BTreeMap<AutomationName, Leaving> = BTreeMap::new();
+    let mut suppressed = Leaving::default();
+    for (name, figures) in &plan.figures {
+        let of = all.entry(name.clone()).or_default();
+        of.ran = figures.ran();
+        of.count.day = figures.gone - figures.gone_suppressed;
+        of.count.returning = figures.returning;
+        of.count.all = of.count.day + figures.leaving + figures.returning;
+        suppressed.ran += figures.ran();
+        suppressed.count.day += figures.gone_suppressed;
+        suppressed.count.all += figures.gone_suppressed;
+    }
+    let stops = plan.actions.iter().filter_map(|action| match action {
+        Action::Stop(stop) => Some(&stop.participation),
+        Action::Trigger(_) => None,
+    });
+    let let_go = plan.let_go.iter().map(|let_go| &let_go.participation);
+    for participation in stops.chain(let_go) {
+        let is_suppressed = config.suppressed.contains_key(&participation.key.contact);
+        let of = match is_suppressed {
+            true => &mut suppressed,
+            // Every name on record has its figures.
+            false => all.entry(participation.key.automation.clone()).or_default(),
         };
-        match limit.value {
-            StopLimit::Count(_) if !is_own => others += count,
-            StopLimit::Count(most) if count > most => own.push(Breach::Stops {
-                automation: Some(name.clone()),
-                count,
-                limit: most,
-                place: limit.place.clone(),
-            }),
-            StopLimit::Count(_) => {}
-            StopLimit::Percent(most) => {
-                let running = plan.running.get(name).copied().unwrap_or(0);
-                if running >= SMALLEST_FOR_PERCENT && count as f64 * 100.0 > most * running as f64 {
-                    own.push(Breach::Share {
-                        automation: name.clone(),
-                        count,
-                        running,
-                        limit: most,
-                        place: limit.place.clone(),
-                    });
+        of.count.all += u64::from(!plan.has_counted(participation));
+    }
+    let is_renewed = |of: &&Trigger| of.why == WhyTrigger::AfterStop(WhyRenewed::FieldsChanged);
+    for trigger in identity::triggers(plan).filter(is_renewed) {
+        let automation = roster.get(trigger.enrolment as usize).automation;
+        let name = config.automations[automation].name.clone();
+        all.entry(name).or_default().renewed += 1;
+    }
+    (all, suppressed)
+}
+
+impl Plan {
+    /// Whether a participation was counted among those who leave before this plan.
+    fn has_counted(&self, participation: &Participation) -> bool {
+        let went = participation
+            .gone_at
+            .is_some_and(|at| at > self.counted_since);
+        participation.left_at.is_some() || went
+    }
+}
+
+fn stops(plan: &Plan, config: &Config, roster: &Roster<'_>, breaches: &mut Vec<Breach>) {
+    let general = &config.guard.max_stops;
+    let (all, suppressed) = leaving(plan, config, roster);
+    let mut others = Leaving::default();
+    let mut renewed = Leaving::default();
+    let mut of_others = 0;
+    let mut own = Vec::new();
+    for (name, of) in all {
+        let whose = || Whose::Automation(name.clone());
+        let automation = config.automations.iter().find(|a| a.name == name);
+        let limit = automation.and_then(|automation| automation.max_stops.as_ref());
+        match limit {
+            Some(limit) => check_stops(whose(), of, limit, &mut own),
+            None => {
+                others.add(of);
+                of_others += u64::from(of.count.all > 0);
+                if let StopLimit::Percent(_) = general.value {
+                    check_stops(whose(), of, general, &mut own);
                 }
             }
         }
+        renewed.add(of);
+        check_renewed(whose(), of, &mut own);
     }
-    if let StopLimit::Count(limit) = general.value
-        && others > limit
+    // Of one automation alone it was told already.
+    if of_others > 1 || matches!(general.value, StopLimit::Count(_)) {
+        check_stops(Whose::All, others, general, breaches);
+    }
+    check_stops(Whose::Suppressed, suppressed, general, breaches);
+    if !own
+        .iter()
+        .any(|breach| matches!(breach, Breach::Renewed { .. }))
     {
-        breaches.push(Breach::Stops {
-            automation: None,
-            count: others,
-            limit,
-            place: general.place.clone(),
-        });
+        check_renewed(Whose::All, renewed, breaches);
     }
     breaches.append(&mut own);
 }
 
-/// What is stopped under a name that is gone, and triggered by the same code under another one: it was declared once.
-fn renames(plan: &Plan, config: &Config, roster: &Roster<'_>, breaches: &mut Vec<Breach>) {
-    let is_gone = |name: &AutomationName| config.automations.iter().all(|a| a.name != *name);
-    let stopped: HashMap<(&str, &TriggerCode), &AutomationName> = plan
-        .actions
-        .iter()
-        .filter_map(|action| match action {
-            Action::Stop(stop) => Some(&stop.participation),
-            Action::Trigger(_) => None,
-        })
-        .filter(|participation| is_gone(&participation.key.automation))
-        .map(|of| {
-            (
-                (of.key.contact.as_str(), &of.trigger_code),
-                &of.key.automation,
-            )
-        })
-        .collect();
-    if stopped.is_empty() {
+fn check_stops(whose: Whose, of: Leaving, limit: &Limit<StopLimit>, breaches: &mut Vec<Breach>) {
+    let Leaving { count, ran, .. } = of;
+    if !count.is_of_plan() {
         return;
     }
-    let now = plan.actions.iter().filter_map(|action| match action {
-        Action::Trigger(trigger) => Some(trigger),
-        Action::Stop(_) => None,
-    });
-    let later = plan.deferred.iter().map(|deferred| &deferred.trigger);
-    let mut counts: BTreeMap<(&AutomationName, &AutomationName), u64> = BTreeMap::new();
-    for trigger in now.chain(later) {
-        let enrolment = roster.get(trigger.enrolment as usize);
-        let automation = &config.automations[enrolment.automation];
-        if let Some(from) = stopped.get(&(enrolment.contact, &automation.trigger_code)) {
-            *counts.entry((from, &automation.name)).or_insert(0) += 1;
+    match limit.value {
+        StopLimit::Count(most) if count.all > most => breaches.push(Breach::Stops {
+            whose,
+            count,
+            limit: most,
+            place: limit.place.clone(),
+        }),
+        // Everybody may be stopped, and so may somebody be twice.
+        StopLimit::Percent(most) if most >= 100.0 => {}
+        StopLimit::Percent(most) if is_beyond(count.all, ran, most) => {
+            breaches.push(Breach::Share {
+                whose,
+                count,
+                running: ran,
+                limit: most,
+                place: limit.place.clone(),
+            });
+        }
+        _ => {}
+    }
+}
+
+fn check_renewed(whose: Whose, of: Leaving, breaches: &mut Vec<Breach>) {
+    if is_beyond(of.renewed, of.ran, MOST_RENEWED) {
+        breaches.push(Breach::Renewed {
+            whose,
+            count: of.renewed,
+            running: of.ran,
+        });
+    }
+}
+
+fn is_beyond(count: u64, of: u64, percent: f64) -> bool {
+    of >= SMALLEST_FOR_PERCENT && count as f64 * 100.0 > percent * of as f64
+}
+
+/// People who are on record as suppressed, and would be triggered now.
+fn released(plan: &Plan, config: &Config, roster: &Roster<'_>, breaches: &mut Vec<Breach>) {
+    let limit = &config.guard.max_released;
+    let mut contacts: Vec<&str> = identity::triggers(plan)
+        .filter(|trigger| trigger.before == Some(State::Withheld))
+        .map(|trigger| roster.get(trigger.enrolment as usize).contact)
+        .collect();
+    contacts.sort_unstable();
+    contacts.dedup();
+    let count = contacts.len() as u64;
+    if count > limit.value {
+        breaches.push(Breach::Released {
+            count,
+            limit: limit.value,
+            place: limit.place.clone(),
+        });
+    }
+}
+
+impl Whose {
+    /// ` in welcome`, ` of all automations together`, or nothing.
+    fn of(&self, all: &'static str) -> String {
+        match self {
+            Whose::Automation(name) => format!(" in {name}"),
+            Whose::All => all.to_owned(),
+            Whose::Suppressed => " of suppressed contacts".to_owned(),
         }
     }
-    breaches.extend(
-        counts
-            .into_iter()
-            .map(|((from, to), count)| Breach::Renamed {
-                from: from.clone(),
-                to: to.clone(),
-                count,
-            }),
-    );
 }
 
-/// What leaves, by automation. What is let go leaves too: when it comes back, it is triggered again.
-fn leaving_by_automation(plan: &Plan) -> BTreeMap<&AutomationName, u64> {
-    let stops = plan.actions.iter().filter_map(|action| match action {
-        Action::Stop(stop) => Some(&stop.participation.key),
-        Action::Trigger(_) => None,
-    });
-    let let_go = plan.let_go.iter().map(|let_go| &let_go.participation.key);
-    let mut counts = BTreeMap::new();
-    for key in stops.chain(let_go) {
-        *counts.entry(&key.automation).or_insert(0) += 1;
+impl Count {
+    /// `, with 39 stopped in the last 24 hours`, or nothing.
+    fn day(&self, done: &str) -> String {
+        let day = match self.day {
+            0 => None,
+            day => Some(format!("{day} {done} in the last 24 hours")),
+        };
+        let returning = match self.returning {
+            0 => None,
+            count => Some(format!("{count} of them who would be triggered again")),
+        };
+        let with: Vec<String> = day.into_iter().chain(returning).collect();
+        match with.is_empty() {
+            true => String::new(),
+            false => format!(", with {}", with.join(" and ")),
+        }
     }
-    counts
-}
-
-/// ` in welcome`, or nothing.
-fn of(automation: Option<&AutomationName>) -> String {
-    automation.map_or_else(String::new, |name| format!(" in {name}"))
 }
 
 impl fmt::Display for Breach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = match self {
+        const TOGETHER: &str = " of all automations together";
+        const GONE: &str = "stopped, let go or leaving";
+        let (setting, place) = match self {
             Breach::Triggers {
-                automation,
+                whose,
                 count,
-                deferred,
                 limit,
                 place,
             } => {
-                let of = of(automation.as_ref());
-                let deferred = match deferred {
+                let deferred = match count.deferred {
                     0 => String::new(),
                     deferred => format!(" ({deferred} of them deferred)"),
                 };
                 write!(
                     f,
-                    "too many triggers{of}: {count}{deferred}, the limit is {limit} (max_triggers"
+                    "too many triggers{}: {}{deferred}{}, the limit is {limit}",
+                    whose.of(""),
+                    count.all,
+                    count.day("triggered")
                 )?;
-                place
+                ("max_triggers", place)
             }
             Breach::Stops {
-                automation,
+                whose,
                 count,
                 limit,
                 place,
             } => {
-                let of = of(automation.as_ref());
                 write!(
                     f,
-                    "too many stops{of}: {count}, the limit is {limit} (max_stops"
+                    "too many stops{}: {}{}, the limit is {limit}",
+                    whose.of(""),
+                    count.all,
+                    count.day(GONE)
                 )?;
-                place
+                ("max_stops", place)
             }
             Breach::Share {
-                automation,
+                whose,
                 count,
                 running,
                 limit,
                 place,
             } => {
-                let share = *count as f64 * 100.0 / *running as f64;
+                let share = count.all as f64 * 100.0 / *running as f64;
                 write!(
                     f,
-                    "too many stops in {automation}: {share:.1}% ({count} of {running}) is over {limit}% (max_stops"
+                    "too many stops{}: {share:.1}% ({} of {running}{}) is over {limit}%",
+                    whose.of(TOGETHER),
+                    count.all,
+                    count.day(GONE)
                 )?;
-                place
+                ("max_stops", place)
             }
-            Breach::Renamed { from, to, count } => {
+            Breach::Renewed {
+                whose,
+                count,
+                running,
+            } => {
+                let share = *count as f64 * 100.0 / *running as f64;
                 return write!(
                     f,
-                    "{from} is gone from the configuration and {to} has its trigger code: {count} would be stopped and \
-                     triggered again (call it {from} again where only its name is new)"
+                    "too many{} would be stopped and triggered again since their fields have changed: {share:.1}% ({count} of \
+                     {running}) is over {MOST_RENEWED}%, whatever max_stops is (look whether a template or a column was \
+                     changed for all)",
+                    whose.of(TOGETHER)
                 );
             }
+            Breach::Released {
+                count,
+                limit,
+                place,
+            } => {
+                write!(
+                    f,
+                    "too many people would be triggered whose suppression is gone: {count}, the limit is {limit}; look whether a \
+                     [[suppress]] block is missing"
+                )?;
+                ("max_released", place)
+            }
+            Breach::Same(what, found) => return same(f, what, found),
+            Breach::Reapplied(reapplied) => return fmt::Display::fmt(reapplied, f),
             Breach::Reshaped { automation, count } => {
                 return write!(
                     f,
@@ -328,8 +525,65 @@ impl fmt::Display for Breach {
             }
         };
         match place {
-            Some(place) => write!(f, " at {place})"),
-            None => write!(f, ", the default)"),
+            Some(place) => write!(f, " ({setting} at {place})"),
+            None => write!(f, " ({setting}, the default)"),
         }
+    }
+}
+
+fn same(f: &mut fmt::Formatter<'_>, what: &SamePeople, found: &Found) -> fmt::Result {
+    let Found { count, was, now } = found;
+    match what {
+        SamePeople::Renamed { from, to } => write!(
+            f,
+            "{from} has become {to}, which has its trigger code: {count} who are on record in {from} would be triggered again \
+             (where only the name is new, write [[moved]] with from = \"{from}\" and to = \"{to}\", and nobody is)"
+        ),
+        SamePeople::Rewritten { automation } => write!(
+            f,
+            "the ids of {count} in {automation} are written in another way, and they would be triggered again: {now} is on \
+             record as {was} (let the source write them as before; or where Spotler knows them by the new ones, take them into \
+             the record with `rollcall adopt --automation {automation}`, which triggers nobody)"
+        ),
+        SamePeople::Suppressed => write!(
+            f,
+            "{count} who are suppressed would be triggered, since their ids are written in another way: {now} is suppressed as \
+             {was} (write the ids in [[suppress]] as the source does)"
+        ),
+    }
+}
+
+impl fmt::Display for Reapplied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            automation,
+            changed,
+            count,
+            gone,
+        } = self;
+        match changed {
+            Changed::Contact {
+                source,
+                before,
+                now,
+            } => write!(
+                f,
+                "{automation} was last applied with `contact = \"{before}\"` in source {source}, and now it is \"{now}\""
+            )?,
+            Changed::Source { before, now } => write!(
+                f,
+                "{automation} was last applied with source {before}, and now it has source {now}"
+            )?,
+            Changed::RepeatBy { before, now } => write!(
+                f,
+                "{automation} was last applied with `repeat_by = \"{before}\"`, and now it is \"{now}\""
+            )?,
+        }
+        write!(
+            f,
+            ": {count} would be triggered as new, while {gone} on record are no longer declared (change it back; or where they \
+             are the same people, take the new ones into the record with `rollcall adopt --automation {automation}`, which \
+             triggers nobody)"
+        )
     }
 }

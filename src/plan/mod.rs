@@ -6,13 +6,16 @@
 mod decide;
 mod defer;
 mod guard;
+mod identity;
+mod moves;
 mod reason;
 pub mod saved;
 mod window;
 
 pub use decide::{WhyRenewed, WhyStop, WhyTrigger};
 pub use defer::{Deferred, WhyDeferred, day};
-pub use guard::{Breach, Guard};
+pub use guard::{Breach, Guard, Whose};
+pub use identity::{Changed, Found, Reapplied, SamePeople, applied_with};
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
@@ -25,6 +28,8 @@ use crate::id::{AutomationName, ContactId};
 use crate::participation::{Key, Participation, State};
 use crate::roster::{Enrolment, Roster};
 use decide::{Decision, Declared, Leave};
+use identity::Identities;
+use moves::Moves;
 
 /// What has to happen so that the participations are as declared.
 #[derive(Debug, Default)]
@@ -43,11 +48,38 @@ pub struct Plan {
     pub unchanged: u64,
     /// How many participations run or may run, by automation: what the guard's percentages are of.
     pub running: BTreeMap<AutomationName, u64>,
+    /// What the guard counts besides, by automation.
+    pub figures: BTreeMap<AutomationName, Figures>,
+    /// How many participations take another name, by the name before and the name after.
+    pub moved: BTreeMap<(AutomationName, AutomationName), u64>,
+    /// After which time the guard counts what was done.
+    counted_since: Timestamp,
+    /// Who runs, or ran within the guard's day, and is not declared.
+    gone: Identities,
     /// How many run in automations that have got a `repeat_by`, or lost it, and are triggered in them as new.
     pub reshaped: BTreeMap<AutomationName, u64>,
     /// When the enrolments that are tried again were tried last, in the order of the roster; only of automations with a
     /// ramp, whose turns it decides.
     tried: Vec<(u32, Timestamp)>,
+}
+
+/// What the guard counts of one automation, besides what its plan does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// How many participations run or may run.
+    pub running: u64,
+    /// How many were triggered within the guard's day, or may have been.
+    pub triggered: u64,
+    /// How many were stopped or let go within that day, or began to leave.
+    pub gone: u64,
+    /// How many of those were of contacts that are suppressed.
+    pub gone_suppressed: u64,
+    /// How many of those who are gone run no more.
+    pub over: u64,
+    /// How many begin to leave by this plan.
+    pub leaving: u64,
+    /// How many are triggered again by this plan who were stopped or let go within that day.
+    pub returning: u64,
 }
 
 /// One thing that a plan will do.
@@ -173,7 +205,8 @@ impl Filter {
 }
 
 impl Plan {
-    /// Merges the roster with the participations on record, which come sorted by contact (bytewise).
+    /// Merges the roster with the participations on record, which come sorted by contact (bytewise). `since` is after which
+    /// time the guard counts what was done, by the real clock.
     ///
     /// The plan is of all, for what is deferred or refused depends on others too; [`Plan::narrow`] cuts the wanted part out
     /// of it. What is as declared is counted in that part alone, and a stop of it does not rely on what goes outside it.
@@ -186,6 +219,7 @@ impl Plan {
         recorded: impl IntoIterator<Item = Result<Participation, E>>,
         filter: &Filter,
         now: Timestamp,
+        since: Timestamp,
     ) -> Result<Self, E> {
         let mut planner = Planner {
             config,
@@ -198,8 +232,10 @@ impl Plan {
             roster,
             filter,
             now,
+            since,
+            moves: Moves::new(config.steps_of_moves()),
             stops: Vec::new(),
-            running: Vec::new(),
+            figures: Vec::new(),
             plan: Plan::default(),
         };
         let mut next = 0;
@@ -218,8 +254,17 @@ impl Plan {
         while next < roster.len() {
             next = planner.contact(next, &[]);
         }
-        planner.plan.running = planner.running.into_iter().collect();
-        Ok(planner.plan)
+        let mut plan = planner.plan;
+        let figures = planner.figures.iter();
+        let running = figures.filter(|(_, figures)| figures.running > 0);
+        plan.running = running
+            .map(|(name, figures)| (name.clone(), figures.running))
+            .collect();
+        plan.figures = planner.figures.into_iter().collect();
+        plan.counted_since = since;
+        plan.moved = planner.moves.counts;
+        plan.gone.sort();
+        Ok(plan)
     }
 
     /// Cuts a part out of a plan that was made for it.
@@ -247,7 +292,7 @@ impl Plan {
 
     /// Whether applying it now would change anything.
     pub fn is_empty(&self) -> bool {
-        self.actions.is_empty() && self.let_go.is_empty()
+        self.actions.is_empty() && self.let_go.is_empty() && self.moved.is_empty()
     }
 
     /// Whether there is nothing to do, to hold, to defer or to note either.
@@ -259,6 +304,7 @@ impl Plan {
     pub fn does_the_same(&self, other: &Plan) -> bool {
         self.actions.len() == other.actions.len()
             && self.let_go.len() == other.let_go.len()
+            && self.moved == other.moved
             && self.covers(other)
     }
 
@@ -338,10 +384,13 @@ struct Planner<'a> {
     roster: &'a Roster<'a>,
     filter: &'a Filter,
     now: Timestamp,
+    /// After which time the guard counts what was done.
+    since: Timestamp,
+    moves: Moves,
     /// The stops of the contact under way, until it is known which calls they take.
     stops: Vec<Pending>,
-    /// How many participations run, by automation.
-    running: Vec<(AutomationName, u64)>,
+    /// What the guard counts, by automation.
+    figures: Vec<(AutomationName, Figures)>,
     plan: Plan,
 }
 
@@ -362,6 +411,7 @@ impl Planner<'_> {
             next = self.contact(next, &[]);
         }
         // All are of one contact.
+        self.moves.make(group);
         group.sort_by(|a, b| {
             let (a, b) = (&a.key, &b.key);
             let automations = a.automation.cmp(&b.automation);
@@ -393,7 +443,7 @@ impl Planner<'_> {
         let mut next = declared.start;
         for participation in recorded {
             let key = &participation.key;
-            self.count_running(participation);
+            self.count(participation);
             let mut is_declared = false;
             while next < declared.end {
                 let order = self.order(self.roster.get(next), key);
@@ -439,15 +489,65 @@ impl Planner<'_> {
         self.order(enrolment, key).is_eq()
     }
 
-    fn count_running(&mut self, participation: &Participation) {
-        if participation.state.is_running() || participation.state == State::Refused {
-            // All names of a record are the same few texts in memory, so that this finds one without comparing letters.
-            let name = &participation.key.automation;
-            match self.running.iter_mut().find(|(known, _)| known == name) {
-                Some((_, count)) => *count += 1,
-                None => self.running.push((name.clone(), 1)),
-            }
+    /// What is counted of an automation.
+    fn figures(&mut self, name: &AutomationName) -> &mut Figures {
+        // All names of a record are the same few texts in memory, so that this finds one without comparing letters.
+        let place = self.figures.iter().position(|(known, _)| known == name);
+        let place = place.unwrap_or_else(|| {
+            self.figures.push((name.clone(), Figures::default()));
+            self.figures.len() - 1
+        });
+        &mut self.figures[place].1
+    }
+
+    /// Whether it was stopped or let go within the guard's day, or began to leave.
+    fn went(&self, participation: &Participation) -> bool {
+        participation.gone_at.is_some_and(|at| at > self.since)
+    }
+
+    /// Whether it belongs to the part of the plan that is wanted.
+    fn is_wanted(&self, key: &Key) -> bool {
+        self.filter
+            .lets_through(key.contact.as_str(), key.automation.as_str())
+    }
+
+    /// Counts that something on record is triggered again, for the guard.
+    fn count_again(&mut self, recorded: &Participation, why: &WhyTrigger) {
+        if !self.is_wanted(&recorded.key) {
+            return;
         }
+        let went = self.went(recorded);
+        let was_triggered = recorded.triggered_at.is_some_and(|at| at > self.since);
+        let figures = self.figures(&recorded.key.automation);
+        match why {
+            WhyTrigger::Returned | WhyTrigger::ReturnedAfterLetGo if went => figures.returning += 1,
+            // The trigger before it is in doubt; the two are counted once.
+            WhyTrigger::Harmless if was_triggered => {
+                figures.triggered = figures.triggered.saturating_sub(1);
+            }
+            _ => {}
+        }
+    }
+
+    /// Counts what is on record of a participation, for the guard.
+    fn count(&mut self, participation: &Participation) {
+        let state = participation.state;
+        let runs = state.is_running();
+        let is_over = matches!(state, State::Stopped | State::LetGo);
+        let was_triggered =
+            (runs || is_over) && participation.triggered_at.is_some_and(|at| at > self.since);
+        let went = self.went(participation);
+        let is_suppressed = went
+            && self
+                .config
+                .suppressed
+                .contains_key(&participation.key.contact);
+        let figures = self.figures(&participation.key.automation);
+        figures.running += u64::from(runs || state == State::Refused);
+        figures.triggered += u64::from(was_triggered);
+        figures.gone += u64::from(went);
+        figures.gone_suppressed += u64::from(is_suppressed);
+        figures.over += u64::from(went && !runs && state != State::Refused);
     }
 
     /// Counts who runs without an occurrence, or with one, in an automation that has got a `repeat_by`, or lost it, and is
@@ -515,7 +615,12 @@ impl Planner<'_> {
                     self.plan.unchanged += 1;
                 }
             }
-            Decision::Trigger(why) => self.trigger(index, recorded, why),
+            Decision::Trigger(why) => {
+                if let Some(recorded) = recorded {
+                    self.count_again(recorded, &why);
+                }
+                self.trigger(index, recorded, why);
+            }
             Decision::Hold(why) => {
                 if let Some(recorded) = recorded {
                     let state = match why {
@@ -584,6 +689,11 @@ impl Planner<'_> {
 
     fn gone(&mut self, recorded: &Participation) {
         let key = &recorded.key;
+        // What is not asked for is gone all the same.
+        let runs = recorded.state.is_running() || recorded.state == State::Refused;
+        if runs || self.went(recorded) {
+            self.plan.gone.add(recorded);
+        }
         let automation = self.by_name.get(key.automation.as_str()).copied();
         // Who is suppressed is in no automation, whatever else says so: neither kept nor waited for.
         let is_suppressed = self.config.suppressed.contains_key(&key.contact);
@@ -603,6 +713,9 @@ impl Planner<'_> {
             }),
             Decision::LetGo => self.let_go(recorded),
             Decision::Leaving { since, until } => {
+                if recorded.left_at.is_none() && !self.went(recorded) && self.is_wanted(key) {
+                    self.figures(&key.automation).leaving += 1;
+                }
                 if recorded.left_at != Some(since) {
                     self.plan.marks.push(Mark {
                         key: recorded.key.clone(),

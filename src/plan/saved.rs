@@ -286,6 +286,8 @@ struct Document {
     _held: Rows<Held>,
     #[serde(default, rename = "let_go")]
     _let_go: Rows<Held>,
+    #[serde(default, rename = "moved")]
+    _moved: Rows<Moved>,
     summary: Summary,
     #[serde(rename = "guard")]
     _guard: Guard,
@@ -355,6 +357,17 @@ struct Held {
     _state: Text,
     #[serde(rename = "reason")]
     _reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Moved {
+    #[serde(rename = "from")]
+    _from: Text,
+    #[serde(rename = "to")]
+    _to: Text,
+    #[serde(rename = "participations")]
+    _participations: u64,
 }
 
 #[derive(Deserialize)]

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use super::error::{JournalError, LockError, RecordError, explain_native};
 use super::file_id::FileId;
+use super::guarded::{AppliedWith, count_anew, make_moves, upsert_applied};
 use super::lock::{self, Lock, LockRequest};
 use super::mixup::{self, Mixups};
 use super::names::Names;
@@ -29,7 +30,7 @@ use super::write::{
 };
 use crate::digest::Digest;
 use crate::failpoint::fail_point;
-use crate::id::{ContactId, ParticipationId, TriggerCode};
+use crate::id::{AutomationName, ContactId, ParticipationId, TriggerCode};
 use crate::participation::{Before, Key, Move, State, StopOutcome, TriggerOutcome, after};
 
 /// So many requests are written in one transaction at the most.
@@ -146,6 +147,22 @@ pub struct Change {
     pub fields: Option<Digest>,
 }
 
+/// What an apply begins with.
+#[derive(Debug, Clone, Default)]
+pub struct ApplyStart {
+    /// Participations that take another name, in steps from one name to another, in this order.
+    pub moves: Vec<(AutomationName, AutomationName)>,
+    /// What automations are applied with.
+    pub applied: Vec<(AutomationName, AppliedWith)>,
+}
+
+impl ApplyStart {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.moves.is_empty() && self.applied.is_empty()
+    }
+}
+
 /// The number of a call on record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(pub(super) i64);
@@ -172,6 +189,8 @@ enum Request {
         Vec<(String, u64)>,
         oneshot::Sender<Result<(), JournalError>>,
     ),
+    Begin(ApplyStart, oneshot::Sender<Result<(), JournalError>>),
+    CountAnew(oneshot::Sender<Result<(), JournalError>>),
     Forget(ContactId, oneshot::Sender<Result<(), JournalError>>),
     Ids(
         Key,
@@ -332,6 +351,22 @@ impl Journal {
             .await
     }
 
+    /// Writes what an apply begins with, all or nothing. It is durable when this returns.
+    ///
+    /// # Errors
+    /// Why none of it is on record; nothing must be sent then.
+    pub async fn begin(&self, start: ApplyStart) -> Result<(), JournalError> {
+        self.ask(|reply| Request::Begin(start, reply)).wait().await
+    }
+
+    /// Lets the guard's count of a day begin anew. It is durable when this returns.
+    ///
+    /// # Errors
+    /// Why it is not on record.
+    pub async fn count_anew(&self) -> Result<(), JournalError> {
+        self.ask(Request::CountAnew).wait().await
+    }
+
     /// Notes that this run applies a saved plan, which was made when the record had this serial. It is durable when this
     /// returns the same serial. Where it returns another one, the record has changed since: nothing is noted then, and the
     /// plan must not be applied.
@@ -442,6 +477,8 @@ struct Rows {
     states: Vec<StateRow>,
     marks: Vec<(Key, Option<Timestamp>)>,
     sources: Vec<(String, u64)>,
+    start: ApplyStart,
+    counts_anew: bool,
     forgotten: Vec<ContactId>,
 }
 
@@ -558,6 +595,15 @@ impl Writer {
                 Request::Claim(plan, serial, reply) => claims.push((plan, serial, reply)),
                 Request::Sources(sources, reply) => {
                     rows.sources.extend(sources);
+                    replies.push(Reply::Done(reply));
+                }
+                Request::Begin(start, reply) => {
+                    rows.start.moves.extend(start.moves);
+                    rows.start.applied.extend(start.applied);
+                    replies.push(Reply::Done(reply));
+                }
+                Request::CountAnew(reply) => {
+                    rows.counts_anew = true;
                     replies.push(Reply::Done(reply));
                 }
                 Request::Forget(contact, reply) => {
@@ -718,6 +764,9 @@ impl Writer {
             return Ok(Err(Fenced));
         }
         let names = &mut self.names;
+        // Nothing is sent before it is durable, so that all the other rows have the new names.
+        make_moves(&tx, names, &rows.start.moves)?;
+        upsert_applied(&tx, &rows.start.applied)?;
         insert_intents(&tx, names, self.run, now, &rows.intents)?;
         update_calls(&tx, now, &rows.settlements)?;
         upsert_participations(&tx, names, now, &rows.participations)?;
@@ -740,16 +789,23 @@ impl Writer {
             }
         }
         update_states(&tx, names, now, &rows.states)?;
-        update_marks(&tx, names, &rows.marks)?;
+        update_marks(&tx, names, now, &rows.marks)?;
         upsert_sources(&tx, now, &rows.sources)?;
         delete_contacts(&tx, &rows.forgotten)?;
-        let is_changed = !rows.participations.is_empty()
+        if rows.counts_anew {
+            count_anew(&tx, now)?;
+        }
+        let is_changed = !rows.start.moves.is_empty()
+            || !rows.participations.is_empty()
             || !rows.states.is_empty()
             || !rows.marks.is_empty()
             || !rows.forgotten.is_empty();
         if is_changed {
             tx.prepare_cached("UPDATE meta SET serial = serial + 1")?
                 .execute([])?;
+        }
+        if !rows.start.moves.is_empty() {
+            fail_point("moves:before");
         }
         if !rows.intents.is_empty() {
             fail_point("intent:before");
@@ -758,6 +814,9 @@ impl Writer {
             fail_point("outcome:before");
         }
         tx.commit()?;
+        if !rows.start.moves.is_empty() {
+            fail_point("moves:after");
+        }
         if !rows.intents.is_empty() {
             fail_point("intent:after");
         }

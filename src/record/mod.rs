@@ -3,6 +3,7 @@
 mod counts;
 mod error;
 mod file_id;
+mod guarded;
 mod journal;
 mod lock;
 mod mixup;
@@ -18,8 +19,10 @@ mod write;
 
 pub use counts::AppliedSource;
 pub use error::{Holder, JournalError, LockError, RecordError};
+pub use guarded::{AppliedWith, GUARDED_DAY, counted_since};
 pub use journal::{
-    CallId, CallKind, CallOutcome, Change, Durable, Intent, Journal, Settlement, Writing,
+    ApplyStart, CallId, CallKind, CallOutcome, Change, Durable, Intent, Journal, Settlement,
+    Writing,
 };
 pub use lock::{LockRequest, unlock};
 pub use mixup::SAME_IDS;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, Row, ToSql};
 
 use super::error::{Holder, RecordError};
+use super::guarded::{self, AppliedWith};
 use super::lock;
 use super::names::Names;
 use super::open::sql;
@@ -32,6 +33,10 @@ pub struct Snapshot {
     pub is_new: bool,
     /// Where its participations are; `None` where it may be used for any service.
     pub service: Option<String>,
+    /// From when on the guard counts; `None` is from a day before now.
+    pub counted_from: Option<Timestamp>,
+    /// What each automation was last applied with.
+    pub applied: BTreeMap<AutomationName, AppliedWith>,
     /// All participations, sorted by contact (bytewise).
     pub participations: Participations,
 }
@@ -136,11 +141,15 @@ impl Record {
                 serial: 0,
                 is_new: true,
                 service: None,
+                counted_from: None,
+                applied: BTreeMap::new(),
                 participations,
             });
         };
         let serial = reader.serial()?;
         let service = service::find(&reader.connection).map_err(failed(&self.path))?;
+        let counted_from = guarded::counted_from(&reader.connection).map_err(failed(&self.path))?;
+        let applied = guarded::applied(&reader.connection).map_err(failed(&self.path))?;
         let (mut sender, participations) = stream::channel(&self.path, reader.numbered());
         std::thread::Builder::new()
             .name("record".to_owned())
@@ -156,6 +165,8 @@ impl Record {
             serial,
             is_new: false,
             service,
+            counted_from,
+            applied,
             participations,
         })
     }
@@ -489,10 +500,10 @@ impl Reader {
             if let Some(calls) = open.get_mut(item.key.contact.as_str()) {
                 calls.retain(|call| !overlay(path, codes, automation, call, &mut item));
             }
-            let ids = optional_text(row, 12).map_err(&failed)?;
+            let ids = optional_text(row, 13).map_err(&failed)?;
             group.push(Listed {
                 participation: item,
-                changed_at: time(row.get(11).map_err(&failed)?),
+                changed_at: time(row.get(12).map_err(&failed)?),
                 ids: read_ids(ids),
             })?;
         }
@@ -627,7 +638,7 @@ pub(super) fn occurrence_of(path: &Path, text: &str) -> Result<Option<Occurrence
 
 /// What a participation is made from.
 const COLUMNS: &str = "contact, automation, occurrence, state, trigger_code, fields, detail, triggered_at, left_at, \
-                       ids IS NOT NULL, tries";
+                       ids IS NOT NULL, tries, gone_at";
 
 /// A row that begins with [`COLUMNS`] as a participation.
 fn participation(
@@ -643,6 +654,7 @@ fn participation(
     let fields = fields.as_blob_or_null().map_err(|e| failed(e.into()))?;
     let triggered_at: Option<i64> = row.get(7).map_err(&failed)?;
     let left_at: Option<i64> = row.get(8).map_err(&failed)?;
+    let gone_at: Option<i64> = row.get(11).map_err(&failed)?;
     Ok(Participation {
         key: Key {
             contact: ContactId::new(contact)
@@ -661,6 +673,7 @@ fn participation(
         triggered_at: triggered_at.map(time),
         left_at: left_at.map(time),
         tries: row.get(10).map_err(&failed)?,
+        gone_at: gone_at.map(time),
     })
 }
 
@@ -791,5 +804,6 @@ fn started(
         triggered_at: Some(time(call.sent_at)),
         left_at: None,
         tries: 0,
+        gone_at: None,
     }))
 }

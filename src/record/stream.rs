@@ -16,9 +16,9 @@ use crate::participation::{Key, Participation, State};
 /// What a plan needs of each. Every column of a million costs, so what most rows have fits in one number, and what few
 /// have is an array beside those who have it.
 pub(super) const COLUMNS: &str = "contact, triggered_at, fields, \
-     CASE WHEN state = 'active' AND occurrence = '' AND left_at IS NULL \
+     CASE WHEN state = 'active' AND occurrence = '' AND left_at IS NULL AND gone_at IS NULL \
      THEN automation | (trigger_code << 31) | ((ids IS NOT NULL) << 62) \
-     ELSE json_array(automation, trigger_code, ids IS NOT NULL, occurrence, state, detail, left_at, tries) END";
+     ELSE json_array(automation, trigger_code, ids IS NOT NULL, occurrence, state, detail, left_at, tries, gone_at) END";
 
 /// How many bits of that number an automation has, and as many a trigger code. Numbers on record are counted from 1.
 const BITS: u32 = 31;
@@ -33,6 +33,7 @@ type Array = (
     Option<String>,
     Option<i64>,
     u32,
+    Option<i64>,
 );
 
 /// So many participations pass from the record to a plan at once: few enough that their memory is used again, and not
@@ -123,6 +124,7 @@ struct Few {
     detail: Option<Box<str>>,
     left_at: Option<i64>,
     tries: u32,
+    gone_at: Option<i64>,
 }
 
 impl Few {
@@ -133,12 +135,14 @@ impl Few {
             detail,
             left_at,
             tries,
+            gone_at,
         } = self;
         occurrence.is_some()
             || fields.is_some()
             || detail.is_some()
             || left_at.is_some()
             || *tries > 0
+            || gone_at.is_some()
     }
 }
 
@@ -239,7 +243,7 @@ impl Sender {
             }
             array => {
                 let array = array.as_str().map_err(|e| failed(e.into()))?;
-                let (automation, code, has_ids, occurrence, word, detail, left_at, tries): Array =
+                let (automation, code, has_ids, occurrence, word, detail, left_at, tries, gone_at): Array =
                     serde_json::from_str(array)
                         .map_err(|error| corrupt(&self.path, error.to_string()))?;
                 state = word
@@ -250,6 +254,7 @@ impl Sender {
                 few.detail = detail.filter(|_| state != State::Active).map(Into::into);
                 few.left_at = left_at;
                 few.tries = tries;
+                few.gone_at = gone_at;
                 (automation, code, has_ids != 0)
             }
         };
@@ -367,6 +372,7 @@ impl Unpacked {
             triggered_at: triggered_at.map(time),
             left_at: few.left_at.map(time),
             tries: few.tries,
+            gone_at: few.gone_at.map(time),
         })
     }
 }

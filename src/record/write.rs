@@ -95,7 +95,8 @@ pub(super) fn upsert_participations(
          ON CONFLICT (contact, automation, occurrence) DO UPDATE SET state = excluded.state, \
          trigger_code = excluded.trigger_code, ids = excluded.ids, fields = excluded.fields, \
          detail = excluded.detail, triggered_at = excluded.triggered_at, changed_at = excluded.changed_at, \
-         left_at = NULL, tries = CASE excluded.tries WHEN 0 THEN 0 ELSE tries + 1 END",
+         left_at = NULL, tries = CASE excluded.tries WHEN 0 THEN 0 ELSE tries + 1 END, \
+         gone_at = CASE WHEN gone_at > excluded.changed_at - 86400000 THEN gone_at END",
     )?;
     for row in rows {
         upsert.execute(params![
@@ -123,8 +124,10 @@ pub(super) fn update_states(
     rows: &[StateRow],
 ) -> rusqlite::Result<()> {
     let mut update = tx.prepare_cached(
+        // Who began to leave was counted then.
         "UPDATE participation SET state = ?4, detail = ?5, changed_at = ?6, left_at = NULL, \
-         triggered_at = iif(?7, NULL, triggered_at) \
+         triggered_at = iif(?7, NULL, triggered_at), \
+         gone_at = CASE WHEN ?4 IN ('stopped', 'let-go') AND left_at IS NULL THEN ?6 ELSE gone_at END \
          WHERE contact = ?1 AND automation = ?2 AND occurrence = ?3",
     )?;
     for row in rows {
@@ -145,10 +148,14 @@ pub(super) fn update_states(
 pub(super) fn update_marks(
     tx: &Connection,
     names: &mut Names,
+    now: i64,
     marks: &[(Key, Option<Timestamp>)],
 ) -> rusqlite::Result<()> {
     let mut update = tx.prepare_cached(
-        "UPDATE participation SET left_at = ? WHERE contact = ? AND automation = ? AND occurrence = ?",
+        // Who is back was not stopped, and need not be counted.
+        "UPDATE participation SET left_at = ?1, \
+         gone_at = CASE WHEN ?1 IS NULL THEN NULL WHEN left_at IS NULL THEN ?5 ELSE gone_at END \
+         WHERE contact = ?2 AND automation = ?3 AND occurrence = ?4",
     )?;
     for (key, left_at) in marks {
         update.execute(params![
@@ -156,6 +163,7 @@ pub(super) fn update_marks(
             key.contact.as_str(),
             names.automation(tx, &key.automation)?,
             occurrence(key),
+            now,
         ])?;
     }
     Ok(())

@@ -13,7 +13,7 @@ use serde_json::ser::Formatter;
 
 use super::rows::{PlanView, subject};
 use super::style::{SafeText, thousands};
-use super::tally::{Counts, sentence, tally};
+use super::tally::{Counts, moved_lines, sentence, tally};
 
 /// The most actions that are in the page; the rest are counted.
 const MOST_ACTIONS: usize = 100_000;
@@ -40,6 +40,7 @@ struct Page<'a> {
     now: String,
     all_new: bool,
     guard: Vec<String>,
+    moved: Vec<String>,
     automations: Vec<Bar>,
     more_automations: usize,
     total: usize,
@@ -125,6 +126,9 @@ pub fn plan_html(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
             .breaches
             .iter()
             .map(|breach| SafeText(&breach.to_string()).to_string())
+            .collect(),
+        moved: moved_lines(plan)
+            .map(|line| SafeText(&line).to_string())
             .collect(),
         automations: tally
             .iter()

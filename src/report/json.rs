@@ -44,6 +44,13 @@ struct DeferredJson<'a> {
 }
 
 #[derive(Serialize)]
+struct MovedJson<'a> {
+    from: &'a AutomationName,
+    to: &'a AutomationName,
+    participations: u64,
+}
+
+#[derive(Serialize)]
 struct SummaryJson {
     trigger: u64,
     stop: u64,
@@ -177,6 +184,19 @@ fn document(
                     occurrence: let_go.participation.key.occurrence.as_ref(),
                     state: let_go.participation.state.as_str(),
                     reason: &let_go.reason,
+                },
+            )
+        })?;
+    }
+    if !view.plan.moved.is_empty() {
+        write!(out, "  \"moved\": ")?;
+        list(out, &view.plan.moved, |out, ((from, to), count)| {
+            to_json(
+                out,
+                &MovedJson {
+                    from,
+                    to,
+                    participations: *count,
                 },
             )
         })?;

@@ -7,7 +7,8 @@ use std::io::{self, Write};
 
 use super::rows::{PlanView, subject};
 use super::style::{SafeText, plural, thousands};
-use super::tally::{sentence, tally};
+use super::tally::{moved_lines, sentence, tally};
+use crate::plan::Plan;
 
 /// The most characters that a comment may have, as the forges count them: in UTF-16.
 const MOST: usize = 65_536;
@@ -17,6 +18,7 @@ const LONGEST_LINE: usize = 700;
 
 /// What each part may take at the most; the actions get what is left.
 const MOST_OF_GUARD: usize = 6_000;
+const MOST_OF_MOVED: usize = 3_000;
 const MOST_OF_TABLE: usize = 14_000;
 const MOST_OF_HELD: usize = 8_000;
 const MOST_OF_OTHERS: usize = 5_000;
@@ -35,6 +37,7 @@ pub fn plan_markdown(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()>
                        anything is applied.\n\n");
     }
     head.push_str(&guard(view));
+    head.push_str(&moved(plan));
     head.push_str(&table(view));
     let held = plan.held.iter().map(|held| {
         let key = &held.key;
@@ -117,6 +120,16 @@ fn guard(view: PlanView<'_>) -> String {
         "**The guard refuses to apply this plan.** Check that this is what you mean; then apply it with `--allow-large`, or \
          raise the limit.\n\n{block}\n"
     )
+}
+
+/// The names that participations take, not folded.
+fn moved(plan: &Plan) -> String {
+    if plan.moved.is_empty() {
+        return String::new();
+    }
+    let lines = moved_lines(plan).map(|line| format!("> {line}"));
+    let block = block("text", lines, plan.moved.len(), MOST_OF_MOVED);
+    format!("Moved to a new name, without a call:\n\n{block}\n")
 }
 
 /// The automations of which the plan says anything, those with the most actions first where not all of them fit.

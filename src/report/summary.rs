@@ -7,6 +7,7 @@ use comfy_table::{CellAlignment, Table};
 
 use super::rows::{PlanView, subject};
 use super::style::{self, SafeText, plural, thousands};
+use super::tally::moved;
 use crate::apply::{Outcome, Run};
 
 /// Failures beyond this many are counted and not listed.
@@ -80,6 +81,10 @@ pub fn run_summary(out: &mut impl Write, view: PlanView<'_>, run: &Run) -> io::R
             "{} let go",
             thousands(view.plan.let_go.len() as u64)
         ));
+    }
+    match moved(view.plan) {
+        0 => {}
+        count => words.push(format!("{} moved", thousands(count))),
     }
     writeln!(out, "{on}Applied:{off} {}.", words.join(", "))?;
     let doubts = total.get(&Outcome::Uncertain).copied().unwrap_or(0);

@@ -80,6 +80,19 @@ pub(super) fn tally(view: PlanView<'_>) -> BTreeMap<&str, Counts> {
     all
 }
 
+/// The names that participations take, one line each.
+pub(super) fn moved_lines(plan: &Plan) -> impl Iterator<Item = String> {
+    plan.moved.iter().map(|((from, to), count)| {
+        let count = plural(*count, "participation");
+        format!("{from} is {to} now: {count}")
+    })
+}
+
+/// How many participations take another name.
+pub(super) fn moved(plan: &Plan) -> u64 {
+    plan.moved.values().sum()
+}
+
 /// A plan in one sentence: its beginning, and the rest of it.
 pub(super) fn sentence(plan: &Plan) -> (&'static str, String) {
     let held = match plan.held.len() as u64 {
@@ -102,8 +115,12 @@ pub(super) fn sentence(plan: &Plan) -> (&'static str, String) {
         0 => String::new(),
         count => format!(", {} to let go", thousands(count)),
     };
+    let moved = match moved(plan) {
+        0 => String::new(),
+        count => format!(", {} to move", thousands(count)),
+    };
     let rest = format!(
-        "{} to trigger, {} to stop{let_go}{deferred}{held}, {} unchanged.",
+        "{} to trigger, {} to stop{let_go}{moved}{deferred}{held}, {} unchanged.",
         thousands(plan.triggers()),
         thousands(plan.stops()),
         thousands(plan.unchanged)

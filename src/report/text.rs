@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::rows::{PlanView, subject};
 use super::style::{self, SafeText, pad, thousands};
-use super::tally::{sentence, tally};
+use super::tally::{moved_lines, sentence, tally};
 use crate::plan::{Action, Plan};
 
 /// Columns grow no wider than this to keep the lines aligned.
@@ -19,6 +19,7 @@ const WIDEST: usize = 40;
 /// What the writer says.
 pub fn plan_text(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
     let plan = view.plan;
+    moved(out, plan)?;
     actions(out, view)?;
     if !plan.let_go.is_empty() {
         writeln!(out, "Let go, to run out by themselves without a call:")?;
@@ -39,10 +40,21 @@ pub fn plan_text(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
     }
     deferred(out, view)?;
     held(out, plan)?;
-    if !plan.is_empty() || !plan.deferred.is_empty() {
+    if !plan.actions.is_empty() || !plan.let_go.is_empty() || !plan.deferred.is_empty() {
         table(out, view)?;
     }
     plan_sum(out, view)
+}
+
+fn moved(out: &mut impl Write, plan: &Plan) -> io::Result<()> {
+    if plan.moved.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "Moved to a new name, without a call:")?;
+    for line in moved_lines(plan) {
+        writeln!(out, "  {}", SafeText(&line))?;
+    }
+    writeln!(out)
 }
 
 fn actions(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {

@@ -66,6 +66,7 @@ impl World {
                 guard: GuardLimits {
                     max_triggers: limit(0),
                     max_stops: limit(StopLimit::Count(0)),
+                    max_released: limit(0),
                 },
                 window: None,
                 zone: TimeZone::UTC,
@@ -75,6 +76,7 @@ impl World {
                 enrols: Vec::new(),
                 suppressed: BTreeMap::new(),
                 expects: Vec::new(),
+                moves: Vec::new(),
             },
         }
     }

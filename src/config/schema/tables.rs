@@ -43,6 +43,8 @@ pub(super) struct File {
     suppress: Option<Vec<Suppress>>,
     /// Tests for the rules: checked by `validate`, and before anything is planned.
     expect: Option<Vec<Expect>>,
+    /// New names for automations, with the same participations: nobody is triggered again.
+    moved: Option<Vec<Moved>>,
 }
 
 /// `[spotler]`
@@ -102,10 +104,13 @@ struct Guard {
     /// Triggers of all automations together that have no max_triggers of their own.
     #[schemars(extend("default" = 1000))]
     max_triggers: Option<Count>,
-    /// Stops: a share of the active participations, for each automation that has at least 20 of them and no max_stops of
-    /// its own; or a number for all of those together.
+    /// Stops: a share of the running participations, of each automation that has at least 20 of them and no max_stops of
+    /// its own, and of all of those together; or a number for all of those together.
     #[schemars(extend("default" = "20%", "examples" = [50]))]
     max_stops: Option<CountOrPercent>,
+    /// People whose suppression is gone and who would be triggered.
+    #[schemars(extend("default" = 10))]
+    max_released: Option<Count>,
 }
 
 /// `[window]`
@@ -377,6 +382,18 @@ struct Suppress {
     /// Why.
     #[schemars(extend("examples" = ["objected to marketing"]))]
     reason: Option<String>,
+}
+
+/// `[[moved]]`
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Moved {
+    /// The name that the automation had.
+    #[schemars(extend("examples" = ["customer-care"]))]
+    from: Name,
+    /// The name that it has now.
+    #[schemars(extend("examples" = ["customer-lifecycle"]))]
+    to: Name,
 }
 
 /// `[[expect]]`: `contact` with `in` or `not_in` or both, or `automation` with `size`.

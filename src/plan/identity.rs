@@ -1,0 +1,348 @@
+//! The same people under another name: who would be triggered, compared with who is on record and no longer declared.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hasher};
+
+use super::{Action, Plan, Trigger};
+use crate::config::{Config, Enrol};
+use crate::id::{AutomationName, ContactId, folded};
+use crate::participation::Participation;
+use crate::record::AppliedWith;
+use crate::roster::Roster;
+
+/// Participations by whom they are of: a few bytes each, as there may be millions.
+#[derive(Debug, Default)]
+pub(super) struct Identities {
+    list: Vec<Identity>,
+    automations: Vec<AutomationName>,
+}
+
+/// Whom a participation is of, in a form in which other writings of it are the same.
+#[derive(Debug)]
+struct Identity {
+    /// Of trigger code and contact.
+    person: u64,
+    /// 0 is none.
+    occurrence: u64,
+    contact: ContactId,
+    /// Its place in [`Identities::automations`].
+    automation: u32,
+}
+
+impl Identities {
+    pub(super) fn add(&mut self, of: &Participation) {
+        let name = &of.key.automation;
+        let place = self.automations.iter().position(|known| known == name);
+        let place = place.unwrap_or_else(|| {
+            self.automations.push(name.clone());
+            self.automations.len() - 1
+        });
+        let occurrence = of.key.occurrence.as_ref().map(|o| o.as_str());
+        self.list.push(Identity {
+            person: person(&code(of.trigger_code.as_str()), of.key.contact.as_str()),
+            occurrence: occurrence.map_or(0, occurrence_of),
+            contact: of.key.contact.clone(),
+            automation: u32::try_from(place).unwrap_or(u32::MAX),
+        });
+    }
+
+    /// To be called once all are added.
+    pub(super) fn sort(&mut self) {
+        self.list.sort_by_key(|identity| identity.person);
+    }
+
+    fn of(&self, person: u64) -> impl Iterator<Item = (&Identity, &AutomationName)> {
+        let start = self.list.partition_point(|of| of.person < person);
+        self.list[start..]
+            .iter()
+            .take_while(move |of| of.person == person)
+            .filter_map(|of| Some((of, self.automations.get(of.automation as usize)?)))
+    }
+
+    /// How many there are in an automation.
+    fn count(&self, name: &AutomationName) -> u64 {
+        let Some(place) = self.automations.iter().position(|known| known == name) else {
+            return 0;
+        };
+        let of = |identity: &&Identity| identity.automation as usize == place;
+        self.list.iter().filter(of).count() as u64
+    }
+}
+
+/// A trigger code, which is the same in capitals.
+fn code(code: &str) -> DefaultHasher {
+    let mut hasher = DefaultHasher::new();
+    for byte in code.bytes() {
+        hasher.write_u8(byte.to_ascii_lowercase());
+    }
+    hasher.write_u8(0);
+    hasher
+}
+
+fn person(code: &DefaultHasher, contact: &str) -> u64 {
+    let mut hasher = code.clone();
+    hasher.write(folded(contact).as_bytes());
+    hasher.finish()
+}
+
+fn occurrence_of(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(folded(text).as_bytes());
+    hasher.finish().max(1)
+}
+
+/// What tells that people who would be triggered are on record already.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SamePeople {
+    /// An automation has another name.
+    Renamed {
+        /// The name on record.
+        from: AutomationName,
+        /// The name now.
+        to: AutomationName,
+    },
+    /// Their ids, or their occurrences, are written in another way.
+    Rewritten {
+        /// Which automation.
+        automation: AutomationName,
+    },
+    /// They are suppressed under another writing of their ids.
+    Suppressed,
+}
+
+/// How many they are, with one of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// How many would be triggered.
+    pub count: u64,
+    /// The id of one of them on record, or as it is suppressed.
+    pub was: ContactId,
+    /// The id that would be triggered.
+    pub now: String,
+}
+
+/// The triggers of a plan, those that wait among them.
+pub(super) fn triggers(plan: &Plan) -> impl Iterator<Item = &Trigger> {
+    let now = plan.actions.iter().filter_map(|action| match action {
+        Action::Trigger(trigger) => Some(trigger),
+        Action::Stop(_) => None,
+    });
+    now.chain(plan.deferred.iter().map(|deferred| &deferred.trigger))
+}
+
+/// Finds who would be triggered and is on record as somebody else.
+pub(super) fn same_people(
+    plan: &Plan,
+    config: &Config,
+    roster: &Roster<'_>,
+) -> BTreeMap<SamePeople, Found> {
+    let mut all: BTreeMap<SamePeople, Found> = BTreeMap::new();
+    if plan.gone.list.is_empty() && config.suppressed.is_empty() {
+        return all;
+    }
+    let codes: Vec<DefaultHasher> = config
+        .automations
+        .iter()
+        .map(|automation| code(automation.trigger_code.as_str()))
+        .collect();
+    let suppressed: HashMap<_, &ContactId> = config
+        .suppressed
+        .keys()
+        .map(|contact| (folded(contact.as_str()), contact))
+        .collect();
+    // An automation that somebody is declared in is another one, and not the old name of a new one.
+    let is_in_use = |name: &AutomationName, to: usize| {
+        let place = config.automations.iter().position(|a| a.name == *name);
+        place.is_some_and(|place| {
+            config.automations[place].trigger_code == config.automations[to].trigger_code
+                && roster.sizes().get(place).is_some_and(|size| *size > 0)
+        })
+    };
+    for trigger in triggers(plan) {
+        let enrolment = roster.get(trigger.enrolment as usize);
+        let automation = &config.automations[enrolment.automation];
+        let mut found = |what, was: &ContactId| {
+            let found = all.entry(what).or_insert_with(|| Found {
+                count: 0,
+                was: was.clone(),
+                now: enrolment.contact.to_owned(),
+            });
+            found.count += 1;
+        };
+        if !suppressed.is_empty()
+            && let Some(as_other) = suppressed.get(&folded(enrolment.contact))
+        {
+            found(SamePeople::Suppressed, as_other);
+        }
+        if plan.gone.list.is_empty() {
+            continue;
+        }
+        let occurrence = enrolment.occurrence.map_or(0, occurrence_of);
+        let person = person(&codes[enrolment.automation], enrolment.contact);
+        let same = plan.gone.of(person).find_map(|(of, name)| {
+            let both = of.occurrence != 0 && occurrence != 0;
+            let is_same_occurrence = !both || of.occurrence == occurrence;
+            let is_same_automation = *name == automation.name;
+            let is_same_contact = of.contact.as_str() == enrolment.contact;
+            let what = match (is_same_contact, is_same_automation) {
+                _ if !is_same_occurrence => return None,
+                // What repeats now and did not before, or the other way round, is counted by itself.
+                (true, true) if !both => return None,
+                (true, false) if is_in_use(name, enrolment.automation) => return None,
+                (true, false) => SamePeople::Renamed {
+                    from: name.clone(),
+                    to: automation.name.clone(),
+                },
+                _ => SamePeople::Rewritten {
+                    automation: automation.name.clone(),
+                },
+            };
+            Some((what, of))
+        });
+        if let Some((what, of)) = same {
+            found(what, &of.contact);
+        }
+    }
+    all
+}
+
+/// What an automation has been given in place of what it was last applied with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changed {
+    /// Another column has the contacts' ids.
+    Contact {
+        /// The source.
+        source: String,
+        /// The column then.
+        before: String,
+        /// The column now.
+        now: String,
+    },
+    /// Its contacts come from another source.
+    Source {
+        /// The source then.
+        before: String,
+        /// The source now.
+        now: String,
+    },
+    /// Another column tells occurrences apart.
+    RepeatBy {
+        /// The column then.
+        before: String,
+        /// The column now.
+        now: String,
+    },
+}
+
+/// What each automation of a configuration is applied with, in the order of the configuration.
+pub fn applied_with(config: &Config) -> Vec<(AutomationName, AppliedWith)> {
+    let with = |(place, automation): (usize, &crate::config::Automation)| {
+        let blocks = |enrol: &&Enrol| enrol.automations.contains(&place);
+        let sources = config.enrols.iter().filter(blocks).filter_map(|enrol| {
+            let source = config.sources.get(enrol.source?)?;
+            Some((source.name.clone(), source.contact.clone()))
+        });
+        let with = AppliedWith {
+            sources: sources.collect(),
+            repeat_by: automation.repeat_by.clone(),
+        };
+        (automation.name.clone(), with)
+    };
+    config.automations.iter().enumerate().map(with).collect()
+}
+
+/// What each automation was last applied with, under the names that they have after the plan's moves.
+pub(super) fn last_applied(
+    plan: &Plan,
+    config: &Config,
+    applied: &BTreeMap<AutomationName, AppliedWith>,
+) -> BTreeMap<AutomationName, AppliedWith> {
+    let mut applied = applied.clone();
+    if !plan.moved.is_empty() {
+        for (from, to) in config.steps_of_moves() {
+            if let Some(with) = applied.remove(&from) {
+                applied.insert(to, with);
+            }
+        }
+    }
+    applied
+}
+
+/// An automation that triggers people since something of it was changed, while those whom it had go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reapplied {
+    /// Which.
+    pub automation: AutomationName,
+    /// What was changed.
+    pub changed: Changed,
+    /// How many would be triggered.
+    pub count: u64,
+    /// How many are on record and no longer declared.
+    pub gone: u64,
+}
+
+/// Finds the automations of which source, contact column or `repeat_by` were changed, and that would trigger people while
+/// others go.
+pub(super) fn reapplied(
+    plan: &Plan,
+    config: &Config,
+    roster: &Roster<'_>,
+    applied: &BTreeMap<AutomationName, AppliedWith>,
+) -> Vec<Reapplied> {
+    if applied.is_empty() || plan.gone.list.is_empty() {
+        return Vec::new();
+    }
+    let applied = last_applied(plan, config, applied);
+    let mut counts = vec![0; config.automations.len()];
+    for trigger in triggers(plan) {
+        counts[roster.get(trigger.enrolment as usize).automation] += 1;
+    }
+    let mut list = Vec::new();
+    for ((name, now), count) in applied_with(config).into_iter().zip(counts) {
+        let Some(before) = applied.get(&name).filter(|_| count > 0) else {
+            continue;
+        };
+        let gone = plan.gone.count(&name);
+        if gone > 0
+            && let Some(changed) = change(before, &now)
+        {
+            list.push(Reapplied {
+                automation: name,
+                changed,
+                count,
+                gone,
+            });
+        }
+    }
+    list
+}
+
+/// What was changed, where it can make the same people others. A source that comes or goes adds or takes away people; one
+/// that comes in place of another may have the same ones under other ids.
+fn change(before: &AppliedWith, now: &AppliedWith) -> Option<Changed> {
+    for (source, column) in &before.sources {
+        if let Some(other) = now.sources.get(source).filter(|other| *other != column) {
+            return Some(Changed::Contact {
+                source: source.clone(),
+                before: column.clone(),
+                now: other.clone(),
+            });
+        }
+    }
+    let names = |of: &AppliedWith| of.sources.keys().cloned().collect::<BTreeSet<_>>();
+    let (had, has) = (names(before), names(now));
+    if let (Some(before), Some(now)) = (had.difference(&has).next(), has.difference(&had).next()) {
+        return Some(Changed::Source {
+            before: before.clone(),
+            now: now.clone(),
+        });
+    }
+    match (&before.repeat_by, &now.repeat_by) {
+        (Some(before), Some(now)) if before != now => Some(Changed::RepeatBy {
+            before: before.clone(),
+            now: now.clone(),
+        }),
+        // One that is added or taken out is seen by who is on record with an occurrence, or without.
+        _ => None,
+    }
+}
