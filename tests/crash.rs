@@ -74,7 +74,8 @@ impl Proof {
 
     /// Declares contacts: each once in the plain automation, and for each of the orders in the repeating one.
     fn declare(&self, contacts: &[String], orders: &[&str], code: &str) {
-        let mut csv = "id,order\n".to_owned();
+        // One who is nowhere: an export without any row would be refused.
+        let mut csv = "id,order\nnobody,none\n".to_owned();
         for contact in contacts {
             for order in orders {
                 csv.push_str(&format!("{contact},{order}\n"));
@@ -89,7 +90,7 @@ impl Proof {
                  [automation.plain]\ntrigger_code = \"{}\"\n\
                  [automation.repeated]\ntrigger_code = \"{}\"\nrepeat_by = \"order\"\n\
                  [source.crm]\ncsv = \"crm.csv\"\ncontact = \"id\"\n\
-                 [[enrol]]\nautomation = [\"plain\", \"repeated\"]\nsource = \"crm\"\n",
+                 [[enrol]]\nautomation = [\"plain\", \"repeated\"]\nsource = \"crm\"\nwhere.order = {{ not = \"none\" }}\n",
                 self.spotler.url(),
                 PLAIN,
                 code

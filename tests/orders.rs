@@ -119,7 +119,8 @@ fn declared(day: &Day) -> BTreeMap<Key, u8> {
 }
 
 fn write(repo: &Repo, day: &Day, url: &str) {
-    let mut csv = "id,order,status,note\n".to_owned();
+    // One who is nowhere: an export without any row would be refused.
+    let mut csv = "id,order,status,note\nnobody,none,none,none\n".to_owned();
     for ((contact, order), (status, note)) in &day.orders {
         csv.push_str(&format!("c-{contact},o-{order},s{status},n{note}\n"));
     }
@@ -444,13 +445,13 @@ fn what_several_publications_answer_is_recorded_entry_by_entry_and_all_of_it_is_
             .iter()
             .map(|order| format!("c-1,{order}\n"))
             .collect();
-        repo.write("orders.csv", format!("id,order\n{rows}"));
+        repo.write("orders.csv", format!("id,order\nnobody,none\n{rows}"));
         repo.write(
             "rollcall.toml",
             format!(
                 "[spotler]\nbase_url = {:?}\n[automation.orders]\ntrigger_code = \"orders\"\nrepeat_by = \"order\"\n\
                  [source.shop]\ncsv = \"orders.csv\"\ncontact = \"id\"\n\
-                 [[enrol]]\nautomation = \"orders\"\nsource = \"shop\"\n",
+                 [[enrol]]\nautomation = \"orders\"\nsource = \"shop\"\nwhere.order = {{ not = \"none\" }}\n",
                 spotler.url()
             ),
         );
@@ -506,14 +507,14 @@ fn others_are_never_stopped_because_of_one_that_is_uncertain() {
             .iter()
             .map(|order| format!("c-1,{order}\n"))
             .collect();
-        repo.write("orders.csv", format!("id,order\n{rows}"));
+        repo.write("orders.csv", format!("id,order\nnobody,none\n{rows}"));
         repo.write(
             "rollcall.toml",
             format!(
                 "[spotler]\nbase_url = {:?}\n\
                  [automation.orders]\ntrigger_code = \"orders\"\nrepeat_by = \"order\"\n\
                  [source.shop]\ncsv = \"orders.csv\"\ncontact = \"id\"\n\
-                 [[enrol]]\nautomation = \"orders\"\nsource = \"shop\"\n",
+                 [[enrol]]\nautomation = \"orders\"\nsource = \"shop\"\nwhere.order = {{ not = \"none\" }}\n",
                 spotler.url()
             ),
         );

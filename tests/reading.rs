@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Done, Repo};
+use common::{Done, Repo, Spotler};
 
 const AUTOMATION: &str = "[automation.welcome]\ntrigger_code = \"0b8f9a52-6d0c-4f1c-8f53-2d6c9c0a7f11\"\n\
                           fields.company = \"{{ name }}\"\n";
@@ -189,4 +189,119 @@ fn a_header_alone_is_a_source_without_rows_however_it_ends() {
             done.stderr
         );
     }
+}
+
+/// Everybody whose status is customer, as a CSV file.
+fn customers(ids: &[&str]) -> String {
+    let rows = ids.iter().map(|id| format!("{id},x,customer\n"));
+    format!("id,name,status\n{}", rows.collect::<String>())
+}
+
+/// A repository on a sandbox, where three customers were triggered, with further settings of the automation.
+fn applied(spotler: &Spotler, settings: &str) -> Repo {
+    let repo = repo("", customers(&["crm-1041", "crm-1042", "crm-1043"]));
+    let text = std::fs::read_to_string(repo.file("rollcall.toml")).unwrap();
+    let text = text.replace("fields.company = \"{{ name }}\"", settings);
+    let base = format!(
+        "[spotler]\nbase_url = {:?}\nrate = \"1000/s\"\n",
+        spotler.url()
+    );
+    repo.write("rollcall.toml", base + &text);
+    repo.run(&["apply", "--yes", "--new-record"]).exits(0);
+    repo
+}
+
+#[test]
+fn a_source_that_ran_dry_stops_nobody_however_few_they_are() {
+    for settings in ["", "on_leave = \"keep\"", "leave_after = \"48h\""] {
+        for dry in [
+            "id,name,status",
+            "id,name,status\n",
+            "id,name,status\r\n\r\n",
+        ] {
+            let what = format!("{settings} {dry:?}");
+            let spotler = Spotler::open();
+            let repo = applied(&spotler, settings);
+            repo.write("crm.csv", dry);
+            let says = "source crm has no rows, and had 3 when it was last applied";
+            let plan = repo.run(&["plan"]).exits(0);
+            assert!(plan.stdout.contains(says), "{what}: {}", plan.stdout);
+            let refused = repo.run(&["apply", "--yes"]).exits(4);
+            assert!(refused.stderr.contains(says), "{what}: {}", refused.stderr);
+            let says = "3 stopped or let go";
+            assert!(refused.stderr.contains(says), "{what}: {}", refused.stderr);
+            assert_eq!(spotler.calls(), 3, "{what}");
+            // It is whole again: nothing happened.
+            repo.write("crm.csv", customers(&["crm-1041", "crm-1042", "crm-1043"]));
+            repo.run(&["apply", "--yes"]).exits(0);
+            assert_eq!(spotler.calls(), 3, "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_source_that_is_meant_to_be_empty_is_applied_once_that_is_allowed() {
+    let spotler = Spotler::open();
+    let repo = applied(&spotler, "");
+    repo.write("crm.csv", "id,name,status\n");
+    repo.run(&["apply", "--yes", "--allow-large"]).exits(0);
+    assert!(spotler.running().is_empty());
+    // From here on it is known to be empty, and then not to be.
+    repo.run(&["apply", "--yes"]).exits(0);
+    repo.write("crm.csv", customers(&["crm-1044"]));
+    repo.run(&["apply", "--yes"]).exits(0);
+    repo.write("crm.csv", "id,name,status\n");
+    repo.run(&["apply", "--yes"]).exits(4);
+}
+
+#[test]
+fn an_export_that_ran_dry_after_people_were_adopted_is_seen_too() {
+    for part in [&[][..], &["--automation", "welcome"]] {
+        let spotler = Spotler::open();
+        let repo = applied(&spotler, "");
+        std::fs::remove_dir_all(repo.file("state")).unwrap();
+        let adopt = [&["adopt", "--yes", "--new-record"], part].concat();
+        repo.run(&adopt).exits(0);
+        repo.write("crm.csv", "id,name,status\n");
+        repo.run(&["apply", "--yes"]).exits(4);
+        assert_eq!(spotler.calls(), 3);
+    }
+}
+
+#[test]
+fn a_file_that_was_cut_in_its_last_row_makes_nobody_of_somebody_else() {
+    let spotler = Spotler::open();
+    let all = "name,status,id\nx,customer,crm-1041\nx,customer,crm-1042\nx,customer,crm-1043\n";
+    let repo = applied(&spotler, "");
+    repo.write("crm.csv", all);
+    repo.run(&["apply", "--yes"]).exits(0);
+    repo.write("crm.csv", &all[..all.len() - 2]);
+    let says = "source crm stops in mid-line, and ended with a line end when it was last applied";
+    for args in [&["plan"][..], &["plan", "--contact", "crm-104"]] {
+        let done = repo.run(args).exits(0);
+        assert!(done.stdout.contains(says), "{args:?}: {}", done.stdout);
+    }
+    let refused = repo.run(&["apply", "--yes"]).exits(4);
+    assert!(refused.stderr.contains(says), "{}", refused.stderr);
+    let says = "1 would be triggered and 1 stopped or let go";
+    assert!(refused.stderr.contains(says), "{}", refused.stderr);
+    assert_eq!(spotler.calls(), 3);
+    // Where nothing would be done because of it, it may end as it likes, and is known to from then on.
+    repo.write("crm.csv", &all[..all.len() - 1]);
+    repo.run(&["apply", "--yes"]).exits(0);
+    repo.write("crm.csv", format!("{all}x,customer,crm-1044"));
+    repo.run(&["apply", "--yes"]).exits(0);
+    assert_eq!(spotler.calls(), 4);
+}
+
+#[test]
+fn who_is_suppressed_does_not_go_because_a_source_ran_dry() {
+    let spotler = Spotler::open();
+    let repo = applied(&spotler, "");
+    let text = std::fs::read_to_string(repo.file("rollcall.toml")).unwrap();
+    let suppress = "[[suppress]]\ncontacts = [\"crm-1041\", \"crm-1042\", \"crm-1043\"]\n";
+    repo.write("rollcall.toml", text + suppress);
+    repo.write("crm.csv", "id,name,status\n");
+    repo.run(&["apply", "--yes"]).exits(0);
+    assert!(spotler.running().is_empty());
 }

@@ -467,7 +467,7 @@ const REPEATED: &str = "[automation.reviews]\ntrigger_code = \"5f0e8b1c-8a53-4a0
 fn repeating(spotler: &Spotler, more: &str) -> Repo {
     let toml = format!(
         "[spotler]\nbase_url = {:?}\nrate = \"100000/s\"\n{REPEATED}{more}\n[source.crm]\ncsv = \"crm.csv\"\n\
-         contact = \"id\"\n[[enrol]]\nautomation = \"reviews\"\nsource = \"crm\"\n",
+         contact = \"id\"\n[[enrol]]\nautomation = \"reviews\"\nsource = \"crm\"\nwhere.order = {{ not = \"none\" }}\n",
         spotler.url()
     );
     Repo::with(&toml)
@@ -485,7 +485,7 @@ fn an_occurrence_that_only_waits_to_leave_is_not_stopped_with_another() {
     apply("2030-01-01T00:00:00Z");
     repo.write("crm.csv", "id,order\nc-1,b\n");
     apply("2030-01-02T00:00:00Z");
-    repo.write("crm.csv", "id,order\n");
+    repo.write("crm.csv", "id,order\nnobody,none\n");
     apply("2030-01-03T12:00:00Z");
     let done = apply("2030-01-04T00:00:00Z");
     assert_eq!(done.actions(), ["stop reviews c-1 / a -> stopped"]);
@@ -533,7 +533,7 @@ fn what_cannot_be_stopped_alone_is_held_and_not_tried_for_ever() {
         .to_owned();
     assert!(reason.contains("no id on record"), "{reason}");
     // When none stays, the call that stops all needs no id.
-    repo.write("crm.csv", "id,order\n");
+    repo.write("crm.csv", "id,order\nnobody,none\n");
     repo.apply().exits(0);
     assert_eq!(
         repo.recorded(),

@@ -12,7 +12,7 @@ use super::meaning::{Meaning, Then};
 use super::outcome::{Event, Outcome, Settled};
 use super::{Parked, Shared, lock};
 use crate::id::{AutomationName, ContactId, Occurrence, ParticipationId, TriggerCode};
-use crate::participation::{Before, Key, State};
+use crate::participation::{Before, Key, Participation, State};
 use crate::plan::{Action, Stop, StopScope, Trigger, WhyRenewed, WhyStop, WhyTrigger};
 use crate::record::{CallKind, Durable, Intent, JournalError, SAME_IDS};
 
@@ -481,6 +481,19 @@ fn called(stop: &Stop) -> (AutomationName, TriggerCode) {
 }
 
 /// Stops.
+/// The participation of an action that the call of a stop of all is for as well.
+fn of_same_call<'a>(stop: &Stop, action: &'a Action) -> Option<&'a Participation> {
+    match action {
+        Action::Stop(next)
+            if next.scope == StopScope::All
+                && next.participation.trigger_code == stop.participation.trigger_code =>
+        {
+            Some(&next.participation)
+        }
+        _ => None,
+    }
+}
+
 impl Worker {
     /// Makes the stop at `index`, together with those behind it that the same call is for. Returns the place behind
     /// them.
@@ -489,15 +502,7 @@ impl Worker {
             return (self.stop_by_ids(stop).await, index + 1);
         }
         let shared = self.shared.clone();
-        let of_same_call = |action| match action {
-            &Action::Stop(ref next)
-                if next.scope == StopScope::All
-                    && next.participation.trigger_code == stop.participation.trigger_code =>
-            {
-                Some(&next.participation)
-            }
-            _ => None,
-        };
+        let of_same_call = |action| of_same_call(stop, action);
         let actions = &shared.job.plan.actions[index..end];
         let behind = index + actions.iter().map_while(of_same_call).count();
         // Those that other stops stand before are stopped by it as well, whether or not the run comes to them.

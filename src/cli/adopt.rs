@@ -13,7 +13,7 @@ use crate::participation::{Key, Move};
 use crate::plan::{Action, Filter, WhyTrigger};
 use crate::record::{Change, Record};
 use crate::report::{SafeText, plural};
-use crate::roster::Enrolment;
+use crate::roster::{Enrolment, SourceRead};
 
 pub(super) async fn run(args: &AdoptArgs, common: &Common) -> Result<Exit, CommandError> {
     let output = Output::new(common);
@@ -79,6 +79,14 @@ pub(super) async fn run(args: &AdoptArgs, common: &Common) -> Result<Exit, Comma
     let count = changes.len() as u64;
     let journal = writing.journal();
     let mut result = journal.change(changes).await;
+    // From here on an export that runs dry is known to have had rows.
+    if result.is_ok() {
+        let known = prepare::applied_sources(&record).await?;
+        let is_whole = filter().is_everything();
+        let is_noted = |read: &SourceRead<'_>| is_whole || !known.contains_key(&read.source.name);
+        let notes = prepare::notes(roster.sources().filter(is_noted));
+        result = journal.sources(notes).await;
+    }
     if result.is_ok() {
         // What was adopted was not triggered, and is meant.
         result = journal.count_anew().await;

@@ -194,8 +194,7 @@ async fn locked(
     // What is done of a part says nothing of the rows that the others come from.
     let is_whole = filter(saved).is_everything();
     let rows = prepared.roster.sources().filter(|_| is_whole);
-    let rows = rows.map(|read| (read.source.name.clone(), read.rows));
-    let noted = writing.journal().sources(rows.collect()).await;
+    let noted = writing.journal().sources(prepare::notes(rows)).await;
     noted.map_err(anyhow::Error::from)?;
     // From here on calls may be made, so that an error no longer means that nothing was done.
     let mut run = send(args, common, &prepared, line, writing).await;

@@ -14,8 +14,8 @@ use crate::config::{self, Base, Config, Diagnostic, ParticipationSetting, Proble
 use crate::id::{AutomationName, ContactId};
 use crate::plan::{self, Filter, Guard, Plan};
 use crate::record::{
-    AppliedWith, ApplyStart, LockError, LockRequest, Record, RecordError, Service, Snapshot,
-    Writing, counted_since,
+    AppliedSource, AppliedWith, ApplyStart, LockError, LockRequest, Record, RecordError, Service,
+    Snapshot, SourceNote, Writing, counted_since,
 };
 use crate::report::{PlanView, SafeText};
 use crate::roster::{self, Gone, Roster, SourceRead};
@@ -108,30 +108,44 @@ fn sound(config: &Config, list: Vec<Diagnostic>) -> Result<(), CommandError> {
 }
 
 /// Checks that sources have not lost their rows since the last apply, besides those of which that is allowed, and what
-/// the configuration expects of its roster. Says whether there is anything to note of the sources.
+/// the configuration expects of its roster.
 pub(super) async fn sources_and_expected(
     config: &'static Config,
     roster: &Arc<Roster<'static>>,
     record: &Record,
     allowed: &[String],
-) -> Result<bool, CommandError> {
+) -> Result<(), CommandError> {
     let mut list = Vec::new();
-    let mut is_news = false;
     if config.sources.iter().any(|s| s.max_shrink.is_some()) {
-        let applied = record.applied_sources().await;
-        let applied = applied.context("No plan was made")?;
+        let applied = applied_sources(record).await?;
         list = roster.shrunk(|name| {
             let source = applied.get(name)?;
             (!allowed.iter().any(|allowed| allowed == name)).then_some((source.rows, source.at))
         });
-        is_news = roster.sources().any(|read| {
-            let rows = applied.get(&read.source.name).map(|source| source.rows);
-            read.source.max_shrink.is_some() && rows != Some(read.rows)
-        });
     }
     list.extend(disappointments(config, roster).await?);
-    sound(config, list)?;
-    Ok(is_news)
+    sound(config, list)
+}
+
+/// Whether a source is so different from what it was at the last apply that this is to be noted, also where nothing is to
+/// be done.
+fn has_news(read: &SourceRead<'_>, applied: &BTreeMap<String, AppliedSource>) -> bool {
+    applied.get(&read.source.name).is_none_or(|before| {
+        let is_counted = read.source.max_shrink.is_some() && before.rows != read.rows;
+        is_counted
+            || (before.rows == 0) != (read.rows == 0)
+            || before.ends_with_line_end != Some(read.ends_with_line_end)
+    })
+}
+
+/// What is to be noted of sources.
+pub(super) fn notes<'a>(sources: impl IntoIterator<Item = SourceRead<'a>>) -> Vec<SourceNote> {
+    let note = |read: SourceRead<'a>| SourceNote {
+        name: read.source.name.clone(),
+        rows: read.rows,
+        ends_with_line_end: read.ends_with_line_end,
+    };
+    sources.into_iter().map(note).collect()
 }
 
 /// Checks that the sources that were named on the command line are configured.
@@ -182,7 +196,7 @@ pub(super) struct Prepared {
     pub is_first: bool,
     pub now: Timestamp,
     pub sources: Vec<SourceRead<'static>>,
-    /// Whether a source with a `max_shrink` has other rows than at the last apply, which is to be noted.
+    /// Whether a source is so different from what it was at the last apply that this is to be noted.
     pub has_news_of_sources: bool,
     /// The real time, of which the guard's day is reckoned.
     pub clock: Timestamp,
@@ -277,13 +291,26 @@ pub(super) async fn roster_and_plan(
     // What is wrong with the sources is told first: it is what people change.
     let roster = roster.await.context("The roster could not be made")??;
     let snapshot = snapshot.context("No plan was made")?;
-    let is_news = sources_and_expected(config, &roster, record, allow_shrink).await?;
+    sources_and_expected(config, &roster, record, allow_shrink).await?;
     let sent = sent(config, record, now).await?;
-    let prepared = merge(config, roster, snapshot, filter, (now, clock), Some(sent)).await?;
-    Ok(Prepared {
-        has_news_of_sources: is_news,
-        ..prepared
-    })
+    let sources = applied_sources(record).await?;
+    let times = (now, clock);
+    merge(
+        config,
+        roster,
+        (snapshot, sources),
+        filter,
+        times,
+        Some(sent),
+    )
+    .await
+}
+
+pub(super) async fn applied_sources(
+    record: &Record,
+) -> Result<BTreeMap<String, AppliedSource>, CommandError> {
+    let applied = record.applied_sources().await;
+    Ok(applied.context("No plan was made")?)
 }
 
 /// How many triggers of each automation were sent on the day, where a `max_per_day` asks for it.
@@ -318,7 +345,17 @@ pub(super) async fn plan(
 ) -> Result<Prepared, CommandError> {
     let snapshot = record.snapshot().await.context("No plan was made")?;
     let sent = sent(config, record, now).await?;
-    merge(config, roster, snapshot, filter, (now, clock), Some(sent)).await
+    let sources = applied_sources(record).await?;
+    let times = (now, clock);
+    merge(
+        config,
+        roster,
+        (snapshot, sources),
+        filter,
+        times,
+        Some(sent),
+    )
+    .await
 }
 
 /// The same, with nothing deferred: of what is not to be sent at all.
@@ -330,15 +367,16 @@ pub(super) async fn plan_undeferred(
     now: Timestamp,
 ) -> Result<Prepared, CommandError> {
     let snapshot = record.snapshot().await.context("No plan was made")?;
+    let sources = applied_sources(record).await?;
     let times = (now, clock());
-    merge(config, roster, snapshot, filter, times, None).await
+    merge(config, roster, (snapshot, sources), filter, times, None).await
 }
 
 /// Merges roster and record on a thread that may take its time.
 async fn merge(
     config: &'static Config,
     roster: Arc<Roster<'static>>,
-    snapshot: Snapshot,
+    (snapshot, sources): (Snapshot, BTreeMap<String, AppliedSource>),
     filter: Filter,
     (now, clock): (Timestamp, Timestamp),
     sent: Option<BTreeMap<AutomationName, u64>>,
@@ -367,8 +405,11 @@ async fn merge(
         })
     };
     let plan = task.await.context("No plan was made")??;
-    let guard = Guard::check(&plan, config, &roster, &applied);
+    let guard = Guard::check(&plan, config, &roster, &applied, &sources);
     let start = start(config, &plan, &of_part, &applied);
+    // Where there is no record, none is begun for this.
+    let has_news = |read| !is_first && has_news(&read, &sources);
+    let has_news_of_sources = roster.sources().any(has_news);
     Ok(Prepared {
         config,
         sources: roster.sources().collect(),
@@ -378,7 +419,7 @@ async fn merge(
         record_serial,
         is_first,
         now,
-        has_news_of_sources: false,
+        has_news_of_sources,
         clock,
         start,
     })

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::identity::{self, Changed, Found, Reapplied, SamePeople};
-use super::{Action, Figures, Plan, Trigger, WhyRenewed, WhyTrigger};
+use super::{Action, Ended, Figures, Plan, Trigger, WhyRenewed, WhyTrigger};
 use crate::config::{Config, Limit, Place, StopLimit};
 use crate::id::AutomationName;
 use crate::participation::{Participation, State};
-use crate::record::AppliedWith;
+use crate::record::{AppliedSource, AppliedWith};
 use crate::roster::Roster;
 
 /// Fewer running participations than this are too few for a percentage to mean anything.
@@ -119,11 +119,14 @@ pub enum Breach {
         /// How many run in it as they were declared before.
         count: u64,
     },
+    /// A source had rows at the last apply and has none, or its file stops in mid-line.
+    Ended(Ended),
 }
 
 impl Guard {
     /// Holds a plan against the limits. An automation with a limit of its own is held against that alone, all others
-    /// together against the general one. `applied` is what each automation was last applied with.
+    /// together against the general one. `applied` is what each automation was last applied with, and `sources` how these
+    /// were then.
     ///
     /// What is deferred counts as well: a window or a ramp spreads triggers, it does not make them meant.
     pub fn check(
@@ -131,6 +134,7 @@ impl Guard {
         config: &Config,
         roster: &Roster<'_>,
         applied: &BTreeMap<AutomationName, AppliedWith>,
+        sources: &BTreeMap<String, AppliedSource>,
     ) -> Self {
         let mut breaches = Vec::new();
         triggers(plan, config, roster, &mut breaches);
@@ -147,6 +151,8 @@ impl Guard {
             automation: name.clone(),
             count: *count,
         }));
+        let ended = Ended::all(plan, config, roster, sources);
+        breaches.extend(ended.into_iter().map(Breach::Ended));
         Self { breaches }
     }
 
@@ -436,6 +442,7 @@ impl fmt::Display for Breach {
         const TOGETHER: &str = " of all automations together";
         const GONE: &str = "stopped, let go or leaving";
         let (setting, place) = match self {
+            Breach::Ended(ended) => return ended.fmt(f),
             Breach::Triggers {
                 whose,
                 count,

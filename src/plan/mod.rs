@@ -5,6 +5,7 @@
 
 mod decide;
 mod defer;
+mod ends;
 mod guard;
 mod identity;
 mod moves;
@@ -14,6 +15,7 @@ mod window;
 
 pub use decide::{WhyRenewed, WhyStop, WhyTrigger};
 pub use defer::{Deferred, WhyDeferred, day};
+pub use ends::{Ended, HowEnded};
 pub use guard::{Breach, Guard, Whose};
 pub use identity::{Changed, Found, Reapplied, SamePeople, applied_with};
 

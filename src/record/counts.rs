@@ -69,11 +69,24 @@ impl Record {
     }
 }
 
+/// What is noted of a source when a plan made from it is applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceNote {
+    /// Its name.
+    pub name: String,
+    /// How many rows it has.
+    pub rows: u64,
+    /// Whether its file ends with a line end.
+    pub ends_with_line_end: bool,
+}
+
 /// A source when a plan made from it was last applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AppliedSource {
     /// How many rows it had.
     pub rows: u64,
+    /// Whether its file ended with a line end; `None` where an older Rollcall noted it.
+    pub ends_with_line_end: Option<bool>,
     /// When that was.
     pub at: Timestamp,
 }
@@ -87,18 +100,21 @@ impl Record {
         let Some(mut connection) = lock::reader(self.path()).await? else {
             return Ok(BTreeMap::new());
         };
-        let rows: Vec<(String, i64, i64)> =
-            sqlx::query_as("SELECT name, rows, applied_at FROM source")
+        let rows: Vec<(String, i64, i64, Option<bool>)> =
+            sqlx::query_as("SELECT name, rows, applied_at, ends_with_line_end FROM source")
                 .fetch_all(&mut connection)
                 .await
                 .map_err(sql(self.path(), "read"))?;
-        let sources = rows.into_iter().map(|(name, rows, at)| {
-            let source = AppliedSource {
-                rows: u64::try_from(rows).unwrap_or(0),
-                at: Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH),
-            };
-            (name, source)
-        });
+        let sources = rows
+            .into_iter()
+            .map(|(name, rows, at, ends_with_line_end)| {
+                let source = AppliedSource {
+                    rows: u64::try_from(rows).unwrap_or(0),
+                    ends_with_line_end,
+                    at: Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH),
+                };
+                (name, source)
+            });
         Ok(sources.collect())
     }
 }

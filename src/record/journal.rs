@@ -15,6 +15,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
+use super::counts::SourceNote;
 use super::error::{JournalError, LockError, RecordError, explain_native};
 use super::file_id::FileId;
 use super::guarded::{AppliedWith, count_anew, make_moves, upsert_applied};
@@ -185,10 +186,7 @@ enum Request {
         Vec<(Key, Option<Timestamp>)>,
         oneshot::Sender<Result<(), JournalError>>,
     ),
-    Sources(
-        Vec<(String, u64)>,
-        oneshot::Sender<Result<(), JournalError>>,
-    ),
+    Sources(Vec<SourceNote>, oneshot::Sender<Result<(), JournalError>>),
     Begin(ApplyStart, oneshot::Sender<Result<(), JournalError>>),
     CountAnew(oneshot::Sender<Result<(), JournalError>>),
     Forget(ContactId, oneshot::Sender<Result<(), JournalError>>),
@@ -341,11 +339,11 @@ impl Journal {
         self.ask(|reply| Request::Mark(marks, reply)).wait().await
     }
 
-    /// Notes how many rows the sources have of which a plan is applied, by name. It is durable when this returns.
+    /// Notes how the sources are of which a plan is applied. It is durable when this returns.
     ///
     /// # Errors
     /// Why none of it is on record.
-    pub async fn sources(&self, sources: Vec<(String, u64)>) -> Result<(), JournalError> {
+    pub async fn sources(&self, sources: Vec<SourceNote>) -> Result<(), JournalError> {
         self.ask(|reply| Request::Sources(sources, reply))
             .wait()
             .await
@@ -476,7 +474,7 @@ struct Rows {
     participations: Vec<ParticipationRow>,
     states: Vec<StateRow>,
     marks: Vec<(Key, Option<Timestamp>)>,
-    sources: Vec<(String, u64)>,
+    sources: Vec<SourceNote>,
     start: ApplyStart,
     counts_anew: bool,
     forgotten: Vec<ContactId>,

@@ -17,7 +17,7 @@ mod service;
 mod stream;
 mod write;
 
-pub use counts::AppliedSource;
+pub use counts::{AppliedSource, SourceNote};
 pub use error::{Holder, JournalError, LockError, RecordError};
 pub use guarded::{AppliedWith, GUARDED_DAY, counted_since};
 pub use journal::{

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
+use super::counts::SourceNote;
 use super::journal::{CallId, Intent, Settlement};
 use super::names::Names;
 use crate::digest::Digest;
@@ -169,18 +170,24 @@ pub(super) fn update_marks(
     Ok(())
 }
 
-/// Writes how many rows sources have.
+/// Writes how sources are.
 pub(super) fn upsert_sources(
     tx: &Connection,
     now: i64,
-    sources: &[(String, u64)],
+    sources: &[SourceNote],
 ) -> rusqlite::Result<()> {
     let mut upsert = tx.prepare_cached(
-        "INSERT INTO source (name, rows, applied_at) VALUES (?, ?, ?) \
-         ON CONFLICT (name) DO UPDATE SET rows = excluded.rows, applied_at = excluded.applied_at",
+        "INSERT INTO source (name, rows, applied_at, ends_with_line_end) VALUES (?, ?, ?, ?) \
+         ON CONFLICT (name) DO UPDATE SET rows = excluded.rows, applied_at = excluded.applied_at, \
+         ends_with_line_end = excluded.ends_with_line_end",
     )?;
-    for (name, rows) in sources {
-        upsert.execute(params![name, i64::try_from(*rows).unwrap_or(i64::MAX), now])?;
+    for source in sources {
+        upsert.execute(params![
+            source.name,
+            i64::try_from(source.rows).unwrap_or(i64::MAX),
+            now,
+            source.ends_with_line_end,
+        ])?;
     }
     Ok(())
 }

@@ -92,6 +92,8 @@ pub struct SourceRead<'c> {
     pub rows: u64,
     /// When its file was last written, where the system knows.
     pub written: Option<Timestamp>,
+    /// Whether its file ends with a line end.
+    pub ends_with_line_end: bool,
 }
 
 /// The fields of an enrolment cannot be made again.
@@ -176,6 +178,7 @@ impl<'c> Roster<'c> {
                 source,
                 rows: index.len(),
                 written: table.written(),
+                ends_with_line_end: table.ends_with_line_end(),
             })
         })
     }
