@@ -13,6 +13,7 @@ pub mod field;
 pub mod id;
 pub mod participation;
 pub mod paths;
+pub mod threads;
 
 pub mod config;
 

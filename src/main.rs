@@ -1,9 +1,12 @@
 //! The `rollcall` command: arguments, logging, one command, exit code.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 use rollcall::cli::{self, Cli, Exit};
+use rollcall::threads;
+use tokio::runtime::{Builder, Runtime};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -20,15 +23,27 @@ fn main() -> ExitCode {
         }
     };
     cli::log(&cli.common);
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: the system gives no threads to work with: {error}");
+            let _ = writeln!(
+                std::io::stderr(),
+                "error: The system gives not enough threads to work with: {error}. Nothing was done. `ulimit -u` and the \
+                 limits of the container say how many there may be."
+            );
             return Exit::Error.into();
         }
     };
-    runtime.block_on(cli::run(cli)).into()
+    let exit = runtime.block_on(cli::run(cli));
+    // What a command gave up is not waited for.
+    runtime.shutdown_background();
+    exit.into()
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    threads::check()?;
+    Builder::new_multi_thread()
+        .worker_threads(threads::workers())
+        .enable_all()
+        .build()
 }

@@ -7,6 +7,7 @@ use anyhow::anyhow;
 use super::args::AdoptArgs;
 use super::output::Output;
 use super::prepare::{self, Beginning, Prepared};
+use super::signals::Signals;
 use super::{CommandError, Common, Exit};
 use crate::id::{ContactId, Occurrence};
 use crate::participation::{Key, Move};
@@ -15,7 +16,11 @@ use crate::record::{Change, Record};
 use crate::report::{SafeText, plural};
 use crate::roster::{Enrolment, SourceRead};
 
-pub(super) async fn run(args: &AdoptArgs, common: &Common) -> Result<Exit, CommandError> {
+pub(super) async fn run(
+    args: &AdoptArgs,
+    common: &Common,
+    signals: &Signals,
+) -> Result<Exit, CommandError> {
     let output = Output::new(common);
     let config = prepare::config(common, &output)?;
     if let Some(name) = &args.automation {
@@ -65,35 +70,40 @@ pub(super) async fn run(args: &AdoptArgs, common: &Common) -> Result<Exit, Comma
             plural(count, "enrolment")
         )
     })?;
-    beginning.ask(&output)?;
-    output.ask("Adopt this?", args.yes)?;
+    beginning.ask(&output).await?;
+    output.ask("Adopt this?", args.yes).await?;
     let service = prepare::service(config);
     let timeout = args.lock_timeout;
     let begin = beginning.is_meant();
     let writing = prepare::write(config, "adopt", timeout, Some(service), begin).await?;
     prepare::tell_left_open(&output, &writing);
     // Another run may have triggered some of them meanwhile.
-    let mut changes = changes(&plan().await?)?;
-    let shown: HashSet<Key> = shown.into_iter().map(|change| change.key).collect();
-    changes.retain(|change| shown.contains(&change.key));
-    let count = changes.len() as u64;
-    let journal = writing.journal();
-    let mut result = journal.change(changes).await;
-    // From here on an export that runs dry is known to have had rows.
-    if result.is_ok() {
+    let adopting = signals.guard(async {
+        let mut changes = changes(&plan().await?)?;
+        let shown: HashSet<Key> = shown.into_iter().map(|change| change.key).collect();
+        changes.retain(|change| shown.contains(&change.key));
+        let count = changes.len() as u64;
         let known = prepare::applied_sources(&record).await?;
         let is_whole = filter().is_everything();
         let is_noted = |read: &SourceRead<'_>| is_whole || !known.contains_key(&read.source.name);
         let notes = prepare::notes(roster.sources().filter(is_noted));
-        result = journal.sources(notes).await;
-    }
-    if result.is_ok() {
-        // What was adopted was not triggered, and is meant.
-        result = journal.count_anew().await;
-    }
-    drop(journal);
+        signals.begin()?;
+        let journal = writing.journal();
+        let mut written = journal.change(changes).await;
+        // From here on an export that runs dry is known to have had rows.
+        if written.is_ok() {
+            written = journal.sources(notes).await;
+        }
+        if written.is_ok() {
+            // What was adopted was not triggered, and is meant.
+            written = journal.count_anew().await;
+        }
+        written.map_err(anyhow::Error::from)?;
+        Ok(count)
+    });
+    let adopted = adopting.await;
     writing.end().await;
-    result.map_err(anyhow::Error::from)?;
+    let count = adopted?;
     output.result(|out| writeln!(out, "{} adopted.", plural(count, "enrolment")))?;
     Ok(Exit::Fine)
 }

@@ -15,20 +15,26 @@ use super::metrics::{self, Seen};
 use super::output::Output;
 use super::prepare::{self, Beginning, Line, Prepared, Wanted};
 use super::saved::Saved;
+use super::signals::Signals;
 use super::{CommandError, Common, Exit};
 use crate::apply::{self, Event, Job, Limits, Outcome, Run};
 use crate::plan::Filter;
 use crate::record::{Record, Writing};
 use crate::report::{Look, Progress, plan_text, plural, run_json, run_summary};
 
-pub(super) async fn run(args: &ApplyArgs, common: &Common) -> Result<Exit, CommandError> {
+pub(super) async fn run(
+    args: &ApplyArgs,
+    common: &Common,
+    signals: &Signals,
+) -> Result<Exit, CommandError> {
     let output = Output::new(common);
     let started = Instant::now();
     if let Some(path) = &args.metrics {
         metrics::check(path)?;
     }
     let mut seen = Seen::default();
-    let exit = match plan_and_apply(args, common, &output, &mut seen).await {
+    let applying = plan_and_apply(args, common, (&output, signals), &mut seen);
+    let exit = match signals.guard(applying).await {
         Ok(Exit::Fine) if seen.left_open => Exit::Incomplete,
         Ok(exit) => exit,
         Err(error) => {
@@ -75,14 +81,15 @@ fn tell_end(exit: Exit, started: Instant, seen: &Seen) {
 async fn plan_and_apply(
     args: &ApplyArgs,
     common: &Common,
-    output: &Output,
+    (output, signals): (&Output, &Signals),
     seen: &mut Seen,
 ) -> Result<Exit, CommandError> {
     let saved = args.file.as_deref().map(Saved::read).transpose()?;
     let saved = saved.as_ref();
     let config = prepare::config(common, output)?;
     let record = Record::at(&config.record.path);
-    seen.left_open |= prepare::recover(config, &record, output, "apply").await?;
+    let recovering = prepare::recover(config, &record, output, "apply");
+    seen.left_open |= signals.whole(recovering).await?;
     let now = match saved {
         Some(saved) => {
             saved.check(config, &record).await?;
@@ -117,7 +124,7 @@ async fn plan_and_apply(
     let new = format!("{new} would be sent, many of them perhaps for a second time");
     let asked = ("apply", args.new_record, !args.yes && Output::can_ask());
     let beginning = Beginning::check(config, &record, prepared.is_first, asked, &new).await?;
-    if let Some(exit) = show_and_ask(args, common, output, &prepared, Some(&beginning))? {
+    if let Some(exit) = show_and_ask(args, common, output, &prepared, Some(&beginning)).await? {
         return Ok(exit);
     }
     // Nothing is written, not even the lock, before it is certain that something is to be done and can be.
@@ -129,10 +136,13 @@ async fn plan_and_apply(
     };
     seen.left_open |= prepare::tell_left_open(output, &writing);
     // The built-in sandbox's memory is beside the record, and under its lock.
-    let result = match Line::open(config, access).await {
+    let result = match Line::open(config, access, writing.calls_before()).await {
         Ok(line) => {
             let to = (&record, &line, &writing);
-            let result = locked(args, common, output, (prepared, saved), to, seen).await;
+            let told = (output, signals);
+            let applying = locked(args, common, told, (prepared, saved), to, seen);
+            // Where it is given up, the lock is given back all the same.
+            let result = signals.guard(applying).await;
             line.close().await;
             result
         }
@@ -146,7 +156,7 @@ async fn plan_and_apply(
 async fn locked(
     args: &ApplyArgs,
     common: &Common,
-    output: &Output,
+    (output, signals): (&Output, &Signals),
     (shown, saved): (Prepared, Option<&Saved>),
     (record, line, writing): (&Record, &Line, &Writing),
     seen: &mut Seen,
@@ -174,10 +184,11 @@ async fn locked(
                 "The record has changed meanwhile; this is the plan now.\n"
             )
         });
-        if let Some(exit) = show_and_ask(args, common, output, &prepared, None)? {
+        if let Some(exit) = show_and_ask(args, common, output, &prepared, None).await? {
             return Ok(exit);
         }
     }
+    signals.begin()?;
     if let Some(saved) = saved {
         saved.check_same(&prepared)?;
         let serial = prepared.record_serial;
@@ -197,7 +208,7 @@ async fn locked(
     let noted = writing.journal().sources(prepare::notes(rows)).await;
     noted.map_err(anyhow::Error::from)?;
     // From here on calls may be made, so that an error no longer means that nothing was done.
-    let mut run = send(args, common, &prepared, line, writing).await;
+    let mut run = send(args, common, &prepared, (line, signals), writing).await;
     if args.allow_large {
         let anew = writing.journal().count_anew().await;
         if let Err(error) = anew {
@@ -276,7 +287,7 @@ async fn plan_again(
 }
 
 /// Shows the plan; says how the command ends where it is not to be applied.
-fn show_and_ask(
+async fn show_and_ask(
     args: &ApplyArgs,
     common: &Common,
     output: &Output,
@@ -341,10 +352,10 @@ fn show_and_ask(
         }
     }
     if let Some(beginning) = beginning {
-        beginning.ask(output)?;
+        beginning.ask(output).await?;
     }
     if !plan.is_empty() {
-        output.ask("Apply this?", args.yes)?;
+        output.ask("Apply this?", args.yes).await?;
     }
     Ok(None)
 }
@@ -353,14 +364,15 @@ async fn send(
     args: &ApplyArgs,
     common: &Common,
     prepared: &Prepared,
-    line: &Line,
+    (line, signals): (&Line, &Signals),
     writing: &Writing,
 ) -> Result<Run, CommandError> {
     let interrupt = CancellationToken::new();
-    let signals = tokio::spawn({
+    let listening = tokio::spawn({
         let interrupt = interrupt.clone();
+        let signals = signals.clone();
         async move {
-            prepare::interrupted().await;
+            signals.came().await;
             interrupt.cancel();
         }
     });
@@ -391,7 +403,7 @@ async fn send(
         tell(events, common, &prepared.plan).await;
         running.await
     });
-    signals.abort();
+    listening.abort();
     let run = run?.map_err(|error| anyhow!("The apply failed: {error}"))?;
     Ok(run.map_err(anyhow::Error::from)?)
 }

@@ -32,7 +32,7 @@ struct Row {
 pub(super) async fn run(args: &AutomationsArgs, common: &Common) -> Result<Exit, CommandError> {
     let output = Output::new(common);
     let config = prepare::config(common, &output)?;
-    let line = Line::open(config, prepare::access(config)?).await?;
+    let line = Line::open(config, prepare::access(config)?, 0).await?;
     let listed = line.client.automations().await;
     line.close().await;
     let listed = listed.map_err(|error| anyhow!(told(&error)))?;

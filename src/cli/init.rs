@@ -122,7 +122,7 @@ async fn from_spotler(args: &InitArgs, output: &Output) -> Result<Exit, CommandE
 }
 
 async fn list(config: &Config) -> Result<Vec<ListedAutomation>, CommandError> {
-    let line = Line::open(config, prepare::access(config)?).await?;
+    let line = Line::open(config, prepare::access(config)?, 0).await?;
     let listed = line.client.automations().await;
     line.close().await;
     Ok(listed.map_err(|error| anyhow!(super::automations::told(&error)))?)

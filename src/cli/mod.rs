@@ -20,6 +20,7 @@ mod resolve;
 mod sandbox;
 mod saved;
 mod schema;
+mod signals;
 mod validate;
 
 pub use args::{Cli, Command, Common};
@@ -29,6 +30,7 @@ use std::process::ExitCode;
 
 use args::RecordCommand;
 use output::Output;
+use signals::Signals;
 
 /// The exit codes of `product.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +41,7 @@ pub enum Exit {
     Error = 1,
     /// Changes are pending (`plan --detailed-exitcode`).
     Pending = 2,
-    /// `apply` ran, and some actions failed or are uncertain.
+    /// `apply` ran, and some actions failed or are uncertain, or a call of an earlier run is in doubt.
     Incomplete = 3,
     /// `apply` was refused by a guard; nothing was done.
     Refused = 4,
@@ -74,6 +76,14 @@ impl From<std::io::Error> for CommandError {
     }
 }
 
+/// Runs a command that writes, which a signal gives up as long as nothing has begun.
+async fn writing(
+    command: impl AsyncFnOnce(&Signals) -> Result<Exit, CommandError>,
+) -> Result<Exit, CommandError> {
+    let signals = Signals::listen()?;
+    signals.guard(command(&signals)).await
+}
+
 /// Runs the command that was typed.
 pub async fn run(cli: Cli) -> Exit {
     let common = &cli.common;
@@ -81,18 +91,29 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Init(args) => init::run(args, common).await,
         Command::Validate => validate::run(common).await,
         Command::Plan(args) => plan::run(args, common).await,
-        Command::Apply(args) => apply::run(args, common).await,
+        Command::Apply(args) => match Signals::listen() {
+            Ok(signals) => apply::run(args, common, &signals).await,
+            Err(error) => Err(error),
+        },
         Command::Explain(args) => explain::run(args, common).await,
-        Command::Adopt(args) => adopt::run(args, common).await,
-        Command::Resolve(args) => resolve::run(args, common).await,
+        Command::Adopt(args) => {
+            writing(async |signals| adopt::run(args, common, signals).await).await
+        }
+        Command::Resolve(args) => {
+            writing(async |signals| resolve::run(args, common, signals).await).await
+        }
         Command::History(args) => history::run(args, common).await,
         Command::Automations(args) => automations::run(args, common).await,
         Command::Report(args) => report::run(args, common).await,
         Command::Record(RecordCommand::List(args)) => record::list(args, common).await,
         Command::Record(RecordCommand::Show(args)) => record::show(args, common).await,
         Command::Record(RecordCommand::Export(args)) => record::export(args, common).await,
-        Command::Record(RecordCommand::Forget(args)) => record::forget(args, common).await,
-        Command::Record(RecordCommand::Unlock(args)) => record::unlock(args, common).await,
+        Command::Record(RecordCommand::Forget(args)) => {
+            writing(async |signals| record::forget(args, common, signals).await).await
+        }
+        Command::Record(RecordCommand::Unlock(args)) => {
+            writing(async |signals| record::unlock(args, common, signals).await).await
+        }
         Command::Sandbox(args) => sandbox::run(args, common).await,
         Command::Schema => schema::run(common),
         Command::Completions(args) => completions::run(args, common),

@@ -9,6 +9,7 @@ use super::args::{Color, LogFormat};
 use super::{CommandError, Common};
 use crate::config::{self, Config, Diagnostic};
 use crate::report::{BrokenLines, SafeText};
+use crate::threads;
 
 /// Where a command writes.
 pub struct Output {
@@ -133,7 +134,7 @@ impl Output {
     ///
     /// # Errors
     /// That the answer is another, or that there is no terminal to ask on. Nothing must be done then.
-    pub fn ask(&self, question: &str, is_answered: bool) -> Result<(), CommandError> {
+    pub async fn ask(&self, question: &str, is_answered: bool) -> Result<(), CommandError> {
         if is_answered {
             return Ok(());
         }
@@ -145,8 +146,12 @@ impl Output {
             .into());
         }
         self.raw(|out| write!(out, "{question} Only \"yes\" is taken as yes: "));
-        let mut answer = String::new();
-        io::stdin().lock().read_line(&mut answer)?;
+        // Apart, so that a signal is heard meanwhile.
+        let answer = threads::apart("question", || {
+            let mut answer = String::new();
+            io::stdin().lock().read_line(&mut answer).map(|_| answer)
+        });
+        let answer = answer.await??;
         if answer.trim() == "yes" {
             return Ok(());
         }

@@ -21,6 +21,7 @@ use crate::report::{PlanView, SafeText};
 use crate::roster::{self, Gone, Roster, SourceRead};
 use crate::sandbox::{self, Running, SANDBOX_KEY, SANDBOX_SECRET};
 use crate::spotler::{Client, Credentials, Options};
+use crate::threads;
 
 /// The time to reckon with.
 pub(super) fn now(common: &Common) -> Timestamp {
@@ -44,7 +45,7 @@ pub(super) async fn roster(
     config: &'static Config,
     now: Timestamp,
 ) -> Result<Arc<Roster<'static>>, CommandError> {
-    let roster = tokio::task::spawn_blocking(move || roster::build(config, now))
+    let roster = threads::apart("roster", move || roster::build(config, now))
         .await
         .context("The roster could not be made")??;
     Ok(Arc::new(roster))
@@ -57,10 +58,11 @@ pub(super) async fn roster_of(
     now: Timestamp,
 ) -> Result<Arc<Roster<'static>>, CommandError> {
     let contact = contact.clone();
-    let roster =
-        tokio::task::spawn_blocking(move || roster::build_for(config, contact.as_str(), now))
-            .await
-            .context("The roster could not be made")??;
+    let roster = threads::apart("roster", move || {
+        roster::build_for(config, contact.as_str(), now)
+    })
+    .await
+    .context("The roster could not be made")??;
     Ok(Arc::new(roster))
 }
 
@@ -69,7 +71,7 @@ pub(super) async fn check(
     config: &'static Config,
     now: Timestamp,
 ) -> Result<Arc<Roster<'static>>, CommandError> {
-    let roster = tokio::task::spawn_blocking(move || roster::check(config, now))
+    let roster = threads::apart("roster", move || roster::check(config, now))
         .await
         .context("The roster could not be made")??;
     let roster = Arc::new(roster);
@@ -93,7 +95,7 @@ async fn disappointments(
         return Ok(Vec::new());
     }
     let roster = roster.clone();
-    let list = tokio::task::spawn_blocking(move || roster.disappointments())
+    let list = threads::apart("expected", move || roster.disappointments())
         .await
         .context("What is expected could not be checked")?;
     Ok(list.map_err(anyhow::Error::from)?)
@@ -393,7 +395,7 @@ async fn merge(
     let of_part = filter.clone();
     let task = {
         let roster = roster.clone();
-        tokio::task::spawn_blocking(move || -> anyhow::Result<Plan> {
+        threads::apart("plan", move || -> anyhow::Result<Plan> {
             let recorded = snapshot.participations;
             let mut plan = Plan::build(config, &roster, recorded, &filter, now, since)?;
             if let Some(sent) = sent {
@@ -516,7 +518,7 @@ impl<'a> Beginning<'a> {
     ///
     /// # Errors
     /// That it is not.
-    pub(super) fn ask(&self, output: &Output) -> Result<(), CommandError> {
+    pub(super) async fn ask(&self, output: &Output) -> Result<(), CommandError> {
         if !self.is_question() {
             return Ok(());
         }
@@ -525,7 +527,7 @@ impl<'a> Beginning<'a> {
              begun?",
             self.config.record_shown()
         );
-        output.ask(&question, false)
+        output.ask(&question, false).await
     }
 
     /// Whether the run begins a record where there is none, once it is not refused and all is asked.
@@ -542,13 +544,13 @@ pub(super) async fn write(
     service: Option<Service>,
     may_begin: bool,
 ) -> Result<Writing, CommandError> {
-    let request = request(config, command, timeout, service, may_begin);
+    let request = request(config, command, timeout, service, may_begin).await;
     let writing = Writing::begin(&config.record.path, request).await;
     Ok(writing.map_err(anyhow::Error::from)?)
 }
 
 /// Who wants to write, and for how long it waits for that.
-fn request(
+async fn request(
     config: &Config,
     command: &str,
     timeout: Duration,
@@ -559,7 +561,7 @@ fn request(
         command: command.to_owned(),
         timeout,
         config_digest: Some(config.digest.to_string()),
-        git_revision: git_revision(&config.root),
+        git_revision: git_revision(config.root.clone()).await,
         service,
         may_begin,
     }
@@ -576,13 +578,8 @@ pub(super) async fn recover(
     if !record.has_open_calls().await.map_err(anyhow::Error::from)? {
         return Ok(false);
     }
-    let request = request(
-        config,
-        command,
-        Duration::ZERO,
-        Some(service(config)),
-        false,
-    );
+    let service = Some(service(config));
+    let request = request(config, command, Duration::ZERO, service, false).await;
     match Writing::begin(&config.record.path, request).await {
         Ok(writing) => {
             let is_told = tell_left_open(output, &writing);
@@ -645,16 +642,35 @@ pub(super) fn service(config: &Config) -> Service {
     Service::at(config.spotler.base.host(), config.record.moved_from.clone())
 }
 
+/// What Git needs of the environment: to be found, and to find its own settings. Nothing else is passed on, least of all the
+/// credentials.
+const FOR_GIT: [&str; 6] = [
+    "PATH",
+    "HOME",
+    "XDG_CONFIG_HOME",
+    "USERPROFILE",
+    "SystemRoot",
+    "LANG",
+];
+
 /// The Git revision of the configuration, if it is in a repository.
-fn git_revision(root: &Path) -> Option<String> {
-    let output = std::process::Command::new("git")
+async fn git_revision(root: PathBuf) -> Option<String> {
+    let mut command = std::process::Command::new("git");
+    command
+        .env_clear()
+        .envs(
+            FOR_GIT
+                .into_iter()
+                .filter_map(|name| Some((name, std::env::var_os(name)?))),
+        )
         .arg("-C")
         .arg(root)
         .args(["rev-parse", "HEAD"])
         .stdin(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .output()
-        .ok()?;
+        .stderr(std::process::Stdio::null());
+    // Apart, so that a signal is heard where Git hangs.
+    let output = threads::apart("git", move || command.output());
+    let output = output.await.ok()?.ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     let revision = text.trim();
     (output.status.success() && revision.len() >= 40).then(|| revision.to_owned())
@@ -681,8 +697,13 @@ pub(super) fn access(config: &Config) -> Result<Access, CommandError> {
 }
 
 impl Line {
-    /// Makes the client, and starts the sandbox where the configuration says so.
-    pub(super) async fn open(config: &Config, access: Access) -> Result<Self, CommandError> {
+    /// Makes the client, and starts the sandbox where the configuration says so: one whose memory is lost gives no ids that
+    /// may be among those of `calls` that were made before.
+    pub(super) async fn open(
+        config: &Config,
+        access: Access,
+        calls: u64,
+    ) -> Result<Self, CommandError> {
         let mut sandbox = None;
         let (base_url, credentials) = match access.0 {
             Some(access) => access,
@@ -690,6 +711,7 @@ impl Line {
                 let options = sandbox::Options {
                     triggers: triggers(config),
                     memory: Some(sandbox_memory(&config.record.path)),
+                    given: calls,
                     ..sandbox::Options::default()
                 };
                 let running = sandbox::start(options)
@@ -742,20 +764,4 @@ pub(super) fn triggers(config: &Config) -> Vec<sandbox::Trigger> {
             sandbox::Trigger::new(automation.name.as_str(), code, setting)
         })
         .collect()
-}
-
-/// Resolves when the process is asked to end: Ctrl-C or SIGTERM.
-pub(super) async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
 }

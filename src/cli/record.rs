@@ -12,6 +12,7 @@ use super::args::{
     RecordUnlockArgs,
 };
 use super::output::Output;
+use super::signals::Signals;
 use super::{CommandError, Common, Exit, prepare};
 use crate::config::Config;
 use crate::id::{AutomationName, ContactId, Occurrence, ParticipationId, TriggerCode};
@@ -327,7 +328,11 @@ pub(super) async fn export(args: &RecordExportArgs, common: &Common) -> Result<E
     Ok(Exit::Fine)
 }
 
-pub(super) async fn forget(args: &RecordForgetArgs, common: &Common) -> Result<Exit, CommandError> {
+pub(super) async fn forget(
+    args: &RecordForgetArgs,
+    common: &Common,
+    signals: &Signals,
+) -> Result<Exit, CommandError> {
     let output = Output::new(common);
     let config = prepare::config(common, &output)?;
     let record = Record::at(&config.record.path);
@@ -373,17 +378,21 @@ pub(super) async fn forget(args: &RecordForgetArgs, common: &Common) -> Result<E
         }
         writeln!(out, "While the contact is declared, the next apply triggers it as new.")
     })?;
-    output.ask("Erase this?", args.yes)?;
+    output.ask("Erase this?", args.yes).await?;
     let writing = prepare::write(config, "record forget", Duration::ZERO, None, false).await?;
     prepare::tell_left_open(&output, &writing);
-    let journal = writing.journal();
-    let result = match journal.forget(args.contact.clone()).await {
-        Ok(()) => journal.wipe().await,
-        Err(error) => Err(error),
+    let erasing = async {
+        signals.begin()?;
+        let journal = writing.journal();
+        let erased = match journal.forget(args.contact.clone()).await {
+            Ok(()) => journal.wipe().await,
+            Err(error) => Err(error),
+        };
+        Ok::<_, CommandError>(erased.map_err(anyhow::Error::from)?)
     };
-    drop(journal);
+    let erased = erasing.await;
     writing.end().await;
-    if result.map_err(anyhow::Error::from)? {
+    if erased? {
         output.result(|out| writeln!(out, "Erased."))?;
         return Ok(Exit::Fine);
     }
@@ -399,7 +408,11 @@ pub(super) async fn forget(args: &RecordForgetArgs, common: &Common) -> Result<E
     Ok(Exit::Incomplete)
 }
 
-pub(super) async fn unlock(args: &RecordUnlockArgs, common: &Common) -> Result<Exit, CommandError> {
+pub(super) async fn unlock(
+    args: &RecordUnlockArgs,
+    common: &Common,
+    signals: &Signals,
+) -> Result<Exit, CommandError> {
     let output = Output::new(common);
     let config = prepare::config(common, &output)?;
     let record = Record::at(&config.record.path);
@@ -414,7 +427,8 @@ pub(super) async fn unlock(args: &RecordUnlockArgs, common: &Common) -> Result<E
              becomes uncertain."
         )
     })?;
-    output.ask("Take the lock away?", args.yes)?;
+    output.ask("Take the lock away?", args.yes).await?;
+    signals.begin()?;
     crate::record::unlock(record.path())
         .await
         .map_err(anyhow::Error::from)?;

@@ -6,13 +6,18 @@ use anyhow::anyhow;
 
 use super::args::{ResolveArgs, SettleAs};
 use super::output::Output;
+use super::signals::Signals;
 use super::{CommandError, Common, Exit, prepare};
 use crate::config::{Base, Config};
 use crate::participation::{Key, Move, Participation, State};
 use crate::record::{Change, Record, Selection};
 use crate::report::{SafeText, plural};
 
-pub(super) async fn run(args: &ResolveArgs, common: &Common) -> Result<Exit, CommandError> {
+pub(super) async fn run(
+    args: &ResolveArgs,
+    common: &Common,
+    signals: &Signals,
+) -> Result<Exit, CommandError> {
     let output = Output::new(common);
     let config = prepare::config(common, &output)?;
     let record = Record::at(&config.record.path);
@@ -53,26 +58,30 @@ pub(super) async fn run(args: &ResolveArgs, common: &Common) -> Result<Exit, Com
             plural(count, "trigger")
         )
     })?;
-    output.ask("Settle so?", args.yes)?;
+    output.ask("Settle so?", args.yes).await?;
     let writing = prepare::write(config, "resolve", args.lock_timeout, None, false).await?;
     prepare::tell_left_open(&output, &writing);
     // Only what was shown, and only as far as it is still so.
-    let mut now = uncertain(&record, args).await?;
-    let shown: HashSet<Key> = shown.into_iter().map(|of| of.key).collect();
-    now.retain(|participation| shown.contains(&participation.key));
-    let count = now.len() as u64;
-    let changes = now.into_iter().map(|participation| Change {
-        before: Some(participation.state),
-        mv,
-        trigger_code: participation.trigger_code,
-        fields: participation.fields,
-        key: participation.key,
+    let settling = signals.guard(async {
+        let mut now = uncertain(&record, args).await?;
+        let shown: HashSet<Key> = shown.into_iter().map(|of| of.key).collect();
+        now.retain(|participation| shown.contains(&participation.key));
+        let count = now.len() as u64;
+        let changes = now.into_iter().map(|participation| Change {
+            before: Some(participation.state),
+            mv,
+            trigger_code: participation.trigger_code,
+            fields: participation.fields,
+            key: participation.key,
+        });
+        signals.begin()?;
+        let written = writing.journal().change(changes.collect()).await;
+        written.map_err(anyhow::Error::from)?;
+        Ok(count)
     });
-    let journal = writing.journal();
-    let result = journal.change(changes.collect()).await;
-    drop(journal);
+    let settled = settling.await;
     writing.end().await;
-    result.map_err(anyhow::Error::from)?;
+    let count = settled?;
     output.result(|out| writeln!(out, "{} settled.", plural(count, "trigger")))?;
     Ok(Exit::Fine)
 }

@@ -1,7 +1,7 @@
 //! `rollcall sandbox`: the stand-in for Spotler as a server on loopback.
 
 use super::output::Output;
-use super::{CommandError, Common, Exit, prepare};
+use super::{CommandError, Common, Exit, prepare, signals};
 use crate::config;
 use crate::sandbox::{self, SandboxArgs};
 
@@ -15,7 +15,7 @@ pub(super) async fn run(args: &SandboxArgs, common: &Common) -> Result<Exit, Com
     } else {
         Vec::new()
     };
-    sandbox::serve(args, triggers, prepare::interrupted())
+    sandbox::serve(args, triggers, signals::any())
         .await
         .map_err(anyhow::Error::from)?;
     Ok(Exit::Fine)

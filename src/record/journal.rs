@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -202,8 +201,9 @@ enum Request {
 /// The lock and the thread behind a [`Journal`].
 pub struct Writing {
     journal: Journal,
-    thread: JoinHandle<()>,
+    ended: oneshot::Receiver<()>,
     left_open: Vec<LeftOpen>,
+    calls_before: u64,
 }
 
 impl Writing {
@@ -217,12 +217,16 @@ impl Writing {
         // Two connections of one process do not stand in each other's way; one is enough all the same.
         let _ = sqlx::Connection::close(connection).await;
         let mut writer = Writer::begin(path, lock, &request)?;
+        let calls_before = u64::try_from(writer.next_call - 1).unwrap_or(0);
         let (sender, receiver) = mpsc::channel();
-        let thread = std::thread::Builder::new()
+        let (ends, ended) = oneshot::channel();
+        std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || {
                 writer.run(&receiver);
                 writer.finish();
+                // Who no longer waits for it need not know.
+                let _ = ends.send(());
             })
             .map_err(|error| RecordError::Io {
                 path: path.to_owned(),
@@ -230,9 +234,15 @@ impl Writing {
             })?;
         Ok(Self {
             journal: Journal { requests: sender },
-            thread,
+            ended,
             left_open,
+            calls_before,
         })
+    }
+
+    /// How many calls were ever made by the record.
+    pub fn calls_before(&self) -> u64 {
+        self.calls_before
     }
 
     /// The calls that an earlier run left open, and that are in doubt now.
@@ -247,12 +257,10 @@ impl Writing {
 
     /// Waits until all is written, and gives the lock back. All clones of the journal must be gone.
     pub async fn end(self) {
-        let Self {
-            journal, thread, ..
-        } = self;
+        let Self { journal, ended, .. } = self;
         drop(journal);
         // Where the thread failed, the lock goes with its process.
-        let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        let _ = ended.await;
     }
 }
 

@@ -14,6 +14,7 @@ use super::{MoreRows, Opened, Roster};
 use crate::config::{Config, Diagnostic, Problems};
 use crate::field;
 use crate::source::{RowId, Table};
+use crate::threads::side_by_side;
 
 /// Reads every source that a block draws on, and selects.
 ///
@@ -258,23 +259,6 @@ fn too_many() -> Diagnostic {
         None,
         "split the configuration into several, each with a record of its own".to_owned(),
     )
-}
-
-/// Does every job, several at once where there are several. The results are in the order of the jobs.
-fn side_by_side<J: Sync, T: Send>(jobs: &[J], work: impl Fn(&J) -> T + Sync) -> Vec<T> {
-    if let [only] = jobs {
-        return vec![work(only)];
-    }
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = jobs.iter().map(|job| scope.spawn(|| work(job))).collect();
-        threads
-            .into_iter()
-            .map(|thread| match thread.join() {
-                Ok(done) => done,
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
-            .collect()
-    })
 }
 
 /// Two rows or blocks that enrol a contact in one automation, each with other fields.

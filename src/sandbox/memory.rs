@@ -66,6 +66,14 @@ impl Memory {
         }
     }
 
+    /// The same, or where it is empty one that passes so many ids over.
+    pub fn or_after(self, given: u64) -> Self {
+        match self.participations.is_empty() {
+            true => Self { given, ..self },
+            false => self,
+        }
+    }
+
     fn id(&self, index: u64) -> u64 {
         FIRST_ID + self.given + index
     }

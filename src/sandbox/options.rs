@@ -36,6 +36,8 @@ pub struct Options {
     pub secret: String,
     /// The file that it keeps its memory in; without one, it forgets everything at its end.
     pub memory: Option<PathBuf>,
+    /// How many ids it passes over where it remembers nothing: so many may have been given by one whose memory is lost.
+    pub given: u64,
     /// What goes wrong.
     pub faults: Vec<Rule>,
     /// What decides when it does.
@@ -55,6 +57,7 @@ impl Default for Options {
             key: SANDBOX_KEY.to_owned(),
             secret: SANDBOX_SECRET.to_owned(),
             memory: None,
+            given: 0,
             faults: Vec::new(),
             seed: 0,
             tolerance: Duration::from_secs(300),

@@ -97,6 +97,7 @@ pub async fn start(options: Options) -> Result<Running, SandboxError> {
         }
         None => (None, Memory::default()),
     };
+    let memory = memory.or_after(options.given);
     let (shut, orders) = mpsc::unbounded_channel();
     let door = Door::open(options.listen, orders).map_err(|source| SandboxError::Listen {
         address: options.listen,

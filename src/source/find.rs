@@ -16,6 +16,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 use super::RowId;
 use super::cursor::fill;
 use super::split::{Dialect, are_lines};
+use crate::threads::side_by_side;
 
 /// So many bytes are looked at together: they stay in the processor's own memory.
 const PIECE: usize = 256 << 10;
@@ -68,17 +69,7 @@ pub(super) fn find(file: &Arc<File>, len: u64, wanted: &Wanted<'_>) -> io::Resul
     let Some(parts) = parts(file, len, threads.min(len / LEAST).max(1))? else {
         return Ok(None);
     };
-    let found: Vec<io::Result<Option<Found>>> = std::thread::scope(|scope| {
-        let threads: Vec<_> = parts
-            .into_iter()
-            .map(|part| scope.spawn(|| find_in(file, part, wanted)))
-            .collect();
-        let ended = threads.into_iter().map(|thread| match thread.join() {
-            Ok(found) => found,
-            Err(panic) => std::panic::resume_unwind(panic),
-        });
-        ended.collect()
-    });
+    let found = side_by_side(&parts, |part| find_in(file, part.clone(), wanted));
     let mut all = Found::default();
     for part in found {
         let Some(part) = part? else { return Ok(None) };
