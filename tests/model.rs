@@ -114,7 +114,8 @@ fn write(repo: &Repo, world: &World, url: &str) {
     repo.write("rollcall.toml", toml);
 }
 
-fn declared(world: &World) -> BTreeSet<Key> {
+/// What is declared, and what would be if its contact were not suppressed.
+fn declared(world: &World) -> (BTreeSet<Key>, BTreeSet<Key>) {
     let mut keys = BTreeSet::new();
     for row in &world.rows {
         for (name, wanted) in NAMES.into_iter().zip(&world.wanted) {
@@ -127,14 +128,20 @@ fn declared(world: &World) -> BTreeSet<Key> {
     for number in &world.named {
         keys.insert((contact(*number), "plain", None));
     }
-    keys.retain(|(c, ..)| !world.suppressed.iter().any(|n| contact(*n) == *c));
-    keys
+    keys.into_iter()
+        .partition(|(c, ..)| !world.suppressed.iter().any(|n| contact(*n) == *c))
 }
 
 /// The plan of the naive model, in short, and the record after it was applied.
 fn expected(world: &World, record: &BTreeMap<Key, State>) -> (Vec<String>, BTreeMap<Key, State>) {
-    let declared = declared(world);
+    let (declared, withheld) = declared(world);
     let mut after = record.clone();
+    for key in &withheld {
+        // Who was waited for and is withheld is as new when the suppression goes.
+        if record.get(key) == Some(&State::Waiting) {
+            after.remove(key);
+        }
+    }
     let mut actions: Vec<(String, bool, &str, Option<String>)> = Vec::new();
     for key in &declared {
         // Who waits is tried again later than this test takes.
@@ -152,9 +159,10 @@ fn expected(world: &World, record: &BTreeMap<Key, State>) -> (Vec<String>, BTree
         }
     }
     for (key, state) in record {
-        if *state == State::Active && !declared.contains(key) {
-            // Who is suppressed is not let go but stopped.
-            let is_suppressed = world.suppressed.iter().any(|n| contact(*n) == key.0);
+        // Who is suppressed is not let go but stopped, also what was let go before.
+        let is_suppressed = world.suppressed.iter().any(|n| contact(*n) == key.0);
+        let may_run = *state == State::Active || (is_suppressed && *state == State::LetGo);
+        if may_run && !declared.contains(key) {
             if key.1 == "kept" && !is_suppressed {
                 after.insert(key.clone(), State::LetGo);
             } else {

@@ -35,6 +35,8 @@ use worker::Worker;
 pub struct Job {
     /// What to do.
     pub plan: Arc<Plan>,
+    /// Which part of it: where the guard refuses the rest, the stops of suppressed contacts are sent alone.
+    pub part: Part,
     /// The enrolments that the plan's triggers are of.
     pub roster: Arc<Roster<'static>>,
     /// The configuration that both were made from.
@@ -51,35 +53,33 @@ pub struct Job {
     pub interrupt: CancellationToken,
 }
 
+/// What part of a plan is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Whole,
+    /// The stops of suppressed contacts, and nothing else.
+    StopsOfSuppressed,
+}
+
 /// Applies a plan.
 ///
-/// Actions of one contact go one after the other, in the plan's order; different contacts go side by side. Events are
-/// sent to `events`; when nobody reads them, the apply waits.
+/// Stops of suppressed contacts go first. Actions of one contact go one after the other, in the plan's order; different
+/// contacts go side by side. Events are sent to `events`; when nobody reads them, the apply waits.
 ///
 /// # Errors
-/// That what is let go could not be written to the record; nothing was sent then. All that happens later is in the
+/// That what needs no call could not be written to the record; nothing was sent then. All that happens later is in the
 /// [`Run`].
 pub async fn run(job: Job, events: mpsc::Sender<Event>) -> Result<Run, JournalError> {
-    for chunk in job.plan.let_go.chunks(1000) {
-        let changes = chunk.iter().map(|let_go| Change {
-            key: let_go.participation.key.clone(),
-            before: Some(let_go.participation.state),
-            mv: Move::LetGo,
-            trigger_code: let_go.participation.trigger_code.clone(),
-            fields: let_go.participation.fields,
-        });
-        job.journal.change(changes.collect()).await?;
-    }
-    for chunk in job.plan.marks.chunks(1000) {
-        let marks = chunk.iter().map(|mark| (mark.key.clone(), mark.left_at));
-        job.journal.mark(marks.collect()).await?;
+    if job.part == Part::Whole {
+        note(&job).await?;
     }
     let concurrency = job.limits.concurrency;
     let settled = vec![None; job.plan.actions.len()];
     let shared = Arc::new(Shared {
         gate: Gate::new(job.limits.clone()),
         account: Account::default(),
-        cursor: Mutex::new(0),
+        cursor: Mutex::default(),
         parked: Mutex::default(),
         halted: Mutex::default(),
         halted_stops: Mutex::default(),
@@ -132,6 +132,36 @@ pub async fn run(job: Job, events: mpsc::Sender<Event>) -> Result<Run, JournalEr
     })
 }
 
+/// Writes what needs no call: what is let go, what is withheld, and which enrolments went or came back.
+async fn note(job: &Job) -> Result<(), JournalError> {
+    for chunk in job.plan.let_go.chunks(1000) {
+        let changes = chunk.iter().map(|let_go| Change {
+            key: let_go.participation.key.clone(),
+            before: Some(let_go.participation.state),
+            mv: Move::LetGo,
+            trigger_code: let_go.participation.trigger_code.clone(),
+            fields: let_go.participation.fields,
+        });
+        job.journal.change(changes.collect()).await?;
+    }
+    for chunk in job.plan.marks.chunks(1000) {
+        let marks = chunk.iter().map(|mark| (mark.key.clone(), mark.left_at));
+        job.journal.mark(marks.collect()).await?;
+    }
+    let news: Vec<_> = job.plan.withheld.iter().filter(|of| of.is_news()).collect();
+    for chunk in news.chunks(1000) {
+        let changes = chunk.iter().map(|withheld| Change {
+            key: withheld.key.clone(),
+            before: withheld.before,
+            mv: Move::Withhold,
+            trigger_code: withheld.trigger_code.clone(),
+            fields: None,
+        });
+        job.journal.change(changes.collect()).await?;
+    }
+    Ok(())
+}
+
 async fn tell_the_end(shared: Arc<Shared>, events: mpsc::Sender<Event>) {
     let end = shared.gate.ended().await;
     let _ = events.send(Event::Ending(end)).await;
@@ -142,8 +172,8 @@ struct Shared {
     job: Job,
     gate: Gate,
     account: Account,
-    /// The next action that nobody has taken.
-    cursor: Mutex<usize>,
+    /// What nobody has taken yet.
+    cursor: Mutex<Cursor>,
     parked: Mutex<Vec<Parked>>,
     /// Automations of which no more triggers are sent in this run, and why. By index.
     halted: Mutex<HashMap<usize, String>>,
@@ -164,24 +194,43 @@ struct Parked {
     settled: Settled,
 }
 
+/// The next action, and whether those of suppressed contacts, which go first, have all been taken.
+#[derive(Default)]
+struct Cursor {
+    next: usize,
+    is_behind_suppressed: bool,
+}
+
 impl Shared {
-    /// Takes the next contact's actions; behind the last one, those that were put aside, once they can be done.
+    /// Takes the next contact's actions; behind the last one, those that were put aside, once they can be done. Of a
+    /// suppressed contact all are stops.
     fn next_contact(&self) -> Option<Range<usize>> {
         let actions = &self.job.plan.actions;
         let mut cursor = lock(&self.cursor);
-        let from = *cursor;
-        let Some(first) = actions.get(from) else {
-            let mut parked = lock(&self.parked);
-            return parked
-                .pop_if(|_| self.account.knows_any())
-                .map(|parked| parked.actions);
+        let from = loop {
+            let is_behind = cursor.is_behind_suppressed;
+            let mut rest = actions[cursor.next..].iter();
+            if let Some(skipped) = rest.position(|a| a.is_of_suppressed() != is_behind) {
+                break cursor.next + skipped;
+            }
+            if is_behind || self.job.part == Part::StopsOfSuppressed {
+                cursor.next = actions.len();
+                let mut parked = lock(&self.parked);
+                return parked
+                    .pop_if(|_| self.account.knows_any())
+                    .map(|parked| parked.actions);
+            }
+            *cursor = Cursor {
+                next: 0,
+                is_behind_suppressed: true,
+            };
         };
-        let contact = self.contact(first);
+        let contact = self.contact(&actions[from]);
         let mut to = from + 1;
         while actions.get(to).is_some_and(|a| self.contact(a) == contact) {
             to += 1;
         }
-        *cursor = to;
+        cursor.next = to;
         Some(from..to)
     }
 

@@ -1,6 +1,6 @@
 //! `rollcall apply`: triggers what is new and stops what is gone, after showing it and asking.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use super::prepare::{self, Beginning, Line, Prepared, Wanted};
 use super::saved::Saved;
 use super::signals::Signals;
 use super::{CommandError, Common, Exit};
-use crate::apply::{self, Event, Job, Limits, Outcome, Run};
+use crate::apply::{self, Event, Job, Limits, Outcome, Part, Run};
 use crate::plan::Filter;
-use crate::record::{Record, Writing};
-use crate::report::{Look, Progress, plan_text, plural, run_json, run_summary};
+use crate::record::{ApplyStart, Record, Writing};
+use crate::report::{Look, Progress, plan_text, plural, refused_summary, run_json, run_summary};
 
 pub(super) async fn run(
     args: &ApplyArgs,
@@ -124,9 +124,10 @@ async fn plan_and_apply(
     let new = format!("{new} would be sent, many of them perhaps for a second time");
     let asked = ("apply", args.new_record, !args.yes && Output::can_ask());
     let beginning = Beginning::check(config, &record, prepared.is_first, asked, &new).await?;
-    if let Some(exit) = show_and_ask(args, common, output, &prepared, Some(&beginning)).await? {
-        return Ok(exit);
-    }
+    let part = match show_and_ask(args, common, output, &prepared, Some(&beginning)).await? {
+        Next::End(exit) => return Ok(exit),
+        Next::Apply(part) => part,
+    };
     // Nothing is written, not even the lock, before it is certain that something is to be done and can be.
     let access = prepare::access(config)?;
     let service = prepare::service(config);
@@ -140,7 +141,8 @@ async fn plan_and_apply(
         Ok(line) => {
             let to = (&record, &line, &writing);
             let told = (output, signals);
-            let applying = locked(args, common, told, (prepared, saved), to, seen);
+            let shown = (prepared, part, saved);
+            let applying = locked(args, common, told, shown, to, seen);
             // Where it is given up, the lock is given back all the same.
             let result = signals.guard(applying).await;
             line.close().await;
@@ -152,12 +154,20 @@ async fn plan_and_apply(
     result
 }
 
+/// What comes after a plan was shown.
+enum Next {
+    /// The command ends.
+    End(Exit),
+    /// So much of it is applied.
+    Apply(Part),
+}
+
 /// What is left to do once the record is locked.
 async fn locked(
     args: &ApplyArgs,
     common: &Common,
     (output, signals): (&Output, &Signals),
-    (shown, saved): (Prepared, Option<&Saved>),
+    (shown, mut part, saved): (Prepared, Part, Option<&Saved>),
     (record, line, writing): (&Record, &Line, &Writing),
     seen: &mut Seen,
 ) -> Result<Exit, CommandError> {
@@ -184,13 +194,20 @@ async fn locked(
                 "The record has changed meanwhile; this is the plan now.\n"
             )
         });
-        if let Some(exit) = show_and_ask(args, common, output, &prepared, None).await? {
-            return Ok(exit);
+        match show_and_ask(args, common, output, &prepared, None).await? {
+            Next::End(exit) => return Ok(exit),
+            Next::Apply(now) => part = now,
         }
     }
     signals.begin()?;
     if let Some(saved) = saved {
         saved.check_same(&prepared)?;
+    }
+    if part == Part::StopsOfSuppressed {
+        let to = (line, signals, writing);
+        return Ok(stop_suppressed(args, common, output, &prepared, to, seen).await);
+    }
+    if let Some(saved) = saved {
         let serial = prepared.record_serial;
         let found = writing.journal().claim(saved.plan.id.clone(), serial).await;
         let found = found.map_err(anyhow::Error::from)?;
@@ -208,7 +225,7 @@ async fn locked(
     let noted = writing.journal().sources(prepare::notes(rows)).await;
     noted.map_err(anyhow::Error::from)?;
     // From here on calls may be made, so that an error no longer means that nothing was done.
-    let mut run = send(args, common, &prepared, (line, signals), writing).await;
+    let mut run = send(args, common, (&prepared, part), (line, signals), writing).await;
     if args.allow_large {
         let anew = writing.journal().count_anew().await;
         if let Err(error) = anew {
@@ -225,6 +242,7 @@ async fn locked(
             .map(|()| run),
         Err(error) => Err(error),
     };
+    tell_withheld(output, &prepared);
     Ok(match shown {
         Ok(run) => {
             let exit = match run.is_good() {
@@ -239,6 +257,120 @@ async fn locked(
             Exit::Incomplete
         }
     })
+}
+
+/// Says who is on record as withheld by this run.
+fn tell_withheld(output: &Output, prepared: &Prepared) {
+    let withheld = &prepared.plan.withheld;
+    let news = withheld.iter().filter(|of| of.is_news()).count() as u64;
+    if news > 0 {
+        let are = if news == 1 { "is" } else { "are" };
+        output.notice(|out| {
+            writeln!(
+                out,
+                "{news} {are} on record as withheld now: declared, and not triggered while their contacts are suppressed."
+            )
+        });
+    }
+}
+
+/// Sends the stops of suppressed contacts of a plan that the guard refuses.
+async fn stop_suppressed(
+    args: &ApplyArgs,
+    common: &Common,
+    output: &Output,
+    prepared: &Prepared,
+    (line, signals, writing): (&Line, &Signals, &Writing),
+    seen: &mut Seen,
+) -> Exit {
+    let part = Part::StopsOfSuppressed;
+    // Their stops are planned under the names that participations have after the moves.
+    let moves = prepared.start.moves.clone();
+    if !moves.is_empty() {
+        let start = ApplyStart {
+            applied: Vec::new(),
+            moves,
+        };
+        if let Err(error) = writing.journal().begin(start).await {
+            output.error(&anyhow::Error::from(error).into());
+            return Exit::Error;
+        }
+    }
+    let run = match send(args, common, (prepared, part), (line, signals), writing).await {
+        Ok(run) => run,
+        Err(error) => {
+            output.error(&error);
+            return Exit::Incomplete;
+        }
+    };
+    let shown = match args.format {
+        Format::Json => output.document(|mut out| run_json(&mut out, prepared.view(), &run)),
+        Format::Text => Ok(()),
+    };
+    if let Err(error) = shown {
+        output.error(&error);
+    }
+    tell_refusal(output, prepared, |out| {
+        refused_summary(out, prepared.view(), &run)
+    });
+    seen.run = Some(run);
+    Exit::Refused
+}
+
+/// Says that the guard refuses a plan, why, and what was done of it all the same.
+fn tell_refusal(
+    output: &Output,
+    prepared: &Prepared,
+    what_was_done: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) {
+    output.always(|out| {
+        write!(out, "Refused by the guard; ")?;
+        what_was_done(out)?;
+        for breach in &prepared.guard.breaches {
+            writeln!(out, "  {breach}")?;
+        }
+        writeln!(
+            out,
+            "If this is what you mean, apply it with --allow-large, or raise the limit."
+        )
+    });
+}
+
+/// What is done of a plan that the guard refuses: the stops of suppressed contacts, where it does not refuse these too and
+/// somebody says yes.
+async fn refuse(
+    args: &ApplyArgs,
+    output: &Output,
+    prepared: &Prepared,
+) -> Result<Next, CommandError> {
+    let plan = &prepared.plan;
+    let stops = match prepared.guard.refuses_stops_of_suppressed() {
+        true => 0,
+        false => plan.stops_of_suppressed(),
+    };
+    let shown = plural(stops, "stop");
+    if stops > 0 && (args.yes || Output::can_ask()) {
+        let question = format!("Send the {shown} of suppressed contacts all the same?");
+        if output.ask(&question, args.yes).await.is_ok() {
+            return Ok(Next::Apply(Part::StopsOfSuppressed));
+        }
+    }
+    if args.format == Format::Json && !plan.is_empty() {
+        let nothing = Run::default();
+        output.document(|mut out| run_json(&mut out, prepared.view(), &nothing))?;
+    }
+    tell_refusal(output, prepared, |out| {
+        writeln!(out, "nothing was sent and nothing was written:")
+    });
+    if stops > 0 {
+        output.always(|out| {
+            writeln!(
+                out,
+                "The {shown} of suppressed contacts would be sent all the same, with --yes."
+            )
+        });
+    }
+    Ok(Next::End(Exit::Refused))
 }
 
 /// What part of the whole is applied.
@@ -286,14 +418,14 @@ async fn plan_again(
     plan(roster, now).await.map(Some)
 }
 
-/// Shows the plan; says how the command ends where it is not to be applied.
+/// Shows the plan, and says what comes next.
 async fn show_and_ask(
     args: &ApplyArgs,
     common: &Common,
     output: &Output,
     prepared: &Prepared,
     beginning: Option<&Beginning<'_>>,
-) -> Result<Option<Exit>, CommandError> {
+) -> Result<Next, CommandError> {
     let plan = &prepared.plan;
     tracing::info!(
         event = "plan",
@@ -302,6 +434,7 @@ async fn show_and_ask(
         let_go = plan.let_go.len(),
         deferred = plan.deferred.len(),
         held = plan.held.len(),
+        withheld = plan.withheld.len(),
         unchanged = plan.unchanged,
         refused = prepared.guard.refuses(),
         "the plan is made"
@@ -321,34 +454,18 @@ async fn show_and_ask(
     }
     // What is deferred counts, so that an accident is told of before its time has come.
     if prepared.guard.refuses() && !args.allow_large {
-        if args.format == Format::Json && !plan.is_empty() {
-            let nothing = Run::default();
-            output.document(|mut out| run_json(&mut out, prepared.view(), &nothing))?;
-        }
-        output.always(|out| {
-            writeln!(
-                out,
-                "Refused by the guard; nothing was sent and nothing was written:"
-            )?;
-            for breach in &prepared.guard.breaches {
-                writeln!(out, "  {breach}")?;
-            }
-            writeln!(
-                out,
-                "If this is what you mean, apply it with --allow-large, or raise the limit."
-            )
-        });
-        return Ok(Some(Exit::Refused));
+        return refuse(args, output, prepared).await;
     }
     if plan.is_empty() {
-        // What is to be noted of sources and automations, and of enrolments that went or came back, needs no question.
-        let is_noted = plan.marks.is_empty()
+        // What is to be noted of sources and automations, of enrolments that went or came back, and of who is withheld, needs
+        // no question.
+        let is_noted = !plan.has_news()
             && !prepared.has_news_of_sources
             && (prepared.is_first || prepared.start.applied.is_empty());
         // A record that is to be begun is begun for nobody too, so that the next run finds it.
         let is_begun = !(prepared.is_first && args.new_record);
         if is_noted && is_begun {
-            return Ok(Some(Exit::Fine));
+            return Ok(Next::End(Exit::Fine));
         }
     }
     if let Some(beginning) = beginning {
@@ -357,13 +474,13 @@ async fn show_and_ask(
     if !plan.is_empty() {
         output.ask("Apply this?", args.yes).await?;
     }
-    Ok(None)
+    Ok(Next::Apply(Part::Whole))
 }
 
 async fn send(
     args: &ApplyArgs,
     common: &Common,
-    prepared: &Prepared,
+    (prepared, part): (&Prepared, Part),
     (line, signals): (&Line, &Signals),
     writing: &Writing,
 ) -> Result<Run, CommandError> {
@@ -385,6 +502,7 @@ async fn send(
     });
     let job = Job {
         plan: prepared.plan.clone(),
+        part,
         roster: prepared.roster.clone(),
         config: prepared.config,
         client: line.client.clone(),

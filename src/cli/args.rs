@@ -13,7 +13,7 @@ use crate::sandbox::SandboxArgs;
 /// Keeps the automations of a Spotler account enrolled exactly as a configuration repository says.
 ///
 /// Exit codes: 0 fine; 1 error, nothing done; 2 changes pending (plan --detailed-exitcode); 3 apply ran, and some
-/// actions failed or are uncertain; 4 apply refused by a guard, nothing done.
+/// actions failed or are uncertain; 4 apply refused by a guard, nothing done but the stops of suppressed contacts.
 ///
 /// Environment: SPOTLER_CONSUMER_KEY and SPOTLER_CONSUMER_SECRET hold the credentials, and each may be given as a file
 /// (SPOTLER_CONSUMER_KEY_FILE); ROLLCALL_CONFIG is as --config.

@@ -121,7 +121,7 @@ pub(super) async fn run(args: &ExplainArgs, common: &Common) -> Result<Exit, Com
     let explanation = Explanation {
         contact,
         now: record::time(now),
-        suppressed: config.suppressed.get(contact).map(|of| Suppressed {
+        suppressed: config.suppression(contact.as_str()).map(|of| Suppressed {
             reason: of.reason.as_deref(),
             at: of.place.to_string(),
         }),
@@ -147,7 +147,7 @@ fn is_known(
 ) -> bool {
     !listed.is_empty()
         || config.contacts.contains_key(contact)
-        || config.suppressed.contains_key(contact)
+        || config.suppression(contact.as_str()).is_some()
         || verdicts
             .iter()
             .any(|verdict| verdict.row.is_some() || verdict.out.is_empty())
@@ -214,7 +214,7 @@ fn automations<'a>(
     listed: &'a [Listed],
 ) -> Vec<Explained<'a>> {
     let config = view.config;
-    let is_suppressed = config.suppressed.contains_key(contact);
+    let is_suppressed = config.suppression(contact.as_str()).is_some();
     let configured = config.automations.iter().map(|automation| &automation.name);
     let on_record = listed
         .iter()
@@ -320,6 +320,13 @@ fn planned(view: PlanView<'_>, name: &AutomationName) -> Vec<Planned> {
             reason: held.reason.clone(),
         });
     }
+    let withheld = view.plan.withheld.iter();
+    let withheld = withheld.filter(|withheld| withheld.key.automation == *name);
+    planned.extend(withheld.map(|withheld| Planned {
+        action: "withheld",
+        occurrence: text(&withheld.key.occurrence),
+        reason: withheld.reason.clone(),
+    }));
     planned
 }
 

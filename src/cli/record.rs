@@ -16,6 +16,7 @@ use super::signals::Signals;
 use super::{CommandError, Common, Exit, prepare};
 use crate::config::Config;
 use crate::id::{AutomationName, ContactId, Occurrence, ParticipationId, TriggerCode};
+use crate::participation::Participation;
 use crate::record::{Call, Listed, Listing, Record, RecordError, Selection};
 use crate::report::{SafeText, plural};
 
@@ -356,10 +357,10 @@ pub(super) async fn forget(
         })?;
         return Ok(Exit::Fine);
     }
-    let running = items
+    let running: Vec<&Listed> = items
         .iter()
-        .filter(|item| item.participation.state.is_running())
-        .count() as u64;
+        .filter(|item| item.participation.state.may_run_at_spotler())
+        .collect();
     output.result(|out| {
         writeln!(
             out,
@@ -368,15 +369,27 @@ pub(super) async fn forget(
             plural(items.len() as u64, "participation"),
             plural(calls, "call")
         )?;
-        if running > 0 {
+        if !running.is_empty() {
             writeln!(
                 out,
-                "{} running or in doubt: Spotler goes on with what is running, and Rollcall can no longer stop it. Take \
-                 the contact out of the configuration and apply first.",
-                plural(running, "participation")
+                "Spotler goes on with these, and Rollcall can no longer stop them. To have them stopped, add the contact to \
+                 [[suppress]] and apply first:"
             )?;
+            for item in &running {
+                let Participation { key, state, .. } = &item.participation;
+                let occurrence = key.occurrence.as_ref().map(|o| format!(" / {o}"));
+                let of = format!("{}{}", key.automation, occurrence.unwrap_or_default());
+                writeln!(out, "  {} ({state})", SafeText(&of))?;
+            }
         }
-        writeln!(out, "While the contact is declared, the next apply triggers it as new.")
+        match config.suppression(args.contact.as_str()) {
+            None => writeln!(out, "While the contact is declared, the next apply triggers it as new."),
+            Some(suppression) => writeln!(
+                out,
+                "The contact is {suppression}. While it is declared too, the next apply takes it into the record again, as \
+                 withheld."
+            ),
+        }
     })?;
     output.ask("Erase this?", args.yes).await?;
     let writing = prepare::write(config, "record forget", Duration::ZERO, None, false).await?;

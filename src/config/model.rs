@@ -1,6 +1,7 @@
 //! The configuration as the rest of Rollcall sees it: checked, merged, complete.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -338,6 +339,24 @@ pub struct Suppression {
     pub reason: Option<String>,
     /// Where.
     pub place: Place,
+}
+
+impl fmt::Display for Suppression {
+    /// Why somebody is in no automation: `suppressed: objected to marketing (lifecycle/customers.toml:30)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("suppressed")?;
+        if let Some(reason) = &self.reason {
+            write!(f, ": {}", reason.escape_debug())?;
+        }
+        write!(f, " ({})", self.place)
+    }
+}
+
+impl Config {
+    /// Whether a contact is suppressed, and why. It is asked nowhere else who is.
+    pub fn suppression(&self, contact: &str) -> Option<&Suppression> {
+        self.suppressed.get(contact)
+    }
 }
 
 /// `[[enrol]]`.

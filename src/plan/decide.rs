@@ -62,6 +62,8 @@ pub enum Decision {
     Hold(WhyHeld),
     /// It is as declared.
     Unchanged,
+    /// Its contact is suppressed: it is not triggered, and that is recorded.
+    Withhold,
     /// Neither declared nor running.
     Nothing,
 }
@@ -75,6 +77,8 @@ pub enum WhyTrigger {
     Returned,
     /// It was let go and is declared again.
     ReturnedAfterLetGo,
+    /// It was withheld, since its contact was suppressed.
+    Released,
     /// The last trigger failed; trying again may help.
     TryAgain,
     /// The last trigger failed for good, and the fields changed since.
@@ -103,6 +107,8 @@ pub enum WhyStop {
     Gone,
     /// The enrolment is gone, and an earlier stop failed or is in doubt.
     Again,
+    /// Its contact is suppressed.
+    Suppressed,
     /// It is declared, and is triggered again after it.
     Renewed(WhyRenewed),
 }
@@ -146,7 +152,9 @@ pub fn declared(declared: Declared<'_>, recorded: Option<&Participation>) -> Dec
     // Only what ran before can flap; a trigger that failed never reached anybody.
     let ran = matches!(
         decision,
-        Decision::Trigger(WhyTrigger::Returned | WhyTrigger::ReturnedAfterLetGo)
+        Decision::Trigger(
+            WhyTrigger::Returned | WhyTrigger::ReturnedAfterLetGo | WhyTrigger::Released
+        )
     );
     let triggered_at = recorded.and_then(|recorded| recorded.triggered_at);
     match (declared.cooldown, triggered_at) {
@@ -191,7 +199,7 @@ fn by_state(declared: Declared<'_>, recorded: Option<&Participation>) -> Decisio
             }
             _ => Decision::Trigger(WhyTrigger::TryAgain),
         },
-        State::Withheld => Decision::Trigger(WhyTrigger::New),
+        State::Withheld => Decision::Trigger(WhyTrigger::Released),
         State::FailedForGood if !same_code() => Decision::Trigger(WhyTrigger::CodeChanged),
         State::FailedForGood if recorded.fields != declared.fields => {
             Decision::Trigger(WhyTrigger::FieldsChanged)
@@ -221,6 +229,15 @@ fn next_try(recorded: &Participation) -> Option<(Timestamp, Timestamp)> {
     let doublings = recorded.tries.saturating_sub(1);
     let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(doublings));
     Some((at, plus(at, wait.min(LONGEST_WAIT))))
+}
+
+/// Decides about something of a suppressed contact, which is declared or on record, whatever else says so.
+pub fn suppressed(is_declared: bool, recorded: Option<State>) -> Decision {
+    match recorded {
+        Some(state) if state.may_run_at_spotler() => Decision::Stop(WhyStop::Suppressed),
+        _ if is_declared => Decision::Withhold,
+        _ => Decision::Nothing,
+    }
 }
 
 /// Decides about something that is on record and not declared.
@@ -461,6 +478,31 @@ mod tests {
         }
     }
 
+    #[test]
+    fn who_is_suppressed_is_stopped_or_withheld_and_never_triggered() {
+        for state in State::ALL {
+            let stop = Decision::Stop(WhyStop::Suppressed);
+            let (declared, gone) = match state {
+                State::Triggering
+                | State::Active
+                | State::Refused
+                | State::Uncertain
+                | State::Stopping
+                | State::StopFailed
+                | State::StopUncertain
+                | State::LetGo => (stop.clone(), stop),
+                State::Failed
+                | State::FailedForGood
+                | State::Waiting
+                | State::Withheld
+                | State::Stopped => (Decision::Withhold, Decision::Nothing),
+            };
+            assert_eq!(suppressed(true, Some(state)), declared, "{state}");
+            assert_eq!(suppressed(false, Some(state)), gone, "{state}");
+        }
+        assert_eq!(suppressed(true, None), Decision::Withhold);
+    }
+
     fn day(number: i64) -> Timestamp {
         Timestamp::from_second(number * 86_400).unwrap()
     }
@@ -486,6 +528,7 @@ mod tests {
         let until = day(40);
         let held = Decision::Hold(WhyHeld::Cooling { until });
         assert_eq!(returns(State::Stopped, day(39)), held);
+        assert_eq!(returns(State::Withheld, day(39)), held);
         assert_eq!(returns(State::LetGo, day(39)), held);
         assert_eq!(
             returns(State::Stopped, day(40)),

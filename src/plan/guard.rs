@@ -277,18 +277,23 @@ fn leaving(
         suppressed.count.all += figures.gone_suppressed;
     }
     let stops = plan.actions.iter().filter_map(|action| match action {
-        Action::Stop(stop) => Some(&stop.participation),
+        Action::Stop(stop) => Some((&stop.participation, stop.is_of_suppressed())),
         Action::Trigger(_) => None,
     });
-    let let_go = plan.let_go.iter().map(|let_go| &let_go.participation);
-    for participation in stops.chain(let_go) {
-        let is_suppressed = config.suppressed.contains_key(&participation.key.contact);
-        let of = match is_suppressed {
+    let let_go = plan.let_go.iter();
+    let let_go = let_go.map(|let_go| (&let_go.participation, false));
+    for (participation, is_of_suppressed) in stops.chain(let_go) {
+        let of = match is_of_suppressed {
             true => &mut suppressed,
             // Every name on record has its figures.
             false => all.entry(participation.key.automation.clone()).or_default(),
         };
-        of.count.all += u64::from(!plan.has_counted(participation));
+        let is_more = u64::from(!plan.has_counted(participation));
+        of.count.all += is_more;
+        // What was let go before is none of those who ran, and is stopped all the same.
+        if participation.state == State::LetGo {
+            of.ran += is_more;
+        }
     }
     let is_renewed = |of: &&Trigger| of.why == WhyTrigger::AfterStop(WhyRenewed::FieldsChanged);
     for trigger in identity::triggers(plan).filter(is_renewed) {

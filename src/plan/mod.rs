@@ -21,13 +21,14 @@ pub use identity::{Changed, Found, Reapplied, SamePeople, applied_with};
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
+use std::iter::Peekable;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::config::{Config, OnLeave};
-use crate::id::{AutomationName, ContactId};
-use crate::participation::{Key, Participation, State};
+use crate::id::{AutomationName, ContactId, Occurrence, TriggerCode};
+use crate::participation::{Before, Key, Participation, State};
 use crate::roster::{Enrolment, Roster};
 use decide::{Decision, Declared, Leave};
 use identity::Identities;
@@ -44,6 +45,8 @@ pub struct Plan {
     pub let_go: Vec<LetGo>,
     /// Declared, and nothing is done about it. Sorted like the actions.
     pub held: Vec<Held>,
+    /// Declared, and not triggered since the contact is suppressed. Sorted like the actions.
+    pub withheld: Vec<Withheld>,
     /// What is to be noted of enrolments that went or came back, for `leave_after`; no call is made.
     pub marks: Vec<Mark>,
     /// How many enrolments are as declared.
@@ -124,6 +127,11 @@ impl Stop {
     fn leaves(&self) -> bool {
         !matches!(self.why, WhyStop::Renewed(_))
     }
+
+    /// Whether it is one of a suppressed contact: these go first, and also where the guard refuses all others.
+    pub fn is_of_suppressed(&self) -> bool {
+        self.why == WhyStop::Suppressed
+    }
 }
 
 /// Which call stops a participation.
@@ -160,6 +168,26 @@ pub struct Held {
     pub reason: String,
 }
 
+/// An enrolment that is not triggered, since its contact is suppressed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Withheld {
+    /// Which.
+    pub key: Key,
+    /// The state on record.
+    pub before: Before,
+    /// The automation's trigger code.
+    pub trigger_code: TriggerCode,
+    /// Why the contact is suppressed, and where that stands.
+    pub reason: String,
+}
+
+impl Withheld {
+    /// Whether it is yet to be recorded.
+    pub fn is_news(&self) -> bool {
+        self.before != Some(State::Withheld)
+    }
+}
+
 /// That an enrolment is seen gone, or back.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mark {
@@ -179,6 +207,11 @@ pub struct Filter {
 }
 
 impl Action {
+    /// Whether it is a stop of a suppressed contact.
+    pub fn is_of_suppressed(&self) -> bool {
+        matches!(self, Action::Stop(stop) if stop.is_of_suppressed())
+    }
+
     fn does_the_same(&self, other: &Action) -> bool {
         match (self, other) {
             (Action::Trigger(a), Action::Trigger(b)) => a.enrolment == b.enrolment,
@@ -236,6 +269,7 @@ impl Plan {
             now,
             since,
             moves: Moves::new(config.steps_of_moves()),
+            withheld: (Box::new(roster.withheld()) as Box<dyn Iterator<Item = _>>).peekable(),
             stops: Vec::new(),
             figures: Vec::new(),
             plan: Plan::default(),
@@ -256,6 +290,9 @@ impl Plan {
         while next < roster.len() {
             next = planner.contact(next, &[]);
         }
+        while let Some(next) = planner.withheld.peek().copied() {
+            planner.suppressed(next.contact, &[]);
+        }
         let mut plan = planner.plan;
         let figures = planner.figures.iter();
         let running = figures.filter(|(_, figures)| figures.running > 0);
@@ -266,6 +303,8 @@ impl Plan {
         plan.counted_since = since;
         plan.moved = planner.moves.counts;
         plan.gone.sort();
+        // Those of suppressed contacts come when the next one with anything on record does.
+        plan.withheld.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(plan)
     }
 
@@ -289,6 +328,7 @@ impl Plan {
         self.let_go
             .retain(|let_go| of_key(&let_go.participation.key));
         self.held.retain(|held| of_key(&held.key));
+        self.withheld.retain(|withheld| of_key(&withheld.key));
         self.marks.retain(|mark| of_key(&mark.key));
     }
 
@@ -297,9 +337,24 @@ impl Plan {
         self.actions.is_empty() && self.let_go.is_empty() && self.moved.is_empty()
     }
 
-    /// Whether there is nothing to do, to hold, to defer or to note either.
+    /// Whether there is nothing to do, to hold, to withhold, to defer or to note either.
     pub fn is_nothing(&self) -> bool {
-        self.is_empty() && self.held.is_empty() && self.deferred.is_empty() && self.marks.is_empty()
+        self.is_empty()
+            && self.held.is_empty()
+            && self.withheld.is_empty()
+            && self.deferred.is_empty()
+            && self.marks.is_empty()
+    }
+
+    /// Whether applying it would write something to the record although it is empty.
+    pub fn has_news(&self) -> bool {
+        !self.marks.is_empty() || self.withheld.iter().any(Withheld::is_news)
+    }
+
+    /// How many stops of suppressed contacts it holds.
+    pub fn stops_of_suppressed(&self) -> u64 {
+        let actions = self.actions.iter();
+        actions.filter(|action| action.is_of_suppressed()).count() as u64
     }
 
     /// Whether it does the same as another plan, by whatever states on record it came to that.
@@ -389,6 +444,8 @@ struct Planner<'a> {
     /// After which time the guard counts what was done.
     since: Timestamp,
     moves: Moves,
+    /// What is withheld and not planned yet.
+    withheld: Peekable<Box<dyn Iterator<Item = Enrolment<'a>> + 'a>>,
     /// The stops of the contact under way, until it is known which calls they take.
     stops: Vec<Pending>,
     /// What the guard counts, by automation.
@@ -421,6 +478,8 @@ impl Planner<'_> {
         });
         if next < self.roster.len() && order.is_eq() {
             next = self.contact(next, group);
+        } else if self.config.suppression(contact.as_str()).is_some() {
+            self.suppressed(contact.as_str(), group);
         } else {
             self.merge(next..next, group);
         }
@@ -437,6 +496,39 @@ impl Planner<'_> {
         }
         self.merge(from..to, recorded);
         to
+    }
+
+    /// Plans a suppressed contact, and those who are withheld and sort before: what may run is stopped, and what is declared
+    /// is withheld.
+    fn suppressed(&mut self, contact: &str, recorded: &[Participation]) {
+        let mut declared = Vec::new();
+        while let Some(enrolment) = self.withheld.next_if(|next| next.contact <= contact) {
+            match enrolment.contact == contact {
+                true => declared.push(enrolment),
+                // Nothing is on record of it.
+                false => self.withhold(enrolment, None),
+            }
+        }
+        for participation in recorded {
+            self.count(participation);
+            let before = Some(participation.state);
+            let same = |enrolment: &Enrolment<'_>| self.is_same(*enrolment, &participation.key);
+            let place = declared.iter().position(same);
+            let enrolment = place.map(|place| declared.swap_remove(place));
+            match (decide::suppressed(enrolment.is_some(), before), enrolment) {
+                (Decision::Stop(why), _) => self.stops.push(Pending {
+                    participation: participation.clone(),
+                    why,
+                    trigger: None,
+                }),
+                (Decision::Withhold, Some(enrolment)) => self.withhold(enrolment, before),
+                _ => {}
+            }
+        }
+        for enrolment in declared {
+            self.withhold(enrolment, None);
+        }
+        self.stops(0..0, recorded);
     }
 
     /// Merges one contact's enrolments and participations, both sorted by automation and occurrence.
@@ -539,11 +631,8 @@ impl Planner<'_> {
         let was_triggered =
             (runs || is_over) && participation.triggered_at.is_some_and(|at| at > self.since);
         let went = self.went(participation);
-        let is_suppressed = went
-            && self
-                .config
-                .suppressed
-                .contains_key(&participation.key.contact);
+        let contact = participation.key.contact.as_str();
+        let is_suppressed = went && self.config.suppression(contact).is_some();
         let figures = self.figures(&participation.key.automation);
         figures.running += u64::from(runs || state == State::Refused);
         figures.triggered += u64::from(was_triggered);
@@ -653,8 +742,12 @@ impl Planner<'_> {
                     self.hold(recorded, "cooling", reason::held(why, recorded));
                 }
             }
-            // These are decisions about what is not declared.
-            Decision::Stop(_) | Decision::LetGo | Decision::Leaving { .. } | Decision::Nothing => {}
+            // These are decisions about what is not declared, or suppressed.
+            Decision::Stop(_)
+            | Decision::LetGo
+            | Decision::Leaving { .. }
+            | Decision::Withhold
+            | Decision::Nothing => {}
         }
     }
 
@@ -697,11 +790,7 @@ impl Planner<'_> {
             self.plan.gone.add(recorded);
         }
         let automation = self.by_name.get(key.automation.as_str()).copied();
-        // Who is suppressed is in no automation, whatever else says so: neither kept nor waited for.
-        let is_suppressed = self.config.suppressed.contains_key(&key.contact);
-        let of = automation
-            .map(|index| &self.config.automations[index])
-            .filter(|_| !is_suppressed);
+        let of = automation.map(|index| &self.config.automations[index]);
         let leave = Leave {
             keep: of.is_some_and(|automation| automation.on_leave == OnLeave::Keep),
             after: of.and_then(|automation| automation.leave_after),
@@ -746,12 +835,14 @@ impl Planner<'_> {
         };
         for stop in &pending {
             let this = &stop.participation;
-            let stays = recorded.iter().any(|other| {
-                other.key != this.key
-                    && other.trigger_code == this.trigger_code
-                    && other.state.may_run_at_spotler()
-                    && !is_stopped_too(&other.key)
-            });
+            // Of a suppressed contact nothing stays, whatever part of it is planned here.
+            let stays = stop.why != WhyStop::Suppressed
+                && recorded.iter().any(|other| {
+                    other.key != this.key
+                        && other.trigger_code == this.trigger_code
+                        && other.state.may_run_at_spotler()
+                        && !is_stopped_too(&other.key)
+                });
             let comes = || {
                 declared.clone().any(|index| {
                     let enrolment = self.roster.get(index);
@@ -784,6 +875,28 @@ impl Planner<'_> {
                 self.trigger(index, Some(this), WhyTrigger::AfterStop(why));
             }
         }
+    }
+
+    fn withhold(&mut self, enrolment: Enrolment<'_>, before: Before) {
+        let automation = &self.config.automations[enrolment.automation];
+        // Both were checked when they were read.
+        let Ok(contact) = ContactId::new(enrolment.contact) else {
+            return;
+        };
+        let Ok(occurrence) = enrolment.occurrence.map(Occurrence::new).transpose() else {
+            return;
+        };
+        let suppression = self.config.suppression(enrolment.contact);
+        self.plan.withheld.push(Withheld {
+            key: Key {
+                contact,
+                automation: automation.name.clone(),
+                occurrence,
+            },
+            before,
+            trigger_code: automation.trigger_code.clone(),
+            reason: suppression.map_or_else(String::new, ToString::to_string),
+        });
     }
 
     fn let_go(&mut self, recorded: &Participation) {

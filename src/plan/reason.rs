@@ -17,6 +17,7 @@ impl Trigger {
             WhyTrigger::New => "new".to_owned(),
             WhyTrigger::Returned => "declared again after it was stopped".to_owned(),
             WhyTrigger::ReturnedAfterLetGo => "declared again after it was let go".to_owned(),
+            WhyTrigger::Released => "no longer suppressed".to_owned(),
             // A person said so, or an answer that gave no reason.
             WhyTrigger::TryAgain if self.detail.is_none() => {
                 "the last trigger was not carried out; worth trying again".to_owned()
@@ -52,7 +53,9 @@ impl Stop {
             (WhyStop::Renewed(why @ WhyRenewed::FieldsChanged), _) => {
                 return format!("{}; triggered again with the new ones", renewed(why));
             }
-            (WhyStop::Again, State::StopFailed) => "failed",
+            (WhyStop::Again | WhyStop::Suppressed, State::StopFailed) => "failed",
+            (WhyStop::Suppressed, State::StopUncertain | State::Stopping) => "is uncertain",
+            (WhyStop::Suppressed, _) => return self.reason.to_string(),
             (WhyStop::Again, _) => "is uncertain",
         };
         let detail = match &self.participation.detail {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::rows::{ActionRow, PlanView};
 use crate::apply::{Run, Settled};
 use crate::id::{AutomationName, ContactId, Occurrence};
+use crate::participation::State;
 use crate::plan::Plan;
 use crate::plan::saved::{FORMAT_VERSION, SavedPlan};
 
@@ -161,15 +162,21 @@ fn document(
         })?;
     }
     write!(out, "  \"held\": ")?;
-    list(out, &view.plan.held, |out, held| {
+    let held = view.plan.held.iter();
+    let held = held.map(|held| (&held.key, held.state, &held.reason));
+    let withheld = view.plan.withheld.iter();
+    let withheld = withheld.map(|of| (&of.key, State::Withheld.as_str(), &of.reason));
+    let mut all: Vec<_> = held.chain(withheld).collect();
+    all.sort_by_key(|(key, ..)| *key);
+    list(out, all, |out, (key, state, reason)| {
         to_json(
             out,
             &HeldJson {
-                automation: &held.key.automation,
-                contact: &held.key.contact,
-                occurrence: held.key.occurrence.as_ref(),
-                state: held.state,
-                reason: &held.reason,
+                automation: &key.automation,
+                contact: &key.contact,
+                occurrence: key.occurrence.as_ref(),
+                state,
+                reason,
             },
         )
     })?;
@@ -238,7 +245,7 @@ fn summary(plan: &Plan) -> SummaryJson {
         stop: plan.actions.len() as u64 - trigger,
         deferred: plan.deferred.len() as u64,
         let_go: plan.let_go.len() as u64,
-        held: plan.held.len() as u64,
+        held: (plan.held.len() + plan.withheld.len()) as u64,
         unchanged: plan.unchanged,
     }
 }

@@ -28,5 +28,5 @@ pub use overview::overview_html;
 pub use progress::{Look, Progress};
 pub use rows::{ActionRow, DeferredRow, PlanView};
 pub use style::{PLAIN_TABLE, SafeText, plural, thousands};
-pub use summary::run_summary;
+pub use summary::{refused_summary, run_summary};
 pub use text::{plan_sum, plan_text};

@@ -29,10 +29,7 @@ pub fn run_summary(out: &mut impl Write, view: PlanView<'_>, run: &Run) -> io::R
             .entry(outcome)
             .or_default() += 1;
         *total.entry(outcome).or_default() += 1;
-        // What was not sent because the run ended is counted; why it ended is told once.
-        let is_told = outcome == Outcome::NotSent && run.end.is_some();
-        let is_settled = run.settled.get(index).is_some_and(Option::is_some);
-        if !outcome.is_good() && is_settled && !is_told {
+        if is_bad(run, index) {
             bad.push(index);
         }
     }
@@ -60,22 +57,13 @@ pub fn run_summary(out: &mut impl Write, view: PlanView<'_>, run: &Run) -> io::R
         }
         writeln!(out)?;
     }
-    if let Some(end) = &run.end {
-        let (on, off) = (style::ATTENTION.render(), style::ATTENTION.render_reset());
-        writeln!(
-            out,
-            "{on}Ended early:{off} {end}. What was under way is recorded; the next apply goes on from here."
-        )?;
-    }
+    ended(out, run)?;
     if let Some(warning) = run.warning() {
         let (on, off) = (style::ATTENTION.render(), style::ATTENTION.render_reset());
         writeln!(out, "{on}Another account?{off} {warning}.")?;
     }
     let (on, off) = (style::STRONG.render(), style::STRONG.render_reset());
-    let mut words: Vec<String> = total
-        .iter()
-        .map(|(outcome, count)| format!("{} {}", thousands(*count), told(*outcome)))
-        .collect();
+    let mut words = words(&total);
     if !view.plan.let_go.is_empty() {
         words.push(format!(
             "{} let go",
@@ -97,6 +85,57 @@ pub fn run_summary(out: &mut impl Write, view: PlanView<'_>, run: &Run) -> io::R
         )?;
     }
     Ok(())
+}
+
+/// Writes what came of the stops of suppressed contacts, where the guard refused the rest of a plan.
+///
+/// # Errors
+/// What the writer says.
+pub fn refused_summary(out: &mut dyn Write, view: PlanView<'_>, run: &Run) -> io::Result<()> {
+    let mut total: BTreeMap<Outcome, u64> = BTreeMap::new();
+    let mut bad = Vec::new();
+    let actions = view.plan.actions.iter().enumerate();
+    for (index, _) in actions.filter(|(_, action)| action.is_of_suppressed()) {
+        *total.entry(run.outcome(index)).or_default() += 1;
+        if is_bad(run, index) {
+            bad.push(index);
+        }
+    }
+    writeln!(
+        out,
+        "nothing of this plan was sent but the stops of suppressed contacts: {}.",
+        words(&total).join(", ")
+    )?;
+    let mut out = out;
+    list_bad(&mut out, view, run, &bad)?;
+    ended(&mut out, run)
+}
+
+/// How many had each outcome, in words.
+fn words(total: &BTreeMap<Outcome, u64>) -> Vec<String> {
+    let counts = total.iter();
+    counts
+        .map(|(outcome, count)| format!("{} {}", thousands(*count), told(*outcome)))
+        .collect()
+}
+
+/// Whether what came of an action is to be told by itself. What was not sent because the run ended is counted; why it ended
+/// is told once.
+fn is_bad(run: &Run, index: usize) -> bool {
+    let outcome = run.outcome(index);
+    let is_told = outcome == Outcome::NotSent && run.end.is_some();
+    let is_settled = run.settled.get(index).is_some_and(Option::is_some);
+    !outcome.is_good() && is_settled && !is_told
+}
+
+/// Says why a run ended before its end, if it did.
+fn ended(out: &mut impl Write, run: &Run) -> io::Result<()> {
+    let Some(end) = &run.end else { return Ok(()) };
+    let (on, off) = (style::ATTENTION.render(), style::ATTENTION.render_reset());
+    writeln!(
+        out,
+        "{on}Ended early:{off} {end}. What was under way is recorded; the next apply goes on from here."
+    )
 }
 
 fn told(outcome: Outcome) -> &'static str {

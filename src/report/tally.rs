@@ -99,6 +99,10 @@ pub(super) fn sentence(plan: &Plan) -> (&'static str, String) {
         0 => String::new(),
         count => format!(", {} held", thousands(count)),
     };
+    let withheld = match plan.withheld.len() as u64 {
+        0 => String::new(),
+        count => format!(", {} withheld", thousands(count)),
+    };
     let deferred = match plan.deferred.len() as u64 {
         0 => String::new(),
         count => format!(", {} deferred", thousands(count)),
@@ -109,7 +113,10 @@ pub(super) fn sentence(plan: &Plan) -> (&'static str, String) {
             false => "Nothing to do now.",
         };
         let unchanged = plural(plan.unchanged, "participation");
-        return (now, format!("{unchanged} as declared{deferred}{held}."));
+        return (
+            now,
+            format!("{unchanged} as declared{deferred}{held}{withheld}."),
+        );
     }
     let let_go = match plan.let_go.len() as u64 {
         0 => String::new(),
@@ -120,7 +127,7 @@ pub(super) fn sentence(plan: &Plan) -> (&'static str, String) {
         count => format!(", {} to move", thousands(count)),
     };
     let rest = format!(
-        "{} to trigger, {} to stop{let_go}{moved}{deferred}{held}, {} unchanged.",
+        "{} to trigger, {} to stop{let_go}{moved}{deferred}{held}{withheld}, {} unchanged.",
         thousands(plan.triggers()),
         thousands(plan.stops()),
         thousands(plan.unchanged)

@@ -86,7 +86,7 @@ impl<'c> Roster<'c> {
         let mut misses: Vec<Misses> = gone.iter().map(|_| Misses::default()).collect();
         let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
         for (place, key) in gone.iter().enumerate() {
-            if !self.config.suppressed.contains_key(key.contact) {
+            if self.config.suppression(key.contact).is_none() {
                 places.entry(key.contact).or_default().push(place);
             }
         }
@@ -106,12 +106,8 @@ impl<'c> Roster<'c> {
 
     /// A reason that no row has a part in.
     fn standing_reason(&self, key: &Gone<'_>) -> Option<String> {
-        if let Some(suppression) = self.config.suppressed.get(key.contact) {
-            let place = &suppression.place;
-            return Some(match &suppression.reason {
-                Some(reason) => format!("suppressed: {} ({place})", reason.escape_debug()),
-                None => format!("suppressed ({place})"),
-            });
+        if let Some(suppression) = self.config.suppression(key.contact) {
+            return Some(suppression.to_string());
         }
         let enrols = &self.config.enrols;
         if !enrols

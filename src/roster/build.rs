@@ -127,10 +127,13 @@ fn read<'c>(
 
     let from_declared = selector(None).declared(&declared);
     let mut entries = Entries::default();
+    let mut withheld = Entries::default();
     let mut indices = Vec::with_capacity(selections.len());
     for selection in selections.into_iter().chain([from_declared]) {
         problems.extend(selection.report.list);
-        if entries.append(selection.entries).is_err() {
+        let appended = entries.append(selection.entries);
+        let appended = appended.and_then(|()| withheld.append(selection.withheld));
+        if appended.is_err() {
             problems.push(too_many());
         }
         indices.push(selection.index);
@@ -143,6 +146,9 @@ fn read<'c>(
     let tables = tables.into_iter();
     let sources: Vec<Option<Opened>> = tables.map(|table| table.map(&mut open)).collect();
     entries.sort();
+    withheld.sort();
+    // They have no fields to differ in.
+    withheld.settle(0);
     let renderer = Renderer {
         config,
         templates: &templates,
@@ -181,6 +187,7 @@ fn read<'c>(
         sources,
         declared,
         entries,
+        withheld,
         more_rows,
         sizes,
     })

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
+use super::Enrolment;
 use crate::digest::Digest;
 
 /// An enrolment as it is kept.
@@ -214,6 +215,18 @@ impl Entries {
 
     pub(super) fn fields(&self, entry: &Entry) -> Option<Digest> {
         digest(&self.digests, entry)
+    }
+
+    /// One of them, as all who are outside see it.
+    pub(super) fn enrolment(&self, entry: &Entry) -> Enrolment<'_> {
+        Enrolment {
+            contact: self.contact(entry),
+            automation: entry.automation as usize,
+            occurrence: self.occurrence(entry),
+            fields: self.fields(entry),
+            block: entry.block as usize,
+            row: entry.row,
+        }
     }
 }
 

@@ -122,12 +122,8 @@ impl<'c> Roster<'c> {
 
     /// Why a contact is not in an automation: what each block says of it.
     fn why_out(&self, contact: &str, automation: usize) -> Result<String, SourceError> {
-        if let Some(suppression) = self.config.suppressed.get(contact) {
-            let reason = match &suppression.reason {
-                Some(reason) => format!(": {}", reason.escape_debug()),
-                None => String::new(),
-            };
-            return Ok(format!("it is suppressed{reason} ({})", suppression.place));
+        if let Some(suppression) = self.config.suppression(contact) {
+            return Ok(format!("it is {suppression}"));
         }
         let verdicts = self.explain(contact)?;
         let words: Vec<String> = verdicts

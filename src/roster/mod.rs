@@ -53,6 +53,7 @@ pub struct Roster<'c> {
     sources: Vec<Option<Opened>>,
     declared: Declared<'c>,
     entries: Entries,
+    withheld: Entries,
     more_rows: MoreRows,
     sizes: Vec<usize>,
 }
@@ -164,6 +165,13 @@ impl<'c> Roster<'c> {
         place.ok().map(|place| self.get(place))
     }
 
+    /// Every enrolment that is withheld, since its contact is suppressed, in the same order. They are not among the
+    /// [`Roster::enrolments`], and have no fields.
+    pub fn withheld(&self) -> impl ExactSizeIterator<Item = Enrolment<'_>> {
+        let entries = self.withheld.list().iter();
+        entries.map(|entry| self.withheld.enrolment(entry))
+    }
+
     /// How many there are of each automation, as [`Config::automations`].
     pub fn sizes(&self) -> &[usize] {
         &self.sizes
@@ -264,13 +272,6 @@ impl<'c> Roster<'c> {
     }
 
     fn enrolment(&self, entry: &Entry) -> Enrolment<'_> {
-        Enrolment {
-            contact: self.entries.contact(entry),
-            automation: entry.automation as usize,
-            occurrence: self.entries.occurrence(entry),
-            fields: self.entries.fields(entry),
-            block: entry.block as usize,
-            row: entry.row,
-        }
+        self.entries.enrolment(entry)
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Selector<'s, 'c> {
 #[derive(Debug, Default)]
 pub(super) struct Selection {
     pub(super) entries: Entries,
+    /// What would be among the entries if its contact were not suppressed.
+    pub(super) withheld: Entries,
     pub(super) index: RowIndex,
     pub(super) report: Report,
 }
@@ -151,13 +153,7 @@ impl<'c> Selector<'_, 'c> {
                         zone,
                     };
                     let place = (row.contact, row.id.0);
-                    self.row(
-                        place,
-                        &cells,
-                        |_| true,
-                        &mut selection.entries,
-                        &mut scratch,
-                    );
+                    self.row(place, &cells, |_| true, &mut selection, &mut scratch);
                 }
             }
             for issue in scratch.issues.drain(..) {
@@ -184,13 +180,7 @@ impl<'c> Selector<'_, 'c> {
                         zone: &self.config.zone,
                     };
                     let place = (row.contact, row.id.0);
-                    self.row(
-                        place,
-                        &cells,
-                        |_| true,
-                        &mut selection.entries,
-                        &mut scratch,
-                    );
+                    self.row(place, &cells, |_| true, &mut selection, &mut scratch);
                 }
             }
             for issue in scratch.issues.drain(..) {
@@ -214,7 +204,7 @@ impl<'c> Selector<'_, 'c> {
             let cells = declared.cells(*table);
             let draws = |block: &Block<'_>| draws_on(block, *table);
             let row = (*contact, place as u64);
-            self.row(row, &cells, draws, &mut selection.entries, &mut scratch);
+            self.row(row, &cells, draws, &mut selection, &mut scratch);
             for issue in scratch.issues.drain(..) {
                 let at = table.map(|table| table.place.clone());
                 selection
@@ -231,7 +221,7 @@ impl<'c> Selector<'_, 'c> {
         (contact, row): (&str, u64),
         cells: &C,
         draws: impl Fn(&Block<'c>) -> bool,
-        entries: &mut Entries,
+        selection: &mut Selection,
         Scratch { issues, places }: &mut Scratch<'c>,
     ) {
         self.blocks
@@ -244,15 +234,23 @@ impl<'c> Selector<'_, 'c> {
                         issues.push(issue);
                     }
                 });
-            if !takes || self.config.suppressed.contains_key(contact) {
+            if !takes {
+                continue;
+            }
+            if self.config.suppression(contact).is_some() {
+                let withheld = &mut selection.withheld;
+                let pushed = withhold(block, (contact, row), cells, withheld);
+                issues.extend(pushed.err().map(|Full| RowIssue::Full));
                 continue;
             }
             for target in &block.targets {
+                let entries = &mut selection.entries;
                 let enrolled = self.enrol(block, target, (contact, row), cells, entries);
                 issues.extend(enrolled.err());
             }
         }
-        entries.end_row();
+        selection.entries.end_row();
+        selection.withheld.end_row();
     }
 
     fn enrol<C: Cells>(
@@ -298,4 +296,25 @@ impl<'c> Selector<'_, 'c> {
         let pushed = entries.push(contact, occurrence.as_deref(), place, digest);
         pushed.map_err(|Full| RowIssue::Full)
     }
+}
+
+/// Adds what a block would enrol a suppressed contact in. Nothing is sent for it, so that it has no fields, and what is
+/// wrong with its occurrence is nobody's concern.
+fn withhold<C: Cells>(
+    block: &Block<'_>,
+    (contact, row): (&str, u64),
+    cells: &C,
+    withheld: &mut Entries,
+) -> Result<(), Full> {
+    for target in &block.targets {
+        let place = (target.automation, block.index, row);
+        match target.occurrence.map(|column| cells.text(column)) {
+            None => withheld.push(contact, None, place, None)?,
+            Some(Some(text)) if id::check(&text).is_ok() => {
+                withheld.push(contact, Some(&text), place, None)?;
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
 }
