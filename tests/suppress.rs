@@ -238,6 +238,37 @@ fn a_refusal_tells_of_a_suppressed_contact_who_could_not_be_stopped() {
 }
 
 #[test]
+fn a_refusal_that_is_killed_while_it_stops_is_a_doubt_like_any_other() {
+    let spotler = Spotler::open();
+    let (repo, _) = refused(&spotler);
+    let killed = repo
+        .command(&["apply", "--yes"])
+        .env("ROLLCALL_FAILPOINT", "send:after")
+        .output()
+        .unwrap();
+    assert_eq!(killed.status.code(), None);
+    let state = |repo: &Repo| repo.recorded().last().unwrap().clone();
+    assert_eq!(state(&repo), "care c-30 stop-uncertain");
+    repo.run(&["apply", "--yes"]).exits(4);
+    assert_eq!(state(&repo), "care c-30 stopped");
+    assert_eq!(spotler.running().len(), 29);
+}
+
+#[test]
+fn a_refusal_stops_also_who_takes_the_new_name_of_an_automation() {
+    let spotler = Spotler::open();
+    let (repo, now) = refused(&spotler);
+    let renamed = now
+        .replace("[automation.care]", "[automation.help]")
+        .replace("automation = \"care\"", "automation = \"help\"");
+    let moved = "[[moved]]\nfrom = \"care\"\nto = \"help\"\n";
+    repo.write("rollcall.toml", format!("{renamed}{moved}"));
+    repo.run(&["apply", "--yes"]).exits(4);
+    assert_eq!(repo.recorded().last().unwrap(), "help c-30 stopped");
+    assert_eq!(spotler.running().len(), 29);
+}
+
+#[test]
 fn a_saved_plan_that_the_guard_refuses_stops_those_who_are_suppressed() {
     let spotler = Spotler::open();
     let (repo, _) = refused(&spotler);

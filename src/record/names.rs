@@ -108,3 +108,32 @@ fn pairs(connection: &Connection, query: &str) -> rusqlite::Result<Vec<(i64, Str
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     rows.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_that_differ_in_case_alone_become_one_row_by_a_migration() {
+        let connection = Connection::open_in_memory().unwrap();
+        let before = "CREATE TABLE trigger_code (id INTEGER PRIMARY KEY, code TEXT NOT NULL UNIQUE) STRICT; \
+            CREATE TABLE participation (contact TEXT, trigger_code INTEGER); \
+            CREATE TABLE call (contact TEXT, trigger_code INTEGER); \
+            INSERT INTO trigger_code VALUES (1, 'Ab-1'), (2, 'other'), (3, 'aB-1'); \
+            INSERT INTO participation VALUES ('c-1', 1), ('c-2', 2), ('c-3', 3); \
+            INSERT INTO call SELECT * FROM participation";
+        connection.execute_batch(before).unwrap();
+        let migration = include_str!("../../state/migrations/0009_trigger_codes.sql");
+        connection.execute_batch(migration).unwrap();
+        let codes = pairs(&connection, "SELECT id, code FROM trigger_code ORDER BY id").unwrap();
+        assert_eq!(codes, [(1, "Ab-1".to_owned()), (2, "other".to_owned())]);
+        for table in ["participation", "call"] {
+            let query = format!("SELECT trigger_code, contact FROM {table} ORDER BY contact");
+            let rows = pairs(&connection, &query).unwrap();
+            let numbers: Vec<i64> = rows.into_iter().map(|(number, _)| number).collect();
+            assert_eq!(numbers, [1, 2, 1], "{table}");
+        }
+        let again = "INSERT INTO trigger_code (code) VALUES ('AB-1')";
+        assert!(connection.execute(again, []).is_err());
+    }
+}
