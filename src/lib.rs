@@ -10,9 +10,11 @@
 pub mod digest;
 pub mod failpoint;
 pub mod field;
+pub mod hardening;
 pub mod id;
 pub mod participation;
 pub mod paths;
+pub mod patient;
 pub mod threads;
 
 pub mod config;

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use rollcall::cli::{self, Cli, Exit};
-use rollcall::threads;
+use rollcall::{hardening, threads};
 use tokio::runtime::{Builder, Runtime};
 
 fn main() -> ExitCode {
+    hardening::forbid_core_dumps();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

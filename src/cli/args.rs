@@ -425,11 +425,13 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         "d" => 86400,
         _ => return Err(advice()),
     };
-    number
-        .checked_mul(seconds)
-        .map(Duration::from_secs)
-        .ok_or_else(advice)
+    let seconds = number.checked_mul(seconds).ok_or_else(advice)?;
+    // Times are added to those of clocks, which have an end.
+    Ok(Duration::from_secs(seconds.min(FOR_EVER)))
 }
+
+/// A hundred years, in seconds: no run waits for longer.
+const FOR_EVER: u64 = 100 * 365 * 24 * 60 * 60;
 
 #[cfg(test)]
 mod tests {
@@ -444,6 +446,8 @@ mod tests {
     #[test]
     fn durations_are_read() {
         assert_eq!(parse_duration("5m"), Ok(Duration::from_secs(300)));
+        let for_ever = Ok(Duration::from_secs(FOR_EVER));
+        assert_eq!(parse_duration("18446744073709551615s"), for_ever);
         for bad in [
             "5",
             "m",

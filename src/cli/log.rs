@@ -5,6 +5,7 @@ use tracing_subscriber::fmt::writer::MakeWriterExt;
 
 use super::Common;
 use super::args::{Color, LogFormat};
+use crate::patient::Patient;
 
 /// Starts the log as the command line says.
 ///
@@ -19,7 +20,7 @@ pub fn log(common: &Common) {
         (false, _) => LevelFilter::DEBUG,
     };
     let own = tracing_subscriber::filter::Targets::new().with_target("rollcall", level);
-    let writer = std::io::stderr.with_max_level(tracing::Level::TRACE);
+    let writer = (|| Patient(std::io::stderr())).with_max_level(tracing::Level::TRACE);
     use tracing_subscriber::layer::SubscriberExt;
     use tracing_subscriber::util::SubscriberInitExt;
     let registry = tracing_subscriber::registry().with(own);

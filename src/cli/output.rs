@@ -8,6 +8,7 @@ use anyhow::anyhow;
 use super::args::{Color, LogFormat};
 use super::{CommandError, Common};
 use crate::config::{self, Config, Diagnostic};
+use crate::patient::Patient;
 use crate::report::{BrokenLines, SafeText};
 use crate::threads;
 
@@ -72,7 +73,7 @@ impl Output {
         &self,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), CommandError> {
-        let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+        let mut out = BufWriter::with_capacity(1 << 16, Patient(io::stdout().lock()));
         read_or_not(write(&mut out).and_then(|()| out.flush()))
     }
 
@@ -84,7 +85,7 @@ impl Output {
         let stdout = io::stdout().lock();
         let choice = self.choice(&stdout);
         // Behind the stream as well, which passes on what it is given in pieces.
-        let whole: Box<dyn Write> = Box::new(BufWriter::with_capacity(1 << 16, stdout));
+        let whole: Box<dyn Write> = Box::new(BufWriter::with_capacity(1 << 16, Patient(stdout)));
         let buffered = BufWriter::with_capacity(1 << 16, AutoStream::new(whole, choice));
         let mut lines = BrokenLines::new(buffered, width);
         read_or_not(write(&mut lines).and_then(|()| lines.flush()))
@@ -121,7 +122,8 @@ impl Output {
     fn raw(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
         let stderr = io::stderr().lock();
         let choice = self.choice(&stderr);
-        let mut stream = AutoStream::new(stderr, choice);
+        let patient: Box<dyn Write> = Box::new(Patient(stderr));
+        let mut stream = AutoStream::new(patient, choice);
         let _ = write(&mut stream).and_then(|()| stream.flush());
     }
 

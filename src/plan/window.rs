@@ -55,13 +55,20 @@ fn span(hours: &Hours, day: Date) -> Option<(Timestamp, Timestamp)> {
         hours.zone.to_timestamp(local).ok()
     };
     let next = || day.tomorrow().ok();
+    let from = at(day, hours.from)?;
     let to = match hours.to {
         1440 => at(next()?, 0),
         to if to <= hours.from => at(next()?, to),
         to => at(day, to),
     };
-    let span = (at(day, hours.from)?, to?);
-    (span.0 < span.1).then_some(span)
+    let to = to?;
+    if from < to {
+        return Some((from, to));
+    }
+    // The hours lie in what the clock skips, and end where they begin: they are all as much later.
+    let minutes = hours.to.checked_sub(hours.from)?;
+    let later = jiff::SignedDuration::from_mins(i64::from(minutes));
+    Some((from, from.checked_add(later).ok()?))
 }
 
 #[cfg(test)]
@@ -159,6 +166,15 @@ mod tests {
     #[test]
     fn a_change_of_the_clock_neither_loses_nor_repeats_hours() {
         // On the night of 29 March 2026 the clock goes from 02:00 to 03:00; on 25 October from 03:00 to 02:00.
+        let skipped = window("MTWTFSS", 2, 3, "Europe/Amsterdam");
+        opens(&skipped, "2026-03-28T12:00:00Z", "2026-03-29T01:00:00Z");
+        closes(&skipped, "2026-03-29T01:00:00Z", "2026-03-29T02:00:00Z");
+        closes(&skipped, "2026-03-29T02:00:00Z", "");
+        opens(&skipped, "2026-03-29T02:00:00Z", "2026-03-30T00:00:00Z");
+        let mut half = skipped.clone();
+        (half.hours[0].from, half.hours[0].to) = (150, 180);
+        closes(&half, "2026-03-29T01:29:59Z", "");
+        closes(&half, "2026-03-29T01:30:00Z", "2026-03-29T02:00:00Z");
         let night = window("MTWTFSS", 2, 4, "Europe/Amsterdam");
         closes(&night, "2026-03-29T01:00:00Z", "2026-03-29T02:00:00Z");
         closes(&night, "2026-03-29T00:59:59Z", "");

@@ -105,7 +105,14 @@ fn beside(path: &Path, kind: FileKind) -> io::Result<tempfile::NamedTempFile> {
     }
     #[cfg(not(unix))]
     let _ = kind;
-    builder.tempfile_in(folder(path))
+    let file = builder.tempfile_in(folder(path))?;
+    // A collector is another user: it reads them whatever files this one makes otherwise.
+    #[cfg(unix)]
+    if kind == FileKind::Metrics {
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(kind.mode());
+        file.as_file().set_permissions(permissions)?;
+    }
+    Ok(file)
 }
 
 fn folder(path: &Path) -> &Path {

@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::style::thousands;
 use crate::apply::Event;
+use crate::patient::Patient;
 
 /// How often a line is printed where there is no terminal.
 const EVERY: Duration = Duration::from_secs(5);
@@ -151,7 +152,7 @@ impl Progress {
             Drawn::Bar(bar) => bar.println(line),
             Drawn::Lines { .. } => {
                 // Nobody reads it: nothing to be done about that.
-                let _ = writeln!(std::io::stderr(), "{line}");
+                let _ = writeln!(Patient(std::io::stderr()), "{line}");
             }
             Drawn::Log { .. } | Drawn::Quiet => {}
         }

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use icu_properties::CodePointSetData;
+use icu_properties::props::DefaultIgnorableCodePoint;
 use secrecy::SecretString;
 
 /// The environment variable with the consumer key.
@@ -108,8 +110,11 @@ fn one(
                 Ok(text) if text.len() > LONGEST => {
                     return Err(CredentialsError::TooLong { name, path });
                 }
-                // Editors and `echo` end a file with a line break.
-                Ok(text) => (text.trim_end_matches(['\n', '\r']).to_owned(), file_name),
+                // Editors and `echo` end a file with a line break, and some editors begin one with a byte order mark.
+                Ok(text) => {
+                    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+                    (text.trim_matches(['\n', '\r']).to_owned(), file_name)
+                }
                 Err(error) => return Err(CredentialsError::Unreadable { name, path, error }),
             }
         }
@@ -118,10 +123,17 @@ fn one(
         "is empty"
     } else if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         "holds white space or a control character"
+    } else if text.chars().any(is_invisible) {
+        "holds a character that cannot be seen"
     } else {
         return Ok(SecretString::from(text));
     };
     Err(CredentialsError::Malformed { from, what })
+}
+
+/// Whether a character is one that is shown as nothing, such as a byte order mark or a zero-width space.
+fn is_invisible(c: char) -> bool {
+    CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }
 
 /// Reads no more of a file than tells whether it is too long.
@@ -152,12 +164,19 @@ mod tests {
     }
 
     #[test]
-    fn a_file_may_end_with_a_line_break() {
+    fn a_file_may_end_with_a_line_break_and_begin_with_a_mark() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "s3cret\r\n").unwrap();
-        let path = file.path().to_str().unwrap();
-        let credentials = from(&[(KEY, "k"), ("SPOTLER_CONSUMER_SECRET_FILE", path)]).unwrap();
-        assert_eq!(credentials.secret.expose_secret(), "s3cret");
+        for text in [
+            "s3cret\r\n",
+            "\u{feff}s3cret",
+            "\u{feff}s3cret\n\n",
+            "\ns3cret",
+        ] {
+            std::fs::write(file.path(), text).unwrap();
+            let path = file.path().to_str().unwrap();
+            let credentials = from(&[(KEY, "k"), ("SPOTLER_CONSUMER_SECRET_FILE", path)]).unwrap();
+            assert_eq!(credentials.secret.expose_secret(), "s3cret", "{text:?}");
+        }
     }
 
     #[test]
@@ -173,6 +192,8 @@ mod tests {
             &[(KEY, "k")][..],
             &[(KEY, "hush hush"), (SECRET, "s")],
             &[(KEY, ""), (SECRET, "s")],
+            &[(KEY, "\u{feff}hush"), (SECRET, "s")],
+            &[(KEY, "hu\u{200b}sh"), (SECRET, "s")],
             &[(KEY, "hush"), ("SPOTLER_CONSUMER_KEY_FILE", "/x")],
             &[
                 (KEY, "k"),

@@ -167,6 +167,35 @@ impl Repo {
         }
     }
 
+    /// A run of the binary in the place of a shell that says something first, such as `umask 077`; yet to be started.
+    pub fn command_under(&self, before: &str, args: &[&str]) -> Command {
+        let template = self.command(args);
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &format!("{before}\nexec \"$0\" \"$@\"")])
+            .arg(template.get_program())
+            .args(template.get_args())
+            .current_dir(self.path())
+            .stdin(Stdio::null());
+        for (name, value) in template.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        shell
+    }
+
+    /// The same, run.
+    pub fn run_under(&self, before: &str, args: &[&str]) -> Done {
+        let output = self.command_under(before, args).output().unwrap();
+        Done {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
     pub fn spawn(&self, args: &[&str]) -> Child {
         let mut command = self.command(args);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
