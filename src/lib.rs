@@ -15,6 +15,7 @@ pub mod id;
 pub mod participation;
 pub mod paths;
 pub mod patient;
+pub mod text;
 pub mod threads;
 
 pub mod config;

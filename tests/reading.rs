@@ -305,3 +305,143 @@ fn who_is_suppressed_does_not_go_because_a_source_ran_dry() {
     repo.run(&["apply", "--yes"]).exits(0);
     assert!(spotler.running().is_empty());
 }
+
+#[test]
+fn an_id_holds_nothing_that_cannot_be_seen() {
+    for (id, code) in [
+        ("00302\u{200b}", "U+200B"),
+        ("crm\u{a0}1", "U+00A0"),
+        ("crm-1\u{202e}2", "U+202E"),
+        ("crm-1\u{200f}2", "U+200F"),
+        ("crm-1\u{61c}2", "U+061C"),
+        ("crm-1\u{e0041}", "U+E0041"),
+        ("crm-1\u{fe0f}", "U+FE0F"),
+        ("crm-1\u{2800}2", "U+2800"),
+        ("crm-1\u{3164}2", "U+3164"),
+        ("crm-1\u{ad}2", "U+00AD"),
+    ] {
+        let done = repo("", customers(&["crm-1", id])).run(&["plan"]).exits(1);
+        let says = format!(
+            "as the contact in row 3, column id, and it holds {code}, which cannot be seen"
+        );
+        assert!(plain(&done).contains(&says), "{id:?}: {}", done.stderr);
+        assert!(!done.stderr.contains(id), "{id:?} is shown as it is");
+        let declared = format!("{AUTOMATION}[[suppress]]\ncontacts = [\"{id}\"]\n");
+        let done = Repo::with(&declared.replace("fields.company = \"{{ name }}\"\n", ""));
+        let done = done.run(&["validate"]).exits(1);
+        assert!(plain(&done).contains(code), "{id:?}: {}", done.stderr);
+        assert!(!done.stderr.contains(id), "{id:?} is shown as it is");
+    }
+    repo(
+        "",
+        customers(&["klant 12", "Ólafur/ß", "名前", "cafe\u{301}", "👩"]),
+    )
+    .plan();
+}
+
+#[test]
+fn what_cannot_be_seen_in_a_cell_is_shown_as_an_escape() {
+    let spotler = Spotler::open();
+    let repo = applied(&spotler, "");
+    let status = "cust\u{200f}\u{202e}om\u{e0041}\u{3164}er";
+    let export = customers(&["crm-1041", "crm-1042", "crm-1043"]);
+    repo.write(
+        "crm.csv",
+        export.replace("crm-1041,x,customer", &format!("crm-1041,x,{status}")),
+    );
+    let shown = r"cust\u{200f}\u{202e}om\u{e0041}\u{3164}er";
+    for args in [
+        &["plan"][..],
+        &["plan", "--format", "markdown"],
+        &["plan", "--format", "html"],
+        &["explain", "crm-1041"],
+    ] {
+        let said = repo.run(args).exits(0).stdout;
+        assert!(said.contains(shown), "{args:?}: {said}");
+        let is_odd = |c: char| matches!(c, '\u{200f}' | '\u{202e}' | '\u{e0041}' | '\u{3164}');
+        assert!(!said.contains(is_odd), "{args:?}: {said:?}");
+    }
+}
+
+#[test]
+fn a_saved_plan_holds_no_cell() {
+    let spotler = Spotler::open();
+    for settings in ["", "on_leave = \"keep\"", "leave_after = \"48h\""] {
+        let repo = applied(&spotler, settings);
+        let export = customers(&["crm-1041", "crm-1042", "crm-1043"]);
+        repo.write(
+            "crm.csv",
+            export.replace("crm-1041,x,customer", "crm-1041,x,hush"),
+        );
+        let shown = repo
+            .run(&["plan", "--out", "plan.json", "--format", "json"])
+            .exits(0);
+        assert!(shown.stdout.contains("hush"), "{}", shown.stdout);
+        let saved = std::fs::read_to_string(repo.file("plan.json")).unwrap();
+        assert!(!saved.contains("hush"), "{saved}");
+        assert!(saved.contains("no longer declared"), "{saved}");
+        let applied = repo.run(&["apply", "plan.json", "--yes"]).exits(0);
+        assert!(applied.stdout.contains("hush"), "{}", applied.stdout);
+    }
+}
+
+#[test]
+fn only_files_that_may_be_configuration_are_read_and_shown() {
+    let repo = Repo::with("include = [\"more/*\"]\n");
+    repo.write("more/environ", "HUSH=hush\n");
+    let secret = repo.file("more/environ");
+    let linked = repo.file("linked.toml");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(&secret, &linked).unwrap();
+    for (include, says) in [
+        ("more/*".to_owned(), "which is not called *.toml"),
+        (secret.display().to_string(), "which is not called *.toml"),
+        (linked.display().to_string(), "which is not called *.toml"),
+        (
+            "/proc/self/environ".to_owned(),
+            "which is not called *.toml",
+        ),
+    ] {
+        repo.write("rollcall.toml", format!("include = [{include:?}]\n"));
+        let done = repo.run(&["validate"]).exits(1);
+        assert!(plain(&done).contains(says), "{include}: {}", done.stderr);
+        assert!(!done.stderr.contains("hush"), "{include}: {}", done.stderr);
+        assert!(!done.stderr.contains("SPOTLER_CONSUMER"), "{include}");
+    }
+    // Nor is what is named on the command line shown where it cannot be one.
+    let done = repo
+        .run(&["validate", "--config", "/proc/self/environ"])
+        .exits(1);
+    assert!(plain(&done).contains("holds a NUL byte"), "{}", done.stderr);
+    assert!(!done.stderr.contains("PATH"), "{}", done.stderr);
+}
+
+#[test]
+fn a_configuration_file_that_was_emptied_stops_nobody() {
+    let spotler = Spotler::open();
+    let repo = applied(&spotler, "");
+    let whole = std::fs::read_to_string(repo.file("rollcall.toml")).unwrap();
+    let (rest, enrol) = whole.split_once("[[enrol]]").unwrap();
+    let included = format!("include = [\"rules/*.toml\"]\n{rest}");
+    repo.write("rollcall.toml", &included);
+    repo.write("rules/welcome.toml", format!("[[enrol]]{enrol}"));
+    repo.run(&["apply", "--yes"]).exits(0);
+    for empty in ["", "\n\n", "\u{feff} \r\n"] {
+        repo.write("rules/welcome.toml", empty);
+        let done = repo.run(&["apply", "--yes"]).exits(1);
+        assert!(
+            plain(&done).contains("rules/welcome.toml is empty"),
+            "{}",
+            done.stderr
+        );
+        repo.write("rollcall.toml", empty);
+        let done = repo.run(&["apply", "--yes"]).exits(1);
+        assert!(
+            plain(&done).contains("rollcall.toml is empty"),
+            "{}",
+            done.stderr
+        );
+        repo.write("rollcall.toml", &included);
+    }
+    assert_eq!(spotler.calls(), 3);
+}

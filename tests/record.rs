@@ -445,19 +445,28 @@ fn a_terminal_escape_in_the_configuration_never_reaches_a_terminal() {
 }
 
 #[test]
-fn what_takes_no_room_in_an_id_is_seen_in_every_list() {
+fn what_takes_no_room_in_an_older_id_is_seen_in_every_list_and_can_be_stopped() {
     let spotler = Spotler::open();
-    let repo = Repo::with(&config(&spotler.url(), "", &["c-x-1"]).replace("-x-", "\u{200b}"));
+    let repo = Repo::with(&config(&spotler.url(), "", &["c-1"]));
     repo.apply().exits(0);
+    // An older Rollcall took such ids.
+    let record = rusqlite::Connection::open(repo.file("state/rollcall.db")).unwrap();
+    for table in ["participation", "call"] {
+        let update = format!("UPDATE {table} SET contact = 'c\u{200b}1'");
+        record.execute(&update, []).unwrap();
+    }
+    drop(record);
     for command in [
         &["record", "list"][..],
         &["record", "show", "c\u{200b}1"],
         &["history"],
+        &["plan"],
     ] {
         let shown = repo.run(command).exits(0).stdout;
         assert!(!shown.contains('\u{200b}'), "{shown:?}");
         assert!(shown.contains("c\\u{200b}1"), "{shown:?}");
     }
+    assert_eq!(repo.plan().actions()[1], "stop welcome c\u{200b}1");
 }
 
 const REPEATED: &str = "[automation.reviews]\ntrigger_code = \"5f0e8b1c-8a53-4a0e-9d55-0f5b7c1f9d10\"\n\
@@ -682,7 +691,7 @@ fn a_record_that_is_taken_away_ends_the_run_that_writes_to_it() {
 #[test]
 fn a_relative_path_does_not_lead_out_by_a_link_or_a_pattern() {
     let outside = tempfile::tempdir().unwrap();
-    std::fs::write(outside.path().join("evil.toml"), "").unwrap();
+    std::fs::write(outside.path().join("evil.toml"), "# Nothing.\n").unwrap();
     std::fs::write(outside.path().join("crm.csv"), "id\n").unwrap();
     let name = outside.path().file_name().unwrap().to_str().unwrap();
     let source = "[source.crm]\ncontact = \"id\"\ncsv";

@@ -120,7 +120,7 @@ fn as_json(text: &str) -> Option<Value> {
 }
 
 fn load(repo: &Repo, text: &str) -> Result<Config, Problems> {
-    repo.write("lifecycle/some.toml", "");
+    repo.write("lifecycle/some.toml", "# None yet.\n");
     repo.write("rollcall.toml", text);
     config::load(&repo.file("rollcall.toml"))
 }

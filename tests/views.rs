@@ -168,7 +168,7 @@ fn a_diff_takes_the_record_to_what_an_apply_makes_of_it() {
 }
 
 /// What might be taken for markup, in ids that are allowed.
-const HOSTILE: [&str; 14] = [
+const HOSTILE: [&str; 13] = [
     "@all",
     "```",
     "`````` x",
@@ -180,7 +180,6 @@ const HOSTILE: [&str; 14] = [
     "a|b|c",
     "#1 !2 ~3 $4",
     "/close",
-    "a\u{200b}b\u{200d}c",
     "&lt;b&gt; *x* _y_ ~~z~~",
     "--- \\` \\",
 ];
@@ -218,10 +217,9 @@ fn nothing_that_an_id_holds_is_markup_in_a_comment() {
         assert!(!outside.contains(word), "{outside}");
     }
     assert!(
-        text.contains(r"| `a\u{7c}b\u{60}c<b>@all` | 14 |"),
+        text.contains(r"| `a\u{7c}b\u{60}c<b>@all` | 13 |"),
         "{text}"
     );
-    assert!(text.contains(r"a\u{200b}b\u{200d}c"), "{text}");
 }
 
 #[test]
@@ -297,12 +295,7 @@ fn a_page_holds_every_action_and_nothing_that_leaves_its_place() {
         .collect();
     assert_eq!(found.len(), wanted.len());
     for (found, wanted) in found.iter().zip(wanted) {
-        assert_eq!(
-            found
-                .replace("\\u{200b}", "\u{200b}")
-                .replace("\\u{200d}", "\u{200d}"),
-            wanted
-        );
+        assert_eq!(*found, wanted);
     }
     assert!(page.contains("The guard refuses to apply this plan"));
 }

@@ -395,11 +395,11 @@ pub enum Format {
 }
 
 fn parse_contact(text: &str) -> Result<ContactId, crate::id::IdError> {
-    ContactId::new(text)
+    ContactId::recorded(text)
 }
 
 fn parse_automation(text: &str) -> Result<AutomationName, crate::id::IdError> {
-    AutomationName::new(text)
+    AutomationName::recorded(text)
 }
 
 fn parse_time(text: &str) -> Result<Timestamp, String> {

@@ -99,7 +99,7 @@ async fn from_spotler(args: &InitArgs, output: &Output) -> Result<Exit, CommandE
     let trial = tempfile::tempdir().context("A temporary folder cannot be made")?;
     let file = trial.path().join(FILE_NAME);
     fs::write(&file, &root)
-        .and_then(|()| fs::write(trial.path().join(AUTOMATIONS), ""))
+        .and_then(|()| fs::write(trial.path().join(AUTOMATIONS), "# None yet.\n"))
         .context("A temporary file cannot be written")?;
     let config = config::load(&file)?;
     let listed = list(&config).await?;

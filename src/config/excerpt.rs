@@ -5,6 +5,8 @@ use std::ops::Range;
 use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::text::is_unseen;
+
 /// Lines of a file around what is meant, with their true numbers.
 #[derive(Debug)]
 pub(super) struct Excerpt {
@@ -187,12 +189,6 @@ fn fitting(text: &str, most: usize) -> usize {
     over.map_or(text.len(), |(at, _)| at)
 }
 
-/// Whether a character could steer a terminal or turn the order of what it shows.
-pub(super) fn steers(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
 /// A file's text in which nothing can steer a terminal and neither a setting of a secret nor a URL's user and password is
 /// shown, with every byte and every end of a line in its place.
 pub(super) fn masked(text: &str) -> String {
@@ -228,7 +224,7 @@ fn mask_line(line: &str, secret: &Range<usize>, out: &mut String) {
             _ if at < user_until && !"/:".contains(c) => Some('*'),
             _ if secret.contains(&at) && !"='\" \r".contains(c) => Some('*'),
             '\r' | '\t' => Some(' '),
-            c if steers(c) => Some('?'),
+            c if is_unseen(c) => Some('?'),
             _ => None,
         };
         match filler {

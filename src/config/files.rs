@@ -135,6 +135,10 @@ pub(super) fn included(root: &Path, pattern: &str, item: &Item<'_>) -> Vec<PathB
             ),
             Ok(path) if is_relative && leaves(root, &path) && path.exists() => leads_out(pattern, item),
             Ok(path) if path.is_dir() => {}
+            Ok(path) if !is_toml(&path) => item.wrong(
+                format!("{pattern:?} meets {path:?}, which is not called *.toml"),
+                "call files of the configuration *.toml, and write the pattern so that it meets no others",
+            ),
             Ok(path) if path.is_file() => files.push(path),
             Ok(path) => item.wrong(
                 format!("{pattern:?} meets {path:?}, which is no file: a link that leads nowhere, or a device"),
@@ -153,6 +157,16 @@ pub(super) fn included(root: &Path, pattern: &str, item: &Item<'_>) -> Vec<PathB
     files
 }
 
+/// Whether a file, and what it may be a link to, is called as a configuration is: others are neither read nor shown.
+fn is_toml(path: &Path) -> bool {
+    let is_called = |path: &Path| {
+        path.extension()
+            .is_some_and(|end| end.eq_ignore_ascii_case("toml"))
+    };
+    let real = path.canonicalize();
+    is_called(path) && real.is_ok_and(|real| is_called(&real))
+}
+
 /// A file's name as it is shown: relative to the root, with `/`.
 pub(super) fn shown(root: &Path, file: &Path) -> Arc<str> {
     let relative = file.strip_prefix(root).unwrap_or(file);
@@ -169,6 +183,23 @@ pub(super) fn read(path: &Path, shown: &str) -> Result<Arc<str>, Box<Diagnostic>
         let message = format!("{shown} cannot be read: {error}");
         Box::new(Diagnostic::nowhere(message).help("check its permissions"))
     })?;
+    let wrong = |what: &str, help: &str| {
+        Box::new(Diagnostic::nowhere(format!("{shown} {what}")).help(help))
+    };
+    let is_said = |byte: &u8| !byte.is_ascii_whitespace() && !b"\xef\xbb\xbf".contains(byte);
+    if !bytes.iter().any(is_said) {
+        // What it declared would be taken back.
+        return Err(wrong(
+            "is empty",
+            "restore it; where it is no longer wanted, delete it",
+        ));
+    }
+    if bytes.contains(&0) {
+        return Err(wrong(
+            "holds a NUL byte, so that it is no configuration",
+            "name a TOML file",
+        ));
+    }
     String::from_utf8(bytes).map(Arc::from).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         let line = 1 + error.as_bytes()[..good]

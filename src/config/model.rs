@@ -14,6 +14,7 @@ use super::window::Window;
 use crate::digest::Digest;
 use crate::id::{AutomationName, ContactId, TriggerCode};
 use crate::paths::Paths;
+use crate::text::SafeText;
 
 /// A whole configuration repository, checked and merged.
 #[derive(Debug)]
@@ -346,7 +347,7 @@ impl fmt::Display for Suppression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("suppressed")?;
         if let Some(reason) = &self.reason {
-            write!(f, ": {}", reason.escape_debug())?;
+            write!(f, ": {}", SafeText(reason))?;
         }
         write!(f, " ({})", self.place)
     }

@@ -9,8 +9,9 @@ use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode};
 use unicode_width::UnicodeWidthStr;
 
 use super::diagnostic::{Diagnostic, Files, Place, Problems};
-use super::excerpt::{Excerpt, masked, steers};
+use super::excerpt::{Excerpt, masked};
 use super::veil::veiled;
+use crate::text::SafeText;
 
 /// The narrowest that a problem is laid out for, in columns.
 const NARROWEST: usize = 40;
@@ -252,13 +253,5 @@ impl miette::Diagnostic for Shown {
 
 /// A sentence on one line in which nothing can steer a terminal.
 fn harmless(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if steers(c) {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
+    SafeText(text).to_string()
 }

@@ -153,7 +153,7 @@ pub struct LetGo {
 }
 
 /// The state of what is gone and waits to be stopped.
-const LEAVING: &str = "leaving";
+pub const LEAVING: &str = "leaving";
 
 /// A thing about which nothing is done.
 #[derive(Debug, Clone, PartialEq)]

@@ -407,8 +407,8 @@ macro_rules! checked {
 }
 
 checked!(Text, |text| id::check(&text).map(|()| text));
-checked!(Automation, |text| AutomationName::new(text));
-checked!(Contact, |text| ContactId::new(text));
+checked!(Automation, |text| AutomationName::recorded(text));
+checked!(Contact, |text| ContactId::recorded(text));
 checked!(Hex, |text| {
     let is_hex = |b: u8| b.is_ascii_hexdigit() || b == b'-';
     match (1..=64).contains(&text.len()) && text.bytes().all(is_hex) {

@@ -62,7 +62,7 @@ impl Record {
         .await
         .map_err(sql(self.path(), "read"))?;
         let counts = rows.into_iter().filter_map(|(name, state, count)| {
-            let key = (AutomationName::new(&name).ok()?, state.parse().ok()?);
+            let key = (AutomationName::recorded(&name).ok()?, state.parse().ok()?);
             Some((key, u64::try_from(count).unwrap_or(0)))
         });
         Ok(counts.collect())
@@ -123,7 +123,7 @@ impl Record {
 fn by_automation(rows: Vec<(String, i64)>) -> BTreeMap<AutomationName, u64> {
     rows.into_iter()
         .filter_map(|(name, count)| {
-            let name = AutomationName::new(&name).ok()?;
+            let name = AutomationName::recorded(&name).ok()?;
             Some((name, u64::try_from(count).unwrap_or(0)))
         })
         .collect()

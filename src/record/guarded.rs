@@ -64,9 +64,10 @@ pub(super) fn applied(
     for row in rows {
         let (name, sources, repeat_by) = row?;
         // What is no name of an automation can be none of the configuration's.
-        if let (Ok(name), Ok(sources)) =
-            (AutomationName::new(&name), serde_json::from_str(&sources))
-        {
+        if let (Ok(name), Ok(sources)) = (
+            AutomationName::recorded(&name),
+            serde_json::from_str(&sources),
+        ) {
             applied.insert(name, AppliedWith { sources, repeat_by });
         }
     }

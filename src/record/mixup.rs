@@ -31,11 +31,11 @@ pub(super) fn find(
     while let Some(row) = rows.next()? {
         let key = |contact: &str, occurrence: &str, number: i64| {
             Some(Key {
-                contact: ContactId::new(contact).ok()?,
+                contact: ContactId::recorded(contact).ok()?,
                 automation: names.automations_by_id().get(&number)?.clone(),
                 occurrence: match occurrence {
                     "" => None,
-                    occurrence => Some(Occurrence::new(occurrence).ok()?),
+                    occurrence => Some(Occurrence::recorded(occurrence).ok()?),
                 },
             })
         };

@@ -32,7 +32,7 @@ impl Names {
         };
         let mut names = Self::default();
         for (id, name) in pairs(connection, "SELECT id, name FROM automation").map_err(failed)? {
-            let name = AutomationName::new(&name)
+            let name = AutomationName::recorded(&name)
                 .map_err(|e| corrupt(format!("an automation's name, {e}")))?;
             names.automations.insert(name, id);
         }

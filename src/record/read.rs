@@ -631,7 +631,7 @@ pub(super) fn occurrence_of(path: &Path, text: &str) -> Result<Option<Occurrence
     if text.is_empty() {
         return Ok(None);
     }
-    Occurrence::new(text)
+    Occurrence::recorded(text)
         .map(Some)
         .map_err(|error| corrupt(path, format!("an occurrence of which {error}")))
 }
@@ -657,7 +657,7 @@ fn participation(
     let gone_at: Option<i64> = row.get(11).map_err(&failed)?;
     Ok(Participation {
         key: Key {
-            contact: ContactId::new(contact)
+            contact: ContactId::recorded(contact)
                 .map_err(|error| corrupt(path, format!("a contact id of which {error}")))?,
             automation: name_of(path, automations, row.get(1).map_err(&failed)?)?,
             occurrence: occurrence_of(path, occurrence)?,
@@ -791,7 +791,7 @@ fn started(
     };
     Ok(Some(Participation {
         key: Key {
-            contact: ContactId::new(contact)
+            contact: ContactId::recorded(contact)
                 .map_err(|error| corrupt(path, format!("a contact id of which {error}")))?,
             automation: name_of(path, automations, call.automation)?,
             occurrence: occurrence_of(path, occurrence)?,

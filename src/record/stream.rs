@@ -349,7 +349,7 @@ impl Unpacked {
         let contact = match self.contact.take() {
             // The last one of a batch may be the first one of the next.
             Some(before) if packed.contact == 0 || before.as_str() == text => before,
-            _ => ContactId::new(text)
+            _ => ContactId::recorded(text)
                 .map_err(|error| corrupt(path, format!("a contact id of which {error}")))?,
         };
         self.contact = Some(contact.clone());

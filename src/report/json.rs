@@ -9,8 +9,8 @@ use super::rows::{ActionRow, PlanView};
 use crate::apply::{Run, Settled};
 use crate::id::{AutomationName, ContactId, Occurrence};
 use crate::participation::State;
-use crate::plan::Plan;
 use crate::plan::saved::{FORMAT_VERSION, SavedPlan};
+use crate::plan::{LEAVING, Plan};
 
 #[derive(Serialize)]
 struct ActionJson<'a> {
@@ -108,6 +108,15 @@ pub fn run_json(out: &mut impl Write, view: PlanView<'_>, run: &Run) -> io::Resu
     document(out, view, None, Some(run))
 }
 
+/// Why an enrolment is gone. A condition may be on a cell that is a field as well, and no field is ever written down: a saved
+/// plan does not say it.
+fn why_gone<'a>(saved: Option<&SavedPlan>, reason: &'a str) -> &'a str {
+    match saved {
+        Some(_) => "no longer declared",
+        None => reason,
+    }
+}
+
 fn document(
     out: &mut impl Write,
     view: PlanView<'_>,
@@ -139,7 +148,10 @@ fn document(
     }
     write!(out, "  \"actions\": ")?;
     let actions = view.rows().enumerate();
-    list(out, actions, |out, (index, row)| {
+    list(out, actions, |out, (index, mut row)| {
+        if row.action == "stop" {
+            row.reason = why_gone(saved, &row.reason).to_owned();
+        }
         let settled = run.map(|run| {
             let none = Settled::plain(crate::apply::Outcome::NotSent);
             run.settled.get(index).cloned().flatten().unwrap_or(none)
@@ -176,7 +188,10 @@ fn document(
                 contact: &key.contact,
                 occurrence: key.occurrence.as_ref(),
                 state,
-                reason,
+                reason: match state {
+                    LEAVING => why_gone(saved, reason),
+                    _ => reason,
+                },
             },
         )
     })?;
@@ -190,7 +205,7 @@ fn document(
                     contact: &let_go.participation.key.contact,
                     occurrence: let_go.participation.key.occurrence.as_ref(),
                     state: let_go.participation.state.as_str(),
-                    reason: &let_go.reason,
+                    reason: why_gone(saved, &let_go.reason),
                 },
             )
         })?;

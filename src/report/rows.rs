@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::config::Config;
 use crate::plan::{Action, Guard, Plan};
 use crate::roster::Roster;
+use crate::text::SafeText;
 
 /// A plan with all that is told of it.
 #[derive(Clone, Copy)]
@@ -142,9 +143,14 @@ impl<'a> PlanView<'a> {
 pub(super) fn subject<'a>(contact: &'a str, occurrence: Option<&str>) -> Cow<'a, str> {
     let quoted = contact.contains(" / ").then(|| format!("{contact:?}"));
     let contact = quoted.map_or(Cow::Borrowed(contact), Cow::Owned);
-    match occurrence {
+    let subject = match occurrence {
         Some(occurrence) => Cow::Owned(format!("{contact} / {occurrence}")),
         None => contact,
+    };
+    // What cannot be seen is not ASCII.
+    match subject.is_ascii() {
+        true => subject,
+        false => Cow::Owned(SafeText(&subject).to_string()),
     }
 }
 

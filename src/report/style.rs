@@ -1,9 +1,9 @@
-//! Colours, and what keeps a terminal from obeying the data that it shows.
-
-use std::fmt;
+//! Colours and numbers.
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{TableStyle, presets};
+
+pub use crate::text::SafeText;
 
 /// A table without lines.
 pub const PLAIN_TABLE: TableStyle = presets::NOTHING;
@@ -18,30 +18,6 @@ pub const ATTENTION: Style = AnsiColor::Yellow.on_default();
 pub const DIMMED: Style = Style::new().dimmed();
 /// What matters more.
 pub const STRONG: Style = Style::new().bold();
-
-/// Text that may come from anywhere, shown so that it cannot steer a terminal: control characters, those that
-/// reorder text and those that take no room are written as escapes.
-pub struct SafeText<'a>(pub &'a str);
-
-impl fmt::Display for SafeText<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_odd = |c: char| {
-            c.is_control()
-                || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                    | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-        };
-        let mut rest = self.0;
-        while let Some(at) = rest.find(is_odd) {
-            f.write_str(&rest[..at])?;
-            let mut chars = rest[at..].chars();
-            if let Some(c) = chars.next() {
-                write!(f, "{}", c.escape_default())?;
-            }
-            rest = chars.as_str();
-        }
-        f.write_str(rest)
-    }
-}
 
 /// `1 trigger`, `2 triggers`, `12,345 triggers`.
 pub fn plural(count: u64, one: &str) -> String {
@@ -71,13 +47,6 @@ pub fn pad(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_terminal_escape_is_shown_and_not_obeyed() {
-        assert_eq!(SafeText("a\u{1b}[31mb").to_string(), r"a\u{1b}[31mb");
-        assert_eq!(SafeText("a\u{202e}b\n").to_string(), r"a\u{202e}b\n");
-        assert_eq!(SafeText("Ólafur 名前").to_string(), "Ólafur 名前");
-    }
 
     #[test]
     fn large_numbers_can_be_read() {

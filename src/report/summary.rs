@@ -171,7 +171,7 @@ fn list_bad(out: &mut impl Write, view: PlanView<'_>, run: &Run, bad: &[usize]) 
             run.outcome(index),
             row.action,
             subject(row.contact, row.occurrence),
-            row.automation,
+            SafeText(row.automation),
             SafeText(detail)
         )?;
     }

@@ -88,7 +88,7 @@ fn actions(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
             "{on}{sign} {:<7}{off}  {}  {}  {}",
             row.action,
             pad(&subject(row.contact, row.occurrence), contacts),
-            pad(row.automation, automations),
+            pad(&SafeText(row.automation).to_string(), automations),
             SafeText(&row.reason)
         )?;
         if let Some(place) = row.declared_at {
@@ -113,7 +113,7 @@ fn deferred(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
             out,
             "~ {}  {}  {}",
             subject(row.contact, row.occurrence),
-            row.automation,
+            SafeText(row.automation),
             SafeText(&row.reason)
         )?;
     }

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::cell::{Cell, Cells, Kind, Unreadable};
 use crate::config::{Condition, Span, Test, Value};
-use crate::source::quoted;
+use crate::text::{SafeText, quoted};
 
 /// What spans like `within = "30d"` count from.
 #[derive(Debug, Clone)]
@@ -191,7 +191,7 @@ impl<'c> Clause<'c> {
         let found = match cells.text(self.column) {
             Some(text) if !text.is_empty() => match first.kind {
                 Kind::Presence | Kind::Text => quoted(&text),
-                _ => text.escape_debug().to_string(),
+                _ => SafeText(&text).to_string(),
             },
             _ => "empty".to_owned(),
         };

@@ -15,7 +15,8 @@ use super::problems::Report;
 use crate::config::{Config, DeclaredContact, Place, Value};
 use crate::field;
 use crate::id::{self, IdError};
-use crate::source::{Found, RowBuffer, Table, quoted};
+use crate::source::{Found, RowBuffer, Table};
+use crate::text::quoted;
 
 /// What every selection needs.
 #[derive(Debug)]

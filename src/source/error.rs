@@ -304,25 +304,9 @@ fn on_line(closed: u64, at: &RowAt) -> String {
     }
 }
 
-/// A text from outside, quoted, with whatever a terminal could obey escaped, and cut where it is long.
-pub fn quoted(text: &str) -> String {
-    const MOST: usize = 80;
-    match text.char_indices().nth(MOST) {
-        None => format!("{text:?}"),
-        Some((end, _)) => format!("{:?}…", &text[..end]),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_a_terminal_could_obey_is_escaped_and_what_is_long_is_cut() {
-        assert_eq!(quoted("De Vries"), "\"De Vries\"");
-        assert_eq!(quoted("\u{1b}[31m\u{202e}"), "\"\\u{1b}[31m\\u{202e}\"");
-        assert_eq!(quoted(&"é".repeat(81)), format!("\"{}\"…", "é".repeat(80)));
-    }
 
     #[test]
     fn a_row_is_told_with_its_line_where_they_differ() {

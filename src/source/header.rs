@@ -4,12 +4,13 @@ use std::fs::File;
 use std::sync::Arc;
 
 use super::cursor::fill;
-use super::error::{SourceProblem, quoted};
+use super::error::SourceProblem;
 use super::lines::Lines;
 use super::split::{Dialect, Fault, FaultKind, Splitter};
 use super::{MAX_HEADER, RowAt, RowId};
 use crate::config::Quoting;
 use crate::id::{self, IdError};
+use crate::text::quoted;
 
 /// The separators that are tried where none is configured.
 const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];

@@ -21,7 +21,7 @@ mod split;
 mod table;
 
 pub use cells::RowCells;
-pub use error::{RowAt, SourceError, SourceProblem, quoted};
+pub use error::{RowAt, SourceError, SourceProblem};
 pub use find::Found;
 pub use rows::{Row, Rows};
 pub use split::RowBuffer;

@@ -3,11 +3,12 @@
 use std::io;
 
 use super::cells::RowCells;
-use super::error::{RowAt, SourceError, SourceProblem, quoted};
+use super::error::{RowAt, SourceError, SourceProblem};
 use super::lines::Lines;
 use super::split::{Fault, Splitter};
 use super::{MAX_ROW, RowId, Table};
 use crate::id::{self, IdError};
+use crate::text::quoted;
 
 /// A row: as many cells as the table has columns, all UTF-8, and a contact's id among them.
 #[derive(Debug, Clone, Copy)]

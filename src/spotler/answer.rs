@@ -10,6 +10,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::id::{ParticipationId, TriggerCode};
+use crate::text::is_unseen;
 
 /// What one published automation answered to a trigger. One trigger code can start several. Kept in the words of the wire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -212,7 +213,7 @@ fn code<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
 fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let harmless = |text: String| {
         text.chars()
-            .filter(|c| !c.is_control())
+            .filter(|c| !is_unseen(*c))
             .take(LONGEST_WORD)
             .collect()
     };
