@@ -544,6 +544,8 @@ fn a_moved_automation_keeps_its_participations() {
             "{page}"
         );
     }
+    let explained = setup.repo.run(&["explain", "crm-1"]).exits(0).stdout;
+    assert!(!explained.contains("welcome"), "{explained}");
     // A saved plan holds them too.
     setup.repo.run(&["plan", "--out", "plan.json"]).exits(0);
     let done = setup.repo.run(&["apply", "plan.json", "--yes"]).exits(0);

@@ -20,7 +20,9 @@ use super::{CommandError, Common, Exit};
 use crate::apply::{self, Event, Job, Limits, Outcome, Part, Run};
 use crate::plan::Filter;
 use crate::record::{ApplyStart, Record, Writing};
-use crate::report::{Look, Progress, plan_text, plural, refused_summary, run_json, run_summary};
+use crate::report::{
+    Look, Progress, SafeText, plan_text, plural, refused_summary, run_json, run_summary,
+};
 
 pub(super) async fn run(
     args: &ApplyArgs,
@@ -327,7 +329,7 @@ fn tell_refusal(
         write!(out, "Refused by the guard; ")?;
         what_was_done(out)?;
         for breach in &prepared.guard.breaches {
-            writeln!(out, "  {breach}")?;
+            writeln!(out, "  {}", SafeText(&breach.to_string()))?;
         }
         writeln!(
             out,

@@ -179,7 +179,7 @@ pub struct ApplyArgs {
     /// Begin a record where there is none: on the first day, and never in a crontab
     #[arg(long)]
     pub new_record: bool,
-    /// Apply even what is beyond the guard
+    /// Apply even what is beyond the guard; its count of a day begins anew
     #[arg(long)]
     pub allow_large: bool,
     /// Plan even from this source where it has lost more rows than its max_shrink allows

@@ -89,9 +89,16 @@ pub(super) async fn run(args: &ExplainArgs, common: &Common) -> Result<Exit, Com
         ..Selection::default()
     };
     let record = Record::at(&config.record.path);
-    let listed = record::listed(&record, &selection).await?;
+    let mut listed = record::listed(&record, &selection).await?;
     let participations = listed.iter().map(|listed| &listed.participation);
     let mut plan = plan(config, &roster, participations, contact, now)?;
+    // What is about to be moved is told under its new name.
+    for listed in &mut listed {
+        let name = &mut listed.participation.key.automation;
+        if let Some((_, to)) = plan.moved.keys().find(|(from, _)| from == name) {
+            *name = to.clone();
+        }
+    }
     if waits_for_others(config, &roster, &plan) {
         let all = prepare::roster(config, now).await?;
         let whole = prepare::plan(

@@ -195,7 +195,7 @@ pub fn plan_sum(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
         let (on, off) = (style::ATTENTION.render(), style::ATTENTION.render_reset());
         writeln!(out, "{on}The guard refuses to apply this plan:{off}")?;
         for breach in breaches {
-            writeln!(out, "  {breach}")?;
+            writeln!(out, "  {}", SafeText(&breach.to_string()))?;
         }
         writeln!(
             out,
