@@ -56,6 +56,9 @@ pub struct Participation {
     pub gone_at: Option<Timestamp>,
 }
 
+/// The detail of what was stopped since its contact is suppressed.
+pub const SUPPRESSED: &str = "suppressed";
+
 /// Where a participation stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {

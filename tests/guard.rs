@@ -684,6 +684,46 @@ fn a_limit_of_its_own_counts_for_that_automation_alone() {
 }
 
 #[test]
+fn an_objections_list_that_went_missing_mails_nobody() {
+    // Of those who were never triggered, and of those who were stopped a moment ago.
+    for is_triggered_before in [false, true] {
+        let mut setup = Setup::new();
+        setup.rows(ids(0..100));
+        if is_triggered_before {
+            setup.allowed();
+        }
+        let list = |setup: &mut Setup, count: usize| {
+            setup.head = match count {
+                0 => String::new(),
+                count => format!("[[suppress]]\ncontacts = {:?}\n", ids(0..count)),
+            };
+            setup.write();
+        };
+        list(&mut setup, 11);
+        setup.allowed();
+        list(&mut setup, 0);
+        setup.refuses(
+            "too many people would be triggered whose suppression is gone: 11, the limit is 10; look whether a [[suppress]] block \
+             is missing (max_released, the default)",
+        );
+        // A few are let through: somebody took their objection back.
+        list(&mut setup, 1);
+        setup.applies();
+        let of_one = |id: &str| {
+            let line = format!("trigger {CODE} {id}");
+            setup
+                .spotler
+                .ledger()
+                .iter()
+                .filter(|found| **found == line)
+                .count()
+        };
+        assert_eq!(of_one("crm-0"), usize::from(is_triggered_before));
+        assert_eq!(of_one("crm-5"), 1 + usize::from(is_triggered_before));
+    }
+}
+
+#[test]
 fn stops_of_suppressed_contacts_have_a_limit_to_themselves() {
     let mut setup = Setup::new();
     setup.rows(ids(0..30));

@@ -200,6 +200,7 @@ pub fn journal(runtime: &Runtime, folder: &Path, calls: u64) {
                 trigger_code: code.clone(),
                 participation: None,
                 fields: None,
+                of_suppressed: false,
             })
         });
         let sent = join_all(intents).await;

@@ -360,6 +360,7 @@ impl Worker {
                 trigger_code: automation.trigger_code.clone(),
                 participation: None,
                 fields: enrolment.fields,
+                of_suppressed: false,
             };
             let (code, contact) = (&automation.trigger_code, &key.contact);
             let attempt = self.attempt(intent, check, false, || async {
@@ -569,6 +570,7 @@ impl Worker {
                 trigger_code: code.clone(),
                 participation: participation.cloned(),
                 fields: None,
+                of_suppressed: stop.is_of_suppressed(),
             };
             // What is only renewed goes on as it is where it cannot be triggered again; what has begun is ended.
             let has_begun = affected

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::config::OnChange;
 use crate::digest::Digest;
 use crate::id::TriggerCode;
-use crate::participation::{Participation, State};
+use crate::participation::{Participation, SUPPRESSED, State};
 
 /// What is declared, as far as the decision needs it.
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +77,7 @@ pub enum WhyTrigger {
     Returned,
     /// It was let go and is declared again.
     ReturnedAfterLetGo,
-    /// It was withheld, since its contact was suppressed.
+    /// It was withheld or stopped, since its contact was suppressed.
     Released,
     /// The last trigger failed; trying again may help.
     TryAgain,
@@ -182,6 +182,9 @@ fn by_state(declared: Declared<'_>, recorded: Option<&Participation>) -> Decisio
     };
     let same_code = || recorded.trigger_code == *declared.trigger_code;
     match recorded.state {
+        State::Stopped if recorded.detail.as_deref() == Some(SUPPRESSED) => {
+            Decision::Trigger(WhyTrigger::Released)
+        }
         State::Stopped => Decision::Trigger(WhyTrigger::Returned),
         State::LetGo => Decision::Trigger(WhyTrigger::ReturnedAfterLetGo),
         State::Active | State::StopFailed

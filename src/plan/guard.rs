@@ -397,7 +397,7 @@ fn is_beyond(count: u64, of: u64, percent: f64) -> bool {
 fn released(plan: &Plan, config: &Config, roster: &Roster<'_>, breaches: &mut Vec<Breach>) {
     let limit = &config.guard.max_released;
     let mut contacts: Vec<&str> = identity::triggers(plan)
-        .filter(|trigger| trigger.before == Some(State::Withheld))
+        .filter(|trigger| trigger.why == WhyTrigger::Released)
         .map(|trigger| roster.get(trigger.enrolment as usize).contact)
         .collect();
     contacts.sort_unstable();

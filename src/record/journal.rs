@@ -31,7 +31,9 @@ use super::write::{
 use crate::digest::Digest;
 use crate::failpoint::fail_point;
 use crate::id::{AutomationName, ContactId, ParticipationId, TriggerCode};
-use crate::participation::{Before, Key, Move, State, StopOutcome, TriggerOutcome, after};
+use crate::participation::{
+    Before, Key, Move, SUPPRESSED, State, StopOutcome, TriggerOutcome, after,
+};
 
 /// So many requests are written in one transaction at the most.
 const BATCH: usize = 512;
@@ -80,6 +82,8 @@ pub struct Intent {
     pub participation: Option<ParticipationId>,
     /// The digest of the fields that are sent.
     pub fields: Option<Digest>,
+    /// Whether it stops what is of a suppressed contact, which is kept: who is suppressed no longer is released.
+    pub of_suppressed: bool,
 }
 
 /// What came of a call.
@@ -732,7 +736,10 @@ impl Writer {
                     key: key.clone(),
                     before: *before,
                     state,
-                    detail: settlement.detail.clone(),
+                    detail: match intent.of_suppressed && state == State::Stopped {
+                        true => Some(SUPPRESSED.to_owned()),
+                        false => settlement.detail.clone(),
+                    },
                 }),
             }
         }
