@@ -8,7 +8,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use common::{Repo, Spotler};
+use common::{Done, Repo, Spotler};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
@@ -33,12 +33,90 @@ const AFTER_A_KILL: [(&str, usize); 3] =
 /// Where it can be made to die when it makes the record.
 const AT_FIRST: [(&str, usize); 2] = [("migrate:before", 1), ("migrate:after", 1)];
 
-/// So many contacts are declared in each round, each in three participations.
-const CONTACTS: usize = 60;
+/// So many contacts are declared in each round, each in up to five participations.
+const CONTACTS: usize = 50;
 
-/// The codes of the automations: one that is plain, and one that repeats, of which the code changes in mid-life.
+/// The codes of the automations: one that is plain and gets another name, one that repeats and gets another code, and one
+/// that lets go.
 const PLAIN: &str = "plain-code";
 const REPEATED: [&str; 2] = ["repeated-code", "other-code"];
+const KEPT: &str = "kept-code";
+const CODES: [&str; 4] = [PLAIN, REPEATED[0], REPEATED[1], KEPT];
+
+/// What is declared for a part of a round.
+struct Stage {
+    orders: &'static [&'static str],
+    /// The code of the automation that repeats.
+    code: &'static str,
+    /// Whether its contacts are in the automation that lets go.
+    keeps: bool,
+    /// Whether some contacts are suppressed.
+    suppresses: bool,
+    /// Whether the plain automation has its new name.
+    is_renamed: bool,
+    /// How many participations a contact has had by then, by code, and how many of them are to go on.
+    had: [usize; 4],
+    go_on: [usize; 4],
+}
+
+/// One order is left behind the code that was, of which others do not know; then it leaves with one of those.
+const STAGES: [Stage; 5] = [
+    Stage {
+        orders: &["o-1"],
+        code: REPEATED[0],
+        keeps: true,
+        suppresses: false,
+        is_renamed: false,
+        had: [1, 1, 0, 1],
+        go_on: [1, 1, 0, 1],
+    },
+    Stage {
+        orders: &["o-1", "o-2", "o-3"],
+        code: REPEATED[1],
+        keeps: false,
+        suppresses: false,
+        is_renamed: false,
+        had: [1, 1, 2, 1],
+        go_on: [1, 1, 2, 0],
+    },
+    Stage {
+        orders: &["o-2"],
+        code: REPEATED[1],
+        keeps: false,
+        suppresses: true,
+        is_renamed: true,
+        had: [1, 1, 2, 1],
+        go_on: [1, 0, 1, 0],
+    },
+    Stage {
+        orders: &["o-2"],
+        code: REPEATED[1],
+        keeps: false,
+        suppresses: false,
+        is_renamed: true,
+        had: [1, 1, 2, 1],
+        go_on: [1, 0, 1, 0],
+    },
+    Stage {
+        orders: &[],
+        code: REPEATED[1],
+        keeps: false,
+        suppresses: false,
+        is_renamed: true,
+        had: [1, 1, 2, 1],
+        go_on: [0, 0, 0, 0],
+    },
+];
+
+/// Whether a contact is one of those that are suppressed for a time.
+fn is_suppressed(contact: &str) -> bool {
+    contact.ends_with('0')
+}
+
+/// Whether a contact is one of those whom Spotler does not know at first.
+fn is_late(contact: &str) -> bool {
+    contact.ends_with('1')
+}
 
 struct Proof {
     repo: Repo,
@@ -72,30 +150,36 @@ impl Proof {
         }
     }
 
-    /// Declares contacts: each once in the plain automation, and for each of the orders in the repeating one.
-    fn declare(&self, contacts: &[String], orders: &[&str], code: &str) {
+    fn declare(&self, contacts: &[String], stage: &Stage) {
         // One who is nowhere: an export without any row would be refused.
-        let mut csv = "id,order\nnobody,none\n".to_owned();
+        let mut csv = "id,order,keeps\nnobody,none,false\n".to_owned();
         for contact in contacts {
-            for order in orders {
-                csv.push_str(&format!("{contact},{order}\n"));
+            for order in stage.orders {
+                csv.push_str(&format!("{contact},{order},{}\n", stage.keeps));
             }
         }
         self.repo.write("crm.csv", csv);
-        self.repo.write(
-            "rollcall.toml",
-            format!(
-                "[spotler]\nbase_url = {:?}\nrate = \"100000/s\"\nconcurrency = 8\ntimeout = \"5s\"\n\
-                 [guard]\nmax_triggers = 1000000\nmax_stops = 1000000\n\
-                 [automation.plain]\ntrigger_code = \"{}\"\n\
-                 [automation.repeated]\ntrigger_code = \"{}\"\nrepeat_by = \"order\"\n\
-                 [source.crm]\ncsv = \"crm.csv\"\ncontact = \"id\"\n\
-                 [[enrol]]\nautomation = [\"plain\", \"repeated\"]\nsource = \"crm\"\nwhere.order = {{ not = \"none\" }}\n",
-                self.spotler.url(),
-                PLAIN,
-                code
-            ),
+        let plain = if stage.is_renamed { "renamed" } else { "plain" };
+        let mut toml = format!(
+            "[spotler]\nbase_url = {:?}\nrate = \"100000/s\"\nconcurrency = 8\ntimeout = \"5s\"\n\
+             [guard]\nmax_triggers = 1000000\nmax_stops = 1000000\nmax_released = 1000000\n\
+             [automation.{plain}]\ntrigger_code = \"{PLAIN}\"\n\
+             [automation.repeated]\ntrigger_code = \"{}\"\nrepeat_by = \"order\"\n\
+             [automation.kept]\ntrigger_code = \"{KEPT}\"\non_leave = \"keep\"\n\
+             [source.crm]\ncsv = \"crm.csv\"\ncontact = \"id\"\n\
+             [[enrol]]\nautomation = [\"{plain}\", \"repeated\"]\nsource = \"crm\"\nwhere.order = {{ not = \"none\" }}\n\
+             [[enrol]]\nautomation = \"kept\"\nsource = \"crm\"\nwhere.keeps = true\n",
+            self.spotler.url(),
+            stage.code
         );
+        if stage.is_renamed {
+            toml.push_str("[[moved]]\nfrom = \"plain\"\nto = \"renamed\"\n");
+        }
+        let suppressed: Vec<_> = contacts.iter().filter(|c| is_suppressed(c)).collect();
+        if stage.suppresses && !suppressed.is_empty() {
+            toml.push_str(&format!("[[suppress]]\ncontacts = {suppressed:?}\n"));
+        }
+        self.repo.write("rollcall.toml", toml);
     }
 
     /// Lets things go wrong, some of them now and then.
@@ -172,13 +256,21 @@ impl Proof {
         }
     }
 
+    /// A run at a time when nobody waits any more for Spotler to know a contact.
+    fn later(&self, args: &[&str]) -> Done {
+        let later = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(48);
+        self.repo
+            .run(&[args, &["--now", &later.to_string()]].concat())
+    }
+
     /// Runs until nothing is left to do but what only a person can settle.
     fn settle(&mut self) {
         for _ in 0..200 {
             self.runs += 1;
-            let done = self.repo.run(&["apply", "--yes", "--quiet"]);
+            let done = self.later(&["apply", "--yes", "--quiet"]);
             assert!(matches!(done.code, Some(0 | 3)), "{}", done.stderr);
-            if self.repo.plan().actions().is_empty() {
+            let plan = self.later(&["plan", "--format", "json"]).exits(0);
+            if plan.actions().is_empty() {
                 return;
             }
         }
@@ -220,41 +312,19 @@ impl Proof {
     /// One round: new contacts are declared and then taken out again, with kills all along.
     fn round(&mut self, round: usize, kills: usize) {
         let contacts: Vec<String> = (0..CONTACTS).map(|n| format!("r{round}-{n}")).collect();
-        let names: BTreeSet<&str> = contacts.iter().map(String::as_str).collect();
         let from = self.spotler.ledger().len();
-
-        // One order is left behind the code that was, of which others do not know; then it leaves with one of those.
-        let stages: [(&[&str], _, _); 3] = [
-            (&["o-1"], REPEATED[0], [1, 1, 0]),
-            (&["o-1", "o-2", "o-3"], REPEATED[1], [1, 1, 2]),
-            (&["o-2"], REPEATED[1], [1, 1, 2]),
-        ];
-        for (orders, code, declared) in stages {
-            self.declare(&contacts, orders, code);
+        let late: Vec<_> = contacts.iter().filter(|contact| is_late(contact)).collect();
+        for stage in &STAGES {
+            self.declare(&contacts, stage);
             self.faults();
+            let is_first = stage.had[2] == 0;
+            self.spotler
+                .put("unknown", &if is_first { json!(late) } else { json!([]) });
             self.kill(kills);
+            self.spotler.put("unknown", &json!([]));
             self.settle();
-            self.holds(from, &contacts, declared);
+            self.holds(from, &contacts, stage);
         }
-        let triggered = self.triggered(from);
-
-        self.declare(&[], &[], REPEATED[1]);
-        self.faults();
-        self.kill(kills);
-        self.settle();
-        let running = self.spotler.running();
-        assert!(running.is_empty(), "lost, and still running: {running:?}");
-        for (key, states) in self.states(&names) {
-            assert!(
-                states.iter().all(|state| state == "stopped"),
-                "{key:?}: {states:?}"
-            );
-        }
-        assert_eq!(
-            self.triggered(from),
-            triggered,
-            "nothing was triggered while stopping"
-        );
         // The record of a round is of no use to the next one, and would only make it slow.
         self.calls += self.spotler.calls();
         self.carried_out += self.spotler.ledger().len();
@@ -265,32 +335,55 @@ impl Proof {
     }
 
     /// Holds the record against the ledger: so often each contact was declared behind each code, and so often it is settled
-    /// or in doubt, and carried out no more often.
-    fn holds(&self, from: usize, contacts: &[String], declared: [usize; 3]) {
+    /// or in doubt, and carried out no more often. What goes on is what runs at Spotler.
+    fn holds(&self, from: usize, contacts: &[String], stage: &Stage) {
         let names: BTreeSet<&str> = contacts.iter().map(String::as_str).collect();
         let triggered = self.triggered(from);
         let states = self.states(&names);
+        let mut running = BTreeMap::new();
+        for key in self.spotler.running() {
+            *running.entry(key).or_insert(0) += 1;
+        }
         for contact in contacts {
-            for (code, declared) in [PLAIN, REPEATED[0], REPEATED[1]].into_iter().zip(declared) {
+            for (place, code) in CODES.into_iter().enumerate() {
                 let key = (contact.clone(), code.to_owned());
                 let carried_out = triggered.get(&key).copied().unwrap_or(0);
+                let running = running.get(&key).copied().unwrap_or(0);
                 let states = states.get(&key).cloned().unwrap_or_default();
-                let count = |word: &str| states.iter().filter(|state| *state == word).count();
-                let (active, uncertain) = (count("active"), count("uncertain"));
-                let ended = count("stopped") + count("stop-uncertain");
-                let told = || {
-                    let history = self.repo.run(&["history", contact]).stdout;
-                    format!("{key:?}: carried out {carried_out}, on record {states:?}\n{history}")
+                let count = |words: &[&str]| {
+                    states
+                        .iter()
+                        .filter(|state| words.contains(&&***state))
+                        .count()
                 };
-                assert!(carried_out <= declared, "carried out twice: {}", told());
+                let (active, uncertain) = (count(&["active"]), count(&["uncertain"]));
+                let ended = count(&["stopped", "stop-uncertain", "let-go"]);
+                let may_run =
+                    active + uncertain + count(&["stop-uncertain", "stop-failed", "let-go"]);
+                let story = || {
+                    let history = self.repo.run(&["history", contact]).stdout;
+                    format!(
+                        "{key:?}: carried out {carried_out}, running {running}, on record {states:?}\n{history}"
+                    )
+                };
+                let (mut had, mut go_on) = (stage.had[place], stage.go_on[place]);
+                if is_suppressed(contact) && stage.suppresses {
+                    assert_eq!(running, 0, "suppressed and running: {}", story());
+                    go_on = 0;
+                } else if is_suppressed(contact) && stage.is_renamed {
+                    // What is declared when the suppression goes is triggered again.
+                    had = [2, 1, 3, 1][place];
+                } else {
+                    assert_eq!(active + uncertain + ended, had, "not settled: {}", story());
+                }
+                assert!(carried_out <= had, "carried out twice: {}", story());
+                assert!(active <= running, "active and not running: {}", story());
+                assert!(running <= may_run, "lost: {}", story());
                 assert!(
-                    active <= carried_out,
-                    "active without being carried out: {}",
-                    told()
+                    (active..=active + uncertain).contains(&go_on),
+                    "not as declared: {}",
+                    story()
                 );
-                let known = active + uncertain + ended;
-                assert!(carried_out <= known, "lost: {}", told());
-                assert_eq!(known, declared, "not settled: {}", told());
             }
         }
     }
@@ -299,7 +392,7 @@ impl Proof {
 #[test]
 fn every_point_at_which_it_can_be_made_to_die_is_passed() {
     let proof = Proof::new(0);
-    proof.declare(&["c-1".to_owned()], &["o-1", "o-2"], REPEATED[0]);
+    proof.declare(&["c-1".to_owned()], &STAGES[1]);
     let dies_at = |point: &str| {
         let mut command = proof.repo.command(&["apply", "--yes", "--quiet"]);
         let output = command.env("ROLLCALL_FAILPOINT", point).output().unwrap();
@@ -323,7 +416,7 @@ fn every_point_at_which_it_can_be_made_to_die_is_passed() {
     dies_at("send:after");
     dies_at("recover:before");
     dies_at("recover:after");
-    proof.declare(&["c-2".to_owned()], &["o-1", "o-2"], REPEATED[0]);
+    proof.declare(&["c-2".to_owned()], &STAGES[1]);
     for (point, _) in AT_CLAIM {
         proof.repo.run(&["plan", "--out", "plan.json"]).exits(0);
         let mut command = proof.repo.command(&["apply", "plan.json", "--yes"]);

@@ -213,7 +213,7 @@ impl Scene {
     pub fn next_day(&mut self) {
         self.pass_time();
         self.exports(0.2);
-        if self.chance(0.0) {
+        if self.chance(0.2) {
             let contact = self.somebody();
             toggle(&mut self.suppressed, contact);
         }
