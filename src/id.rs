@@ -2,6 +2,7 @@
 //! be passed for an automation and nothing inside has to check again.
 
 mod folded;
+mod record;
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -9,6 +10,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 pub use folded::folded;
+pub use record::RecordId;
 
 use crate::text::{SafeText, is_unseen};
 

@@ -683,7 +683,7 @@ fn a_record_that_is_taken_away_ends_the_run_that_writes_to_it() {
     let output = child.wait_with_output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{told}");
-    assert!(told.contains("was deleted or replaced"), "{told}");
+    assert!(told.contains("was deleted, cut or replaced"), "{told}");
     assert!(spotler.calls() < 200);
 }
 
@@ -904,7 +904,8 @@ fn a_record_that_another_host_works_on_is_not_migrated_under_its_hands() {
         timeout: std::time::Duration::ZERO,
         config_digest: None,
         git_revision: None,
-        service: None,
+        expected: rollcall::record::Expected::default(),
+        purpose: rollcall::record::Purpose::Act,
         may_begin: false,
     };
     let begun = runtime.block_on(rollcall::record::Writing::begin(&path, request));

@@ -77,38 +77,6 @@ fn a_run_that_applies_nothing_notes_nothing() {
     assert!(done.stderr.contains("had 20"), "{}", done.stderr);
 }
 
-/// Makes a record what it was at first: all that it holds, in the tables of the first migration.
-fn make_older(path: &std::path::Path) {
-    let older = path.with_extension("older");
-    let first = include_str!("../state/migrations/0001_record.sql");
-    let connection = rusqlite::Connection::open(&older).unwrap();
-    connection.execute_batch(first).unwrap();
-    connection
-        .execute("ATTACH ? AS now", [path.to_str().unwrap()])
-        .unwrap();
-    let list = |sql: &str| -> Vec<String> {
-        let mut found = connection.prepare(sql).unwrap();
-        let found = found.query_map([], |row| row.get(0)).unwrap();
-        found.map(Result::unwrap).collect()
-    };
-    for table in list("SELECT name FROM main.sqlite_master WHERE type = 'table'") {
-        let columns = list(&format!("SELECT name FROM pragma_table_info('{table}')")).join(", ");
-        connection
-            .execute_batch(&format!(
-                "DELETE FROM main.{table}; \
-                 INSERT INTO main.{table} ({columns}) SELECT {columns} FROM now.{table};"
-            ))
-            .unwrap();
-    }
-    connection
-        .execute_batch(
-            "CREATE TABLE _sqlx_migrations AS SELECT * FROM now._sqlx_migrations WHERE version = 1; DETACH now;",
-        )
-        .unwrap();
-    drop(connection);
-    std::fs::rename(older, path).unwrap();
-}
-
 #[test]
 fn an_older_record_is_migrated_and_keeps_all() {
     let spotler = Spotler::open();
@@ -127,7 +95,7 @@ fn an_older_record_is_migrated_and_keeps_all() {
         )
     };
     let before = all(&repo);
-    make_older(&repo.file("state/rollcall.db"));
+    repo.make_older(1);
     // Nothing is known of the source: it is not refused, and noted by the next apply.
     repo.write("crm.csv", rows(2).replace("c-1,new", "c-1,old"));
     assert_eq!(all(&repo), before);

@@ -60,6 +60,8 @@ fn stable(text: &str, plan: &Value) -> String {
     let digest = plan["config_digest"].as_str().unwrap();
     let serial = plan["record_serial"].to_string();
     let text = text.replace(digest, "DIGEST");
+    let id = plan["record"]["id"].as_str().unwrap();
+    let text = text.replace(id, "RECORD");
     let text = text.replace(&format!("serial {serial}"), "serial N");
     let text = text.replace(&format!("serial\": {serial}"), "serial\": 0");
     // When the trigger in doubt was sent.

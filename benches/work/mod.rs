@@ -13,7 +13,8 @@ use rollcall::id::{AutomationName, ContactId, ParticipationId, TriggerCode};
 use rollcall::participation::{Key, Move, TriggerOutcome};
 use rollcall::plan::{Filter, Plan};
 use rollcall::record::{
-    CallKind, CallOutcome, Change, Intent, LockRequest, Record, Settlement, Writing,
+    CallKind, CallOutcome, Change, Expected, Intent, LockRequest, Purpose, Record, Settlement,
+    Writing,
 };
 use rollcall::roster::{self, Roster};
 use rollcall::source::Table;
@@ -100,7 +101,8 @@ fn request() -> LockRequest {
         timeout: Duration::ZERO,
         config_digest: None,
         git_revision: None,
-        service: None,
+        expected: Expected::default(),
+        purpose: Purpose::Act,
         may_begin: true,
     }
 }
@@ -131,7 +133,7 @@ pub fn prepare(folder: &Path, rows: u64) {
             .await
             .unwrap();
         writing.journal().change(changes).await.unwrap();
-        writing.end().await;
+        writing.end().await.unwrap();
     });
     fs::write(folder.join("crm.csv"), export(rows, true)).unwrap();
 }
@@ -218,7 +220,7 @@ pub fn journal(runtime: &Runtime, folder: &Path, calls: u64) {
             settled.unwrap();
         }
         drop(journal);
-        writing.end().await;
+        writing.end().await.unwrap();
         fs::remove_file(path).unwrap();
     });
 }

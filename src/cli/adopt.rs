@@ -6,13 +6,14 @@ use anyhow::anyhow;
 
 use super::args::AdoptArgs;
 use super::output::Output;
-use super::prepare::{self, Beginning, Prepared};
+use super::prepare::{self, Prepared};
 use super::signals::Signals;
+use super::which::{self, Beginning};
 use super::{CommandError, Common, Exit};
 use crate::id::{ContactId, Occurrence};
 use crate::participation::{Key, Move};
 use crate::plan::{Action, Filter, WhyTrigger};
-use crate::record::{Change, Record};
+use crate::record::{Change, Purpose, Record};
 use crate::report::{SafeText, plural};
 use crate::roster::{Enrolment, SourceRead};
 
@@ -37,10 +38,11 @@ pub(super) async fn run(
     let plan = || prepare::plan_undeferred(config, roster.clone(), &record, filter(), now);
     let prepared = plan().await?;
     let shown = changes(&prepared)?;
-    let new = plural(shown.len() as u64, "enrolment");
-    let new = format!("{new} would be adopted, whatever came of them");
+    let would = plural(shown.len() as u64, "enrolment");
+    let would = format!("It would have adopted {would}.");
     let asked = ("adopt", args.new_record, !args.yes && Output::can_ask());
-    let beginning = Beginning::check(config, &record, prepared.is_first, asked, &new).await?;
+    let beginning = Beginning::check(&prepared.record, &record, asked, &would).await?;
+    prepared.record.warn(&output);
     if shown.is_empty() {
         let is_meant = |enrolment: Enrolment<'_>| {
             let automation = &config.automations[enrolment.automation].name;
@@ -72,10 +74,10 @@ pub(super) async fn run(
     })?;
     beginning.ask(&output).await?;
     output.ask("Adopt this?", args.yes).await?;
-    let service = prepare::service(config);
     let timeout = args.lock_timeout;
     let begin = beginning.is_meant();
-    let writing = prepare::write(config, "adopt", timeout, Some(service), begin).await?;
+    let writing = prepare::write(config, "adopt", timeout, Purpose::Act, begin).await?;
+    which::tell_begun(config, writing.begun(), &output);
     prepare::tell_left_open(&output, &writing);
     // Another run may have triggered some of them meanwhile.
     let adopting = signals.guard(async {
@@ -102,8 +104,9 @@ pub(super) async fn run(
         Ok(count)
     });
     let adopted = adopting.await;
-    writing.end().await;
+    let ended = writing.end().await;
     let count = adopted?;
+    ended.map_err(anyhow::Error::from)?;
     output.result(|out| writeln!(out, "{} adopted.", plural(count, "enrolment")))?;
     Ok(Exit::Fine)
 }

@@ -13,13 +13,14 @@ use tokio_util::sync::CancellationToken;
 use super::args::{ApplyArgs, Format, LogFormat};
 use super::metrics::{self, Seen};
 use super::output::Output;
-use super::prepare::{self, Beginning, Line, Prepared, Wanted};
+use super::prepare::{self, Line, Prepared, Wanted};
 use super::saved::Saved;
 use super::signals::Signals;
+use super::which::{self, Beginning};
 use super::{CommandError, Common, Exit};
 use crate::apply::{self, Event, Job, Limits, Outcome, Part, Run};
 use crate::plan::Filter;
-use crate::record::{ApplyStart, Record, Writing};
+use crate::record::{ApplyStart, Purpose, Record, Writing};
 use crate::report::{
     Look, Progress, SafeText, plan_text, plural, refused_summary, run_json, run_summary,
 };
@@ -122,21 +123,24 @@ async fn plan_and_apply(
         output.notice(|out| writeln!(out, "This plan was saved {} ago.\n", saved.age(now)));
     }
     seen.prepared = Some(prepared.clone());
-    let new = plural(prepared.plan.triggers(), "trigger");
-    let new = format!("{new} would be sent, many of them perhaps for a second time");
+    let would = format!(
+        "It would have made {} and {}.",
+        plural(prepared.plan.triggers(), "trigger"),
+        plural(prepared.plan.stops(), "stop")
+    );
     let asked = ("apply", args.new_record, !args.yes && Output::can_ask());
-    let beginning = Beginning::check(config, &record, prepared.is_first, asked, &new).await?;
+    let beginning = Beginning::check(&prepared.record, &record, asked, &would).await?;
     let part = match show_and_ask(args, common, output, &prepared, Some(&beginning)).await? {
         Next::End(exit) => return Ok(exit),
         Next::Apply(part) => part,
     };
     // Nothing is written, not even the lock, before it is certain that something is to be done and can be.
     let access = prepare::access(config)?;
-    let service = prepare::service(config);
     let writing = {
         let begin = beginning.is_meant();
-        prepare::write(config, "apply", args.lock_timeout, Some(service), begin).await?
+        prepare::write(config, "apply", args.lock_timeout, Purpose::Act, begin).await?
     };
+    which::tell_begun(config, writing.begun(), output);
     seen.left_open |= prepare::tell_left_open(output, &writing);
     // The built-in sandbox's memory is beside the record, and under its lock.
     let result = match Line::open(config, access, writing.calls_before()).await {
@@ -152,8 +156,16 @@ async fn plan_and_apply(
         }
         Err(error) => Err(error),
     };
-    writing.end().await;
-    result
+    match (writing.end().await, result) {
+        (Ok(()), result) => result,
+        // What it did is not on record, whatever else it says.
+        (Err(error), result) => {
+            for error in [Err(anyhow::Error::from(error).into()), result.map(drop)] {
+                error.unwrap_or_else(|error| output.error(&error));
+            }
+            Ok(Exit::Incomplete)
+        }
+    }
 }
 
 /// What comes after a plan was shown.
@@ -441,7 +453,7 @@ async fn show_and_ask(
         refused = prepared.guard.refuses(),
         "the plan is made"
     );
-    prepared.tell_first(output);
+    prepared.tell_first(output, args.new_record);
     match args.format {
         Format::Json if plan.is_empty() => {
             let nothing = Run::default();
@@ -463,9 +475,9 @@ async fn show_and_ask(
         // no question.
         let is_noted = !plan.has_news()
             && !prepared.has_news_of_sources
-            && (prepared.is_first || prepared.start.applied.is_empty());
+            && (prepared.record.is_missing() || prepared.start.applied.is_empty());
         // A record that is to be begun is begun for nobody too, so that the next run finds it.
-        let is_begun = !(prepared.is_first && args.new_record);
+        let is_begun = !(prepared.record.is_missing() && args.new_record);
         if is_noted && is_begun {
             return Ok(Next::End(Exit::Fine));
         }

@@ -235,14 +235,24 @@ pub struct ReportArgs {
 pub enum RecordCommand {
     /// List participations
     List(RecordListArgs),
-    /// Show all that is on record of one contact
+    /// Show which record it is, or all that is on record of one contact
     Show(RecordShowArgs),
     /// Write all participations as CSV or JSON
     Export(RecordExportArgs),
     /// Erase a person from the record
     Forget(RecordForgetArgs),
+    /// Say that this is the record to go on with: a copy, an older one, or one of another account
+    Accept(RecordAcceptArgs),
     /// Take the lock away from a holder that is gone without a trace
     Unlock(RecordUnlockArgs),
+}
+
+/// `record accept`.
+#[derive(Debug, Args)]
+pub struct RecordAcceptArgs {
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// `record export`.
@@ -364,9 +374,9 @@ pub struct RecordListArgs {
 /// `record show`.
 #[derive(Debug, Args)]
 pub struct RecordShowArgs {
-    /// The contact
+    /// The contact [default: the record itself]
     #[arg(value_name = "CONTACT", value_parser = parse_contact)]
-    pub contact: ContactId,
+    pub contact: Option<ContactId>,
     /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,

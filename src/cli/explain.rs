@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::args::{ExplainArgs, Format};
 use super::output::Output;
 use super::prepare::Prepared;
-use super::{CommandError, Common, Exit, prepare, record};
+use super::{CommandError, Common, Exit, prepare, record, which};
 use crate::config::Config;
 use crate::id::{AutomationName, ContactId};
 use crate::participation::Participation;
@@ -89,6 +89,9 @@ pub(super) async fn run(args: &ExplainArgs, common: &Common) -> Result<Exit, Com
         ..Selection::default()
     };
     let record = Record::at(&config.record.path);
+    which::warn(config, &record, &output)
+        .await
+        .map_err(anyhow::Error::from)?;
     let mut listed = record::listed(&record, &selection).await?;
     let participations = listed.iter().map(|listed| &listed.participation);
     let mut plan = plan(config, &roster, participations, contact, now)?;
@@ -121,6 +124,8 @@ pub(super) async fn run(args: &ExplainArgs, common: &Common) -> Result<Exit, Com
         record_serial: 0,
         now,
         is_first: false,
+        record_id: None,
+        problems: &[],
     };
     let verdicts = roster
         .explain(contact.as_str())

@@ -3,15 +3,19 @@
 use super::args::{Format, HistoryArgs};
 use super::output::Output;
 use super::record::{call_json, call_line, entry_lines};
-use super::{CommandError, Common, Exit, prepare};
+use super::{CommandError, Common, Exit, prepare, which};
 use crate::record::Record;
 use crate::report::SafeText;
 
 pub(super) async fn run(args: &HistoryArgs, common: &Common) -> Result<Exit, CommandError> {
     let output = Output::new(common);
     let config = prepare::config(common, &output)?;
+    let record = Record::at(&config.record.path);
+    which::warn(config, &record, &output)
+        .await
+        .map_err(anyhow::Error::from)?;
     let mut calls = Vec::new();
-    Record::at(&config.record.path)
+    record
         .calls(args.contact.as_ref(), |call| calls.push(call))
         .await
         .map_err(anyhow::Error::from)?;

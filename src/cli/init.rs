@@ -14,6 +14,7 @@ use super::prepare::{self, Line};
 use super::{CommandError, Common, Exit};
 use crate::config::schema::{SCHEMA_NAME, schema};
 use crate::config::{self, Config, FILE_NAME};
+use crate::id::RecordId;
 use crate::spotler::ListedAutomation;
 
 /// The files to start from, by their paths in the new repository.
@@ -41,13 +42,18 @@ pub(super) async fn run(args: &InitArgs, common: &Common) -> Result<Exit, Comman
         return from_spotler(args, &output).await;
     }
     let dir = &args.dir;
-    let files = FILES.map(|(name, text)| (name, text.to_owned()));
+    let id = RecordId::new();
+    let files = FILES.map(|(name, text)| match name {
+        FILE_NAME => (name, text.to_owned() + &pin(id)),
+        _ => (name, text.to_owned()),
+    });
     let files = [files.as_slice(), &[(SCHEMA_NAME, schema())]].concat();
     let written = write(dir, &files)?;
     told(&output, &written, |out| {
         writeln!(
             out,
-            "\nIt runs on the built-in sandbox; no account is needed:\n  rollcall plan{0}\n  rollcall apply{0}",
+            "\nIts record gets the id {id}, so that no other is taken for it.\n\
+             It runs on the built-in sandbox; no account is needed:\n  rollcall plan{0}\n  rollcall apply{0}",
             option(dir)
         )
     })?;
@@ -94,7 +100,8 @@ async fn from_spotler(args: &InitArgs, output: &Output) -> Result<Exit, CommandE
         })?;
         return Ok(Exit::Fine);
     }
-    let root = listed::root(args.base_url.as_deref());
+    let id = RecordId::new();
+    let root = listed::root(args.base_url.as_deref()) + &pin(id);
     // Read before it is written, so that a wrong address is told like any other mistake in a configuration.
     let trial = tempfile::tempdir().context("A temporary folder cannot be made")?;
     let file = trial.path().join(FILE_NAME);
@@ -114,11 +121,17 @@ async fn from_spotler(args: &InitArgs, output: &Output) -> Result<Exit, CommandE
     told(output, &written, |out| {
         writeln!(
             out,
-            "\nNobody is enrolled yet: add [[enrol]] blocks, then see what they do:\n  rollcall plan{}",
+            "\nIts record gets the id {id}, so that no other is taken for it.\n\
+             Nobody is enrolled yet: add [[enrol]] blocks, then see what they do:\n  rollcall plan{}",
             option(dir)
         )
     })?;
     Ok(Exit::Fine)
+}
+
+/// The lines by which a repository belongs to one record, which is made with this id.
+fn pin(id: RecordId) -> String {
+    format!("\n[record]\nid = \"{id}\"   # nothing is applied by any other record\n")
 }
 
 async fn list(config: &Config) -> Result<Vec<ListedAutomation>, CommandError> {

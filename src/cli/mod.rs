@@ -22,6 +22,7 @@ mod saved;
 mod schema;
 mod signals;
 mod validate;
+mod which;
 
 pub use args::{Cli, Command, Common};
 pub use log::log;
@@ -110,6 +111,9 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Record(RecordCommand::Export(args)) => record::export(args, common).await,
         Command::Record(RecordCommand::Forget(args)) => {
             writing(async |signals| record::forget(args, common, signals).await).await
+        }
+        Command::Record(RecordCommand::Accept(args)) => {
+            writing(async |signals| record::accept(args, common, signals).await).await
         }
         Command::Record(RecordCommand::Unlock(args)) => {
             writing(async |signals| record::unlock(args, common, signals).await).await

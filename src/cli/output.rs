@@ -127,6 +127,11 @@ impl Output {
         let _ = write(&mut stream).and_then(|()| stream.flush());
     }
 
+    /// Whether standard error is a log of events.
+    pub fn is_log(&self) -> bool {
+        self.logs
+    }
+
     /// Whether there is somebody to ask: what is typed and what is shown must both belong to a terminal.
     pub fn can_ask() -> bool {
         io::stdin().is_terminal() && io::stderr().is_terminal()

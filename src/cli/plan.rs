@@ -35,7 +35,7 @@ pub(super) async fn run(args: &PlanArgs, common: &Common) -> Result<Exit, Comman
     if let Some(path) = &args.out {
         saved::save(path, &prepared, filter.clone()).await?;
     }
-    prepared.tell_first(&output);
+    prepared.tell_first(&output, false);
     if let Some(contact) = &args.contact
         && prepared.plan.is_nothing()
         && prepared.plan.unchanged == 0

@@ -2,25 +2,26 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
 use jiff::Timestamp;
 
 use super::output::Output;
+use super::which::{self, Checked};
 use super::{CommandError, Common};
 use crate::config::{self, Base, Config, Diagnostic, ParticipationSetting, Problems};
 use crate::id::{AutomationName, ContactId};
 use crate::plan::{self, Filter, Guard, Plan};
 use crate::record::{
-    AppliedSource, AppliedWith, ApplyStart, LockError, LockRequest, Record, RecordError, Service,
+    AppliedSource, AppliedWith, ApplyStart, LockError, LockRequest, Purpose, Record, RecordError,
     Snapshot, SourceNote, Writing, counted_since,
 };
 use crate::report::{PlanView, SafeText};
 use crate::roster::{self, Gone, Roster, SourceRead};
 use crate::sandbox::{self, Running, SANDBOX_KEY, SANDBOX_SECRET};
-use crate::spotler::{Client, Credentials, Options};
+use crate::spotler::{Client, Credentials, CredentialsError, Options};
 use crate::threads;
 
 /// The time to reckon with.
@@ -194,8 +195,10 @@ pub(super) struct Prepared {
     pub plan: Arc<Plan>,
     pub guard: Guard,
     pub record_serial: u64,
-    /// Whether there is no record at all yet.
-    pub is_first: bool,
+    /// Which record it is.
+    pub record: Checked,
+    /// What an apply would refuse it for.
+    pub problems: Arc<[String]>,
     pub now: Timestamp,
     pub sources: Vec<SourceRead<'static>>,
     /// Whether a source is so different from what it was at the last apply that this is to be noted.
@@ -207,18 +210,26 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// Says that there is no record yet, where that makes everybody new: a record that was lost looks the same.
-    pub(super) fn tell_first(&self, output: &Output) {
-        if self.view().makes_all_new() {
+    /// Says at the top that the record is missing, or not certainly the right one: where one was lost, all count as new.
+    pub(super) fn tell_first(&self, output: &Output, is_first_day: bool) {
+        if self.record.is_missing() && (self.plan.triggers() > 0 || !self.record.is_exempt()) {
             output.warn(|out| {
                 writeln!(
                     out,
                     "There is no record at {} yet: all who are declared count as new.\n\
-                     Where there was one, restore it before anything is applied.\n",
+                     Where there was one, restore it before anything is applied.",
                     self.config.record_shown()
-                )
+                )?;
+                if !is_first_day && !self.record.is_exempt() {
+                    writeln!(
+                        out,
+                        "On the first day, begin one: rollcall apply --new-record"
+                    )?;
+                }
+                writeln!(out)
             });
         }
+        self.record.warn(output);
     }
 
     pub(super) fn view(&self) -> PlanView<'_> {
@@ -229,7 +240,9 @@ impl Prepared {
             roster: &self.roster,
             record_serial: self.record_serial,
             now: self.now,
-            is_first: self.is_first,
+            is_first: self.record.is_missing(),
+            record_id: self.record.id(),
+            problems: &self.problems,
         }
     }
 }
@@ -289,7 +302,7 @@ pub(super) async fn roster_and_plan(
     } = wanted;
     check_sources(config, allow_shrink)?;
     let roster = tokio::spawn(roster(config, now));
-    let snapshot = record.snapshot().await;
+    let snapshot = snapshot(config, record).await;
     // What is wrong with the sources is told first: it is what people change.
     let roster = roster.await.context("The roster could not be made")??;
     let snapshot = snapshot.context("No plan was made")?;
@@ -337,6 +350,15 @@ async fn sent(
     Ok(by_name)
 }
 
+/// Looks at which record it is, and then reads it.
+async fn snapshot(
+    config: &'static Config,
+    record: &Record,
+) -> Result<(Checked, Snapshot), RecordError> {
+    let checked = which::check(config, record).await?;
+    Ok((checked, record.snapshot().await?))
+}
+
 /// Makes the plan of a roster that is there.
 pub(super) async fn plan(
     config: &'static Config,
@@ -345,7 +367,7 @@ pub(super) async fn plan(
     filter: Filter,
     (now, clock): (Timestamp, Timestamp),
 ) -> Result<Prepared, CommandError> {
-    let snapshot = record.snapshot().await.context("No plan was made")?;
+    let snapshot = snapshot(config, record).await.context("No plan was made")?;
     let sent = sent(config, record, now).await?;
     let sources = applied_sources(record).await?;
     let times = (now, clock);
@@ -368,7 +390,7 @@ pub(super) async fn plan_undeferred(
     filter: Filter,
     now: Timestamp,
 ) -> Result<Prepared, CommandError> {
-    let snapshot = record.snapshot().await.context("No plan was made")?;
+    let snapshot = snapshot(config, record).await.context("No plan was made")?;
     let sources = applied_sources(record).await?;
     let times = (now, clock());
     merge(config, roster, (snapshot, sources), filter, times, None).await
@@ -378,18 +400,12 @@ pub(super) async fn plan_undeferred(
 async fn merge(
     config: &'static Config,
     roster: Arc<Roster<'static>>,
-    (snapshot, sources): (Snapshot, BTreeMap<String, AppliedSource>),
+    ((checked, snapshot), sources): ((Checked, Snapshot), BTreeMap<String, AppliedSource>),
     filter: Filter,
     (now, clock): (Timestamp, Timestamp),
     sent: Option<BTreeMap<AutomationName, u64>>,
 ) -> Result<Prepared, CommandError> {
-    let Snapshot {
-        serial: record_serial,
-        is_new: is_first,
-        ..
-    } = snapshot;
-    let same_service = service(config).check(&config.record.path, snapshot.service.as_deref());
-    same_service.context("No plan was made")?;
+    let record_serial = snapshot.serial;
     let since = counted_since(clock, snapshot.counted_from);
     let applied = snapshot.applied;
     let of_part = filter.clone();
@@ -410,7 +426,7 @@ async fn merge(
     let guard = Guard::check(&plan, config, &roster, &applied, &sources);
     let start = start(config, &plan, &of_part, &applied);
     // Where there is no record, none is begun for this.
-    let has_news = |read| !is_first && has_news(&read, &sources);
+    let has_news = |read| !checked.is_missing() && has_news(&read, &sources);
     let has_news_of_sources = roster.sources().any(has_news);
     Ok(Prepared {
         config,
@@ -419,7 +435,8 @@ async fn merge(
         plan: Arc::new(plan),
         guard,
         record_serial,
-        is_first,
+        problems: checked.problems().into(),
+        record: checked,
         now,
         has_news_of_sources,
         clock,
@@ -469,83 +486,17 @@ pub(super) fn give_reasons(
     Ok(())
 }
 
-/// How a record is begun where there is none.
-pub(super) struct Beginning<'a> {
-    config: &'a Config,
-    is_missing: bool,
-    is_first_day: bool,
-}
-
-impl<'a> Beginning<'a> {
-    /// Checks that there is a record, or that one may be begun: somebody says that this is the first day, it is the
-    /// built-in sandbox's, or the question can be asked. `new` says what all would count as new.
-    ///
-    /// # Errors
-    /// That the record is missing; or that this is not the first day.
-    pub(super) async fn check(
-        config: &'a Config,
-        record: &Record,
-        is_missing: bool,
-        (command, is_first_day, may_ask): (&str, bool, bool),
-        new: &str,
-    ) -> Result<Self, CommandError> {
-        if is_first_day && !record.is_blank().await.map_err(anyhow::Error::from)? {
-            let path = record.path().to_owned();
-            return Err(anyhow::Error::from(RecordError::NotFirst { path }).into());
-        }
-        let beginning = Self {
-            config,
-            is_missing,
-            is_first_day,
-        };
-        if beginning.is_question() && !may_ask {
-            return Err(anyhow::anyhow!(
-                "There is no record at {}, so that all who are declared count as new: {new}. Nothing was sent and nothing \
-                 was written. Where there was a record, put it back, or correct `[record] url`. On the first day, begin \
-                 one: rollcall {command} --new-record",
-                config.record_shown()
-            )
-            .into());
-        }
-        Ok(beginning)
-    }
-
-    fn is_question(&self) -> bool {
-        self.is_missing && !self.is_first_day && self.config.spotler.base != Base::Sandbox
-    }
-
-    /// Asks whether a record is to be begun, where that is not said.
-    ///
-    /// # Errors
-    /// That it is not.
-    pub(super) async fn ask(&self, output: &Output) -> Result<(), CommandError> {
-        if !self.is_question() {
-            return Ok(());
-        }
-        let question = format!(
-            "There is no record at {}: all who are declared count as new. Is this the first day, so that one is to be \
-             begun?",
-            self.config.record_shown()
-        );
-        output.ask(&question, false).await
-    }
-
-    /// Whether the run begins a record where there is none, once it is not refused and all is asked.
-    pub(super) fn is_meant(&self) -> bool {
-        self.is_missing
-    }
-}
-
 /// Takes the lock of the record, to write to it.
 pub(super) async fn write(
     config: &Config,
     command: &str,
     timeout: Duration,
-    service: Option<Service>,
+    purpose: Purpose,
     may_begin: bool,
 ) -> Result<Writing, CommandError> {
-    let request = request(config, command, timeout, service, may_begin).await;
-    let writing = Writing::begin(&config.record.path, request).await;
+    let request = request(config, command, timeout, purpose, may_begin).await;
+    let record = Record::at(&config.record.path);
+    let writing = Writing::begin(record.path(), request).await;
     Ok(writing.map_err(anyhow::Error::from)?)
 }
 
@@ -554,7 +505,7 @@ async fn request(
     config: &Config,
     command: &str,
     timeout: Duration,
-    service: Option<Service>,
+    purpose: Purpose,
     may_begin: bool,
 ) -> LockRequest {
     LockRequest {
@@ -562,7 +513,8 @@ async fn request(
         timeout,
         config_digest: Some(config.digest.to_string()),
         git_revision: git_revision(config.root.clone()).await,
-        service,
+        expected: which::expected(config),
+        purpose,
         may_begin,
     }
 }
@@ -578,12 +530,11 @@ pub(super) async fn recover(
     if !record.has_open_calls().await.map_err(anyhow::Error::from)? {
         return Ok(false);
     }
-    let service = Some(service(config));
-    let request = request(config, command, Duration::ZERO, service, false).await;
-    match Writing::begin(&config.record.path, request).await {
+    let request = request(config, command, Duration::ZERO, Purpose::Act, false).await;
+    match Writing::begin(record.path(), request).await {
         Ok(writing) => {
             let is_told = tell_left_open(output, &writing);
-            writing.end().await;
+            writing.end().await.map_err(anyhow::Error::from)?;
             Ok(is_told)
         }
         // They are those of a run that is under way.
@@ -637,11 +588,6 @@ pub(super) fn tell_left_open(output: &Output, writing: &Writing) -> bool {
     true
 }
 
-/// The service of the configuration, for its record.
-pub(super) fn service(config: &Config) -> Service {
-    Service::at(config.spotler.base.host(), config.record.moved_from.clone())
-}
-
 /// What Git needs of the environment: to be found, and to find its own settings. Nothing else is passed on, least of all the
 /// credentials.
 const FOR_GIT: [&str; 6] = [
@@ -690,10 +636,17 @@ pub(super) fn access(config: &Config) -> Result<Access, CommandError> {
     Ok(Access(match &config.spotler.base {
         Base::Sandbox => None,
         Base::Url(url) => {
-            let credentials = Credentials::from_env(|name| std::env::var(name).ok());
-            Some((url.clone(), credentials.map_err(anyhow::Error::from)?))
+            let credentials = credentials().as_ref();
+            let credentials = credentials.map_err(|error| anyhow::anyhow!("{error}"))?;
+            Some((url.clone(), credentials.clone()))
         }
     }))
+}
+
+/// The credentials of the environment, read once: what a file descriptor gives cannot be read again.
+pub(super) fn credentials() -> &'static Result<Credentials, CredentialsError> {
+    static CREDENTIALS: OnceLock<Result<Credentials, CredentialsError>> = OnceLock::new();
+    CREDENTIALS.get_or_init(|| Credentials::from_env(|name| std::env::var(name).ok()))
 }
 
 impl Line {
@@ -710,7 +663,7 @@ impl Line {
             None => {
                 let options = sandbox::Options {
                     triggers: triggers(config),
-                    memory: Some(sandbox_memory(&config.record.path)),
+                    memory: Some(sandbox_memory(Record::at(&config.record.path).path())),
                     given: calls,
                     ..sandbox::Options::default()
                 };

@@ -4,20 +4,22 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use anyhow::anyhow;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::args::{
-    ExportFormat, Format, RecordExportArgs, RecordForgetArgs, RecordListArgs, RecordShowArgs,
-    RecordUnlockArgs,
+    ExportFormat, Format, RecordAcceptArgs, RecordExportArgs, RecordForgetArgs, RecordListArgs,
+    RecordShowArgs, RecordUnlockArgs,
 };
 use super::output::Output;
 use super::signals::Signals;
+use super::which::{self, Checked};
 use super::{CommandError, Common, Exit, prepare};
 use crate::config::Config;
 use crate::id::{AutomationName, ContactId, Occurrence, ParticipationId, TriggerCode};
 use crate::participation::Participation;
-use crate::record::{Call, Listed, Listing, Record, RecordError, Selection};
+use crate::record::{Call, Doubt, Listed, Listing, Purpose, Record, RecordError, Selection};
 use crate::report::{SafeText, plural};
 
 #[derive(Serialize)]
@@ -205,8 +207,16 @@ fn document(out: &mut dyn Write, listing: Listing) -> io::Result<()> {
 }
 
 /// The selected participations, to be written while they are read.
-async fn listing(config: &Config, selection: Selection) -> Result<Listing, CommandError> {
-    let listing = Record::at(&config.record.path).listing(selection).await;
+async fn listing(
+    config: &'static Config,
+    selection: Selection,
+    output: &Output,
+) -> Result<Listing, CommandError> {
+    let record = Record::at(&config.record.path);
+    which::warn(config, &record, output)
+        .await
+        .map_err(anyhow::Error::from)?;
+    let listing = record.listing(selection).await;
     Ok(listing.map_err(anyhow::Error::from)?)
 }
 
@@ -218,7 +228,7 @@ pub(super) async fn list(args: &RecordListArgs, common: &Common) -> Result<Exit,
         automation: args.automation.clone(),
         state: args.state,
     };
-    let listing = listing(config, selection).await?;
+    let listing = listing(config, selection, &output).await?;
     output.lines(args.format == Format::Text, |out| match args.format {
         Format::Text => each(listing, |item| writeln!(out, "{}", line(item))),
         Format::Json => document(out, listing),
@@ -230,14 +240,20 @@ pub(super) async fn show(args: &RecordShowArgs, common: &Common) -> Result<Exit,
     let output = Output::new(common);
     let config = prepare::config(common, &output)?;
     let record = Record::at(&config.record.path);
+    let checked = which::warn(config, &record, &output)
+        .await
+        .map_err(anyhow::Error::from)?;
+    let Some(contact) = &args.contact else {
+        return show_record(args, config, &checked, &output).await;
+    };
     let selection = Selection {
-        contact: Some(args.contact.clone()),
+        contact: Some(contact.clone()),
         ..Selection::default()
     };
     let items = listed(&record, &selection).await?;
     let mut calls = Vec::new();
     record
-        .calls(Some(&args.contact), |call| calls.push(call))
+        .calls(Some(contact), |call| calls.push(call))
         .await
         .map_err(anyhow::Error::from)?;
     output.lines(args.format == Format::Text, |out| match args.format {
@@ -245,15 +261,11 @@ pub(super) async fn show(args: &RecordShowArgs, common: &Common) -> Result<Exit,
             writeln!(
                 out,
                 "Nothing is on record of {}.",
-                SafeText(args.contact.as_str())
+                SafeText(contact.as_str())
             )
         }
         Format::Text => {
-            writeln!(
-                out,
-                "Participations of {}:",
-                SafeText(args.contact.as_str())
-            )?;
+            writeln!(out, "Participations of {}:", SafeText(contact.as_str()))?;
             items
                 .iter()
                 .try_for_each(|item| writeln!(out, "  {}", line(item)))?;
@@ -264,17 +276,123 @@ pub(super) async fn show(args: &RecordShowArgs, common: &Common) -> Result<Exit,
                     writeln!(out, "    {line}")?;
                 }
             }
-            Ok(())
+            match checked.id() {
+                Some(id) => writeln!(out, "\nThis is what the record {id} has."),
+                None => Ok(()),
+            }
         }
         Format::Json => {
             let document = serde_json::json!({
-                "contact": args.contact,
+                "record": record_json(&checked),
+                "contact": contact,
                 "participations": items.iter().map(json).collect::<Vec<_>>(),
                 "calls": calls.iter().map(call_json).collect::<Vec<_>>(),
             });
             serde_json::to_writer_pretty(&mut *out, &document)?;
             writeln!(out)
         }
+    })?;
+    Ok(Exit::Fine)
+}
+
+fn record_json(checked: &Checked) -> serde_json::Value {
+    serde_json::json!({
+        "id": checked.id().map(|id| id.to_string()),
+        "problems": checked.problems(),
+    })
+}
+
+/// Shows which record it is.
+async fn show_record(
+    args: &RecordShowArgs,
+    config: &Config,
+    checked: &Checked,
+    output: &Output,
+) -> Result<Exit, CommandError> {
+    let path = config.record_shown();
+    let found = checked.examined().found.as_ref();
+    let states = Record::at(&config.record.path).states().await;
+    let states = states.map_err(anyhow::Error::from)?;
+    let running = states.iter().filter(|((_, state), _)| state.is_running());
+    let running: u64 = running.map(|(_, count)| count).sum();
+    let last_run = found.and_then(|found| found.last_run).map(time);
+    output.lines(args.format == Format::Text, |out| {
+        match (args.format, found) {
+            (Format::Text, None) => writeln!(out, "There is no record at {path}."),
+            (Format::Text, Some(found)) => {
+                writeln!(out, "id        {}", found.id)?;
+                writeln!(out, "file      {path}")?;
+                writeln!(out, "serial    {}", found.serial)?;
+                writeln!(out, "running   {}", plural(running, "participation"))?;
+                match &last_run {
+                    Some(at) => writeln!(out, "last run  {at}"),
+                    None => Ok(()),
+                }
+            }
+            (Format::Json, _) => {
+                let mut record = record_json(checked);
+                record["file"] = path.to_string().into();
+                record["serial"] = found.map(|found| found.serial).into();
+                record["running"] = running.into();
+                record["last_run"] = last_run.clone().into();
+                serde_json::to_writer_pretty(&mut *out, &serde_json::json!({ "record": record }))?;
+                writeln!(out)
+            }
+        }
+    })?;
+    Ok(Exit::Fine)
+}
+
+pub(super) async fn accept(
+    args: &RecordAcceptArgs,
+    common: &Common,
+    signals: &Signals,
+) -> Result<Exit, CommandError> {
+    let output = Output::new(common);
+    let config = prepare::config(common, &output)?;
+    let record = Record::at(&config.record.path);
+    let checked = which::check(config, &record).await;
+    let checked = checked.map_err(anyhow::Error::from)?;
+    let path = config.record_shown();
+    let doubts = &checked.examined().doubts;
+    let Some(found) = &checked.examined().found else {
+        return Err(anyhow!(
+            "There is no record at {path}, so that there is none to accept. Put it back, or correct `[record] url`. On the \
+             first day, begin one: rollcall apply --new-record"
+        )
+        .into());
+    };
+    if doubts.is_empty() {
+        output.result(|out| writeln!(out, "Nothing speaks against the record {}.", found.id))?;
+        return Ok(Exit::Fine);
+    }
+    if !doubts.iter().all(Doubt::can_be_accepted) {
+        checked.refuse("Nothing was accepted.")?;
+    }
+    output.result(|out| {
+        writeln!(out, "The record {path} ({}):", found.id)?;
+        for doubt in doubts {
+            writeln!(out, "- {}", SafeText(&doubt.to_string()))?;
+        }
+        if doubts.iter().any(Doubt::may_miss_people) {
+            writeln!(
+                out,
+                "Find out who was triggered since, from the logs of the runs or in Spotler, and take each of them in before \
+                 the next apply: rollcall adopt --contact ID"
+            )?;
+        }
+        writeln!(out, "To accept it makes it the record by which the next apply goes.")
+    })?;
+    output.ask("Go on with this record?", args.yes).await?;
+    signals.begin()?;
+    let purpose = Purpose::Accept(doubts.clone());
+    let writing = prepare::write(config, "record accept", Duration::ZERO, purpose, false).await?;
+    writing.end().await.map_err(anyhow::Error::from)?;
+    output.result(|out| {
+        writeln!(
+            out,
+            "Accepted. Look at `rollcall plan` before the next apply."
+        )
     })?;
     Ok(Exit::Fine)
 }
@@ -290,7 +408,7 @@ fn cell(text: &str) -> Cow<'_, str> {
 pub(super) async fn export(args: &RecordExportArgs, common: &Common) -> Result<Exit, CommandError> {
     let output = Output::new(common);
     let config = prepare::config(common, &output)?;
-    let listing = listing(config, Selection::default()).await?;
+    let listing = listing(config, Selection::default(), &output).await?;
     output.result(|out| match args.format {
         ExportFormat::Json => document(out, listing),
         ExportFormat::Csv => {
@@ -337,6 +455,9 @@ pub(super) async fn forget(
     let output = Output::new(common);
     let config = prepare::config(common, &output)?;
     let record = Record::at(&config.record.path);
+    which::warn(config, &record, &output)
+        .await
+        .map_err(anyhow::Error::from)?;
     let selection = Selection {
         contact: Some(args.contact.clone()),
         ..Selection::default()
@@ -392,7 +513,14 @@ pub(super) async fn forget(
         }
     })?;
     output.ask("Erase this?", args.yes).await?;
-    let writing = prepare::write(config, "record forget", Duration::ZERO, None, false).await?;
+    let writing = prepare::write(
+        config,
+        "record forget",
+        Duration::ZERO,
+        Purpose::Erase,
+        false,
+    )
+    .await?;
     prepare::tell_left_open(&output, &writing);
     let erasing = async {
         signals.begin()?;
@@ -404,8 +532,10 @@ pub(super) async fn forget(
         Ok::<_, CommandError>(erased.map_err(anyhow::Error::from)?)
     };
     let erased = erasing.await;
-    writing.end().await;
-    if erased? {
+    let ended = writing.end().await;
+    let is_wiped = erased?;
+    ended.map_err(anyhow::Error::from)?;
+    if is_wiped {
         output.result(|out| writeln!(out, "Erased."))?;
         return Ok(Exit::Fine);
     }

@@ -4,7 +4,7 @@ use anyhow::Context;
 
 use super::args::ReportArgs;
 use super::output::Output;
-use super::{CommandError, Common, Exit, prepare};
+use super::{CommandError, Common, Exit, prepare, which};
 use crate::record::Record;
 use crate::report::{self, FileKind, overview_from, overview_html};
 
@@ -16,7 +16,10 @@ pub(super) async fn run(args: &ReportArgs, common: &Common) -> Result<Exit, Comm
     let config = prepare::config(common, &output)?;
     let now = prepare::now(common);
     let from = overview_from(now, &config.zone, args.days);
-    let overview = Record::at(&config.record.path).overview(from, now).await;
+    let record = Record::at(&config.record.path);
+    let warned = which::warn(config, &record, &output).await;
+    warned.context("No report was written")?;
+    let overview = record.overview(from, now).await;
     let overview = overview.context("No report was written")?;
     report::write_whole(path, FileKind::Report, |mut out| {
         overview_html(&mut out, &overview, now, &config.zone, args.days)

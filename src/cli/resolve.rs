@@ -7,10 +7,10 @@ use anyhow::anyhow;
 use super::args::{ResolveArgs, SettleAs};
 use super::output::Output;
 use super::signals::Signals;
-use super::{CommandError, Common, Exit, prepare};
-use crate::config::{Base, Config};
+use super::{CommandError, Common, Exit, prepare, which};
+use crate::config::Config;
 use crate::participation::{Key, Move, Participation, State};
-use crate::record::{Change, Record, Selection};
+use crate::record::{Change, Purpose, Record, Selection};
 use crate::report::{SafeText, plural};
 
 pub(super) async fn run(
@@ -21,8 +21,11 @@ pub(super) async fn run(
     let output = Output::new(common);
     let config = prepare::config(common, &output)?;
     let record = Record::at(&config.record.path);
-    let is_there = record.is_there().await.map_err(anyhow::Error::from)?;
-    if !is_there && config.spotler.base != Base::Sandbox {
+    let checked = which::check(config, &record)
+        .await
+        .map_err(anyhow::Error::from)?;
+    checked.refuse("Nothing was settled.")?;
+    if checked.is_missing() && !checked.is_exempt() {
         return Err(anyhow!(
             "There is no record at {}, so that nothing in it can be settled. Put it back, or correct `[record] url`.",
             config.record_shown()
@@ -59,7 +62,7 @@ pub(super) async fn run(
         )
     })?;
     output.ask("Settle so?", args.yes).await?;
-    let writing = prepare::write(config, "resolve", args.lock_timeout, None, false).await?;
+    let writing = prepare::write(config, "resolve", args.lock_timeout, Purpose::Act, false).await?;
     prepare::tell_left_open(&output, &writing);
     // Only what was shown, and only as far as it is still so.
     let settling = signals.guard(async {
@@ -80,8 +83,9 @@ pub(super) async fn run(
         Ok(count)
     });
     let settled = settling.await;
-    writing.end().await;
+    let ended = writing.end().await;
     let count = settled?;
+    ended.map_err(anyhow::Error::from)?;
     output.result(|out| writeln!(out, "{} settled.", plural(count, "trigger")))?;
     Ok(Exit::Fine)
 }

@@ -44,8 +44,9 @@ pub(super) async fn save(
         now: prepared.now,
         config_digest: prepared.config.digest.to_string(),
         roster_digest: prepared.roster.digest().to_string(),
-        record: standing.identity,
+        record: standing.identity.map(|id| id.to_string()),
         record_serial: prepared.record_serial,
+        problems: prepared.problems.to_vec(),
         filter,
     };
     let written = report::write_whole(path, FileKind::SavedPlan, |mut out| {
@@ -76,9 +77,10 @@ impl Saved {
     pub(super) async fn check(&self, config: &Config, record: &Record) -> Result<(), CommandError> {
         let standing = record.standing(&self.plan.id).await;
         let standing = standing.with_context(|| refused(&self.path))?;
+        let id = standing.identity.map(|id| id.to_string());
         let basis = Basis {
             config_digest: config.digest.to_string(),
-            record: standing.identity.as_deref(),
+            record: id.as_deref(),
             record_serial: standing.serial,
             applied_at: standing.applied_at,
         };

@@ -12,7 +12,7 @@ use super::expect::Expect;
 use super::moved::Moved;
 use super::window::Window;
 use crate::digest::Digest;
-use crate::id::{AutomationName, ContactId, TriggerCode};
+use crate::id::{AutomationName, ContactId, RecordId, TriggerCode};
 use crate::paths::Paths;
 use crate::text::SafeText;
 
@@ -106,8 +106,8 @@ pub(super) fn is_loopback(url: &Url) -> bool {
 pub struct RecordLocation {
     /// The SQLite file, made absolute with the configuration's root.
     pub path: PathBuf,
-    /// The host at which the account was before, where it has moved.
-    pub moved_from: Option<String>,
+    /// The id of the record that this repository belongs to, if it says so.
+    pub id: Option<RecordId>,
 }
 
 impl Config {

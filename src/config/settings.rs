@@ -12,6 +12,7 @@ use super::model::{Base, GuardLimits, Limit, RecordLocation, Spotler, StopLimit,
 use super::reader::{Item, Table};
 use super::value::{duration, percent, rate};
 use super::window::{self, Unzoned, Window};
+use crate::id::RecordId;
 use crate::paths::Paths;
 
 /// The base URL of the real service, as public clients of the API use it.
@@ -71,7 +72,7 @@ pub(super) struct Settings {
     stop_one: Slot<String>,
     list: Slot<String>,
     record: Slot<PathBuf>,
-    moved_from: Slot<String>,
+    record_id: Slot<RecordId>,
     max_triggers: Slot<u64>,
     max_stops: Slot<StopLimit>,
     max_released: Slot<u64>,
@@ -163,10 +164,25 @@ impl Settings {
         if let Some(item) = table.get("url") {
             self.record.set(&item, record_url(&item, root));
         }
-        if let Some(item) = table.get("moved_from") {
-            let host = item.text("the host at which the account was before");
-            self.moved_from.set(&item, host.map(str::to_owned));
+        if let Some(item) = table.get("id") {
+            let id = item.text("the id that `rollcall record show` prints");
+            let id = id.and_then(|text| {
+                let id = text.parse().ok();
+                if id.is_none() {
+                    item.wrong(
+                        "`id` is not the id of a record",
+                        "write the id that `rollcall record show` prints",
+                    );
+                }
+                id
+            });
+            self.record_id.set(&item, id);
         }
+        table.refuse(
+            "moved_from",
+            "`moved_from` is no longer used",
+            "take it out; `rollcall record accept` says that the account is the same at its new address",
+        );
         table.finish();
     }
 
@@ -245,7 +261,7 @@ impl Settings {
         };
         let record = RecordLocation {
             path: self.record.or(root.join("state/rollcall.db")),
-            moved_from: self.moved_from.0.map(|(host, _)| host),
+            id: self.record_id.0.map(|(id, _)| id),
         };
         let guard = GuardLimits {
             max_triggers: self.max_triggers.limit(1000),

@@ -40,6 +40,8 @@ pub struct SavedPlan {
     pub record: Option<String>,
     /// The serial number of that record.
     pub record_serial: u64,
+    /// What spoke against that record where the plan was made; where it is applied that may be another thing.
+    pub problems: Vec<String>,
     /// What part of the whole it is.
     pub filter: Filter,
 }
@@ -241,6 +243,7 @@ pub fn parse(mut from: impl BufRead) -> Result<SavedPlan, SavedError> {
         roster_digest: saved.roster_digest.0,
         record: saved.record.map(|record| record.0),
         record_serial: document.record_serial,
+        problems: document.record.problems,
         filter: Filter {
             automation: saved.automation.map(|name| name.0),
             contact: saved.contact.map(|contact| contact.0),
@@ -279,6 +282,8 @@ struct Document {
     record_serial: u64,
     now: Timestamp,
     saved: Option<Saved>,
+    #[serde(default)]
+    record: Record,
     actions: Rows<Action>,
     #[serde(default, rename = "deferred")]
     _deferred: Rows<Deferred>,
@@ -291,6 +296,14 @@ struct Document {
     summary: Summary,
     #[serde(rename = "guard")]
     _guard: Guard,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record {
+    #[serde(rename = "id")]
+    _id: Option<Hex>,
+    problems: Vec<String>,
 }
 
 #[derive(Deserialize)]

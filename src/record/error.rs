@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::identity::Doubt;
 use crate::participation::IllegalMove;
 
 /// Why the record cannot be opened or read.
@@ -78,21 +79,20 @@ pub enum RecordError {
         /// The newest schema known here.
         known: i64,
     },
-    /// Its participations are at another service.
+    /// It may not be the right one.
     #[error(
-        "The record {} is of what was sent to {found}, and `base_url` is at {host}, where nothing is known of that. Nothing \
-         was sent. Give each a record of its own: write another `[record] url`, or take that file away.{way_on}",
-        path.display()
+        "The record {} may not be the right one. Nothing was sent and nothing was written.\n{}{would}{}",
+        path.display(),
+        listed(doubts),
+        way_on(doubts)
     )]
-    OtherService {
+    Doubtful {
         /// The file.
         path: PathBuf,
-        /// Where its participations are.
-        found: String,
-        /// Where the configuration's service is.
-        host: String,
-        /// What else there is to do, if anything.
-        way_on: String,
+        /// What speaks against it. Not empty.
+        doubts: Vec<Doubt>,
+        /// What would have been done by it, as a line; empty where that is not known.
+        would: String,
     },
     /// SQLite says no.
     #[error("The record {} cannot be {doing}: {}.", path.display(), explain(error))]
@@ -125,6 +125,21 @@ pub enum RecordError {
         /// What it holds.
         what: String,
     },
+}
+
+/// What speaks against a record, each on a line of its own.
+fn listed(doubts: &[Doubt]) -> String {
+    doubts.iter().map(|doubt| format!("- {doubt}\n")).collect()
+}
+
+/// What to do about doubts.
+fn way_on(doubts: &[Doubt]) -> &'static str {
+    match doubts.iter().all(Doubt::can_be_accepted) {
+        true => {
+            "Put the right record back; or, where this is the one to go on with, say so: rollcall record accept"
+        }
+        false => "Put this right first; `rollcall record accept` cannot settle all of it.",
+    }
 }
 
 impl RecordError {
@@ -217,9 +232,9 @@ pub enum JournalError {
     Sql(String),
     /// The record's file is not there any more, or is another one.
     #[error(
-        "The record at {} was deleted or replaced while this run wrote to it. Nothing more is sent, and nothing that this run \
-         did is on record any more. Put the record back before the next apply: without it, everybody who is declared is \
-         triggered again.",
+        "The record at {} was deleted, cut or replaced while this run wrote to it. Nothing more is sent, and what this run \
+         did may not be on record any more. Put the record back before the next apply: without it nobody knows who was \
+         triggered.",
         .0.display()
     )]
     Gone(PathBuf),

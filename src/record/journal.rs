@@ -10,6 +10,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
@@ -18,9 +19,11 @@ use super::counts::SourceNote;
 use super::error::{JournalError, LockError, RecordError, explain_native};
 use super::file_id::FileId;
 use super::guarded::{AppliedWith, count_anew, make_moves, upsert_applied};
-use super::lock::{self, Lock, LockRequest};
+use super::identity::{self, Found};
+use super::lock::{self, Acquired, Lock, LockRequest};
 use super::mixup::{self, Mixups};
 use super::names::Names;
+use super::open::beside;
 use super::plans;
 use super::read::read_ids_of;
 use super::recover::{self, LeftOpen};
@@ -30,7 +33,7 @@ use super::write::{
 };
 use crate::digest::Digest;
 use crate::failpoint::fail_point;
-use crate::id::{AutomationName, ContactId, ParticipationId, TriggerCode};
+use crate::id::{AutomationName, ContactId, ParticipationId, RecordId, TriggerCode};
 use crate::participation::{
     Before, Key, Move, SUPPRESSED, State, StopOutcome, TriggerOutcome, after,
 };
@@ -205,9 +208,19 @@ enum Request {
 /// The lock and the thread behind a [`Journal`].
 pub struct Writing {
     journal: Journal,
-    ended: oneshot::Receiver<()>,
+    begun: Begun,
+    ended: oneshot::Receiver<Result<(), JournalError>>,
     left_open: Vec<LeftOpen>,
     calls_before: u64,
+}
+
+/// Which record is written to.
+#[derive(Debug, Clone, Copy)]
+pub struct Begun {
+    /// Its id.
+    pub id: RecordId,
+    /// Whether it was made just now.
+    pub is_made: bool,
 }
 
 impl Writing {
@@ -216,11 +229,20 @@ impl Writing {
     /// # Errors
     /// Who holds the lock, or what is wrong with the record.
     pub async fn begin(path: &Path, request: LockRequest) -> Result<Self, LockError> {
-        let (lock, mut connection) = lock::acquire(path, &request).await?;
+        let (acquired, found) = lock::acquire_right(path, &request).await?;
+        let Acquired {
+            lock,
+            mut connection,
+            is_made,
+        } = acquired;
         let left_open = recover::recover(path, &mut connection, &lock).await?;
         // Two connections of one process do not stand in each other's way; one is enough all the same.
         let _ = sqlx::Connection::close(connection).await;
-        let mut writer = Writer::begin(path, lock, &request)?;
+        let begun = Begun {
+            id: found.id,
+            is_made,
+        };
+        let mut writer = Writer::begin(path, lock, &request, &found)?;
         let calls_before = u64::try_from(writer.next_call - 1).unwrap_or(0);
         let (sender, receiver) = mpsc::channel();
         let (ends, ended) = oneshot::channel();
@@ -228,9 +250,8 @@ impl Writing {
             .name("journal".to_owned())
             .spawn(move || {
                 writer.run(&receiver);
-                writer.finish();
                 // Who no longer waits for it need not know.
-                let _ = ends.send(());
+                let _ = ends.send(writer.finish());
             })
             .map_err(|error| RecordError::Io {
                 path: path.to_owned(),
@@ -238,6 +259,7 @@ impl Writing {
             })?;
         Ok(Self {
             journal: Journal { requests: sender },
+            begun,
             ended,
             left_open,
             calls_before,
@@ -259,12 +281,20 @@ impl Writing {
         self.journal.clone()
     }
 
+    /// Which record this is.
+    pub fn begun(&self) -> Begun {
+        self.begun
+    }
+
     /// Waits until all is written, and gives the lock back. All clones of the journal must be gone.
-    pub async fn end(self) {
+    ///
+    /// # Errors
+    /// That the record was deleted or replaced meanwhile, so that nothing of the run is on record.
+    pub async fn end(self) -> Result<(), JournalError> {
         let Self { journal, ended, .. } = self;
         drop(journal);
         // Where the thread failed, the lock goes with its process.
-        let _ = ended.await;
+        ended.await.unwrap_or(Err(JournalError::Closed))
     }
 }
 
@@ -465,9 +495,10 @@ struct Fenced;
 
 struct Writer {
     connection: Connection,
-    path: PathBuf,
-    /// Which file that was when it was opened.
-    file: FileId,
+    /// The files that it must stay in.
+    files: Files,
+    id: RecordId,
+    serial: u64,
     lock: Lock,
     names: Names,
     run: i64,
@@ -493,11 +524,16 @@ struct Rows {
 }
 
 impl Writer {
-    fn begin(path: &Path, lock: Lock, request: &LockRequest) -> Result<Self, RecordError> {
+    fn begin(
+        path: &Path,
+        lock: Lock,
+        request: &LockRequest,
+        found: &Found,
+    ) -> Result<Self, RecordError> {
         let failed = |error| RecordError::native(path, "written", error);
         let connection = open(path).map_err(failed)?;
-        if let Some(service) = &request.service {
-            service.bind(path, &connection)?;
+        if request.purpose.marks() {
+            identity::mark(path, &connection, request, found).map_err(failed)?;
         }
         let names = Names::read(path, &connection)?;
         let next_call = connection
@@ -520,10 +556,16 @@ impl Writer {
         );
         inserted.map_err(failed)?;
         let run = connection.last_insert_rowid();
+        let serial: i64 = connection
+            .query_row("SELECT serial FROM meta", [], |row| row.get(0))
+            .map_err(failed)?;
+        let serial = u64::try_from(serial).unwrap_or(0);
+        lock.witness(found.id, serial);
         Ok(Self {
             connection,
-            path: path.to_owned(),
-            file: FileId::of(path),
+            files: Files::of(path),
+            id: found.id,
+            serial,
             lock,
             names,
             run,
@@ -552,12 +594,21 @@ impl Writer {
     }
 
     /// Ends the run and gives the lock back. Where that fails, the next run takes it over.
-    fn finish(self) {
+    fn finish(mut self) -> Result<(), JournalError> {
+        if let Err(error) = self.files.check() {
+            // What is left of it is not written over.
+            let config = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+            let _ = self.connection.set_db_config(config, true);
+            return Err(error);
+        }
         let _ = self.connection.execute(
             "UPDATE run SET ended_at = ? WHERE id = ?",
             params![Timestamp::now().as_millisecond(), self.run],
         );
+        // What the file has then needs no log beside it. Where somebody reads, the log stays.
+        let _ = self.checkpoint(Duration::ZERO);
         self.lock.give_back(self.connection);
+        Ok(())
     }
 
     /// Writes all requests of a batch in one transaction, and answers them.
@@ -635,7 +686,7 @@ impl Writer {
             let _ = reply.send(self.claim(&plan, serial));
         }
         for reply in wipes {
-            let result = self.wipe();
+            let result = self.checkpoint(WIPE_PATIENCE);
             // Who no longer waits for an answer needs none.
             let _ = reply.send(result.map_err(|error| JournalError::Sql(explain_native(&error))));
         }
@@ -675,12 +726,17 @@ impl Writer {
         let found = plans::claim(&tx, self.run, plan, serial).map_err(sql)?;
         fail_point("claim:before");
         tx.commit().map_err(sql)?;
+        if found == serial {
+            self.serial += 1;
+            self.lock.witness(self.id, self.serial);
+        }
         fail_point("claim:after");
         Ok(found)
     }
 
-    fn wipe(&mut self) -> rusqlite::Result<bool> {
-        self.connection.busy_timeout(WIPE_PATIENCE)?;
+    /// Writes the log back to the file and empties it, unless somebody reads what it holds for longer than that.
+    fn checkpoint(&mut self, patience: Duration) -> rusqlite::Result<bool> {
+        self.connection.busy_timeout(patience)?;
         // What was deleted is overwritten in the file (secure_delete) once the log is written back.
         let is_busy: i64 =
             self.connection
@@ -749,9 +805,9 @@ impl Writer {
 
     fn transaction(&mut self, now: i64, rows: &Rows) -> Result<Mixups, JournalError> {
         // SQLite would go on to write to a file that nobody can open any more.
-        if FileId::of(&self.path) != self.file {
+        if let Err(error) = self.files.check() {
             self.names.rolled_back();
-            return Err(JournalError::Gone(self.path.clone()));
+            return Err(error);
         }
         let result = self.try_transaction(now, rows);
         match result {
@@ -808,7 +864,9 @@ impl Writer {
         if rows.counts_anew {
             count_anew(&tx, now)?;
         }
-        let is_changed = !rows.start.moves.is_empty()
+        // A call that may be sent is a change too: a record that does not know of it is an old one.
+        let is_changed = !rows.intents.is_empty()
+            || !rows.start.moves.is_empty()
             || !rows.participations.is_empty()
             || !rows.states.is_empty()
             || !rows.marks.is_empty()
@@ -827,6 +885,10 @@ impl Writer {
             fail_point("outcome:before");
         }
         tx.commit()?;
+        if is_changed {
+            self.serial += 1;
+            self.lock.witness(self.id, self.serial);
+        }
         if !rows.start.moves.is_empty() {
             fail_point("moves:after");
         }
@@ -837,6 +899,39 @@ impl Writer {
             fail_point("outcome:after");
         }
         Ok(Ok(mixups))
+    }
+}
+
+/// The files of a record, which stay what they were when it was opened.
+struct Files {
+    path: PathBuf,
+    wal: PathBuf,
+    was: (Option<FileId>, Option<FileId>),
+    /// The record only grows.
+    len: u64,
+}
+
+impl Files {
+    fn of(path: &Path) -> Self {
+        let wal = beside(path, "-wal");
+        Self {
+            was: (FileId::of(path), FileId::of(&wal)),
+            len: std::fs::metadata(path).map_or(0, |meta| meta.len()),
+            path: path.to_owned(),
+            wal,
+        }
+    }
+
+    /// Checks that nobody deleted, replaced or cut the record meanwhile.
+    fn check(&mut self) -> Result<(), JournalError> {
+        let gone = || JournalError::Gone(self.path.clone());
+        let meta = std::fs::metadata(&self.path).map_err(|_| gone())?;
+        let now = (Some(FileId::from(&meta)), FileId::of(&self.wal));
+        if now != self.was || meta.len() < self.len {
+            return Err(gone());
+        }
+        self.len = meta.len();
+        Ok(())
     }
 }
 

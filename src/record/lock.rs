@@ -12,9 +12,11 @@ use sqlx::{Connection, Row, SqliteConnection};
 use tokio::time::Instant;
 
 use super::error::{DEAD_AFTER, Holder, LockError, RecordError};
+use super::identity::{self, Doubt, Expected, Found};
 use super::open::{self, sql};
-use super::service::Service;
+use super::witness::Witness;
 use crate::failpoint::fail_point;
+use crate::id::RecordId;
 
 /// How often a waiting run looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -30,10 +32,43 @@ pub struct LockRequest {
     pub config_digest: Option<String>,
     /// The Git revision of the configuration, if there is one.
     pub git_revision: Option<String>,
-    /// The service that the run works with, where it does with any.
-    pub service: Option<Service>,
+    /// What it expects of the record.
+    pub expected: Expected,
+    /// What it is for.
+    pub purpose: Purpose,
     /// Whether a record is begun where there is none. Where nobody said so, one that is not there was lost.
     pub may_begin: bool,
+}
+
+/// What a run writes for, and so which doubts about the record it refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Purpose {
+    /// To act by the record. It must be the one that the last such run wrote; it is marked as that.
+    Act,
+    /// To erase a person, from whatever record that is. Only a doubt that would be hidden by writing is refused.
+    Erase,
+    /// To settle these doubts, which somebody has seen.
+    Accept(Vec<Doubt>),
+}
+
+impl Purpose {
+    /// Whether it marks the record as the right one.
+    pub(super) fn marks(&self) -> bool {
+        *self != Purpose::Erase
+    }
+
+    /// The doubts that keep the run from writing.
+    fn refused(&self, doubts: Vec<Doubt>) -> Vec<Doubt> {
+        match self {
+            Purpose::Act => doubts,
+            Purpose::Accept(seen) if *seen == doubts => Vec::new(),
+            Purpose::Accept(_) => doubts,
+            Purpose::Erase => doubts
+                .into_iter()
+                .filter(Doubt::is_hidden_by_writing)
+                .collect(),
+        }
+    }
 }
 
 /// A lock that is held.
@@ -42,8 +77,8 @@ pub(super) struct Lock {
     holder: String,
     /// When it was taken, by the clock of the day and by one that nobody sets.
     taken: (Timestamp, Instant),
-    /// Held as long as this file is open.
-    _file: File,
+    /// Held as long as this file is open. It holds the witness.
+    file: File,
 }
 
 impl Lock {
@@ -54,6 +89,13 @@ impl Lock {
         let by_time_passed = i64::try_from(since.elapsed().as_millis()).unwrap_or(0);
         let heartbeat = at.as_millisecond().saturating_add(by_time_passed);
         heartbeat.max(Timestamp::now().as_millisecond())
+    }
+
+    /// Notes in the lock file how far the record is. Where that fails, the witness lags behind.
+    pub(super) fn witness(&self, id: RecordId, serial: u64) {
+        if let Err(error) = (Witness { id, serial }).write(&self.file) {
+            tracing::debug!("the lock file beside the record cannot be written: {error}");
+        }
     }
 
     /// Gives a sign of life, and says whether the lock is still this run's: part of every transaction that writes.
@@ -127,17 +169,21 @@ pub(super) fn this_host() -> String {
 }
 
 /// Takes the lock, opens the record to write, and migrates it where it is older than this Rollcall.
-pub(super) async fn acquire(
-    path: &Path,
-    request: &LockRequest,
-) -> Result<(Lock, SqliteConnection), LockError> {
+pub(super) async fn acquire(path: &Path, request: &LockRequest) -> Result<Acquired, LockError> {
     let until = Instant::now() + request.timeout;
     let file = system_lock(path, until).await?;
+    let mut is_made = false;
     let (mut connection, kind) = match open::writer(path).await? {
         Some(opened) => opened,
         None if !request.may_begin => return Err(missing(path).into()),
         None => {
-            open::make(path).await?;
+            // It knows of a record that is gone.
+            Witness::clear(&file).map_err(|error| RecordError::Io {
+                path: path.to_owned(),
+                error,
+            })?;
+            open::make(path, request.expected.id).await?;
+            is_made = true;
             let made = open::writer(path).await?;
             made.ok_or_else(|| missing(path))?
         }
@@ -145,7 +191,7 @@ pub(super) async fn acquire(
     let mut lock = Lock {
         holder: uuid::Uuid::new_v4().to_string(),
         taken: (Timestamp::now(), Instant::now()),
-        _file: file,
+        file,
     };
     let mut watch = Watch::default();
     while let Some(other) = try_row(path, &mut connection, &mut lock, request, &mut watch).await? {
@@ -159,7 +205,45 @@ pub(super) async fn acquire(
         lock.release(connection).await;
         return Err(error.into());
     }
-    Ok((lock, connection))
+    Ok(Acquired {
+        lock,
+        connection,
+        is_made,
+    })
+}
+
+/// Takes the lock, and makes sure that the record is the right one for what is to be written.
+pub(super) async fn acquire_right(
+    path: &Path,
+    request: &LockRequest,
+) -> Result<(Acquired, Found), LockError> {
+    let mut acquired = acquire(path, request).await?;
+    let witness = Witness::of(path);
+    let connection = &mut acquired.connection;
+    let examined = identity::examine(path, connection, witness, &request.expected).await;
+    let result = examined.and_then(|(found, doubts)| match request.purpose.refused(doubts) {
+        doubts if doubts.is_empty() => Ok(found),
+        doubts => Err(RecordError::Doubtful {
+            path: path.to_owned(),
+            doubts,
+            would: String::new(),
+        }),
+    });
+    match result {
+        Ok(found) => Ok((acquired, found)),
+        Err(error) => {
+            acquired.lock.release(acquired.connection).await;
+            Err(error.into())
+        }
+    }
+}
+
+/// A record that is locked.
+pub(super) struct Acquired {
+    pub(super) lock: Lock,
+    pub(super) connection: SqliteConnection,
+    /// Whether it was made just now.
+    pub(super) is_made: bool,
 }
 
 fn missing(path: &Path) -> RecordError {
@@ -210,11 +294,14 @@ pub(super) async fn reader(path: &Path) -> Result<Option<SqliteConnection>, Reco
                 timeout: Duration::from_secs(1),
                 config_digest: None,
                 git_revision: None,
-                service: None,
+                expected: Expected::default(),
+                purpose: Purpose::Erase,
                 may_begin: false,
             };
             match acquire(&path, &request).await {
-                Ok((lock, connection)) => lock.release(connection).await,
+                Ok(Acquired {
+                    lock, connection, ..
+                }) => lock.release(connection).await,
                 Err(LockError::Record(error)) => return Err(error),
                 // Where it is older still, the reader says so.
                 Err(LockError::Held(_) | LockError::Lost) => {}
@@ -377,10 +464,12 @@ mod tests {
             timeout: Duration::ZERO,
             config_digest: None,
             git_revision: None,
-            service: None,
+            expected: Expected::default(),
+            purpose: Purpose::Act,
             may_begin: true,
         };
-        acquire(path, &request).await.unwrap()
+        let acquired = acquire(path, &request).await.unwrap();
+        (acquired.lock, acquired.connection)
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ mod counts;
 mod error;
 mod file_id;
 mod guarded;
+mod identity;
 mod journal;
 mod lock;
 mod mixup;
@@ -13,22 +14,22 @@ mod overview;
 mod plans;
 mod read;
 mod recover;
-mod service;
 mod stream;
+mod witness;
 mod write;
 
 pub use counts::{AppliedSource, SourceNote};
 pub use error::{Holder, JournalError, LockError, RecordError};
 pub use guarded::{AppliedWith, GUARDED_DAY, counted_since};
+pub use identity::{Doubt, Examined, Expected, Found};
 pub use journal::{
-    ApplyStart, CallId, CallKind, CallOutcome, Change, Durable, Intent, Journal, Settlement,
+    ApplyStart, Begun, CallId, CallKind, CallOutcome, Change, Durable, Intent, Journal, Settlement,
     Writing,
 };
-pub use lock::{LockRequest, unlock};
+pub use lock::{LockRequest, Purpose, unlock};
 pub use mixup::SAME_IDS;
 pub use overview::{Calls, Failure, Overview, RunTold, Step, Trouble};
 pub use plans::Standing;
 pub use read::{Call, Listed, Listing, Record, Selection, Snapshot};
 pub use recover::LeftOpen;
-pub use service::Service;
 pub use stream::Participations;

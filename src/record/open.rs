@@ -10,6 +10,7 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::error::{RecordError, is_no_record};
 use crate::failpoint::fail_point;
+use crate::id::RecordId;
 
 static MIGRATOR: Migrator = sqlx::migrate!("state/migrations");
 
@@ -131,8 +132,8 @@ pub(super) async fn writer(path: &Path) -> Result<Option<(SqliteConnection, Kind
 }
 
 /// Makes a record where there is none: whole, under another name, and only then under its own. So a run that is killed
-/// meanwhile leaves no record, and nothing that looks like one. Only for the holder of the host's lock.
-pub(super) async fn make(path: &Path) -> Result<(), RecordError> {
+/// meanwhile leaves no record, and nothing that looks like one. It gets this id, or a new one. Only for the holder of the host's lock.
+pub(super) async fn make(path: &Path, id: Option<RecordId>) -> Result<(), RecordError> {
     let new = beside(path, ".new");
     for suffix in ["", "-journal", "-wal", "-shm"] {
         remove(&beside(&new, suffix))?;
@@ -147,6 +148,11 @@ pub(super) async fn make(path: &Path) -> Result<(), RecordError> {
         .await
         .map_err(failed)?;
     migrate(path, &mut connection, Kind::Empty).await?;
+    sqlx::query("UPDATE meta SET identity = ?")
+        .bind(id.unwrap_or_else(RecordId::new).to_string())
+        .execute(&mut connection)
+        .await
+        .map_err(failed)?;
     sqlx::query("PRAGMA journal_mode = wal")
         .execute(&mut connection)
         .await

@@ -7,12 +7,13 @@ use super::error::RecordError;
 use super::lock;
 use super::open::sql;
 use super::read::{Record, time};
+use crate::id::RecordId;
 
 /// Where a record stands, for a saved plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     /// What tells this record from all others; `None` where there is none yet.
-    pub identity: Option<String>,
+    pub identity: Option<RecordId>,
     /// Grows with every change of a participation, and with every saved plan that is applied.
     pub serial: u64,
     /// When the plan was applied, if it was.
@@ -39,8 +40,12 @@ impl Record {
         .fetch_one(&mut connection)
         .await
         .map_err(sql(self.path(), "read"))?;
+        let id = identity.parse().map_err(|_| RecordError::Corrupt {
+            path: self.path().to_owned(),
+            what: "its id".to_owned(),
+        })?;
         Ok(Standing {
-            identity: Some(identity),
+            identity: Some(id),
             serial: u64::try_from(serial).unwrap_or(0),
             applied_at: applied_at.map(time),
         })

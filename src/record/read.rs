@@ -8,12 +8,12 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, Row, ToSql};
 
 use super::error::{Holder, RecordError};
+use super::file_id;
 use super::guarded::{self, AppliedWith};
 use super::lock;
 use super::names::Names;
 use super::open::sql;
 use super::recover::LEFT_OPEN;
-use super::service;
 use super::stream::{self, Numbered, Participations};
 use crate::digest::Digest;
 use crate::id::{AutomationName, ContactId, Occurrence, ParticipationId, TriggerCode};
@@ -31,8 +31,6 @@ pub struct Snapshot {
     pub serial: u64,
     /// Whether there is no record at all yet.
     pub is_new: bool,
-    /// Where its participations are; `None` where it may be used for any service.
-    pub service: Option<String>,
     /// From when on the guard counts; `None` is from a day before now.
     pub counted_from: Option<Timestamp>,
     /// What each automation was last applied with.
@@ -118,10 +116,10 @@ pub struct Call {
 }
 
 impl Record {
-    /// A record by its file. Nothing is opened yet.
+    /// A record by its file, or by a symbolic link to it. Nothing is opened yet.
     pub fn at(path: &Path) -> Self {
         Self {
-            path: path.to_owned(),
+            path: file_id::resolved(path),
         }
     }
 
@@ -140,14 +138,12 @@ impl Record {
             return Ok(Snapshot {
                 serial: 0,
                 is_new: true,
-                service: None,
                 counted_from: None,
                 applied: BTreeMap::new(),
                 participations,
             });
         };
         let serial = reader.serial()?;
-        let service = service::find(&reader.connection).map_err(failed(&self.path))?;
         let counted_from = guarded::counted_from(&reader.connection).map_err(failed(&self.path))?;
         let applied = guarded::applied(&reader.connection).map_err(failed(&self.path))?;
         let (mut sender, participations) = stream::channel(&self.path, reader.numbered());
@@ -164,7 +160,6 @@ impl Record {
         Ok(Snapshot {
             serial,
             is_new: false,
-            service,
             counted_from,
             applied,
             participations,
@@ -218,14 +213,6 @@ impl Record {
             return Ok(());
         };
         tokio::task::block_in_place(|| reader.calls(contact, &mut each))
-    }
-
-    /// Whether there is a record.
-    ///
-    /// # Errors
-    /// Why it cannot be read.
-    pub async fn is_there(&self) -> Result<bool, RecordError> {
-        Ok(lock::reader(&self.path).await?.is_some())
     }
 
     /// Whether there is nothing on record yet, or no record at all.

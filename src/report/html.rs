@@ -39,6 +39,7 @@ struct Page<'a> {
     serial: u64,
     now: String,
     all_new: bool,
+    problems: Vec<String>,
     guard: Vec<String>,
     moved: Vec<String>,
     automations: Vec<Bar>,
@@ -120,6 +121,12 @@ pub fn plan_html(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
         digest: view.config.digest.to_string(),
         serial: view.record_serial,
         all_new: view.makes_all_new(),
+        problems: view
+            .problems
+            .iter()
+            .filter(|_| view.record_id.is_some())
+            .map(|problem| SafeText(problem).to_string())
+            .collect(),
         now: view.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         guard: view
             .guard

@@ -84,6 +84,12 @@ struct SavedJson<'a> {
     contact: Option<&'a ContactId>,
 }
 
+#[derive(Serialize)]
+struct RecordJson<'a> {
+    id: Option<&'a str>,
+    problems: &'a [String],
+}
+
 /// Writes a plan.
 ///
 /// # Errors
@@ -146,7 +152,20 @@ fn document(
         )?;
         writeln!(out, ",")?;
     }
-    write!(out, "  \"actions\": ")?;
+    let id = view.record_id.map(|id| id.to_string());
+    let record = match saved {
+        Some(saved) => RecordJson {
+            id: saved.record.as_deref(),
+            problems: &saved.problems,
+        },
+        None => RecordJson {
+            id: id.as_deref(),
+            problems: view.problems,
+        },
+    };
+    write!(out, "  \"record\": ")?;
+    to_json(out, &record)?;
+    write!(out, ",\n  \"actions\": ")?;
     let actions = view.rows().enumerate();
     list(out, actions, |out, (index, mut row)| {
         if row.action == "stop" {

@@ -36,6 +36,7 @@ pub fn plan_markdown(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()>
         head.push_str("**There is no record yet: all who are declared count as new.** Where there was one, restore it before \
                        anything is applied.\n\n");
     }
+    head.push_str(&doubts(view));
     head.push_str(&guard(view));
     head.push_str(&moved(plan));
     head.push_str(&table(view));
@@ -106,6 +107,17 @@ pub fn plan_markdown(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()>
         out.write_all(part.as_bytes())?;
     }
     Ok(())
+}
+
+/// What speaks against the record, not folded.
+fn doubts(view: PlanView<'_>) -> String {
+    let problems = view.problems;
+    let Some(id) = view.record_id.filter(|_| !problems.is_empty()) else {
+        return String::new();
+    };
+    let lines = problems.iter().map(|problem| format!("! {problem}"));
+    let block = block("text", lines, problems.len(), MOST_OF_GUARD);
+    format!("**The record {id} may not be the right one; an apply would refuse it.**\n\n{block}\n")
 }
 
 /// What the guard says, not folded.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 
 use crate::config::Config;
+use crate::id::RecordId;
 use crate::plan::{Action, Guard, Plan};
 use crate::roster::Roster;
 use crate::text::SafeText;
@@ -26,6 +27,10 @@ pub struct PlanView<'a> {
     pub now: Timestamp,
     /// Whether there is no record yet.
     pub is_first: bool,
+    /// Which record it is; `None` where there is none.
+    pub record_id: Option<RecordId>,
+    /// What an apply would refuse the record for.
+    pub problems: &'a [String],
 }
 
 impl PlanView<'_> {

@@ -61,7 +61,7 @@ impl World {
                 },
                 record: RecordLocation {
                     path: PathBuf::new(),
-                    moved_from: None,
+                    id: None,
                 },
                 guard: GuardLimits {
                     max_triggers: limit(0),

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use icu_properties::CodePointSetData;
 use icu_properties::props::DefaultIgnorableCodePoint;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::digest::{Digest, Hasher};
 
 /// The environment variable with the consumer key.
 pub const KEY: &str = "SPOTLER_CONSUMER_KEY";
@@ -80,6 +82,11 @@ impl Credentials {
             key: SecretString::from(key.into()),
             secret: SecretString::from(secret.into()),
         }
+    }
+
+    /// What may be kept of the key. To be keyed with something before it is stored.
+    pub fn key_digest(&self) -> Digest {
+        Hasher::new().part(self.key.expose_secret()).finish()
     }
 
     /// From the environment, which is handed in: `SPOTLER_CONSUMER_KEY` and `SPOTLER_CONSUMER_SECRET`, each also as

@@ -234,6 +234,51 @@ impl Repo {
         .collect()
     }
 
+    /// Makes the record what an older version, of this schema, would have made of it.
+    pub fn make_older(&self, schema: usize) {
+        let path = self.file("state/rollcall.db");
+        let older = self.file("state/older.db");
+        let connection = rusqlite::Connection::open(&older).unwrap();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("state/migrations");
+        let migrations = fs::read_dir(folder).unwrap();
+        let mut migrations: Vec<PathBuf> = migrations.map(|of| of.unwrap().path()).collect();
+        migrations.sort();
+        for migration in &migrations[..schema] {
+            let sql = fs::read_to_string(migration).unwrap();
+            connection.execute_batch(&sql).unwrap();
+        }
+        let list = |sql: &str| -> Vec<String> {
+            let mut statement = connection.prepare(sql).unwrap();
+            let rows = statement.query_map([], |row| row.get(0)).unwrap();
+            rows.map(Result::unwrap).collect()
+        };
+        let attach = format!("ATTACH '{}' AS now", path.display());
+        connection.execute_batch(&attach).unwrap();
+        for table in list("SELECT name FROM main.sqlite_schema WHERE type = 'table'") {
+            let columns = list(&format!(
+                "SELECT name FROM pragma_table_info('{table}', 'main')"
+            ));
+            let columns = columns.join(", ");
+            let copy = format!(
+                "DELETE FROM main.{table}; \
+                 INSERT INTO main.{table} ({columns}) SELECT {columns} FROM now.{table}"
+            );
+            connection.execute_batch(&copy).unwrap();
+        }
+        let rest = format!(
+            "CREATE TABLE _sqlx_migrations AS SELECT * FROM now._sqlx_migrations WHERE version <= {schema}; \
+             DETACH now; PRAGMA journal_mode = wal"
+        );
+        connection.execute_batch(&rest).unwrap();
+        connection.close().unwrap();
+        for suffix in ["-wal", "-shm"] {
+            let _ = fs::remove_file(self.file(&format!("state/rollcall.db{suffix}")));
+        }
+        fs::rename(older, path).unwrap();
+        // It had nothing to say then.
+        self.write("state/rollcall.db.lock", "");
+    }
+
     /// Everything in the repository that is not configuration: that nothing was written is seen from its absence.
     pub fn has_state(&self) -> bool {
         self.file("state").exists()

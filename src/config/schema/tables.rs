@@ -92,9 +92,10 @@ struct Record {
     /// The SQLite file, relative to rollcall.toml. It is made at first use, and does not belong in Git.
     #[schemars(extend("default" = "sqlite:state/rollcall.db", "examples" = ["sqlite:///var/lib/rollcall/rollcall.db"]))]
     url: Option<RecordUrl>,
-    /// The host at which the same account was before, where base_url names a new one.
-    #[schemars(extend("examples" = ["restapi.mailplus.nl"]))]
-    moved_from: Option<Filled>,
+    /// The id of the one record that this repository belongs to, as `rollcall record show` prints it. Nothing is applied by
+    /// another one.
+    #[schemars(extend("examples" = ["0b6f1c2e-8d1f-4c4a-9a30-5f0e8b1c7f1d"]))]
+    id: Option<Filled>,
 }
 
 /// `[guard]`
