@@ -189,6 +189,7 @@ impl Proof {
         let rules = json!([
             { "fault": "limit", "retry_after": "0", "probability": 0.03 },
             { "fault": "unavailable", "retry_after": "0", "probability": 0.02 },
+            share("unavailable-after", 0.01),
             share("error-before", 0.01),
             share("error-after", 0.01),
             share("reset-before", 0.01),

@@ -34,7 +34,7 @@ pub(super) struct Worker {
 struct Done {
     settled: Settled,
     /// That it is on record, where that is not certain yet, and what is told of it where it cannot be written.
-    durable: Option<(Durable<Vec<Key>>, Outcome)>,
+    durable: Option<(Durable<Option<Vec<Key>>>, Outcome)>,
     /// Whether it is put aside, to be done again once the account is seen to know any contact.
     is_parked: bool,
 }
@@ -162,8 +162,8 @@ impl Worker {
             let doubt = *doubt;
             done.durable = None;
             match result {
-                Ok(others) if others.is_empty() => {}
-                Ok(others) => {
+                Ok(None) => {}
+                Ok(Some(others)) => {
                     self.shared.mixed_up(&others);
                     done.settled = mixed_up();
                 }
@@ -192,7 +192,7 @@ impl Worker {
         check: impl Fn() -> Result<(), Broken>,
         is_part: bool,
         send: impl FnOnce() -> F,
-    ) -> Result<(Meaning, Durable<Vec<Key>>), Broken>
+    ) -> Result<(Meaning, Durable<Option<Vec<Key>>>), Broken>
     where
         F: Future<Output = Meaning>,
     {
@@ -260,7 +260,7 @@ impl Worker {
 
     /// Waits until what came of a call is durable. Where it cannot be written, the call stays open in the record, so that
     /// the next run knows that it is in doubt.
-    async fn durably(&self, durable: Durable<Vec<Key>>) -> Result<(), Broken> {
+    async fn durably(&self, durable: Durable<Option<Vec<Key>>>) -> Result<(), Broken> {
         let result = durable.wait().await;
         result
             .map(drop)

@@ -185,7 +185,7 @@ enum Request {
     Settle(
         CallId,
         Settlement,
-        oneshot::Sender<Result<Vec<Key>, JournalError>>,
+        oneshot::Sender<Result<Option<Vec<Key>>, JournalError>>,
     ),
     Change(Vec<Change>, oneshot::Sender<Result<(), JournalError>>),
     Mark(
@@ -357,9 +357,9 @@ impl Journal {
     /// Writes what came of a call. It is on its way when this returns, before anything that is asked for later, and durable
     /// when that is waited for. Where it fails, the call stays open on record, and so is in doubt.
     ///
-    /// What it gives are the participations of other contacts with the same ids: where there are any, they and this one are
-    /// in doubt now.
-    pub fn settle(&self, call: CallId, settlement: Settlement) -> Durable<Vec<Key>> {
+    /// What it gives, where another contact was given the same ids, are the participations that have them still: they and
+    /// this one are in doubt now.
+    pub fn settle(&self, call: CallId, settlement: Settlement) -> Durable<Option<Vec<Key>>> {
         self.ask(|reply| Request::Settle(call, settlement, reply))
     }
 
@@ -452,7 +452,10 @@ enum Reply {
     /// That it is done.
     Done(oneshot::Sender<Result<(), JournalError>>),
     /// That a call is settled, and with whom it shares its ids.
-    Settled(CallId, oneshot::Sender<Result<Vec<Key>, JournalError>>),
+    Settled(
+        CallId,
+        oneshot::Sender<Result<Option<Vec<Key>>, JournalError>>,
+    ),
     /// That a call may be sent, and its number.
     Intended(CallId, oneshot::Sender<Result<CallId, JournalError>>),
 }
@@ -468,7 +471,7 @@ impl Reply {
             Reply::Settled(id, reply) => {
                 let of = |mixups: &Mixups| {
                     let found = mixups.iter().find(|(call, _)| *call == id);
-                    found.map_or_else(Vec::new, |(_, others)| others.clone())
+                    found.map(|(_, others)| others.clone())
                 };
                 drop(reply.send(result.map(of)));
             }
@@ -844,8 +847,7 @@ impl Writer {
             if let (Some(ids), Some((intent, _))) = (ids_json(&settlement.ids), self.open.get(id))
                 && let Some((key, _)) = intent.affected.first()
             {
-                let others = mixup::find(&tx, names, &ids, key)?;
-                if !others.is_empty() {
+                if let Some(others) = mixup::find(&tx, names, &ids, key)? {
                     mixups.push((*id, others));
                 }
             }

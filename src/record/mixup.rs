@@ -16,19 +16,21 @@ pub const SAME_IDS: &str = "Spotler gave the same automationContactId to another
 /// Other contacts' participations with the same ids, by the call that brought these.
 pub(super) type Mixups = Vec<(CallId, Vec<Key>)>;
 
-/// The participations of other contacts that have these ids.
+/// The participations of other contacts that have these ids. `None` where nobody has them, and nobody ever shared them.
 pub(super) fn find(
     tx: &Connection,
     names: &Names,
     ids: &str,
     own: &Key,
-) -> rusqlite::Result<Vec<Key>> {
+) -> rusqlite::Result<Option<Vec<Key>>> {
     let mut select = tx.prepare_cached(
-        "SELECT contact, automation, occurrence FROM participation WHERE ids = ? AND contact <> ?",
+        "SELECT contact, automation, occurrence FROM participation WHERE ids = ?1 AND contact <> ?2 \
+         UNION ALL SELECT '', 0, '' FROM doubted_ids WHERE ids = ?1",
     )?;
     let mut rows = select.query(params![ids, own.contact.as_str()])?;
-    let mut keys = Vec::new();
+    let mut keys = None;
     while let Some(row) = rows.next()? {
+        let keys = keys.get_or_insert_with(Vec::new);
         let key = |contact: &str, occurrence: &str, number: i64| {
             Some(Key {
                 contact: ContactId::recorded(contact).ok()?,
@@ -57,6 +59,8 @@ pub(super) fn doubt(tx: &Connection, now: i64, id: CallId, ids: &str) -> rusqlit
         )?
         .execute(params![ids, state.as_str(), doubted.as_str(), SAME_IDS, now])?;
     }
+    tx.prepare_cached("INSERT OR IGNORE INTO doubted_ids (ids) VALUES (?)")?
+        .execute([ids])?;
     tx.prepare_cached("UPDATE call SET outcome = 'uncertain', detail = ? WHERE id = ?")?
         .execute(params![SAME_IDS, id.0])?;
     Ok(())
