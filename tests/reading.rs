@@ -445,3 +445,91 @@ fn a_configuration_file_that_was_emptied_stops_nobody() {
     }
     assert_eq!(spotler.calls(), 3);
 }
+
+#[test]
+fn two_ids_that_only_their_normal_form_tells_apart_are_an_error() {
+    let (one, other) = ("caf\u{e9}-1", "cafe\u{301}-1");
+    let says = [
+        "only Unicode's normal form tells these ids apart",
+        r"caf\u{e9}-1 (",
+        r"cafe\u{301}-1 (",
+    ];
+    let check = |repo: &Repo, places: [&str; 2]| {
+        for args in [&["validate"][..], &["plan"], &["apply", "--yes"]] {
+            let said = plain(&repo.run(args).exits(1));
+            for says in says.iter().chain(&places) {
+                assert!(said.contains(says), "{args:?} {says}: {said}");
+            }
+        }
+    };
+    let both = repo("", customers(&[one, "crm-2", other]));
+    check(&both, ["crm.csv, row 2", "crm.csv, row 4"]);
+    for (suppressed, enrolled) in [(one, other), (other, one)] {
+        let repo = repo("", customers(&["crm-1", enrolled]));
+        let text = std::fs::read_to_string(repo.file("rollcall.toml")).unwrap();
+        let suppress = format!("[[suppress]]\ncontacts = [{suppressed:?}]\n");
+        let suppress = suppress.replace("\\u{301}", "\u{301}");
+        repo.write("rollcall.toml", text + &suppress);
+        check(&repo, ["crm.csv, row 3", "rollcall.toml:"]);
+    }
+    // Either alone is fine.
+    for id in [one, other] {
+        repo("", customers(&[id, id])).plan();
+    }
+}
+
+#[test]
+fn who_is_suppressed_or_expected_under_another_writing_is_told() {
+    for (named, written) in [
+        ("00302", "302"),
+        ("302", "00302"),
+        ("CRM-302", "crm-302"),
+        ("302", "302.0"),
+        ("302", "３０２"),
+    ] {
+        let blocks = [
+            (
+                "suppressed",
+                format!("[[suppress]]\ncontacts = [{named:?}]\n"),
+            ),
+            (
+                "expected",
+                format!("[[expect]]\ncontact = {named:?}\nnot_in = [\"welcome\"]\n"),
+            ),
+        ];
+        for (what, block) in blocks {
+            let repo = repo("", customers(&["crm-1", written]));
+            let text = std::fs::read_to_string(repo.file("rollcall.toml")).unwrap();
+            repo.write("rollcall.toml", format!("{text}{block}"));
+            for command in ["validate", "plan"] {
+                let done = repo.run(&[command]).exits(0);
+                let says = format!(
+                    "warning: no source has the {what} contact {named}, and {written} is (source crm: crm.csv, row 3), which \
+                     is written nearly so"
+                );
+                assert!(plain(&done).contains(&says), "{command}: {}", done.stderr);
+            }
+            // Where it is there as it is written, or nothing like it is, nothing is said.
+            for ids in [["crm-1", named], ["crm-1", "crm-2"]] {
+                let export = customers(&ids).replace("customer\n", "prospect\n");
+                repo.write("crm.csv", export);
+                let done = repo.run(&["plan"]).exits(0);
+                assert!(!done.stderr.contains("nearly"), "{}", done.stderr);
+            }
+        }
+    }
+}
+
+#[test]
+fn two_writings_of_one_id_in_a_source_are_told_by_validate() {
+    let export = customers(&["crm-7", "CRM-7", "crm-8", "crm-8", "0099", "99", "crm-9"]);
+    let done = repo("", export).run(&["validate"]).exits(0);
+    let said = plain(&done);
+    for says in [
+        "source crm: crm.csv has two ids that differ in case alone: crm-7 in row 2, and CRM-7 in row 3",
+        "source crm: crm.csv has two ids that differ only in how they are written: 0099 in row 6, and 99 in row 7",
+    ] {
+        assert!(said.contains(says), "{said}");
+    }
+    assert_eq!(said.matches("warning:").count(), 2, "{said}");
+}

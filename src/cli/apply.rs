@@ -107,6 +107,7 @@ async fn plan_and_apply(
         allow_shrink: &args.allow_shrink,
     };
     let prepared = prepare::roster_and_plan(config, &record, wanted).await?;
+    output.warnings(prepared.roster.warnings(), &config.files);
     if let Some(saved) = saved {
         let now = prepare::now(common);
         saved.check_same(&prepared)?;

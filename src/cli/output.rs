@@ -7,7 +7,7 @@ use anyhow::anyhow;
 
 use super::args::{Color, LogFormat};
 use super::{CommandError, Common};
-use crate::config::{self, Config, Diagnostic};
+use crate::config::{self, Diagnostic, Files};
 use crate::patient::Patient;
 use crate::report::{BrokenLines, SafeText};
 use crate::threads;
@@ -166,10 +166,10 @@ impl Output {
     }
 
     /// Tells what is allowed in a configuration and likely a slip.
-    pub fn warnings(&self, config: &Config) {
+    pub fn warnings(&self, list: &[Diagnostic], files: &Files) {
         let color = !matches!(self.choice(&io::stderr()), ColorChoice::Never);
         if self.logs {
-            for warning in &config.warnings {
+            for warning in list {
                 let Told { file, line, help } = Told::of(warning);
                 let message = &warning.message;
                 tracing::warn!(event = "problem", file, line, help, "{message}");
@@ -177,7 +177,7 @@ impl Output {
             return;
         }
         let width = terminal_width();
-        for text in config::rendered(&config.warnings, &config.files, color, width) {
+        for text in config::rendered(list, files, color, width) {
             self.notice(|out| writeln!(out, "warning: {}", text.trim_start()));
         }
     }

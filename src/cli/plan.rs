@@ -32,6 +32,7 @@ pub(super) async fn run(args: &PlanArgs, common: &Common) -> Result<Exit, Comman
         allow_shrink: &args.allow_shrink,
     };
     let prepared = prepare::roster_and_plan(config, &record, wanted).await?;
+    output.warnings(prepared.roster.warnings(), &config.files);
     if let Some(path) = &args.out {
         saved::save(path, &prepared, filter.clone()).await?;
     }

@@ -37,7 +37,7 @@ pub(super) fn config(common: &Common, output: &Output) -> Result<&'static Config
     let here = std::env::current_dir().context("The current folder cannot be found")?;
     let file = config::find(common.config.as_deref(), &here).map_err(anyhow::Error::from)?;
     let config = config::load(&file)?;
-    output.warnings(&config);
+    output.warnings(&config.warnings, &config.files);
     Ok(Box::leak(Box::new(config)))
 }
 

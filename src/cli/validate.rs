@@ -9,6 +9,7 @@ pub(super) async fn run(common: &Common) -> Result<Exit, CommandError> {
     let config = prepare::config(common, &output)?;
     let now = prepare::now(common);
     let roster = prepare::check(config, now).await?;
+    output.warnings(roster.warnings(), &config.files);
     output.result(|out| {
         writeln!(
             out,

@@ -10,10 +10,11 @@ use super::fields::{Fields, For, Templates};
 use super::problems::{MOST, more, plain};
 use super::render::{NoFields, Renderer};
 use super::select::{Declared, Selector};
+use super::writing::{Named, same_but_for_form};
 use super::{MoreRows, Opened, Roster};
 use crate::config::{Config, Diagnostic, Problems};
 use crate::field;
-use crate::source::{RowId, Table};
+use crate::source::{RowId, SourceError, Table};
 use crate::threads::side_by_side;
 
 /// Reads every source that a block draws on, and selects.
@@ -106,8 +107,10 @@ fn read<'c>(
         }
     }
 
+    let named = Named::new(config, all);
     let selector = |source: Option<usize>| Selector {
         config,
+        named: &named,
         templates: &templates,
         only,
         blocks: Dispatch::new(
@@ -129,6 +132,7 @@ fn read<'c>(
     let mut entries = Entries::default();
     let mut withheld = Entries::default();
     let mut indices = Vec::with_capacity(selections.len());
+    let mut seen = Vec::with_capacity(selections.len());
     for selection in selections.into_iter().chain([from_declared]) {
         problems.extend(selection.report.list);
         let appended = entries.append(selection.entries);
@@ -137,6 +141,7 @@ fn read<'c>(
             problems.push(too_many());
         }
         indices.push(selection.index);
+        seen.push(selection.seen);
     }
     let mut indices = indices.into_iter();
     let mut open = |table| {
@@ -145,6 +150,16 @@ fn read<'c>(
     };
     let tables = tables.into_iter();
     let sources: Vec<Option<Opened>> = tables.map(|table| table.map(&mut open)).collect();
+    let unread = |error: &SourceError| plain(error.to_string(), None, error.help().into_owned());
+    match same_but_for_form(config, &sources, &seen) {
+        Ok(list) => problems.extend(list),
+        Err(error) => problems.push(unread(&error)),
+    }
+    let warnings = named.warnings(&sources, &declared, &seen);
+    let warnings = warnings.unwrap_or_else(|error| {
+        problems.push(unread(&error));
+        Vec::new()
+    });
     entries.sort();
     withheld.sort();
     // They have no fields to differ in.
@@ -190,6 +205,7 @@ fn read<'c>(
         withheld,
         more_rows,
         sizes,
+        warnings,
     })
 }
 

@@ -22,6 +22,7 @@ mod shrink;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod writing;
 
 pub use absence::{BlockVerdict, Gone};
 pub use build::{build, build_for, check};
@@ -36,7 +37,7 @@ use index::RowIndex;
 use render::{NoFields, Renderer};
 use select::Declared;
 
-use crate::config::{Config, Source};
+use crate::config::{Config, Diagnostic, Source};
 use crate::digest::{Digest, Hasher};
 use crate::field::{self, FieldValue};
 use crate::id::AutomationName;
@@ -56,6 +57,7 @@ pub struct Roster<'c> {
     withheld: Entries,
     more_rows: MoreRows,
     sizes: Vec<usize>,
+    warnings: Vec<Diagnostic>,
 }
 
 /// The rows behind the first of the enrolments that several rows make together, by automation, block and first row.
@@ -125,6 +127,11 @@ pub enum FieldError {
 }
 
 impl<'c> Roster<'c> {
+    /// What is likely a slip in how ids are written.
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
+    }
+
     /// Every enrolment, by contact, automation name and occurrence, each compared byte by byte.
     pub fn enrolments(&self) -> impl ExactSizeIterator<Item = Enrolment<'_>> {
         self.entries

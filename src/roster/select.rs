@@ -12,6 +12,7 @@ use super::entries::{Entries, Full};
 use super::fields::{FieldIssue, For, Templates};
 use super::index::{AllRows, RowIndex};
 use super::problems::Report;
+use super::writing::{Named, Seen};
 use crate::config::{Config, DeclaredContact, Place, Value};
 use crate::field;
 use crate::id::{self, IdError};
@@ -26,6 +27,7 @@ pub(super) struct Selector<'s, 'c> {
     /// The only contact to select, if not all are.
     pub(super) only: Option<&'s str>,
     pub(super) blocks: Dispatch<'s, 'c>,
+    pub(super) named: &'s Named<'c>,
 }
 
 /// What came of a table.
@@ -36,6 +38,7 @@ pub(super) struct Selection {
     pub(super) withheld: Entries,
     pub(super) index: RowIndex,
     pub(super) report: Report,
+    pub(super) seen: Seen,
 }
 
 /// What is used for one row after the other.
@@ -146,6 +149,8 @@ impl<'c> Selector<'_, 'c> {
                 Err(error) => selection.report.source(&error),
                 Ok(row) => {
                     index.push(row.contact, row.id);
+                    self.named
+                        .see(row.contact, row.id, table, &mut selection.seen);
                     if !self.passes(row.contact) {
                         continue;
                     }

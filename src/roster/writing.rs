@@ -1,0 +1,271 @@
+//! Ids that are written in two ways: two people to a computer, and most likely one to everybody else.
+
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
+use icu_normalizer::ComposingNormalizerBorrowed;
+
+use super::Opened;
+use super::problems::{MOST, more, plain};
+use super::select::Declared;
+use crate::config::{Config, Diagnostic, Expectation, Place};
+use crate::id::folded;
+use crate::source::{RowBuffer, RowId, SourceError, Table};
+
+/// The contacts that a configuration suppresses or expects something of, by the folded forms of their ids.
+#[derive(Debug)]
+pub(super) struct Named<'c> {
+    forms: HashMap<String, Vec<Name<'c>>>,
+    /// Whether all ids of each source are compared with each other too.
+    compares_all: bool,
+}
+
+#[derive(Debug)]
+struct Name<'c> {
+    id: &'c str,
+    what: &'static str,
+    place: &'c Place,
+}
+
+/// What was seen of how the ids of one table are written.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    hasher: DefaultHashBuilder,
+    /// Named ids that it has.
+    exact: HashSet<String>,
+    /// The first row with another writing of a named id, by its folded form.
+    near: HashMap<String, (String, RowId)>,
+    /// The first row with an id that is not in the usual normal form, by its usual one.
+    apart: HashMap<String, (String, RowId)>,
+    /// For the hash of each folded form, that of the first id and its row.
+    all: HashMap<u64, (u64, RowId)>,
+    /// Rows that have other writings of the same id.
+    twins: Vec<(RowId, RowId)>,
+    more_twins: usize,
+}
+
+impl<'c> Named<'c> {
+    pub(super) fn new(config: &'c Config, compares_all: bool) -> Self {
+        let suppressed = config.suppressed.iter().map(|(id, suppression)| Name {
+            id: id.as_str(),
+            what: "suppressed",
+            place: &suppression.place,
+        });
+        let expected = config
+            .expects
+            .iter()
+            .filter_map(|expect| match &expect.what {
+                Expectation::Contact { contact, .. } => Some(Name {
+                    id: contact.as_str(),
+                    what: "expected",
+                    place: &expect.place,
+                }),
+                Expectation::Size { .. } => None,
+            });
+        let mut forms: HashMap<String, Vec<Name<'c>>> = HashMap::new();
+        for name in suppressed.chain(expected) {
+            forms
+                .entry(folded(name.id).into_owned())
+                .or_default()
+                .push(name);
+        }
+        Self {
+            forms,
+            compares_all,
+        }
+    }
+
+    /// Looks at the id of a row.
+    pub(super) fn see(&self, contact: &str, row: RowId, table: &Table, seen: &mut Seen) {
+        if !contact.is_ascii() {
+            let normal = ComposingNormalizerBorrowed::new_nfc();
+            if !normal.is_normalized(contact) {
+                let usual = normal.normalize(contact).into_owned();
+                let first = seen.apart.entry(usual);
+                first.or_insert_with(|| (contact.to_owned(), row));
+            }
+        }
+        if self.forms.is_empty() && !self.compares_all {
+            return;
+        }
+        let form = folded(contact);
+        if let Some(names) = self.forms.get(form.as_ref()) {
+            match names.iter().any(|name| name.id == contact) {
+                true => _ = seen.exact.insert(contact.to_owned()),
+                false => {
+                    let first = seen.near.entry(form.clone().into_owned());
+                    first.or_insert_with(|| (contact.to_owned(), row));
+                }
+            }
+        }
+        if self.compares_all {
+            let (form, own) = (
+                seen.hasher.hash_one(form.as_ref()),
+                seen.hasher.hash_one(contact),
+            );
+            let (first, other) = *seen.all.entry(form).or_insert((own, row));
+            if first != own && are_twins(table, other, contact).unwrap_or(false) {
+                match seen.twins.len() < MOST {
+                    true => seen.twins.push((other, row)),
+                    false => seen.more_twins += 1,
+                }
+            }
+        }
+    }
+
+    /// Everything that can hardly be meant, without making anything wrong.
+    pub(super) fn warnings(
+        &self,
+        sources: &[Option<Opened>],
+        declared: &Declared<'_>,
+        seen: &[Seen],
+    ) -> Result<Vec<Diagnostic>, SourceError> {
+        let mut list = Vec::new();
+        let opened = || sources.iter().flatten().zip(seen);
+        let mut forms: Vec<_> = self.forms.iter().collect();
+        forms.sort_unstable_by_key(|(form, _)| *form);
+        for (form, names) in forms {
+            for name in names {
+                let has = |(_, seen): (&Opened, &Seen)| seen.exact.contains(name.id);
+                if opened().any(has) || declared.find(name.id).is_some() {
+                    continue;
+                }
+                let near = opened().find_map(|(Opened { table, index }, seen)| {
+                    let (id, row) = seen.near.get(form)?;
+                    Some(format!("{id} is ({table}, {})", index.at(table, *row)))
+                });
+                if let Some(near) = near {
+                    let message = format!(
+                        "no source has the {} contact {}, and {near}, which is written nearly so",
+                        name.what, name.id
+                    );
+                    let help = "where both are the same person, write the id as the source does";
+                    list.push(plain(message, Some(name.place.clone()), help.to_owned()));
+                }
+            }
+        }
+        let mut buffer = RowBuffer::default();
+        for (Opened { table, index }, seen) in opened() {
+            for (one, other) in &seen.twins {
+                let mut told = |row: RowId| -> Result<_, SourceError> {
+                    let id = table.row(row, &mut buffer)?.contact.to_owned();
+                    Ok((
+                        format!("{id} in {}", index.at(table, row)),
+                        id.to_lowercase(),
+                    ))
+                };
+                let ((one, a), (other, b)) = (told(*one)?, told(*other)?);
+                let differ = match a == b {
+                    true => "in case alone",
+                    false => "only in how they are written",
+                };
+                list.push(plain(
+                    format!("{table} has two ids that differ {differ}: {one}, and {other}"),
+                    None,
+                    "where both are the same person, let the export write the id in one way"
+                        .to_owned(),
+                ));
+            }
+            list.extend(more(&table.to_string(), seen.more_twins));
+        }
+        Ok(list)
+    }
+}
+
+/// Whether a row has another writing of an id. Two forms may have one hash.
+fn are_twins(table: &Table, row: RowId, contact: &str) -> Result<bool, SourceError> {
+    let mut buffer = RowBuffer::default();
+    let other = table.row(row, &mut buffer)?.contact;
+    Ok(other != contact && folded(other) == folded(contact))
+}
+
+/// Every two ids that only Unicode's normal form tells apart.
+pub(super) fn same_but_for_form(
+    config: &Config,
+    sources: &[Option<Opened>],
+    seen: &[Seen],
+) -> Result<Vec<Diagnostic>, SourceError> {
+    let normal = ComposingNormalizerBorrowed::new_nfc();
+    let enrolled = config.enrols.iter().flat_map(|enrol| {
+        let contacts = enrol.contacts.iter().flatten();
+        contacts.map(|id| (id.as_str(), &enrol.place))
+    });
+    let declared = config
+        .contacts
+        .iter()
+        .map(|(id, of)| (id.as_str(), &of.place));
+    let suppressed = config
+        .suppressed
+        .iter()
+        .map(|(id, of)| (id.as_str(), &of.place));
+    let written = declared.chain(enrolled).chain(suppressed);
+    let mut written: Vec<_> = written.filter(|(id, _)| !id.is_ascii()).collect();
+    written.sort_by_key(|(id, _)| *id);
+    written.dedup_by_key(|(id, _)| *id);
+
+    let opened = || sources.iter().flatten().zip(seen);
+    let apart = opened().flat_map(|(_, seen)| seen.apart.keys().cloned());
+    let odd = written.iter().filter(|(id, _)| !normal.is_normalized(id));
+    let forms: HashSet<String> = odd
+        .map(|(id, _)| normal.normalize(id).into_owned())
+        .chain(apart)
+        .collect();
+    if forms.is_empty() {
+        return Ok(Vec::new());
+    }
+    // All writings of each form that has an odd one, and where they are.
+    let mut found: HashMap<String, Vec<(String, String)>> = HashMap::new();
+    let mut add = |form: String, id: String, at: String| {
+        let writings = found.entry(form).or_default();
+        if writings.iter().all(|(other, _)| *other != id) {
+            writings.push((id, at));
+        }
+    };
+    for (id, place) in written {
+        let form = normal.normalize(id);
+        if forms.contains(form.as_ref()) {
+            add(form.into_owned(), id.to_owned(), place.to_string());
+        }
+    }
+    let mut buffer = RowBuffer::default();
+    for (Opened { table, index }, seen) in opened() {
+        let at = |row| format!("{table}, {}", index.at(table, row));
+        for (form, (id, row)) in &seen.apart {
+            add(form.clone(), id.clone(), at(*row));
+        }
+        let mut usual = HashSet::new();
+        for (_, row) in index.find(forms.iter().map(String::as_str)) {
+            let contact = table.row(row, &mut buffer)?.contact;
+            if forms.contains(contact) && usual.insert(contact.to_owned()) {
+                add(contact.to_owned(), contact.to_owned(), at(row));
+            }
+        }
+    }
+    let mut pairs: Vec<_> = found
+        .into_values()
+        .filter(|writings| writings.len() > 1)
+        .collect();
+    pairs.sort_unstable();
+    let count = pairs.len();
+    pairs.truncate(MOST);
+    let mut list: Vec<Diagnostic> = pairs
+        .into_iter()
+        .map(|writings| {
+            let writings: Vec<String> = writings
+                .iter()
+                .map(|(id, at)| format!("{} ({at})", id.escape_default()))
+                .collect();
+            plain(
+                format!(
+                    "only Unicode's normal form tells these ids apart: {}",
+                    writings.join(", ")
+                ),
+                None,
+                "they look the same, and are different people to Spotler; write the id in one form everywhere (NFC is usual)"
+                    .to_owned(),
+            )
+        })
+        .collect();
+    list.extend(more("the ids", count - list.len()));
+    Ok(list)
+}
