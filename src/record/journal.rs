@@ -846,10 +846,9 @@ impl Writer {
         for (id, settlement) in &rows.settlements {
             if let (Some(ids), Some((intent, _))) = (ids_json(&settlement.ids), self.open.get(id))
                 && let Some((key, _)) = intent.affected.first()
+                && let Some(others) = mixup::find(&tx, names, &ids, key)?
             {
-                if let Some(others) = mixup::find(&tx, names, &ids, key)? {
-                    mixups.push((*id, others));
-                }
+                mixups.push((*id, others));
             }
         }
         for (id, settlement) in &rows.settlements {
