@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{Done, Repo, Spotler};
-use draw::{DOUBTS, Scene, Trouble};
+use draw::{CONTACTS, DOUBTS, Scene, Trouble};
 use jiff::{SignedDuration, Timestamp};
 use model::{Entry, Key, Plan, Record, State};
 use serde_json::{Value, json};
@@ -41,6 +41,9 @@ struct Story<'a> {
     began: Timestamp,
     record: Record,
     runs: usize,
+    /// The run behind which the guard's count began, how much was triggered since then, and how much went.
+    counted: usize,
+    day: (usize, usize),
     /// How much of the ledger was read.
     read: usize,
     /// Whose each participation is that Spotler started.
@@ -100,6 +103,8 @@ impl<'a> Story<'a> {
             began,
             record: Record::new(),
             runs: 0,
+            counted: 0,
+            day: (0, 0),
             read: 0,
             owners: BTreeMap::new(),
             forgotten: BTreeSet::new(),
@@ -181,12 +186,19 @@ impl<'a> Story<'a> {
         let (held, expected): (BTreeSet<_>, BTreeSet<_>) = (held.collect(), expected.collect());
         self.same("held", held, expected, |(key, _)| key);
         plan.is_refused = document["guard"]["refused"] == true;
-        let (may, must) = plan.guard(&world, &record);
+        let counts = |entry: &Entry| {
+            let is_on_record = entry.state.may_run() || entry.state == State::Stopped;
+            let is_of_day = entry.reached.is_some() && entry.run > Some(self.counted);
+            is_on_record && is_of_day && entry.state != State::Refused
+        };
+        let (may, must) = plan.guard(&world, &record, self.day, counts);
         assert!(may || !plan.is_refused, "refused: {}", document["guard"]);
         assert!(
             plan.is_refused || !must,
-            "not refused: {}",
-            document["actions"]
+            "not refused: {} at {}, {:?}",
+            document["actions"],
+            world.limit,
+            self.day
         );
         plan
     }
@@ -262,8 +274,15 @@ impl<'a> Story<'a> {
             self.check(&plan, &done, trouble);
             return true;
         }
-        // Nothing is done then but what cannot wait.
+        // Nothing is done then but what cannot wait. What a run that died has left open is told of all the same.
         assert_eq!(done.code, Some(4), "{}", done.stderr);
+        let finds_doubt = std::mem::take(&mut self.is_open);
+        assert_eq!(
+            done.stderr.contains("was cut short"),
+            finds_doubt,
+            "{}",
+            done.stderr
+        );
         plan.stops
             .retain(|key, _| self.scene.suppressed.contains(&key.contact));
         let urgent = Plan {
@@ -271,15 +290,22 @@ impl<'a> Story<'a> {
             stops: plan.stops,
             ..Plan::default()
         };
-        self.settle(&urgent, trouble, &BTreeSet::new(), false);
+        // Where they are too many by themselves, they are not sent either.
+        let is_limited = self.scene.limit < CONTACTS;
+        self.settle(&urgent, trouble, &BTreeSet::new(), is_limited);
         let is_meant = self.scene.chance(0.7);
         if is_meant {
             let sent = self.sent();
             let done = self.run(&[&args[..], &["--allow-large"]].concat());
             let plan = self.compared(&done.json(), &sent);
             self.check(&plan, &done, trouble);
+            self.count_anew();
         }
         is_meant
+    }
+
+    fn count_anew(&mut self) {
+        (self.counted, self.day) = (self.runs, (0, 0));
     }
 
     /// Checks how an apply ended.
@@ -361,6 +387,9 @@ impl<'a> Story<'a> {
             .iter()
             .filter(|call| call["call"] == "trigger");
         self.settle(&plan, trouble, &tried.map(key).collect(), died);
+        if !died {
+            self.counted = self.runs;
+        }
         self.is_open |= history.iter().any(|call| call["outcome"].is_null());
     }
 
@@ -428,6 +457,8 @@ impl<'a> Story<'a> {
     /// Holds what an apply did against the contract, and goes on from there. `tried` are those of whom a trigger was sent.
     fn settle(&mut self, plan: &Plan, trouble: &Trouble, tried: &BTreeSet<Key>, died: bool) {
         self.runs += 1;
+        self.day.0 += tried.len();
+        self.day.1 += plan.stops.len() + plan.let_go.len() + plan.leaving.len();
         let triggered = self.ledger();
         let seen = self.seen();
         let has_old_name = |name: &str| seen.keys().any(|key| key.automation == name);
@@ -481,23 +512,28 @@ impl<'a> Story<'a> {
 
     /// Notes what a plan does without a call.
     fn note(&mut self, plan: &Plan, seen: &BTreeMap<Key, Seen>, died: bool) {
-        let is_noted =
+        let has_become =
             |key: &Key, state| !died || seen.get(key).is_some_and(|seen| seen.state == state);
-        for key in plan.let_go.iter().filter(|key| is_noted(key, State::LetGo)) {
+        for key in plan
+            .let_go
+            .iter()
+            .filter(|key| has_become(key, State::LetGo))
+        {
             let entry = self.record.get_mut(key).unwrap();
             (entry.state, entry.left) = (State::LetGo, None);
         }
         for key in plan
             .withheld
             .iter()
-            .filter(|key| is_noted(key, State::Withheld))
+            .filter(|key| has_become(key, State::Withheld))
         {
             let entry = self.record.entry(key.clone()).or_default();
             entry.state = State::Withheld;
         }
         // A run that died is run again at the same time, so that it is all the same whether it noted this.
         let world = self.scene.world(&BTreeMap::new());
-        for (key, entry) in self.record.iter_mut().filter(|_| !died) {
+        let is_noted = !died && !plan.is_refused;
+        for (key, entry) in self.record.iter_mut().filter(|_| is_noted) {
             let is_declared =
                 world.declared.contains_key(key) && !world.suppressed.contains(&key.contact);
             let left = plan.leaving.get(key).copied().or(entry.left);
@@ -523,7 +559,6 @@ impl<'a> Story<'a> {
             self.record.get_mut(key).unwrap().run = Some(self.runs);
             return;
         }
-        let is_reached = matches!(state, State::Active | State::Uncertain);
         let entry = Entry {
             state,
             code: world.automations[&key.automation].code.clone(),
@@ -532,10 +567,11 @@ impl<'a> Story<'a> {
                 State::Active => ids[0].clone(),
                 _ => BTreeSet::new(),
             },
-            reached: if is_reached {
-                Some(0)
-            } else {
-                before.and_then(|entry| entry.reached)
+            reached: match state {
+                State::Active | State::Uncertain => Some(0),
+                // Spotler itself sees to it that nobody is reached too soon.
+                State::Refused => None,
+                _ => before.and_then(|entry| entry.reached),
             },
             run: Some(self.runs),
             unknown: match state {
@@ -751,6 +787,7 @@ impl<'a> Story<'a> {
         }
         self.run(&["adopt", "--contact", &contact, "--yes"])
             .exits(0);
+        self.count_anew();
         for key in keys {
             if self
                 .record

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::model::{Automation, Key, Minutes, World};
 
-const CONTACTS: usize = 8;
+pub const CONTACTS: usize = 8;
 const ORDERS: usize = 3;
 
 /// So much that no story comes near it.
@@ -24,6 +24,8 @@ pub struct Scene {
     published: BTreeMap<String, Vec<Publication>>,
     concurrency: usize,
     has_window: bool,
+    /// `max_triggers` and `max_stops`.
+    pub limit: usize,
     /// By contact: status and note.
     people: BTreeMap<usize, (usize, usize)>,
     /// By contact and order.
@@ -175,6 +177,10 @@ impl Scene {
             published,
             concurrency: if r.random_bool(0.5) { 1 } else { 4 },
             has_window: r.random_bool(0.15),
+            limit: match r.random_bool(0.15) {
+                true => r.random_range(2..CONTACTS),
+                false => NO_LIMIT,
+            },
             people: BTreeMap::new(),
             orders: BTreeMap::new(),
             moved: Vec::new(),
@@ -415,6 +421,7 @@ impl Scene {
                 .collect(),
             declared,
             suppressed: self.suppressed.clone(),
+            limit: self.limit,
             is_window_open: !self.has_window || (480..1080).contains(&self.minute_of_day()),
             sent: match self.is_first_day() {
                 true => sent.clone(),
@@ -426,11 +433,11 @@ impl Scene {
     /// The files of the repository, by name.
     pub fn files(&self, url: &str) -> Vec<(&'static str, String)> {
         let mut toml = format!(
-            "[spotler]\nbase_url = {url:?}\nrate = \"100000/s\"\nconcurrency = {}\n\
-             [guard]\nmax_triggers = {NO_LIMIT}\nmax_stops = {NO_LIMIT}\nmax_released = {NO_LIMIT}\n[time]\nzone = {:?}\n\
+            "[spotler]\nbase_url = {url:?}\nrate = \"100000/s\"\nconcurrency = {1}\n\
+             [guard]\nmax_triggers = {0}\nmax_stops = {0}\nmax_released = {NO_LIMIT}\n[time]\nzone = {2:?}\n\
              [source.crm]\ncsv = \"crm.csv\"\ncontact = \"id\"\n\
              [source.shop]\ncsv = \"orders.csv\"\ncontact = \"id\"\n",
-            self.concurrency, self.zone
+            self.limit, self.concurrency, self.zone
         );
         let mut line = |text: String| _ = writeln!(toml, "{text}");
         if self.has_window {

@@ -41,6 +41,8 @@ pub struct World {
     /// Who is declared, whether suppressed or not, with the fields.
     pub declared: BTreeMap<Key, String>,
     pub suppressed: BTreeSet<String>,
+    /// `max_triggers` and `max_stops`.
+    pub limit: usize,
     pub is_window_open: bool,
     /// How many triggers of each automation were carried out, or may have been, on the day of now.
     pub sent: BTreeMap<String, usize>,
@@ -304,11 +306,36 @@ impl Plan {
         actions
     }
 
-    /// Whether the guard may refuse it, since it would trigger people who are on record and no longer declared, or many
-    /// again; and whether it must, since an automation has another name.
-    pub fn guard(&self, world: &World, record: &Record) -> (bool, bool) {
-        let mut may = self.triggers.iter().any(|key| self.stops.contains_key(key));
-        let mut must = false;
+    /// Whether the guard may refuse it, and whether it must. `day` is how much was triggered, and how much went, since its
+    /// count began; `counts` says which of these are on record as triggered since then.
+    pub fn guard(
+        &self,
+        world: &World,
+        record: &Record,
+        day: (usize, usize),
+        counts: impl Fn(&Entry) -> bool,
+    ) -> (bool, bool) {
+        let triggers = self.triggers.len() + self.deferred.len();
+        let gone = || {
+            self.stops
+                .keys()
+                .chain(&self.let_go)
+                .chain(self.leaving.keys())
+        };
+        let is_new = |key: &&Key| {
+            let entry = &record[*key];
+            matches!(entry.state, Active | Uncertain | Refused)
+                && entry.left.is_none()
+                && !world.suppressed.contains(&key.contact)
+        };
+        let triggered = record.values().filter(|entry| counts(entry)).count();
+        // Many who are triggered again are refused whatever the limits.
+        let mut may = self.triggers.iter().any(|key| self.stops.contains_key(key))
+            || triggers > 0 && triggers + day.0 > world.limit
+            || gone().next().is_some() && gone().count() + day.1 > world.limit;
+        let mut must = triggers > 0 && triggers + triggered > world.limit
+            || gone().filter(is_new).count() > world.limit;
+        // So are those who are on record and no longer declared, and would be triggered under another name.
         for key in self.triggers.iter().chain(&self.deferred) {
             let code = &world.automations[&key.automation].code;
             for (other, entry) in record {
@@ -325,6 +352,6 @@ impl Plan {
                 }
             }
         }
-        (may, must)
+        (may || must, must)
     }
 }
