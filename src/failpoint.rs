@@ -19,10 +19,12 @@ static ARMED: LazyLock<Option<(String, AtomicU64)>> = LazyLock::new(|| {
 /// Dies on the spot, as of SIGKILL, where the environment says that this point is to fail. Costs one load where it does
 /// not.
 pub fn fail_point(name: &str) {
-    if let Some((armed, left)) = &*ARMED
-        && armed == name
-        && left.fetch_sub(1, Ordering::SeqCst) == 1
-    {
+    if is_hit(name) {
         std::process::abort();
     }
+}
+
+/// Whether the environment says that something is to go wrong at this point, this time.
+pub fn is_hit(name: &str) -> bool {
+    matches!(&*ARMED, Some((armed, left)) if armed == name && left.fetch_sub(1, Ordering::SeqCst) == 1)
 }

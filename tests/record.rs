@@ -841,7 +841,7 @@ fn another_programs_database_is_refused() {
 }
 
 #[test]
-fn a_holder_on_another_host_counts_as_dead_after_a_minute_without_a_sign_of_life() {
+fn the_clock_of_another_host_says_nothing_of_how_old_its_sign_of_life_is() {
     let spotler = Spotler::open();
     let repo = Repo::with(&config(&spotler.url(), "", &["c-1"]));
     repo.apply().exits(0);
@@ -853,29 +853,73 @@ fn a_holder_on_another_host_counts_as_dead_after_a_minute_without_a_sign_of_life
         behind_its_back(&repo.file("state/rollcall.db"), &[&lock]);
     };
     repo.write("rollcall.toml", config(&spotler.url(), "", &["c-1", "c-2"]));
-    held(5);
-    let refused = repo.apply().exits(1);
-    assert!(
-        refused.stderr.contains("process 7 on far-away.example"),
-        "{}",
-        refused.stderr
-    );
+    // A moment ago, by a clock that is behind, that is ahead, that is a year away.
+    for age in [5, 61, -3600, 31_536_000] {
+        held(age);
+        let refused = repo.apply().exits(1).stderr;
+        assert!(
+            refused.contains("process 7 on far-away.example"),
+            "{refused}"
+        );
+        assert!(refused.contains("--lock-timeout"), "{refused}");
+    }
     assert_eq!(spotler.ledger().len(), 1);
-    held(61);
-    repo.apply().exits(0);
-    assert_eq!(spotler.ledger().len(), 2);
-    // By the clock of that host it is an hour later than here: that says nothing of how old its sign of life is.
-    let third = config(&spotler.url(), "", &["c-1", "c-2", "c-3"]);
-    repo.write("rollcall.toml", third);
-    held(-3600);
-    let ahead = repo.apply().exits(1);
-    assert!(ahead.stderr.contains("--lock-timeout"), "{}", ahead.stderr);
     // Where that machine will not come back, nobody has to wait.
-    held(5);
     repo.run(&["record", "unlock"]).exits(1);
     repo.run(&["record", "unlock", "--yes"]).exits(0);
     let free = repo.run(&["record", "unlock", "--yes"]).exits(0);
     assert_eq!(free.stdout, "The record is not locked.\n");
+    repo.apply().exits(0);
+    assert_eq!(spotler.ledger().len(), 2);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_that_lives_is_not_taken_over_though_its_lock_file_is_gone() {
+    let spotler = Spotler::open();
+    let repo = Repo::with(&config(&spotler.url(), "", &["c-1"]));
+    repo.apply().exits(0);
+    repo.write("rollcall.toml", config(&spotler.url(), "", &["c-1", "c-2"]));
+    spotler.fault(json!([{ "fault": "slow", "ms": 60000 }]));
+    let mut slow = repo.spawn(&["apply", "--yes"]);
+    while spotler.calls() < 2 {
+        std::thread::yield_now();
+    }
+    std::fs::remove_file(repo.file("state/rollcall.db.lock")).unwrap();
+    let third = config(&spotler.url(), "", &["c-1", "c-2", "c-3"]);
+    repo.write("rollcall.toml", third);
+    let refused = repo.apply().exits(1).stderr;
+    let process = format!("process {}", slow.id());
+    assert!(refused.contains(&process), "{refused}");
+    slow.kill().unwrap();
+    slow.wait().unwrap();
+    // Gone, it is: at once, and what it had under way is in doubt.
+    spotler.fault(json!([]));
+    repo.apply().exits(3);
+    assert_eq!(spotler.calls(), 3);
+    assert_eq!(
+        repo.recorded(),
+        [
+            "welcome c-1 active",
+            "welcome c-2 uncertain",
+            "welcome c-3 active"
+        ]
+    );
+}
+
+#[test]
+fn a_call_whose_time_is_over_right_before_its_first_byte_is_sent_once_and_later() {
+    for moment in 1..=6 {
+        let spotler = Spotler::open();
+        let repo = Repo::with(&config(&spotler.url(), "", &["c-1", "c-2", "c-3"]));
+        let late = format!("lease:over:{moment}");
+        let done = repo.env("ROLLCALL_FAILPOINT", &late).apply().exits(0);
+        assert_eq!(done.actions().len(), 3);
+        let mut sent = spotler.ledger();
+        sent.sort();
+        sent.dedup();
+        assert_eq!((sent.len(), spotler.calls()), (3, 3), "{moment}");
+    }
 }
 
 #[test]

@@ -70,7 +70,8 @@ pub enum Part {
 /// # Errors
 /// That what needs no call could not be written to the record; nothing was sent then. All that happens later is in the
 /// [`Run`].
-pub async fn run(job: Job, events: mpsc::Sender<Event>) -> Result<Run, JournalError> {
+pub async fn run(mut job: Job, events: mpsc::Sender<Event>) -> Result<Run, JournalError> {
+    job.client = job.client.only_while(job.journal.freshness());
     if job.part == Part::Whole {
         note(&job).await?;
     }

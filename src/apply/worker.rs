@@ -232,6 +232,11 @@ impl Worker {
         };
         // It was asked for before the intent, so it is known.
         self.tell_untold().await;
+        // The process may have been stopped meanwhile. Right before the first byte it is looked at once more.
+        if let Err(error) = shared.job.journal.hold().await {
+            shared.gate.give_back(pass);
+            return Err(Broken::BeforeSending(record_failed(&shared, &error)));
+        }
         crate::failpoint::fail_point("send:before");
         let mut meaning = send().await;
         crate::failpoint::fail_point("send:after");

@@ -191,6 +191,8 @@ pub struct Holder {
     pub host: String,
     /// Which process there.
     pub pid: u32,
+    /// What tells that process from others that had or will have its number, where that is known.
+    pub process: Option<String>,
     /// Doing what.
     pub command: String,
     /// Since when.

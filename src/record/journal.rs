@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use super::error::{JournalError, LockError, RecordError, explain_native};
 use super::file_id::FileId;
 use super::guarded::{AppliedWith, count_anew, make_moves, upsert_applied};
 use super::identity::{self, Found};
+use super::lease::{self, Lease};
 use super::lock::{self, Acquired, Lock, LockRequest};
 use super::mixup::{self, Mixups};
 use super::names::Names;
@@ -178,6 +180,7 @@ pub struct CallId(pub(super) i64);
 #[derive(Clone)]
 pub struct Journal {
     requests: mpsc::Sender<Request>,
+    lease: Arc<Lease>,
 }
 
 enum Request {
@@ -202,6 +205,7 @@ enum Request {
     ),
     Wipe(oneshot::Sender<Result<bool, JournalError>>),
     Claim(String, u64, oneshot::Sender<Result<u64, JournalError>>),
+    Renew(oneshot::Sender<Result<(), JournalError>>),
     Deliver(UnboundedSender<Answers>),
 }
 
@@ -244,6 +248,7 @@ impl Writing {
         };
         let mut writer = Writer::begin(path, lock, &request, &found)?;
         let calls_before = u64::try_from(writer.next_call - 1).unwrap_or(0);
+        let lease = writer.lease.clone();
         let (sender, receiver) = mpsc::channel();
         let (ends, ended) = oneshot::channel();
         std::thread::Builder::new()
@@ -258,7 +263,10 @@ impl Writing {
                 error,
             })?;
         Ok(Self {
-            journal: Journal { requests: sender },
+            journal: Journal {
+                requests: sender,
+                lease,
+            },
             begun,
             ended,
             left_open,
@@ -352,6 +360,24 @@ impl Journal {
         self.ask(|reply| Request::Intend(intent, reply))
             .wait()
             .await
+    }
+
+    /// Says whether the lock was renewed so lately that a call may be begun. To be asked right before its first byte.
+    pub fn freshness(&self) -> impl Fn() -> bool + Send + Sync + use<> {
+        let lease = self.lease.clone();
+        move || lease.is_fresh()
+    }
+
+    /// Makes sure that the lock is held, and will be for as long as it takes to begin a call: it is renewed where it was not
+    /// for a while, because the process was stopped or the machine slept.
+    ///
+    /// # Errors
+    /// That it was lost; nothing may be sent then.
+    pub async fn hold(&self) -> Result<(), JournalError> {
+        while !self.lease.is_fresh() {
+            self.ask(Request::Renew).wait().await?;
+        }
+        Ok(())
     }
 
     /// Writes what came of a call. It is on its way when this returns, before anything that is asked for later, and durable
@@ -503,6 +529,7 @@ struct Writer {
     id: RecordId,
     serial: u64,
     lock: Lock,
+    lease: Arc<Lease>,
     names: Names,
     run: i64,
     next_call: i64,
@@ -534,6 +561,7 @@ impl Writer {
         found: &Found,
     ) -> Result<Self, RecordError> {
         let failed = |error| RecordError::native(path, "written", error);
+        let leased = lock.leased;
         let connection = open(path).map_err(failed)?;
         if request.purpose.marks() {
             identity::mark(path, &connection, request, found).map_err(failed)?;
@@ -570,6 +598,7 @@ impl Writer {
             id: found.id,
             serial,
             lock,
+            lease: Arc::new(Lease::since(leased)),
             names,
             run,
             next_call,
@@ -653,6 +682,7 @@ impl Writer {
                     rows.marks.extend(marks);
                     replies.push(Reply::Done(reply));
                 }
+                Request::Renew(reply) => replies.push(Reply::Done(reply)),
                 Request::Ids(key, reply) => questions.push((key, reply)),
                 Request::Deliver(sender) => self.delivery = Some(sender),
                 Request::Wipe(reply) => wipes.push(reply),
@@ -812,9 +842,13 @@ impl Writer {
             self.names.rolled_back();
             return Err(error);
         }
+        let begun = lease::now();
         let result = self.try_transaction(now, rows);
         match result {
-            Ok(Ok(_)) => self.names.committed(),
+            Ok(Ok(_)) => {
+                self.names.committed();
+                self.lease.renew(begun);
+            }
             _ => self.names.rolled_back(),
         }
         match result {
@@ -997,4 +1031,41 @@ fn ids_json(ids: &[ParticipationId]) -> Option<String> {
     (!ids.is_empty())
         .then(|| serde_json::to_string(ids).ok())
         .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::identity::Expected;
+    use super::super::lock::Purpose;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_run_that_slept_too_long_sends_only_while_the_lock_is_still_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rollcall.db");
+        let request = LockRequest {
+            command: "apply".to_owned(),
+            timeout: Duration::ZERO,
+            config_digest: None,
+            git_revision: None,
+            expected: Expected::default(),
+            purpose: Purpose::Act,
+            may_begin: true,
+        };
+        let writing = Writing::begin(&path, request).await.unwrap();
+        let journal = writing.journal();
+        let is_fresh = journal.freshness();
+        let sleep = || journal.lease.renew(Duration::ZERO);
+        // Where nobody took it meanwhile, it is renewed.
+        sleep();
+        journal.hold().await.unwrap();
+        assert!(is_fresh());
+        let thief = Connection::open(&path).unwrap();
+        thief.busy_timeout(Duration::from_secs(5)).unwrap();
+        let stolen = thief.execute("UPDATE lock SET holder = 'somebody else'", []);
+        assert_eq!(stolen, Ok(1));
+        sleep();
+        assert!(matches!(journal.hold().await, Err(JournalError::LockLost)));
+        assert!(!is_fresh());
+    }
 }

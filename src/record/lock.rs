@@ -13,7 +13,9 @@ use tokio::time::Instant;
 
 use super::error::{DEAD_AFTER, Holder, LockError, RecordError};
 use super::identity::{self, Doubt, Expected, Found};
+use super::lease;
 use super::open::{self, sql};
+use super::process;
 use super::witness::Witness;
 use crate::failpoint::fail_point;
 use crate::id::RecordId;
@@ -77,6 +79,8 @@ pub(super) struct Lock {
     holder: String,
     /// When it was taken, by the clock of the day and by one that nobody sets.
     taken: (Timestamp, Instant),
+    /// The same by the clock of the lease.
+    pub(super) leased: Duration,
     /// Held as long as this file is open. It holds the witness.
     file: File,
 }
@@ -96,6 +100,21 @@ impl Lock {
         if let Err(error) = (Witness { id, serial }).write(&self.file) {
             tracing::debug!("the lock file beside the record cannot be written: {error}");
         }
+    }
+
+    /// Notes which process this is: an older record had no place for it.
+    async fn introduce(
+        &self,
+        path: &Path,
+        connection: &mut SqliteConnection,
+    ) -> Result<(), RecordError> {
+        sqlx::query("UPDATE lock SET process = ? WHERE holder = ?")
+            .bind(process::this())
+            .bind(&self.holder)
+            .execute(connection)
+            .await
+            .map_err(sql(path, "locked"))?;
+        Ok(())
     }
 
     /// Gives a sign of life, and says whether the lock is still this run's: part of every transaction that writes.
@@ -138,15 +157,15 @@ const GIVE_BACK: &str = "DELETE FROM lock WHERE holder = ?";
 
 /// The signs of life of a holder on another host, while it is waited for.
 ///
-/// The clocks of two hosts need not agree: a sign of life from the future says nothing of its age. So a holder is also
-/// dead when no newer sign came for as long as that by this host's own measure.
+/// The clocks of two hosts need not agree, so that the time of a sign of life says nothing of its age. A holder is dead when
+/// no other sign came for as long as that, by this host's own measure.
 #[derive(Default)]
 struct Watch {
     last: Option<(String, Timestamp, Instant)>,
 }
 
 impl Watch {
-    fn is_alive(&mut self, other: &Holder, now: Timestamp, instant: Instant) -> bool {
+    fn is_alive(&mut self, other: &Holder, instant: Instant) -> bool {
         let since = match &self.last {
             Some((holder, heartbeat, since))
                 if *holder == other.holder && *heartbeat == other.heartbeat_at =>
@@ -158,9 +177,19 @@ impl Watch {
                 instant
             }
         };
-        let age = now.duration_since(other.heartbeat_at);
-        let is_young = age < jiff::SignedDuration::try_from(DEAD_AFTER).unwrap_or_default();
-        is_young && instant.duration_since(since) < DEAD_AFTER
+        instant.duration_since(since) < DEAD_AFTER
+    }
+}
+
+/// Whether a holder keeps its lock from a run that has the system's lock.
+///
+/// On this host that one tells the living from the dead, unless its file was deleted under a holder. So a process that is
+/// there is never taken for dead, however slow it is.
+fn keeps(other: &Holder, watch: &mut Watch, now: Instant) -> bool {
+    match &other.process {
+        _ if other.host != this_host() => watch.is_alive(other, now),
+        Some(process) => process::is_alive(other.pid, process),
+        None => false,
     }
 }
 
@@ -191,6 +220,7 @@ pub(super) async fn acquire(path: &Path, request: &LockRequest) -> Result<Acquir
     let mut lock = Lock {
         holder: uuid::Uuid::new_v4().to_string(),
         taken: (Timestamp::now(), Instant::now()),
+        leased: lease::now(),
         file,
     };
     let mut watch = Watch::default();
@@ -201,7 +231,11 @@ pub(super) async fn acquire(path: &Path, request: &LockRequest) -> Result<Acquir
         tokio::time::sleep(LOOK_AGAIN).await;
     }
     // A holder on another host would not know its own record any more, so an older one is migrated only now.
-    if let Err(error) = open::migrate(path, &mut connection, kind).await {
+    let ready = match open::migrate(path, &mut connection, kind).await {
+        Ok(()) => lock.introduce(path, &mut connection).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = ready {
         lock.release(connection).await;
         return Err(error.into());
     }
@@ -269,7 +303,7 @@ pub(super) async fn is_blank(
 /// Takes the lock away from a holder that is gone without a trace: a machine that will not come back.
 ///
 /// # Errors
-/// That its holder is alive on this host, or what is wrong with the record.
+/// That its holder has the system's lock on this host, or what is wrong with the record.
 pub async fn unlock(path: &Path) -> Result<(), LockError> {
     let _file = system_lock(path, Instant::now()).await?;
     if let Some((mut connection, _)) = open::writer(path).await? {
@@ -349,6 +383,7 @@ async fn holder_or_somebody(path: &Path) -> Holder {
         holder: String::new(),
         host: this_host(),
         pid: 0,
+        process: None,
         command: "apply".to_owned(),
         acquired_at: Timestamp::now(),
         heartbeat_at: Timestamp::now(),
@@ -360,19 +395,21 @@ pub(super) async fn read_row(
     path: &Path,
     connection: &mut SqliteConnection,
 ) -> Result<Option<Holder>, RecordError> {
-    let row = sqlx::query("SELECT holder, host, pid, command, acquired_at, heartbeat_at FROM lock")
+    let row = sqlx::query("SELECT * FROM lock")
         .fetch_optional(connection)
         .await
         .map_err(sql(path, "read"))?;
     let time = |ms: i64| Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH);
     row.map(|row| {
         Ok::<_, sqlx::Error>(Holder {
-            holder: row.try_get(0)?,
-            host: row.try_get(1)?,
-            pid: u32::try_from(row.try_get::<i64, _>(2)?).unwrap_or(0),
-            command: row.try_get(3)?,
-            acquired_at: time(row.try_get(4)?),
-            heartbeat_at: time(row.try_get(5)?),
+            holder: row.try_get("holder")?,
+            host: row.try_get("host")?,
+            pid: u32::try_from(row.try_get::<i64, _>("pid")?).unwrap_or(0),
+            // An older record does not know of it.
+            process: row.try_get("process").unwrap_or_default(),
+            command: row.try_get("command")?,
+            acquired_at: time(row.try_get("acquired_at")?),
+            heartbeat_at: time(row.try_get("heartbeat_at")?),
         })
     })
     .transpose()
@@ -395,7 +432,7 @@ async fn try_row(
         .await
         .map_err(&failed)?;
     if let Some(other) = read_row(path, &mut transaction).await? {
-        if other.host != this_host() && watch.is_alive(&other, now, Instant::now()) {
+        if keeps(&other, watch, Instant::now()) {
             return Ok(Some(other));
         }
         tracing::warn!(
@@ -407,6 +444,7 @@ async fn try_row(
         fail_point("takeover");
     }
     lock.taken = (now, Instant::now());
+    lock.leased = lease::now();
     let now = now.as_millisecond();
     sqlx::query(
         "INSERT OR REPLACE INTO lock (only, holder, host, pid, command, acquired_at, heartbeat_at) \
@@ -434,6 +472,7 @@ mod tests {
             holder: "x".to_owned(),
             host: "far-away.example".to_owned(),
             pid: 7,
+            process: None,
             command: "apply".to_owned(),
             acquired_at: Timestamp::UNIX_EPOCH,
             heartbeat_at: Timestamp::from_second(second).unwrap(),
@@ -441,20 +480,43 @@ mod tests {
     }
 
     #[test]
-    fn a_holder_is_dead_a_minute_after_its_last_sign_of_life_by_either_clock() {
-        let now = |second| Timestamp::from_second(second).unwrap();
+    fn a_holder_elsewhere_is_dead_when_its_sign_of_life_did_not_change_for_a_minute() {
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
         let mut watch = Watch::default();
-        assert!(watch.is_alive(&sign_of_life(1000), now(1059), start));
-        assert!(!watch.is_alive(&sign_of_life(1000), now(1060), after(1)));
-        // Its clock is an hour ahead: a sign that does not change for a minute was its last one.
+        // Whatever time it says that it was: its clock may be years away.
+        for (start, second) in [(0, 1000), (1000, 4_000_000_000), (2000, 5)] {
+            assert!(watch.is_alive(&sign_of_life(second), after(start)));
+            assert!(watch.is_alive(&sign_of_life(second), after(start + 59)));
+            assert!(watch.is_alive(&sign_of_life(second + 1), after(start + 60)));
+            assert!(watch.is_alive(&sign_of_life(second + 1), after(start + 119)));
+            assert!(!watch.is_alive(&sign_of_life(second + 1), after(start + 120)));
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_that_lives_on_this_host_keeps_its_lock_however_long_it_is_silent() {
         let mut watch = Watch::default();
-        assert!(watch.is_alive(&sign_of_life(4600), now(1000), start));
-        assert!(watch.is_alive(&sign_of_life(4600), now(1059), after(59)));
-        assert!(watch.is_alive(&sign_of_life(4610), now(1060), after(60)));
-        assert!(watch.is_alive(&sign_of_life(4610), now(1119), after(119)));
-        assert!(!watch.is_alive(&sign_of_life(4610), now(1120), after(120)));
+        let here = Holder {
+            host: this_host(),
+            pid: std::process::id(),
+            process: process::this(),
+            ..sign_of_life(1000)
+        };
+        let start = Instant::now();
+        for seconds in [0, 60, 86_400] {
+            let now = start + Duration::from_secs(seconds);
+            assert!(keeps(&here, &mut watch, now));
+        }
+        // One that had its number before is gone, and so is one of an older version, as the system's lock says.
+        for process in [Some("another".to_owned()), None] {
+            let gone = Holder {
+                process,
+                ..here.clone()
+            };
+            assert!(!keeps(&gone, &mut watch, start));
+        }
     }
 
     /// A record whose lock is held.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::{Method, Request, Uri};
@@ -24,6 +24,7 @@ use super::answer::{
 use super::credentials::Credentials;
 use super::oauth::{self, Signer, encode};
 use super::transport::{Failure, Reach, Transport, innermost};
+use super::watched::{MaySend, Watched};
 use crate::field::{FieldContent, FieldValue};
 use crate::id::{ContactId, ParticipationId, TriggerCode};
 use crate::paths::Paths;
@@ -82,6 +83,8 @@ pub struct Client {
     base: String,
     paths: Paths,
     signer: Signer,
+    /// Asked right before the first byte of a call.
+    may_send: MaySend,
     /// Where triggers go, by their codes as they are written.
     triggers: Arc<Mutex<HashMap<String, Arc<Target>>>>,
 }
@@ -180,8 +183,17 @@ impl Client {
             base: url.as_str().trim_end_matches('/').to_owned(),
             paths: options.paths,
             signer: Signer::new(credentials.key.expose_secret(), &credentials.secret),
+            may_send: Arc::new(|| true),
             triggers: Arc::default(),
         })
+    }
+
+    /// The same client, which begins a call only while it may: that is asked right before the first byte, after all waits.
+    pub fn only_while(&self, may_send: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self {
+            may_send: Arc::new(may_send),
+            ..self.clone()
+        }
     }
 
     /// Sends one trigger.
@@ -274,7 +286,7 @@ impl Client {
             .map_err(|_| CallError::NotSent("the signature makes no header".to_owned()))?;
         authorization.set_sensitive(true);
         let has_body = !body.is_empty();
-        let mut request = Request::new(Full::new(Bytes::from(body)));
+        let mut request = Request::new(Watched::new(Bytes::from(body), self.may_send.clone()));
         *request.method_mut() = target.method.clone();
         *request.uri_mut() = target.uri.clone();
         let headers = request.headers_mut();

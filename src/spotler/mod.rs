@@ -8,6 +8,7 @@ mod credentials;
 mod kept;
 mod oauth;
 mod transport;
+mod watched;
 
 pub use answer::{
     CallError, Complaint, Entry, Head, StopAnswer, TriggerAnswer, read_list, read_stop,

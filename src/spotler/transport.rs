@@ -9,8 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::TryFutureExt;
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Incoming;
 use hyper::{Request, Response, Uri};
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy;
@@ -25,6 +24,7 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::kept::{Kept, is_left_over};
+use super::watched::{Watched, is_too_late};
 
 /// The longest time that making a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -53,7 +53,7 @@ pub(super) struct Transport {
     client: Arc<RwLock<Client>>,
 }
 
-type Client = legacy::Client<Connector, Full<Bytes>>;
+type Client = legacy::Client<Connector, Watched>;
 
 /// Why there is no answer.
 #[derive(Debug, PartialEq, Eq)]
@@ -111,14 +111,14 @@ impl Transport {
     /// the first byte was written to it. That one was not sent.
     pub(super) async fn send(
         &self,
-        request: Request<Full<Bytes>>,
+        request: Request<Watched>,
     ) -> Result<Response<Incoming>, Failure> {
         let sending = {
             let client = self.client.read().unwrap_or_else(PoisonError::into_inner);
             client.request(request)
         };
         sending.await.map_err(|error| {
-            if error.is_connect() || is_left_over(&error) {
+            if error.is_connect() || is_left_over(&error) || is_too_late(&error) {
                 Failure::NotSent(innermost(&error))
             } else {
                 Failure::Broke(innermost(&error))

@@ -1,0 +1,51 @@
+//! Whether the process that holds the lock is still there.
+
+use std::fs;
+
+/// What tells this process from another one of this host that has its number later. `None` where the system does not say.
+pub(super) fn this() -> Option<String> {
+    of(std::process::id())
+}
+
+/// What tells the process of this number from others: the boot, the world of process numbers that it is in, and when it
+/// began.
+fn of(pid: u32) -> Option<String> {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let world = fs::read_link("/proc/self/ns/pid").ok()?;
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before it may hold anything.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut fields = fields.split(' ');
+    let state = fields.next()?;
+    // One that is dead and only waits to be noticed holds nothing.
+    let is_alive = !matches!(state, "Z" | "X");
+    let start = fields.nth(18).filter(|_| is_alive)?;
+    Some(format!("{} {} {start}", boot.trim(), world.display()))
+}
+
+/// Whether a process of this host that noted this of itself is alive.
+pub(super) fn is_alive(pid: u32, noted: &str) -> bool {
+    of(pid).is_some_and(|found| found == noted)
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_alive_as_long_as_it_is_the_same() {
+        let noted = this().unwrap();
+        assert!(is_alive(std::process::id(), &noted));
+        assert!(!is_alive(std::process::id(), "another"));
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let noted = of(child.id()).unwrap();
+        assert!(is_alive(child.id(), &noted));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!is_alive(child.id(), &noted));
+    }
+}
