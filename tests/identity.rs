@@ -571,7 +571,7 @@ fn a_record_that_is_cut_or_deleted_while_it_is_written_ends_the_run() {
         let people: Vec<String> = (1..=500).map(|number| format!("\"d-{number}\"")).collect();
         let toml = config(&spotler.url()).replace("[spotler]\n", "[spotler]\nrate = \"100/s\"\n");
         let repo = Repo::with(&toml.replace("\"c-1\"", &people.join(", "))).without_new_record();
-        let child = repo.spawn(&["apply", "--yes", "--new-record"]);
+        let child = repo.spawn(&["apply", "--yes", "--new-record", "--metrics", "m.prom"]);
         spotler.wait_for_calls(3);
         spoil(&repo.file("state/rollcall.db"));
         let calls = spotler.calls();
@@ -587,6 +587,14 @@ fn a_record_that_is_cut_or_deleted_while_it_is_written_ends_the_run() {
             spotler.calls() <= calls + 16,
             "{number}: {} after {calls}",
             spotler.calls()
+        );
+        // What cannot be counted is not told as none.
+        let metrics = fs::read_to_string(repo.file("m.prom")).unwrap();
+        let is_whole = number == 3;
+        assert_eq!(
+            metrics.contains("rollcall_participations{"),
+            is_whole,
+            "{metrics}"
         );
         // What is left of it is not taken for a record.
         let again = repo.run(&["apply", "--yes"]);

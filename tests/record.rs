@@ -882,9 +882,7 @@ fn a_process_that_lives_is_not_taken_over_though_its_lock_file_is_gone() {
     repo.write("rollcall.toml", config(&spotler.url(), "", &["c-1", "c-2"]));
     spotler.fault(json!([{ "fault": "slow", "ms": 60000 }]));
     let mut slow = repo.spawn(&["apply", "--yes"]);
-    while spotler.calls() < 2 {
-        std::thread::yield_now();
-    }
+    spotler.wait_for_calls(2);
     std::fs::remove_file(repo.file("state/rollcall.db.lock")).unwrap();
     let third = config(&spotler.url(), "", &["c-1", "c-2", "c-3"]);
     repo.write("rollcall.toml", third);

@@ -45,12 +45,11 @@ pub(super) async fn run(
             Exit::Error
         }
     };
+    let exit = match &args.metrics {
+        Some(path) => metrics::write(path, exit, started, &seen, &output).await,
+        None => exit,
+    };
     tell_end(exit, started, &seen);
-    if let Some(path) = &args.metrics
-        && let Err(error) = metrics::write(path, exit, started, &seen).await
-    {
-        output.error(&error);
-    }
     Ok(exit)
 }
 

@@ -1,19 +1,25 @@
 //! `apply --metrics FILE`: gathers what is told of a run, whatever came of it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::output::Output;
 use super::prepare::Prepared;
+use super::which;
 use super::{CommandError, Exit};
 use crate::apply::Run;
 use crate::participation::State;
 use crate::plan::Action;
 use crate::record::Record;
 use crate::report::{self, FileKind, PlanMetrics, RunMetrics};
+
+/// What is told where the record cannot be counted.
+const LACKING: &str = "The metrics lack the participations";
 
 /// What was seen of a run when it ended.
 #[derive(Default)]
@@ -38,21 +44,40 @@ pub(super) fn check(path: &Path) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Writes the file.
+/// Writes the file. Says how the command ends: where the file lacks something, that is not fine.
 pub(super) async fn write(
     path: &Path,
     exit: Exit,
     started: Instant,
     seen: &Seen,
-) -> Result<(), CommandError> {
+    output: &Output,
+) -> Exit {
+    let lacking = match exit {
+        Exit::Fine => Exit::Incomplete,
+        exit => exit,
+    };
+    let (plan, exit) = match &seen.prepared {
+        Some(prepared) => {
+            let mut metrics = of_plan(prepared, seen.run.as_ref());
+            let result = participations(prepared).await;
+            let exit = match result {
+                Ok(counts) => {
+                    metrics.participations = Some(counts);
+                    exit
+                }
+                Err(error) => {
+                    output.error(&error.context(LACKING).into());
+                    lacking
+                }
+            };
+            (Some(metrics), exit)
+        }
+        None => (None, exit),
+    };
     let ended_at = Timestamp::now();
     let last_success = match exit {
         Exit::Fine => Some(ended_at.as_millisecond() as f64 / 1000.0),
         _ => report::last_success(path),
-    };
-    let plan = match &seen.prepared {
-        Some(prepared) => Some(of_plan(prepared, seen.run.as_ref()).await),
-        None => None,
     };
     let metrics = RunMetrics {
         ended_at,
@@ -64,16 +89,47 @@ pub(super) async fn write(
     let written = report::write_whole(path, FileKind::Metrics, |out| {
         out.write_all(metrics.text().as_bytes())
     });
-    written.with_context(|| {
+    let written = written.with_context(|| {
         format!(
             "The metrics could not be written to {}; what was done is on record",
             path.display()
         )
-    })?;
-    Ok(())
+    });
+    match written {
+        Ok(()) => exit,
+        Err(error) => {
+            output.error(&error.into());
+            lacking
+        }
+    }
 }
 
-async fn of_plan(prepared: &Prepared, run: Option<&Run>) -> PlanMetrics {
+/// How many participations there are, by automation and state.
+async fn participations(
+    prepared: &Prepared,
+) -> anyhow::Result<BTreeMap<(String, &'static str), u64>> {
+    let record = Record::at(&prepared.config.record.path);
+    let is_gone = which::check(prepared.config, &record).await?.is_missing();
+    // One that was there and is not any more does not say that there are none.
+    if is_gone && !prepared.record.is_missing() {
+        bail!(
+            "There is no record at {} any more",
+            prepared.config.record_shown()
+        );
+    }
+    let mut counts = BTreeMap::new();
+    for automation in &prepared.config.automations {
+        for state in [State::Active, State::Uncertain] {
+            counts.insert((automation.name.to_string(), state.as_str()), 0);
+        }
+    }
+    for ((name, state), count) in record.states().await? {
+        counts.insert((name.to_string(), state.as_str()), count);
+    }
+    Ok(counts)
+}
+
+fn of_plan(prepared: &Prepared, run: Option<&Run>) -> PlanMetrics {
     let view = prepared.view();
     let mut metrics = PlanMetrics::default();
     let names = || {
@@ -110,22 +166,6 @@ async fn of_plan(prepared: &Prepared, run: Option<&Run>) -> PlanMetrics {
             );
             *metrics.actions.entry(key).or_default() += 1;
         }
-    }
-    let record = Record::at(&prepared.config.record.path);
-    match record.states().await {
-        Ok(states) => {
-            let mut counts = std::collections::BTreeMap::new();
-            for name in names() {
-                for state in [State::Active, State::Uncertain] {
-                    counts.insert((name.clone(), state.as_str()), 0);
-                }
-            }
-            for ((name, state), count) in states {
-                counts.insert((name.to_string(), state.as_str()), count);
-            }
-            metrics.participations = Some(counts);
-        }
-        Err(error) => tracing::warn!(event = "metrics", "no participations are told of: {error}"),
     }
     for read in &prepared.sources {
         let age = read.written.map(|at| prepared.now.duration_since(at));

@@ -976,6 +976,7 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(super::open::BUSY)?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
     connection.pragma_update(None, "secure_delete", true)?;
     // A call must not be forgotten in a power cut: every commit is on the disk before it is believed.
     connection.pragma_update(None, "synchronous", "FULL")?;

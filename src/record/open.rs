@@ -38,6 +38,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .filename(path)
         .busy_timeout(BUSY)
         .foreign_keys(true)
+        // A record may be on an image that is only read, where there is no room for SQLite's temporary files.
+        .pragma("temp_store", "memory")
         .statement_cache_capacity(256)
         // Statements may hold ids; they are nothing for a log.
         .disable_statement_logging()
@@ -270,4 +272,22 @@ async fn recognise(path: &Path, connection: &mut SqliteConnection) -> Result<Kin
         });
     }
     Ok(Kind::Record(found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn temporary_files_are_kept_in_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rollcall.db");
+        make(&path, None).await.unwrap();
+        let mut reader = reader(&path).await.unwrap().unwrap();
+        let kept: (i64,) = sqlx::query_as("PRAGMA temp_store")
+            .fetch_one(&mut reader)
+            .await
+            .unwrap();
+        assert_eq!(kept, (2,));
+    }
 }

@@ -322,7 +322,7 @@ impl Reader {
         let open = || {
             let connection = Connection::open_with_flags(path, flags)?;
             connection.busy_timeout(super::open::BUSY)?;
-            connection.execute_batch("BEGIN")?;
+            connection.execute_batch("PRAGMA temp_store = memory; BEGIN")?;
             Ok(connection)
         };
         let connection = open().map_err(&failed)?;
