@@ -607,3 +607,24 @@ fn a_record_that_is_cut_or_deleted_while_it_is_written_ends_the_run() {
         );
     }
 }
+
+#[test]
+fn a_record_that_an_older_version_was_killed_in_making_is_made_anew() {
+    let repo = Repo::with(&config("sandbox")).without_new_record();
+    repo.write("state/.keep", "");
+    let making = repo.file("state/making.db");
+    let connection = rusqlite::Connection::open(&making).unwrap();
+    let rows = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 3000) \
+                INSERT INTO meta SELECT n, hex(randomblob(100)) FROM n";
+    // In the middle of a transaction that is on the disk already: its journal says how to take it back.
+    let begin = "PRAGMA cache_size = 5; CREATE TABLE meta (a, b); DROP TABLE meta; BEGIN; CREATE TABLE meta (a, b);";
+    connection.execute_batch(begin).unwrap();
+    connection.execute_batch(rows).unwrap();
+    fs::copy(&making, repo.file("state/rollcall.db")).unwrap();
+    let journal = repo.file("state/making.db-journal");
+    fs::copy(journal, repo.file("state/rollcall.db-journal")).unwrap();
+    drop(connection);
+    repo.run(&["plan"]).exits(0);
+    repo.run(&["apply", "--yes"]).exits(0);
+    assert_eq!(repo.recorded().len(), 25);
+}

@@ -157,6 +157,15 @@ impl RecordError {
     }
 }
 
+/// Whether an error says that a transaction was cut short which is still to be rolled back, so that the file cannot be read
+/// by who may only read.
+pub(super) fn is_half_written(error: &RecordError) -> bool {
+    /// <https://sqlite.org/rescode.html#readonly_rollback>
+    const READONLY_ROLLBACK: &str = "776";
+    matches!(error, RecordError::Sql { error: sqlx::Error::Database(error), .. }
+        if error.code().as_deref() == Some(READONLY_ROLLBACK))
+}
+
 /// Whether a result code says that a file is no database, or a damaged one.
 pub(super) fn is_no_record(code: i64) -> bool {
     matches!(code, 26 | 11 | 267 | 523 | 779)

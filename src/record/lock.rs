@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use sqlx::{Connection, Row, SqliteConnection};
 use tokio::time::Instant;
 
-use super::error::{DEAD_AFTER, Holder, LockError, RecordError};
+use super::error::{DEAD_AFTER, Holder, LockError, RecordError, is_half_written};
 use super::identity::{self, Doubt, Expected, Found};
 use super::lease;
 use super::open::{self, sql};
@@ -341,6 +341,14 @@ pub(super) async fn reader(path: &Path) -> Result<Option<SqliteConnection>, Reco
                 Err(LockError::Held(_) | LockError::Lost) => {}
             }
             open::reader(&path).await
+        }
+        // A run of an older version was killed while it made the record. Who holds the lock takes back what it began.
+        Err(error) if is_half_written(&error) => {
+            let Ok(_file) = system_lock(path, Instant::now()).await else {
+                return Err(error);
+            };
+            let _ = open::writer(path).await;
+            open::reader(path).await
         }
         result => result,
     }
