@@ -50,7 +50,8 @@ fn hanging_git(repo: &Repo) -> String {
     let path = repo.file("bin/git");
     repo.write(
         "bin/git",
-        "#!/bin/sh\necho asked > asked\nexec sleep 1000\n",
+        // It ends with the run that started it.
+        "#!/bin/sh\necho asked > asked\nwhile kill -0 $PPID; do sleep 0.1; done\n",
     );
     std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
     let mkfifo = Command::new("mkfifo").arg(repo.file("asked")).status();
