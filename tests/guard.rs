@@ -498,6 +498,32 @@ fn names_that_are_swapped_without_a_word_are_refused() {
         setup.repo.recorded(),
         ["welcome o-1 active", "other w-1 active"]
     );
+    // The blocks may stay: they are done, also where others are to be triggered.
+    setup.rows(["w-1", "w-2"]);
+    for calls in [3, 3] {
+        setup.applies();
+        assert_eq!(setup.spotler.calls(), calls);
+    }
+    setup.repo.run(&["plan", "--detailed-exitcode"]).exits(0);
+    assert_eq!(
+        setup.repo.recorded(),
+        ["welcome o-1 active", "other w-1 active", "other w-2 active"]
+    );
+}
+
+#[test]
+fn blocks_that_were_there_from_the_first_day_move_nobody() {
+    let setup = Setup::new().automation(
+        "[automation.other]\ntrigger_code = \"5f0e8b1c-8a53-4a0e-9d55-0f5b7c1f9d10\"\n\
+         [[enrol]]\nautomation = \"other\"\ncontacts = [\"o-1\"]\n\
+         [[moved]]\nfrom = \"welcome\"\nto = \"other\"\n[[moved]]\nfrom = \"other\"\nto = \"welcome\"\n",
+    );
+    setup.rows(["w-1"]);
+    for _ in 0..2 {
+        setup.applies();
+        assert_eq!(setup.spotler.calls(), 2);
+    }
+    setup.repo.run(&["plan", "--detailed-exitcode"]).exits(0);
     assert_eq!(setup.spotler.calls(), 2);
 }
 

@@ -165,7 +165,16 @@ pub fn diff(runtime: &Runtime, config: &Config, roster: &Roster<'_>) -> Plan {
     let record = Record::at(&config.record.path);
     let snapshot = runtime.block_on(record.snapshot()).unwrap();
     let recorded = snapshot.participations;
-    Plan::build(config, roster, recorded, &Filter::default(), now(), now()).unwrap()
+    Plan::build(
+        config,
+        roster,
+        recorded,
+        &Filter::default(),
+        now(),
+        now(),
+        Vec::new(),
+    )
+    .unwrap()
 }
 
 /// Signing: so many calls.

@@ -304,6 +304,7 @@ async fn stop_suppressed(
         let start = ApplyStart {
             applied: Vec::new(),
             moves,
+            moved: prepared.start.moved.clone(),
         };
         if let Err(error) = writing.journal().begin(start).await {
             output.error(&anyhow::Error::from(error).into());
@@ -475,7 +476,7 @@ async fn show_and_ask(
         // no question.
         let is_noted = !plan.has_news()
             && !prepared.has_news_of_sources
-            && (prepared.record.is_missing() || prepared.start.applied.is_empty());
+            && (prepared.record.is_missing() || prepared.start.is_empty());
         // A record that is to be begun is begun for nobody too, so that the next run finds it.
         let is_begun = !(prepared.record.is_missing() && args.new_record);
         if is_noted && is_begun {

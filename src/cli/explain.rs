@@ -94,7 +94,9 @@ pub(super) async fn run(args: &ExplainArgs, common: &Common) -> Result<Exit, Com
         .map_err(anyhow::Error::from)?;
     let mut listed = record::listed(&record, &selection).await?;
     let participations = listed.iter().map(|listed| &listed.participation);
-    let mut plan = plan(config, &roster, participations, contact, now)?;
+    let done = record.moved().await.map_err(anyhow::Error::from)?;
+    let moves = config.steps_of_moves(&done);
+    let mut plan = plan(config, &roster, participations, (contact, moves), now)?;
     // What is about to be moved is told under its new name.
     for listed in &mut listed {
         let name = &mut listed.participation.key.automation;
@@ -193,7 +195,7 @@ fn plan<'p>(
     config: &Config,
     roster: &Roster<'_>,
     participations: impl Iterator<Item = &'p Participation>,
-    contact: &ContactId,
+    (contact, moves): (&ContactId, Vec<(AutomationName, AutomationName)>),
     now: jiff::Timestamp,
 ) -> Result<Plan, CommandError> {
     let filter = Filter {
@@ -201,7 +203,15 @@ fn plan<'p>(
         automation: None,
     };
     let recorded = participations.cloned().map(Ok::<_, Infallible>);
-    let Ok(mut plan) = Plan::build(config, roster, recorded, &filter, now, jiff::Timestamp::MAX);
+    let Ok(mut plan) = Plan::build(
+        config,
+        roster,
+        recorded,
+        &filter,
+        now,
+        jiff::Timestamp::MAX,
+        moves,
+    );
     prepare::give_reasons(config, roster, &mut plan)?;
     Ok(plan)
 }

@@ -260,11 +260,16 @@ fn start(
     plan: &Plan,
     filter: &Filter,
     applied: &BTreeMap<AutomationName, AppliedWith>,
+    done: &[(AutomationName, AutomationName)],
 ) -> ApplyStart {
     let moves = match plan.moved.is_empty() {
         true => Vec::new(),
-        false => config.steps_of_moves(),
+        false => plan.moves.clone(),
     };
+    // A part may leave moves to be made that are none of its own.
+    let blocks = Some(config.moved_blocks());
+    let moved =
+        blocks.filter(|blocks| blocks != done && (!moves.is_empty() || filter.is_everything()));
     let is_part = |name: &AutomationName| {
         filter.contact.is_none() && filter.automation.as_ref().is_none_or(|of| of == name)
     };
@@ -275,6 +280,7 @@ fn start(
     ApplyStart {
         applied: news.collect(),
         moves,
+        moved,
     }
 }
 
@@ -408,12 +414,14 @@ async fn merge(
     let record_serial = snapshot.serial;
     let since = counted_since(clock, snapshot.counted_from);
     let applied = snapshot.applied;
+    let done = snapshot.moved;
+    let steps = config.steps_of_moves(&done);
     let of_part = filter.clone();
     let task = {
         let roster = roster.clone();
         threads::apart("plan", move || -> anyhow::Result<Plan> {
             let recorded = snapshot.participations;
-            let mut plan = Plan::build(config, &roster, recorded, &filter, now, since)?;
+            let mut plan = Plan::build(config, &roster, recorded, &filter, now, since, steps)?;
             if let Some(sent) = sent {
                 plan.defer(config, &roster, &sent, now);
             }
@@ -424,7 +432,7 @@ async fn merge(
     };
     let plan = task.await.context("No plan was made")??;
     let guard = Guard::check(&plan, config, &roster, &applied, &sources);
-    let start = start(config, &plan, &of_part, &applied);
+    let start = start(config, &plan, &of_part, &applied, &done);
     // Where there is no record, none is begun for this.
     let has_news = |read| !checked.is_missing() && has_news(&read, &sources);
     let has_news_of_sources = roster.sources().any(has_news);

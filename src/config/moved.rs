@@ -132,19 +132,30 @@ impl Config {
         moved.map(|moved| &moved.to)
     }
 
-    /// The moves as steps that are to be made one after the other.
-    pub fn steps_of_moves(&self) -> Vec<(AutomationName, AutomationName)> {
-        steps(&self.moves)
+    /// The names of the blocks, from and to, in their order.
+    pub fn moved_blocks(&self) -> Vec<(AutomationName, AutomationName)> {
+        let blocks = self.moves.iter();
+        blocks
+            .map(|moved| (moved.from.clone(), moved.to.clone()))
+            .collect()
+    }
+
+    /// The moves as steps that are to be made one after the other. `done` are the blocks that were last applied: where the
+    /// old name is one that is configured, as in a swap, those who have it now are others, and stay.
+    pub fn steps_of_moves(
+        &self,
+        done: &[(AutomationName, AutomationName)],
+    ) -> Vec<(AutomationName, AutomationName)> {
+        let is_configured = |name: &AutomationName| self.automations.iter().any(|a| a.name == *name);
+        let mut blocks = self.moved_blocks();
+        blocks.retain(|block| !(done.contains(block) && is_configured(&block.0)));
+        steps(blocks)
     }
 }
 
 /// The moves as steps, one after the other, each from a name to one that all have left by then. In a circle, one of the
 /// names goes by another in between.
-fn steps(moves: &[Moved]) -> Vec<(AutomationName, AutomationName)> {
-    let mut left: Vec<(AutomationName, AutomationName)> = moves
-        .iter()
-        .map(|moved| (moved.from.clone(), moved.to.clone()))
-        .collect();
+fn steps(mut left: Vec<(AutomationName, AutomationName)>) -> Vec<(AutomationName, AutomationName)> {
     let mut steps = Vec::new();
     while !left.is_empty() {
         let is_free =
@@ -167,8 +178,6 @@ fn steps(moves: &[Moved]) -> Vec<(AutomationName, AutomationName)> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     fn name(text: &str) -> AutomationName {
@@ -176,19 +185,8 @@ mod tests {
     }
 
     fn in_steps(moves: &[(&str, &str)]) -> Vec<String> {
-        let moves: Vec<_> = moves
-            .iter()
-            .map(|(from, to)| Moved {
-                from: name(from),
-                to: name(to),
-                place: Place {
-                    file: Arc::from("rollcall.toml"),
-                    line: 1,
-                    span: (0, 0),
-                },
-            })
-            .collect();
-        let steps = steps(&moves).into_iter();
+        let moves = moves.iter().map(|(from, to)| (name(from), name(to)));
+        let steps = steps(moves.collect()).into_iter();
         steps.map(|(from, to)| format!("{from} > {to}")).collect()
     }
 

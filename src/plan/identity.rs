@@ -254,14 +254,13 @@ pub fn applied_with(config: &Config) -> Vec<(AutomationName, AppliedWith)> {
 /// What each automation was last applied with, under the names that they have after the plan's moves.
 pub(super) fn last_applied(
     plan: &Plan,
-    config: &Config,
     applied: &BTreeMap<AutomationName, AppliedWith>,
 ) -> BTreeMap<AutomationName, AppliedWith> {
     let mut applied = applied.clone();
     if !plan.moved.is_empty() {
-        for (from, to) in config.steps_of_moves() {
-            if let Some(with) = applied.remove(&from) {
-                applied.insert(to, with);
+        for (from, to) in &plan.moves {
+            if let Some(with) = applied.remove(from) {
+                applied.insert(to.clone(), with);
             }
         }
     }
@@ -292,7 +291,7 @@ pub(super) fn reapplied(
     if applied.is_empty() || plan.gone.list.is_empty() {
         return Vec::new();
     }
-    let applied = last_applied(plan, config, applied);
+    let applied = last_applied(plan, applied);
     let mut counts = vec![0; config.automations.len()];
     for trigger in triggers(plan) {
         counts[roster.get(trigger.enrolment as usize).automation] += 1;

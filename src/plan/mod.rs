@@ -57,6 +57,8 @@ pub struct Plan {
     pub figures: BTreeMap<AutomationName, Figures>,
     /// How many participations take another name, by the name before and the name after.
     pub moved: BTreeMap<(AutomationName, AutomationName), u64>,
+    /// The moves that these come of, in steps.
+    pub moves: Vec<(AutomationName, AutomationName)>,
     /// After which time the guard counts what was done.
     counted_since: Timestamp,
     /// Who runs, or ran within the guard's day, and is not declared.
@@ -241,7 +243,7 @@ impl Filter {
 
 impl Plan {
     /// Merges the roster with the participations on record, which come sorted by contact (bytewise). `since` is after which
-    /// time the guard counts what was done, by the real clock.
+    /// time the guard counts what was done, by the real clock; `moves` are the moves that are to be made, in steps.
     ///
     /// The plan is of all, for what is deferred or refused depends on others too; [`Plan::narrow`] cuts the wanted part out
     /// of it. What is as declared is counted in that part alone, and a stop of it does not rely on what goes outside it.
@@ -255,6 +257,7 @@ impl Plan {
         filter: &Filter,
         now: Timestamp,
         since: Timestamp,
+        moves: Vec<(AutomationName, AutomationName)>,
     ) -> Result<Self, E> {
         let mut planner = Planner {
             config,
@@ -268,7 +271,7 @@ impl Plan {
             filter,
             now,
             since,
-            moves: Moves::new(config.steps_of_moves()),
+            moves: Moves::new(moves),
             withheld: (Box::new(roster.withheld()) as Box<dyn Iterator<Item = _>>).peekable(),
             stops: Vec::new(),
             figures: Vec::new(),
@@ -302,6 +305,7 @@ impl Plan {
         plan.figures = planner.figures.into_iter().collect();
         plan.counted_since = since;
         plan.moved = planner.moves.counts;
+        plan.moves = planner.moves.steps;
         plan.gone.sort();
         // Those of suppressed contacts come when the next one with anything on record does.
         plan.withheld.sort_by(|a, b| a.key.cmp(&b.key));

@@ -9,7 +9,7 @@ use crate::participation::Participation;
 #[derive(Debug, Default)]
 pub(super) struct Moves {
     /// From one name to another, to be made one after the other.
-    steps: Vec<(AutomationName, AutomationName)>,
+    pub(super) steps: Vec<(AutomationName, AutomationName)>,
     /// How many take another name, by the name before and the name after.
     pub(super) counts: BTreeMap<(AutomationName, AutomationName), u64>,
 }

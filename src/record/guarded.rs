@@ -50,6 +50,36 @@ pub(super) fn count_anew(tx: &Connection, now: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// The `[[moved]]` blocks that were last applied: from and to.
+pub(super) fn moved(
+    connection: &Connection,
+) -> rusqlite::Result<Vec<(AutomationName, AutomationName)>> {
+    let text: Option<String> =
+        connection.query_row("SELECT moved FROM meta", [], |row| row.get(0))?;
+    let pairs: Vec<(String, String)> = text
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default();
+    // What is no name of an automation can be none of the configuration's.
+    let names = pairs.iter().filter_map(|(from, to)| {
+        Some((
+            AutomationName::recorded(from).ok()?,
+            AutomationName::recorded(to).ok()?,
+        ))
+    });
+    Ok(names.collect())
+}
+
+/// Writes which `[[moved]]` blocks are applied.
+pub(super) fn set_moved(
+    tx: &Connection,
+    blocks: &[(AutomationName, AutomationName)],
+) -> rusqlite::Result<()> {
+    let text = serde_json::to_string(blocks)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    tx.execute("UPDATE meta SET moved = ?", [text])?;
+    Ok(())
+}
+
 /// What each automation was last applied with.
 pub(super) fn applied(
     connection: &Connection,

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use super::counts::SourceNote;
 use super::error::{JournalError, LockError, RecordError, explain_native};
 use super::file_id::FileId;
-use super::guarded::{AppliedWith, count_anew, make_moves, upsert_applied};
+use super::guarded::{AppliedWith, count_anew, make_moves, set_moved, upsert_applied};
 use super::identity::{self, Found};
 use super::lease::{self, Lease};
 use super::lock::{self, Acquired, Lock, LockRequest};
@@ -163,12 +163,14 @@ pub struct ApplyStart {
     pub moves: Vec<(AutomationName, AutomationName)>,
     /// What automations are applied with.
     pub applied: Vec<(AutomationName, AppliedWith)>,
+    /// The `[[moved]]` blocks that are applied, from and to, where they are others than at the last apply.
+    pub moved: Option<Vec<(AutomationName, AutomationName)>>,
 }
 
 impl ApplyStart {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.moves.is_empty() && self.applied.is_empty()
+        self.moves.is_empty() && self.applied.is_empty() && self.moved.is_none()
     }
 }
 
@@ -694,6 +696,7 @@ impl Writer {
                 Request::Begin(start, reply) => {
                     rows.start.moves.extend(start.moves);
                     rows.start.applied.extend(start.applied);
+                    rows.start.moved = start.moved.or(rows.start.moved.take());
                     replies.push(Reply::Done(reply));
                 }
                 Request::CountAnew(reply) => {
@@ -873,6 +876,9 @@ impl Writer {
         // Nothing is sent before it is durable, so that all the other rows have the new names.
         make_moves(&tx, names, &rows.start.moves)?;
         upsert_applied(&tx, &rows.start.applied)?;
+        if let Some(blocks) = &rows.start.moved {
+            set_moved(&tx, blocks)?;
+        }
         insert_intents(&tx, names, self.run, now, &rows.intents)?;
         update_calls(&tx, now, &rows.settlements)?;
         upsert_participations(&tx, names, now, &rows.participations)?;

@@ -35,6 +35,8 @@ pub struct Snapshot {
     pub counted_from: Option<Timestamp>,
     /// What each automation was last applied with.
     pub applied: BTreeMap<AutomationName, AppliedWith>,
+    /// The `[[moved]]` blocks that were last applied: from and to.
+    pub moved: Vec<(AutomationName, AutomationName)>,
     /// All participations, sorted by contact (bytewise).
     pub participations: Participations,
 }
@@ -140,12 +142,14 @@ impl Record {
                 is_new: true,
                 counted_from: None,
                 applied: BTreeMap::new(),
+                moved: Vec::new(),
                 participations,
             });
         };
         let serial = reader.serial()?;
         let counted_from = guarded::counted_from(&reader.connection).map_err(failed(&self.path))?;
         let applied = guarded::applied(&reader.connection).map_err(failed(&self.path))?;
+        let moved = guarded::moved(&reader.connection).map_err(failed(&self.path))?;
         let (mut sender, participations) = stream::channel(&self.path, reader.numbered());
         std::thread::Builder::new()
             .name("record".to_owned())
@@ -162,8 +166,20 @@ impl Record {
             is_new: false,
             counted_from,
             applied,
+            moved,
             participations,
         })
+    }
+
+    /// The `[[moved]]` blocks that were last applied: from and to.
+    ///
+    /// # Errors
+    /// Why the record cannot be opened or read.
+    pub async fn moved(&self) -> Result<Vec<(AutomationName, AutomationName)>, RecordError> {
+        match self.reader().await? {
+            Some(reader) => guarded::moved(&reader.connection).map_err(failed(&self.path)),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Opens it; `None` where there is nothing yet. What it is, and whether it is to be migrated first, is looked at on

@@ -106,6 +106,14 @@ pub fn refused_summary(out: &mut dyn Write, view: PlanView<'_>, run: &Run) -> io
         "nothing of this plan was sent but the stops of suppressed contacts: {}.",
         words(&total).join(", ")
     )?;
+    let moved: u64 = view.plan.moved.values().sum();
+    if moved > 0 {
+        writeln!(
+            out,
+            "The names of [[moved]] are on record already, as these stops needed them: {} moved.",
+            thousands(moved)
+        )?;
+    }
     let mut out = out;
     list_bad(&mut out, view, run, &bad)?;
     ended(&mut out, run)
