@@ -20,6 +20,8 @@ pub(super) struct Named<'c> {
     compares_all: bool,
 }
 
+const SUPPRESSED: &str = "suppressed";
+
 #[derive(Debug)]
 struct Name<'c> {
     id: &'c str,
@@ -48,7 +50,7 @@ impl<'c> Named<'c> {
     pub(super) fn new(config: &'c Config, compares_all: bool) -> Self {
         let suppressed = config.suppressed.iter().map(|(id, suppression)| Name {
             id: id.as_str(),
-            what: "suppressed",
+            what: SUPPRESSED,
             place: &suppression.place,
         });
         let expected = config
@@ -122,26 +124,55 @@ impl<'c> Named<'c> {
     ) -> Result<Vec<Diagnostic>, SourceError> {
         let mut list = Vec::new();
         let opened = || sources.iter().flatten().zip(seen);
+        let is_named = |id: &str, names: &[Name<'_>]| names.iter().any(|name| name.id == id);
+        let written: HashMap<String, &str> = declared
+            .rows
+            .iter()
+            .filter(|_| !self.forms.is_empty())
+            .filter_map(|(id, _)| {
+                let form = folded(id);
+                let names = self.forms.get(form.as_ref())?;
+                (!is_named(id, names)).then(|| (form.into_owned(), *id))
+            })
+            .collect();
         let mut forms: Vec<_> = self.forms.iter().collect();
         forms.sort_unstable_by_key(|(form, _)| *form);
         for (form, names) in forms {
             for name in names {
                 let has = |(_, seen): (&Opened, &Seen)| seen.exact.contains(name.id);
-                if opened().any(has) || declared.find(name.id).is_some() {
+                let is_there = opened().any(has) || declared.find(name.id).is_some();
+                let is_suppressed = name.what == SUPPRESSED;
+                // Who is suppressed is not to be mailed under another writing either, wherever the one of the list is from.
+                if is_there && !is_suppressed {
                     continue;
                 }
-                let near = opened().find_map(|(Opened { table, index }, seen)| {
+                let in_source = opened().find_map(|(Opened { table, index }, seen)| {
                     let (id, row) = seen.near.get(form)?;
-                    Some(format!("{id} is ({table}, {})", index.at(table, *row)))
+                    Some((id.as_str(), format!("{table}, {}", index.at(table, *row))))
                 });
-                if let Some(near) = near {
-                    let message = format!(
-                        "no source has the {} contact {}, and {near}, which is written nearly so",
+                let in_configuration = || {
+                    let id = written.get(form)?;
+                    Some((*id, "declared here".to_owned()))
+                };
+                let Some((id, at)) = in_source.or_else(in_configuration) else {
+                    continue;
+                };
+                let message = match is_there {
+                    true => format!(
+                        "{id} ({at}) is written nearly as the suppressed contact {}",
+                        name.id
+                    ),
+                    false => format!(
+                        "no source has the {} contact {}, and {id} is ({at}), which is written nearly so",
                         name.what, name.id
-                    );
-                    let help = "where both are the same person, write the id as the source does";
-                    list.push(plain(message, Some(name.place.clone()), help.to_owned()));
+                    ),
+                };
+                let mut help =
+                    "where both are the same person, write the id as the source does".to_owned();
+                if is_suppressed {
+                    help = format!("{id} is not suppressed, and runs or is triggered; {help}");
                 }
+                list.push(plain(message, Some(name.place.clone()), help));
             }
         }
         let mut buffer = RowBuffer::default();
