@@ -346,7 +346,8 @@ fn tell_refusal(
         }
         writeln!(
             out,
-            "If this is what you mean, apply it with --allow-large, or raise the limit."
+            "If this is what you mean, {}.",
+            prepared.guard.way_on()
         )
     });
 }

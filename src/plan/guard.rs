@@ -12,6 +12,7 @@ use crate::config::{Config, Limit, Place, StopLimit};
 use crate::id::AutomationName;
 use crate::participation::{Participation, State};
 use crate::record::{AppliedSource, AppliedWith};
+use crate::report::plural;
 use crate::roster::Roster;
 
 /// Fewer running participations than this are too few for a percentage to mean anything.
@@ -102,7 +103,7 @@ pub enum Breach {
     /// Too many people who would be triggered since their suppression is gone.
     Released {
         /// How many.
-        count: u64,
+        count: Count,
         /// How many there may be.
         limit: u64,
         /// Where that is set.
@@ -159,6 +160,23 @@ impl Guard {
     /// Whether the plan may not be applied without `--allow-large`.
     pub fn refuses(&self) -> bool {
         !self.breaches.is_empty()
+    }
+
+    /// What to do where the plan is meant.
+    pub fn way_on(&self) -> &'static str {
+        let is_limit = |breach: &Breach| {
+            matches!(
+                breach,
+                Breach::Triggers { .. }
+                    | Breach::Stops { .. }
+                    | Breach::Share { .. }
+                    | Breach::Released { .. }
+            )
+        };
+        match self.breaches.iter().any(is_limit) {
+            true => "apply it with --allow-large, or raise the limit",
+            false => "apply it with --allow-large",
+        }
     }
 
     /// Whether not even the stops of suppressed contacts may be sent: these have a limit to themselves.
@@ -393,17 +411,33 @@ fn is_beyond(count: u64, of: u64, percent: f64) -> bool {
     of >= SMALLEST_FOR_PERCENT && count as f64 * 100.0 > percent * of as f64
 }
 
-/// People who are on record as suppressed, and would be triggered now.
+/// People who are on record as suppressed, and would be triggered now, in whatever automation.
 fn released(plan: &Plan, config: &Config, roster: &Roster<'_>, breaches: &mut Vec<Breach>) {
     let limit = &config.guard.max_released;
+    let find = |contact: &str| {
+        let list = &plan.released;
+        let place = list.binary_search_by(|(of, _)| of.as_str().cmp(contact));
+        place.ok().map(|place| list[place].1)
+    };
     let mut contacts: Vec<&str> = identity::triggers(plan)
-        .filter(|trigger| trigger.why == WhyTrigger::Released)
-        .map(|trigger| roster.get(trigger.enrolment as usize).contact)
+        .filter_map(|trigger| {
+            let contact = roster.get(trigger.enrolment as usize).contact;
+            let is_released = match find(contact) {
+                Some(is_of_day) => !is_of_day,
+                None => trigger.why == WhyTrigger::Released,
+            };
+            is_released.then_some(contact)
+        })
         .collect();
     contacts.sort_unstable();
     contacts.dedup();
-    let count = contacts.len() as u64;
-    if count > limit.value {
+    let day = plan.released.iter().filter(|(_, of_day)| *of_day).count() as u64;
+    let count = Count {
+        all: contacts.len() as u64 + day,
+        day,
+        ..Count::default()
+    };
+    if count.is_of_plan() && count.all > limit.value {
         breaches.push(Breach::Released {
             count,
             limit: limit.value,
@@ -520,8 +554,10 @@ impl fmt::Display for Breach {
             } => {
                 write!(
                     f,
-                    "too many people would be triggered whose suppression is gone: {count}, the limit is {limit}; look whether a \
-                     [[suppress]] block is missing"
+                    "too many people would be triggered whose suppression is gone: {}{}, the limit is {limit}; look whether a \
+                     [[suppress]] block is missing",
+                    count.all,
+                    count.day("triggered")
                 )?;
                 ("max_released", place)
             }
@@ -530,9 +566,10 @@ impl fmt::Display for Breach {
             Breach::Reshaped { automation, count } => {
                 return write!(
                     f,
-                    "the `repeat_by` of {automation} was added or taken out: {count} who run in it would be triggered again \
+                    "the `repeat_by` of {automation} was added or taken out: {} who are in it would be triggered again \
                      (where only what is to come is meant, leave {automation} as it is and declare another automation with a \
-                     trigger code of its own)"
+                     trigger code of its own)",
+                    plural(*count, "contact")
                 );
             }
         };
@@ -545,22 +582,45 @@ impl fmt::Display for Breach {
 
 fn same(f: &mut fmt::Formatter<'_>, what: &SamePeople, found: &Found) -> fmt::Result {
     let Found { count, was, now } = found;
+    let contacts = plural(*count, "contact");
     match what {
-        SamePeople::Renamed { from, to } => write!(
+        SamePeople::Renamed {
+            from,
+            to,
+            is_configured: false,
+        } => write!(
             f,
-            "{from} has become {to}, which has its trigger code: {count} who are on record in {from} would be triggered again \
+            "{from} has become {to}, which has its trigger code: {contacts} on record in {from} would be triggered again \
              (where only the name is new, write [[moved]] with from = \"{from}\" and to = \"{to}\", and nobody is)"
         ),
-        SamePeople::Rewritten { automation } => write!(
+        SamePeople::Renamed { from, to, .. } => write!(
             f,
-            "the ids of {count} in {automation} are written in another way, and they would be triggered again: {now} is on \
-             record as {was} (let the source write them as before; or where Spotler knows them by the new ones, take them into \
-             the record with `rollcall adopt --automation {automation}`, which triggers nobody)"
+            "{contacts} on record in {from}, and no longer declared in it, would be triggered again in {to}, which has its \
+             trigger code (where only the name is new, write [[moved]] with from = \"{from}\" and to = \"{to}\", take \
+             [automation.{from}] out, and nobody is; where people are meant to move from one to the other, they are mailed \
+             again with --allow-large)"
         ),
+        SamePeople::Rewritten { automation } => {
+            write!(
+                f,
+                "{contacts} would be triggered again in {automation}, which has them under another writing: "
+            )?;
+            match was.as_str() == now {
+                true => write!(f, "an occurrence of {now} is on record in other letters")?,
+                false => write!(f, "{now} is on record as {was}")?,
+            }
+            write!(
+                f,
+                " (let the source write it as before; or where Spotler knows them by the new ids, take these into the record \
+                 with `rollcall adopt --automation {automation}`, which triggers nobody; the next apply then stops the old \
+                 ones, and may take --allow-large)"
+            )
+        }
         SamePeople::Suppressed => write!(
             f,
-            "{count} who are suppressed would be triggered, since their ids are written in another way: {now} is suppressed as \
-             {was} (write the ids in [[suppress]] as the source does)"
+            "{} would be triggered under another writing of the id: {now} is suppressed as {was} (write the ids in \
+             [[suppress]] as the source does)",
+            plural(*count, "suppressed contact")
         ),
     }
 }
@@ -591,11 +651,18 @@ impl fmt::Display for Reapplied {
                 "{automation} was last applied with `repeat_by = \"{before}\"`, and now it is \"{now}\""
             )?,
         }
+        let are = if *gone == 1 { "is" } else { "are" };
+        if *count == 0 {
+            return write!(
+                f,
+                ", which has no rows: {gone} on record {are} no longer declared (make the export, or change it back)"
+            );
+        }
         write!(
             f,
-            ": {count} would be triggered as new, while {gone} on record are no longer declared (change it back; or where they \
-             are the same people, take the new ones into the record with `rollcall adopt --automation {automation}`, which \
-             triggers nobody)"
+            ": {count} would be triggered as new, while {gone} on record {are} no longer declared (change it back; or where \
+             they are the same people, take the new ones into the record with `rollcall adopt --automation {automation}`, \
+             which triggers nobody; the next apply then stops the old ones, and may take --allow-large)"
         )
     }
 }

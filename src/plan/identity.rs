@@ -27,10 +27,13 @@ struct Identity {
     contact: ContactId,
     /// Its place in [`Identities::automations`].
     automation: u32,
+    /// Whether it goes now, and not before.
+    goes: bool,
 }
 
 impl Identities {
-    pub(super) fn add(&mut self, of: &Participation) {
+    /// `goes` is whether it goes now, and not before.
+    pub(super) fn add(&mut self, of: &Participation, goes: bool) {
         let name = &of.key.automation;
         let place = self.automations.iter().position(|known| known == name);
         let place = place.unwrap_or_else(|| {
@@ -43,6 +46,7 @@ impl Identities {
             occurrence: occurrence.map_or(0, occurrence_of),
             contact: of.key.contact.clone(),
             automation: u32::try_from(place).unwrap_or(u32::MAX),
+            goes,
         });
     }
 
@@ -59,12 +63,12 @@ impl Identities {
             .filter_map(|of| Some((of, self.automations.get(of.automation as usize)?)))
     }
 
-    /// How many there are in an automation.
+    /// How many go from an automation.
     fn count(&self, name: &AutomationName) -> u64 {
         let Some(place) = self.automations.iter().position(|known| known == name) else {
             return 0;
         };
-        let of = |identity: &&Identity| identity.automation as usize == place;
+        let of = |identity: &&Identity| identity.goes && identity.automation as usize == place;
         self.list.iter().filter(of).count() as u64
     }
 }
@@ -94,12 +98,14 @@ fn occurrence_of(text: &str) -> u64 {
 /// What tells that people who would be triggered are on record already.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SamePeople {
-    /// An automation has another name.
+    /// They leave one automation for another with the same trigger code; most likely it has another name.
     Renamed {
         /// The name on record.
         from: AutomationName,
         /// The name now.
         to: AutomationName,
+        /// Whether the one on record is still configured, with that trigger code.
+        is_configured: bool,
     },
     /// Their ids, or their occurrences, are written in another way.
     Rewritten {
@@ -150,12 +156,11 @@ pub(super) fn same_people(
         .keys()
         .map(|contact| (folded(contact.as_str()), contact))
         .collect();
-    // An automation that somebody is declared in is another one, and not the old name of a new one.
-    let is_in_use = |name: &AutomationName, to: usize| {
-        let place = config.automations.iter().position(|a| a.name == *name);
-        place.is_some_and(|place| {
-            config.automations[place].trigger_code == config.automations[to].trigger_code
-                && roster.sizes().get(place).is_some_and(|size| *size > 0)
+    let is_configured = |name: &AutomationName, to: usize| {
+        let wanted = config.automations[to].trigger_code.as_str();
+        config.automations.iter().any(|automation| {
+            let code = automation.trigger_code.as_str();
+            automation.name == *name && code.eq_ignore_ascii_case(wanted)
         })
     };
     for trigger in triggers(plan) {
@@ -188,10 +193,10 @@ pub(super) fn same_people(
                 _ if !is_same_occurrence => return None,
                 // What repeats now and did not before, or the other way round, is counted by itself.
                 (true, true) if !both => return None,
-                (true, false) if is_in_use(name, enrolment.automation) => return None,
                 (true, false) => SamePeople::Renamed {
                     from: name.clone(),
                     to: automation.name.clone(),
+                    is_configured: is_configured(name, enrolment.automation),
                 },
                 _ => SamePeople::Rewritten {
                     automation: automation.name.clone(),
@@ -267,21 +272,22 @@ pub(super) fn last_applied(
     applied
 }
 
-/// An automation that triggers people since something of it was changed, while those whom it had go.
+/// An automation that triggers people since something of it was changed, while those whom it had go; or that only loses
+/// them, since its new source has no rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reapplied {
     /// Which.
     pub automation: AutomationName,
     /// What was changed.
     pub changed: Changed,
-    /// How many would be triggered.
+    /// How many would be triggered; none where the new source has no rows.
     pub count: u64,
     /// How many are on record and no longer declared.
     pub gone: u64,
 }
 
 /// Finds the automations of which source, contact column or `repeat_by` were changed, and that would trigger people while
-/// others go.
+/// others go, or let them go for a new source without rows.
 pub(super) fn reapplied(
     plan: &Plan,
     config: &Config,
@@ -298,13 +304,26 @@ pub(super) fn reapplied(
     }
     let mut list = Vec::new();
     for ((name, now), count) in applied_with(config).into_iter().zip(counts) {
-        let Some(before) = applied.get(&name).filter(|_| count > 0) else {
+        let Some(before) = applied.get(&name) else {
             continue;
         };
+        let Some(changed) = change(before, &now) else {
+            continue;
+        };
+        let is_dry = || {
+            let mut new = roster
+                .sources()
+                .filter(|read| {
+                    let name = &read.source.name;
+                    now.sources.contains_key(name) && !before.sources.contains_key(name)
+                })
+                .peekable();
+            matches!(changed, Changed::Source { .. })
+                && new.peek().is_some()
+                && new.all(|read| read.rows == 0)
+        };
         let gone = plan.gone.count(&name);
-        if gone > 0
-            && let Some(changed) = change(before, &now)
-        {
+        if gone > 0 && (count > 0 || is_dry() && lets_go(plan, &name)) {
             list.push(Reapplied {
                 automation: name,
                 changed,
@@ -314,6 +333,21 @@ pub(super) fn reapplied(
         }
     }
     list
+}
+
+/// Whether a plan stops anybody in an automation whose contact is not suppressed, lets go of one, or notes one as gone.
+fn lets_go(plan: &Plan, name: &AutomationName) -> bool {
+    plan.actions.iter().any(|action| {
+        matches!(action, Action::Stop(stop)
+            if !stop.is_of_suppressed() && stop.participation.key.automation == *name)
+    }) || plan
+        .let_go
+        .iter()
+        .any(|let_go| let_go.participation.key.automation == *name)
+        || plan
+            .marks
+            .iter()
+            .any(|mark| mark.left_at.is_some() && mark.key.automation == *name)
 }
 
 /// What was changed, where it can make the same people others. A source that comes or goes adds or takes away people; one

@@ -28,7 +28,7 @@ use jiff::Timestamp;
 
 use crate::config::{Config, OnLeave};
 use crate::id::{AutomationName, ContactId, Occurrence, TriggerCode};
-use crate::participation::{Before, Key, Participation, State};
+use crate::participation::{Before, Key, Participation, SUPPRESSED, State};
 use crate::roster::{Enrolment, Roster};
 use decide::{Decision, Declared, Leave};
 use identity::Identities;
@@ -63,6 +63,9 @@ pub struct Plan {
     counted_since: Timestamp,
     /// Who runs, or ran within the guard's day, and is not declared.
     gone: Identities,
+    /// Who is on record as withheld, or as stopped since suppressed, and is triggered by this plan or was within the guard's
+    /// day: `true` for these. Sorted by contact.
+    released: Vec<(ContactId, bool)>,
     /// How many run in automations that have got a `repeat_by`, or lost it, and are triggered in them as new.
     pub reshaped: BTreeMap<AutomationName, u64>,
     /// When the enrolments that are tried again were tried last, in the order of the roster; only of automations with a
@@ -564,6 +567,7 @@ impl Planner<'_> {
         }
         self.stops(declared, recorded);
         self.count_reshaped(first_action..self.plan.actions.len(), recorded);
+        self.count_released(first_action, recorded);
         // Stops come first, and are sorted by automation and occurrence already; so are enrolments in the roster.
         self.plan.actions[first_action..].sort_by_key(|action| match action {
             Action::Stop(_) => None,
@@ -684,6 +688,36 @@ impl Planner<'_> {
         }
     }
 
+    /// Counts a contact who is released from suppression, in whatever automation. What a contact was withheld from stays on
+    /// record; one who runs since before the guard's day was released then.
+    fn count_released(&mut self, first_action: usize, recorded: &[Participation]) {
+        let was_suppressed = |of: &Participation| match of.state {
+            State::Withheld => true,
+            State::Stopped => of.detail.as_deref() == Some(SUPPRESSED),
+            _ => false,
+        };
+        let Some(suppressed) = recorded.iter().find(|of| was_suppressed(of)) else {
+            return;
+        };
+        let runs = |of: &&Participation| {
+            matches!(
+                of.state,
+                State::Active | State::Triggering | State::Uncertain | State::Refused
+            )
+        };
+        let is_of_day = |of: &Participation| of.triggered_at.is_some_and(|at| at > self.since);
+        let mut running = recorded.iter().filter(runs).peekable();
+        let runs = running.peek().is_some();
+        let actions = &self.plan.actions[first_action..];
+        let is_triggered = actions
+            .iter()
+            .any(|action| matches!(action, Action::Trigger(_)));
+        if running.all(is_of_day) && (runs || is_triggered) {
+            let released = (suppressed.key.contact.clone(), runs);
+            self.plan.released.push(released);
+        }
+    }
+
     fn declared(&mut self, index: usize, recorded: Option<&Participation>) {
         let enrolment = self.roster.get(index);
         let automation = &self.config.automations[enrolment.automation];
@@ -791,7 +825,7 @@ impl Planner<'_> {
         // What is not asked for is gone all the same.
         let runs = recorded.state.is_running() || recorded.state == State::Refused;
         if runs || self.went(recorded) {
-            self.plan.gone.add(recorded);
+            self.plan.gone.add(recorded, runs);
         }
         let automation = self.by_name.get(key.automation.as_str()).copied();
         let of = automation.map(|index| &self.config.automations[index]);

@@ -129,8 +129,10 @@ fn guard(view: PlanView<'_>) -> String {
     let lines = breaches.iter().map(|breach| format!("! {breach}"));
     let block = block("text", lines, breaches.len(), MOST_OF_GUARD);
     format!(
-        "**The guard refuses to apply this plan.** Check that this is what you mean; then apply it with `--allow-large`, or \
-         raise the limit.\n\n{block}\n"
+        "**The guard refuses to apply this plan.** Check that this is what you mean; then {}.\n\n{block}\n",
+        view.guard
+            .way_on()
+            .replace("--allow-large", "`--allow-large`")
     )
 }
 

@@ -199,7 +199,8 @@ pub fn plan_sum(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
         }
         writeln!(
             out,
-            "  Check that this is what you mean; then apply it with --allow-large, or raise the limit.\n"
+            "  Check that this is what you mean; then {}.\n",
+            view.guard.way_on()
         )?;
     }
     let (on, off) = (style::STRONG.render(), style::STRONG.render_reset());
