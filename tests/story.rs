@@ -434,6 +434,11 @@ impl<'a> Story<'a> {
                     self.owners.insert(id.clone(), key.clone());
                 }
                 triggered.entry(key).or_default().push(ids);
+            } else {
+                // For one contact stops go before triggers.
+                let mut keys = triggered.keys();
+                let is_late = keys.any(|key| deed["contact"] == *key.contact);
+                assert!(!is_late, "stopped behind a trigger: {line}");
             }
         }
         triggered
