@@ -138,12 +138,12 @@ impl<'a> Story<'a> {
         let seed = self.scene.below(1000);
         let faults = json!({ "seed": seed, "rules": trouble.rules() });
         self.spotler.put("faults", &faults);
-        if self.scene.chance(0.1) {
-            self.kill(&trouble);
-        } else if self.scene.chance(0.3) {
+        let died = self.scene.chance(0.1) && self.kill(&trouble);
+        if self.scene.chance(0.3) {
             self.plan();
         }
-        if !self.apply(&trouble) {
+        // What a run has begun is not left for another day.
+        if !self.apply(&trouble, died) {
             return;
         }
         if self.scene.chance(0.3) {
@@ -244,7 +244,13 @@ impl<'a> Story<'a> {
             let counts = [Value::Null, "active".into(), "uncertain".into()];
             for call in self.history() {
                 if call["call"] == "trigger" && counts.contains(&call["outcome"]) {
-                    *sent.entry(text(&call["automation"])).or_insert(0) += 1;
+                    let name = text(&call["automation"]);
+                    let moves = self.scene.moves();
+                    let name = moves.fold(name, |name, (from, to)| match name == from {
+                        true => to.to_owned(),
+                        false => name,
+                    });
+                    *sent.entry(name).or_insert(0) += 1;
                 }
             }
         }
@@ -263,8 +269,8 @@ impl<'a> Story<'a> {
         assert_eq!(actions(&alone), all, "the plan for {contact} alone");
     }
 
-    /// Returns whether it was not refused in the end.
-    fn apply(&mut self, trouble: &Trouble) -> bool {
+    /// Applies, and where the guard refuses that, maybe with `--allow-large`. Returns whether it was not refused in the end.
+    fn apply(&mut self, trouble: &Trouble, insists: bool) -> bool {
         let args = ["apply", "--yes", "--format", "json", "--retry-for", "2s"];
         let sent = self.sent();
         let done = self.run(&args);
@@ -293,11 +299,12 @@ impl<'a> Story<'a> {
         // Where they are too many by themselves, they are not sent either.
         let is_limited = self.scene.limit < CONTACTS;
         self.settle(&urgent, trouble, &BTreeSet::new(), is_limited);
-        let is_meant = self.scene.chance(0.7);
+        let is_meant = insists || self.scene.chance(0.7);
         if is_meant {
             let sent = self.sent();
             let done = self.run(&[&args[..], &["--allow-large"]].concat());
-            let plan = self.compared(&done.json(), &sent);
+            let mut plan = self.compared(&done.json(), &sent);
+            plan.is_refused = false;
             self.check(&plan, &done, trouble);
             self.count_anew();
         }
@@ -360,9 +367,10 @@ impl<'a> Story<'a> {
         list(&history, "calls").cloned().collect()
     }
 
-    /// Starts an apply and lets it die.
-    fn kill(&mut self, trouble: &Trouble) {
-        let plan = self.plan();
+    /// Starts an apply and lets it die. Returns whether it did.
+    fn kill(&mut self, trouble: &Trouble) -> bool {
+        let mut plan = self.plan();
+        plan.is_refused = false;
         let before = self.history().len();
         let (point, most) = self.scene.pick(&KILLS);
         let time = 1 + self.scene.below(most);
@@ -391,6 +399,7 @@ impl<'a> Story<'a> {
             self.counted = self.runs;
         }
         self.is_open |= history.iter().any(|call| call["outcome"].is_null());
+        died
     }
 
     fn seen(&self) -> BTreeMap<Key, Seen> {

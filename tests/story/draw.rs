@@ -248,8 +248,10 @@ impl Scene {
             3 | 4 if slot.is_there => {
                 let (old, new) = (slot.name.clone(), format!("{}x", slot.name));
                 slot.name = new.clone();
-                if is_moved {
-                    self.moved.push((slot.letter, old, new));
+                match is_moved {
+                    true => self.moved.push((slot.letter, old, new)),
+                    // Where the last name comes from nowhere, an earlier one leads nowhere.
+                    false => self.moved.retain(|(letter, ..)| *letter != slot.letter),
                 }
             }
             _ => slot.automation.code = code,

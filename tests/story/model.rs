@@ -328,11 +328,14 @@ impl Plan {
                 && entry.left.is_none()
                 && !world.suppressed.contains(&key.contact)
         };
-        let triggered = record.values().filter(|entry| counts(entry)).count();
+        // A trigger in doubt and the one that is tried in its place are counted once.
+        let is_once = |key: &Key| !self.triggers.contains(key) && !self.deferred.contains(key);
+        let triggered = (record.iter()).filter(|(key, entry)| is_once(key) && counts(entry));
+        let triggered = triggered.count();
         // Many who are triggered again are refused whatever the limits.
         let mut may = self.triggers.iter().any(|key| self.stops.contains_key(key))
             || triggers > 0 && triggers + day.0 > world.limit
-            || gone().next().is_some() && gone().count() + day.1 > world.limit;
+            || gone().count() + triggers + day.1 > world.limit;
         let mut must = triggers > 0 && triggers + triggered > world.limit
             || gone().filter(is_new).count() > world.limit;
         // So are those who are on record and no longer declared, and would be triggered under another name.
