@@ -9,7 +9,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-pub use folded::folded;
+pub use folded::{folded, tail};
 pub use record::RecordId;
 
 use crate::text::{SafeText, is_unseen};

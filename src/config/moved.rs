@@ -146,7 +146,8 @@ impl Config {
         &self,
         done: &[(AutomationName, AutomationName)],
     ) -> Vec<(AutomationName, AutomationName)> {
-        let is_configured = |name: &AutomationName| self.automations.iter().any(|a| a.name == *name);
+        let is_configured =
+            |name: &AutomationName| self.automations.iter().any(|a| a.name == *name);
         let mut blocks = self.moved_blocks();
         blocks.retain(|block| !(done.contains(block) && is_configured(&block.0)));
         steps(blocks)

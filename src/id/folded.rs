@@ -49,6 +49,20 @@ pub fn folded(id: &str) -> Cow<'_, str> {
     Cow::Owned(without_leading_zeros(bare))
 }
 
+/// The last four bytes of the folded form of an id, where they are seen without folding it; `None` for the few ids where
+/// they are not. Where they differ, so do the forms.
+pub fn tail(id: &str) -> Option<[u8; 4]> {
+    let tail: [u8; 4] = *id.as_bytes().last_chunk()?;
+    let is_seen = |at: usize| match tail[at] {
+        // A zero behind a digit leads nothing, and is no fraction where another digit is before it.
+        b'0' => at > 0 && tail[at - 1].is_ascii_digit(),
+        byte => byte.is_ascii_alphanumeric(),
+    };
+    (0..4)
+        .all(is_seen)
+        .then(|| tail.map(|byte| byte.to_ascii_lowercase()))
+}
+
 fn without_leading_zeros(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
@@ -65,7 +79,20 @@ fn without_leading_zeros(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_seen_of_a_form_is_its_end(
+            id in prop_oneof!["[0-2aB.'\" =\u{301}\u{200b}]{0,9}", ".{0,9}", "[a-z]{3}-[0-9]{1,6}(\\.0{1,3})?"],
+        ) {
+            if let Some(tail) = tail(&id) {
+                prop_assert!(folded(&id).as_bytes().ends_with(&tail), "{id}: {}", folded(&id));
+            }
+        }
+    }
 
     #[test]
     fn every_writing_of_an_id_has_one_folded_form() {

@@ -9,13 +9,15 @@ use super::Opened;
 use super::problems::{MOST, more, plain};
 use super::select::Declared;
 use crate::config::{Config, Diagnostic, Expectation, Place};
-use crate::id::folded;
+use crate::id::{folded, tail};
 use crate::source::{RowBuffer, RowId, SourceError, Table};
 
 /// The contacts that a configuration suppresses or expects something of, by the folded forms of their ids.
 #[derive(Debug)]
 pub(super) struct Named<'c> {
     forms: HashMap<String, Vec<Name<'c>>>,
+    /// How these forms end: most ids end in another way, and need not be folded to see that they are not among them.
+    tails: HashSet<[u8; 4]>,
     /// Whether all ids of each source are compared with each other too.
     compares_all: bool,
 }
@@ -71,7 +73,10 @@ impl<'c> Named<'c> {
                 .or_default()
                 .push(name);
         }
+        let tails = forms.keys();
+        let tails = tails.filter_map(|form| form.as_bytes().last_chunk().copied());
         Self {
+            tails: tails.collect(),
             forms,
             compares_all,
         }
@@ -87,7 +92,12 @@ impl<'c> Named<'c> {
                 first.or_insert_with(|| (contact.to_owned(), row));
             }
         }
-        if self.forms.is_empty() && !self.compares_all {
+        let may_be_named = match tail(contact) {
+            _ if self.forms.is_empty() => false,
+            Some(tail) => self.tails.contains(&tail),
+            None => true,
+        };
+        if !may_be_named && !self.compares_all {
             return;
         }
         let form = folded(contact);
