@@ -4,7 +4,9 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 use rollcall::cli::{self, Cli, Exit};
+use rollcall::text::SafeText;
 use rollcall::{hardening, threads};
 use tokio::runtime::{Builder, Runtime};
 
@@ -19,7 +21,7 @@ fn main() -> ExitCode {
                 Exit::Fine
             };
             // Where it cannot be printed, the exit code says it.
-            let _ = error.print();
+            let _ = print(&error);
             return exit.into();
         }
     };
@@ -39,6 +41,18 @@ fn main() -> ExitCode {
     // What a command gave up is not waited for.
     runtime.shutdown_background();
     exit.into()
+}
+
+/// Prints what clap says. An error repeats what was typed, which may hold anything.
+fn print(error: &clap::Error) -> std::io::Result<()> {
+    let is_help = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if !error.use_stderr() || is_help {
+        return error.print();
+    }
+    let said = error.render().to_string();
+    let lines = said.split('\n').map(|line| SafeText(line).to_string());
+    let lines: Vec<String> = lines.collect();
+    std::io::stderr().write_all(lines.join("\n").as_bytes())
 }
 
 fn runtime() -> std::io::Result<Runtime> {

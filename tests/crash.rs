@@ -567,8 +567,11 @@ fn whatever_ends_a_run_it_tells_first_of_a_call_that_was_left_open() {
         &["resolve", "--as", "active", "--yes"],
         &["record", "forget", "c-1", "--yes"],
     ] {
-        let done = repo.run(args).exits(0);
         let is_first = args[0] == "adopt";
+        if args[0] == "record" {
+            repo.write("rollcall.toml", toml.replace("\"c-1\"", "\"c-2\""));
+        }
+        let done = repo.run(args).exits(0);
         assert_eq!(done.stderr.contains(told), is_first, "{}", done.stderr);
     }
 }

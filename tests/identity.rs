@@ -434,6 +434,9 @@ fn a_person_is_not_erased_where_that_would_hide_that_a_record_is_old() {
     one_more(&repo, &spotler);
     repo.run(&["apply", "--yes"]).exits(0);
     fs::write(&file, &backup).unwrap();
+    let toml = fs::read_to_string(repo.file("rollcall.toml")).unwrap();
+    let suppress = "[[suppress]]\ncontacts = [\"c-1\", \"c-2\", \"c-3\", \"c-4\"]\n";
+    repo.write("rollcall.toml", format!("{toml}{suppress}"));
     for contact in ["c-1", "c-2", "c-3", "c-4"] {
         let done = repo.run(&["record", "forget", contact, "--yes"]).exits(1);
         assert!(done.stderr.contains("It is older than"), "{}", done.stderr);

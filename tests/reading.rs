@@ -25,7 +25,7 @@ fn plain(done: &Done) -> String {
 
 #[test]
 fn what_a_file_cannot_mean_is_refused_by_every_command_and_no_cell_is_shown() {
-    let files: [(&str, &str, &[u8], &str, &str); 11] = [
+    let files: [(&str, &str, &[u8], &str, &str); 15] = [
         (
             "names that begin with an apostrophe made a quote",
             "c1",
@@ -88,6 +88,34 @@ fn what_a_file_cannot_mean_is_refused_by_every_command_and_no_cell_is_shown() {
             b"id,name,status\nc1,x,customer\nid,name,status\nc2,x,customer\n",
             "repeats its header in row 3",
             "one behind the other",
+        ),
+        (
+            "a row of another contact that is too long",
+            "c2",
+            b"id,name,status\nc1,hush,customer\nc2,hush,x,customer\nc3,hush,customer\n",
+            "has not as many cells in row 3 as columns in its header: 4 instead of 3",
+            "delimiter",
+        ),
+        (
+            "two exports, where the contact is in the first",
+            "c1",
+            b"id,name,status\nc1,x,customer\nid,name,status\nc2,x,customer\n",
+            "repeats its header in row 3",
+            "one behind the other",
+        ),
+        (
+            "two exports, one with its header in other letters",
+            "c1",
+            b"id,name,status\nc1,x,customer\nID,Name,Status\nc2,x,customer\n",
+            "repeats its header in row 3",
+            "one behind the other",
+        ),
+        (
+            "a NUL in a row of another contact",
+            "c2",
+            b"id,name,status\nc1,hu\0sh,customer\nc2,x,customer\n",
+            "holds a NUL byte in row 2, column name",
+            "UTF-8",
         ),
         (
             "a column that a condition asks for, twice",
@@ -286,12 +314,143 @@ fn a_file_that_was_cut_in_its_last_row_makes_nobody_of_somebody_else() {
     let says = "1 would be triggered and 1 stopped or let go";
     assert!(refused.stderr.contains(says), "{}", refused.stderr);
     assert_eq!(spotler.calls(), 3);
-    // Where nothing would be done because of it, it may end as it likes, and is known to from then on.
+    // Where nothing would be done because of it, it may end as it likes; but that does not make it known to.
     repo.write("crm.csv", &all[..all.len() - 1]);
     repo.run(&["apply", "--yes"]).exits(0);
+    repo.write("crm.csv", &all[..all.len() - 2]);
+    repo.run(&["apply", "--yes"]).exits(4);
     repo.write("crm.csv", format!("{all}x,customer,crm-1044"));
+    repo.run(&["apply", "--yes"]).exits(4);
+    assert_eq!(spotler.calls(), 3);
+    // It is known to from the first apply on that is allowed.
+    repo.run(&["apply", "--yes", "--allow-large"]).exits(0);
+    repo.write("crm.csv", format!("{all}x,customer,crm-1045"));
+    repo.run(&["apply", "--yes"]).exits(0);
+    assert_eq!(spotler.calls(), 6);
+}
+
+/// A repository on a sandbox that enrols in one automation from several lists of ids, and by name.
+fn listed(spotler: &Spotler, sources: &[&str], named: &[&str]) -> Repo {
+    let repo = Repo::new();
+    list(&repo, spotler, sources, named);
+    repo
+}
+
+fn list(repo: &Repo, spotler: &Spotler, sources: &[&str], named: &[&str]) {
+    let mut toml = format!(
+        "[spotler]\nbase_url = {:?}\n[automation.care]\ntrigger_code = \"code-c\"\n",
+        spotler.url()
+    );
+    for source in sources {
+        toml += &format!(
+            "[source.{source}]\ncsv = \"{source}.csv\"\ncontact = \"id\"\n\
+             [[enrol]]\nautomation = \"care\"\nsource = \"{source}\"\n"
+        );
+    }
+    if !named.is_empty() {
+        toml += &format!("[[enrol]]\nautomation = \"care\"\ncontacts = {named:?}\n");
+    }
+    repo.write("rollcall.toml", toml);
+}
+
+#[test]
+fn an_adopt_does_not_make_a_source_known_to_be_dry_or_cut() {
+    for broken in ["id\n", "id\na1\na2\na"] {
+        for part in [&[][..], &["--automation", "care"], &["--contact", "k2"]] {
+            let spotler = Spotler::open();
+            let repo = listed(&spotler, &["crm"], &["k1"]);
+            repo.write("crm.csv", "id\na1\na2\na3\n");
+            repo.apply().exits(0);
+            repo.write("crm.csv", broken);
+            repo.run(&["apply", "--yes"]).exits(4);
+            list(&repo, &spotler, &["crm"], &["k1", "k2"]);
+            repo.run(&[&["adopt", "--yes"], part].concat()).exits(0);
+            repo.run(&["apply", "--yes"]).exits(4);
+            assert_eq!(spotler.calls(), 4, "{broken:?} {part:?}");
+        }
+    }
+}
+
+#[test]
+fn people_who_were_adopted_from_a_source_that_had_none_are_safe_from_then_on() {
+    let spotler = Spotler::open();
+    let repo = listed(&spotler, &["crm"], &["k1"]);
+    repo.write("crm.csv", "id");
+    repo.apply().exits(0);
+    repo.write("crm.csv", "id\na1\n");
+    repo.run(&["adopt", "--yes", "--contact", "a1"]).exits(0);
+    repo.write("crm.csv", "id\n");
+    repo.run(&["apply", "--yes"]).exits(4);
+    repo.write("crm.csv", "id\na");
+    repo.run(&["apply", "--yes"]).exits(4);
+    assert_eq!(spotler.calls(), 1);
+}
+
+#[test]
+fn a_source_that_ran_dry_is_remembered_whatever_else_is_applied() {
+    let spotler = Spotler::open();
+    let repo = listed(&spotler, &["crm", "vip"], &["k1"]);
+    repo.write("crm.csv", "id\na1\na2\n");
+    repo.write("vip.csv", "id\na1\n");
+    repo.apply().exits(0);
+    // Nobody goes because of it, and who comes does not come from it.
+    repo.write("vip.csv", "id\n");
+    repo.write("crm.csv", "id\na1\na2\na3\n");
     repo.run(&["apply", "--yes"]).exits(0);
     assert_eq!(spotler.calls(), 4);
+    // Somebody may.
+    repo.write("crm.csv", "id\na2\na3\n");
+    let says = "source vip has no rows, and had 1 when it was last applied; in the automations that draw on it, 0 would be \
+                triggered and 1 stopped";
+    let refused = repo.run(&["apply", "--yes"]).exits(4);
+    assert!(plain(&refused).contains(says), "{}", refused.stderr);
+    // Allowed once, it is known to be empty.
+    repo.run(&["apply", "--yes", "--allow-large"]).exits(0);
+    repo.write("crm.csv", "id\na2\n");
+    repo.run(&["apply", "--yes"]).exits(0);
+}
+
+#[test]
+fn a_header_is_known_again_in_other_letters() {
+    let spotler = Spotler::open();
+    let repo = listed(&spotler, &["crm"], &[]);
+    repo.write("crm.csv", "id,Größe\nc1,x\nID,GRÖßE\nc2,x\n");
+    let done = repo.run(&["plan"]).exits(1);
+    let says = "repeats its header in row 3";
+    assert!(plain(&done).contains(says), "{}", done.stderr);
+    // A row that has but the name in common is a row.
+    repo.write("crm.csv", "id,Größe\nc1,x\nID,x\n");
+    repo.plan().exits(0);
+}
+
+#[test]
+fn what_is_typed_is_repeated_without_what_cannot_be_seen() {
+    let spotler = Spotler::open();
+    let repo = listed(&spotler, &[], &["c1"]);
+    for args in [
+        &["explain", "c1\u{202e}"][..],
+        &["adopt", "--contact", "c1\u{202e}"],
+    ] {
+        let done = repo.run(args);
+        let said = done.stdout + &done.stderr;
+        assert!(said.contains("c1\\u{202e}"), "{said}");
+        assert!(!said.contains('\u{202e}'), "{said:?}");
+    }
+    for args in [
+        &["foo\u{202e}"][..],
+        &["plan", "--format", "\u{202e}\u{1b}[31m\u{200f}"],
+        &["plan", "--\u{202e}"],
+    ] {
+        let done = repo.run(args).exits(1);
+        assert!(
+            done.stderr.contains("\\u{202e}"),
+            "{args:?}: {}",
+            done.stderr
+        );
+        assert!(done.stderr.lines().count() > 2, "{}", done.stderr);
+        let is_odd = |c: char| matches!(c, '\u{202e}' | '\u{1b}' | '\u{200f}');
+        assert!(!done.stderr.contains(is_odd), "{args:?}: {:?}", done.stderr);
+    }
 }
 
 #[test]
@@ -426,7 +585,8 @@ fn a_configuration_file_that_was_emptied_stops_nobody() {
     repo.write("rollcall.toml", &included);
     repo.write("rules/welcome.toml", format!("[[enrol]]{enrol}"));
     repo.run(&["apply", "--yes"]).exits(0);
-    for empty in ["", "\n\n", "\u{feff} \r\n"] {
+    let comment = "\u{feff}# [[enrol]]\r\n  # automation = \"welcome\"\n";
+    for empty in ["", "\n\n", "\u{feff} \r\n", comment] {
         repo.write("rules/welcome.toml", empty);
         let done = repo.run(&["apply", "--yes"]).exits(1);
         assert!(
@@ -434,6 +594,7 @@ fn a_configuration_file_that_was_emptied_stops_nobody() {
             "{}",
             done.stderr
         );
+        assert!(plain(&done).contains("no longer wanted"));
         repo.write("rollcall.toml", empty);
         let done = repo.run(&["apply", "--yes"]).exits(1);
         assert!(
@@ -441,6 +602,7 @@ fn a_configuration_file_that_was_emptied_stops_nobody() {
             "{}",
             done.stderr
         );
+        assert!(!plain(&done).contains("no longer wanted"));
         repo.write("rollcall.toml", &included);
     }
     assert_eq!(spotler.calls(), 3);

@@ -111,11 +111,58 @@ fn history_has_every_call_with_its_configuration() {
     assert_ne!(calls[1]["config_digest"], digest);
 }
 
+/// Suppresses a contact, and says what the configuration was before.
+fn suppress(repo: &Repo, contact: &str) -> String {
+    let toml = std::fs::read_to_string(repo.file("rollcall.toml")).unwrap();
+    let more = format!("{toml}[[suppress]]\ncontacts = [{contact:?}]\n");
+    repo.write("rollcall.toml", more);
+    toml
+}
+
+#[test]
+fn who_is_still_declared_is_not_forgotten() {
+    let spotler = Spotler::open();
+    let repo = Repo::with(&config(&spotler.url(), "", &["c-1", "c-2"]));
+    repo.apply().exits(0);
+    let forget = || repo.run(&["record", "forget", "c-1", "--yes"]);
+    let refused = forget().exits(1);
+    assert_eq!(refused.stdout, "");
+    for says in [
+        "c-1 is still declared in welcome",
+        "nothing was erased",
+        "[[suppress]]",
+    ] {
+        assert!(refused.stderr.contains(says), "{}", refused.stderr);
+    }
+    // Nor where that cannot be known.
+    let toml = std::fs::read_to_string(repo.file("rollcall.toml")).unwrap();
+    let rest = toml.replace("\"c-1\", ", "");
+    let source = "[source.crm]\ncsv = \"crm.csv\"\ncontact = \"id\"\n[[enrol]]\nautomation = \"welcome\"\nsource = \"crm\"\n";
+    repo.write("rollcall.toml", format!("{rest}{source}"));
+    repo.write("crm.csv", "id,name\nc-3,x,y\n");
+    let refused = forget().exits(1);
+    for says in ["in row 2", "nothing was erased", "[[suppress]]"] {
+        assert!(refused.stderr.contains(says), "{}", refused.stderr);
+    }
+    assert_eq!(repo.recorded().len(), 2);
+    // Who is neither declared nor to be is, and who is suppressed too, at once.
+    let unsuppressed = suppress(&repo, "c-1");
+    forget().exits(0);
+    assert_eq!(repo.recorded(), ["welcome c-2 active"]);
+    repo.write("rollcall.toml", unsuppressed);
+    repo.write("crm.csv", "id,name\nc-3,x\n");
+    repo.run(&["apply", "--yes"]).exits(0);
+    repo.write("crm.csv", "id,name\nc-4,x\n");
+    repo.run(&["record", "forget", "c-3", "--yes"]).exits(0);
+    assert_eq!(repo.recorded(), ["welcome c-2 active"]);
+}
+
 #[test]
 fn a_person_who_is_forgotten_is_nowhere_in_the_files() {
     let spotler = Spotler::open();
     let repo = Repo::with(&config(&spotler.url(), "", &["unforgettable-1", "c-2"]));
     repo.apply().exits(0);
+    suppress(&repo, "unforgettable-1");
     repo.run(&["record", "forget", "unforgettable-1"]).exits(1);
     repo.run(&["record", "forget", "unforgettable-1", "--yes"])
         .exits(0);
@@ -135,6 +182,7 @@ fn who_cannot_be_wiped_from_the_log_is_not_said_to_be_erased() {
     let spotler = Spotler::open();
     let repo = Repo::with(&config(&spotler.url(), "", &["unforgettable-1", "c-2"]));
     repo.apply().exits(0);
+    suppress(&repo, "unforgettable-1");
     let path = repo.file("state/rollcall.db");
     let forget = || repo.run(&["record", "forget", "unforgettable-1", "--yes"]);
     let done = while_read(&path, forget).exits(3);
@@ -691,7 +739,11 @@ fn a_record_that_is_taken_away_ends_the_run_that_writes_to_it() {
 #[test]
 fn a_relative_path_does_not_lead_out_by_a_link_or_a_pattern() {
     let outside = tempfile::tempdir().unwrap();
-    std::fs::write(outside.path().join("evil.toml"), "# Nothing.\n").unwrap();
+    std::fs::write(
+        outside.path().join("evil.toml"),
+        "[guard]\nmax_triggers = 1000\n",
+    )
+    .unwrap();
     std::fs::write(outside.path().join("crm.csv"), "id\n").unwrap();
     let name = outside.path().file_name().unwrap().to_str().unwrap();
     let source = "[source.crm]\ncontact = \"id\"\ncsv";

@@ -6,7 +6,7 @@ use anyhow::anyhow;
 
 use super::args::AdoptArgs;
 use super::output::Output;
-use super::prepare::{self, Prepared};
+use super::prepare::{self, Noting, Prepared};
 use super::signals::Signals;
 use super::which::{self, Beginning};
 use super::{CommandError, Common, Exit};
@@ -15,7 +15,7 @@ use crate::participation::{Key, Move};
 use crate::plan::{Action, Filter, WhyTrigger};
 use crate::record::{Change, Purpose, Record};
 use crate::report::{SafeText, plural};
-use crate::roster::{Enrolment, SourceRead};
+use crate::roster::Enrolment;
 
 pub(super) async fn run(
     args: &AdoptArgs,
@@ -50,10 +50,13 @@ pub(super) async fn run(
         };
         if !roster.enrolments().any(is_meant) {
             return Err(match &args.contact {
-                Some(contact) => anyhow!(
-                    "{contact} is not enrolled there, so that there is nothing to adopt. Is the id right? \
-                     `rollcall explain {contact}` says why."
-                ),
+                Some(contact) => {
+ let shown = SafeText(contact.as_str());
+ anyhow!(
+                    "{shown} is not enrolled there, so that there is nothing to adopt. Is the id right? \
+                     `rollcall explain {shown}` says why.")
+}
+
                 None => anyhow!("Nobody is enrolled there, so that there is nothing to adopt."),
             }
             .into());
@@ -86,9 +89,7 @@ pub(super) async fn run(
         changes.retain(|change| shown.contains(&change.key));
         let count = changes.len() as u64;
         let known = prepare::applied_sources(&record).await?;
-        let is_whole = filter().is_everything();
-        let is_noted = |read: &SourceRead<'_>| is_whole || !known.contains_key(&read.source.name);
-        let notes = prepare::notes(roster.sources().filter(is_noted));
+        let notes = prepare::notes(roster.sources(), &known, Noting::Adopted);
         signals.begin()?;
         let journal = writing.journal();
         let mut written = journal.change(changes).await;

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::{ApplyArgs, Format, LogFormat};
 use super::metrics::{self, Seen};
 use super::output::Output;
-use super::prepare::{self, Line, Prepared, Wanted};
+use super::prepare::{self, Line, Noting, Prepared, Wanted};
 use super::saved::Saved;
 use super::signals::Signals;
 use super::which::{self, Beginning};
@@ -168,6 +168,13 @@ async fn plan_and_apply(
     }
 }
 
+fn noting(args: &ApplyArgs) -> Noting {
+    match args.allow_large {
+        true => Noting::Allowed,
+        false => Noting::Applied,
+    }
+}
+
 /// What comes after a plan was shown.
 enum Next {
     /// The command ends.
@@ -234,10 +241,11 @@ async fn locked(
         begun.map_err(anyhow::Error::from)?;
     }
     // What is done of a part says nothing of the rows that the others come from.
-    let is_whole = filter(saved).is_everything();
-    let rows = prepared.roster.sources().filter(|_| is_whole);
-    let noted = writing.journal().sources(prepare::notes(rows)).await;
-    noted.map_err(anyhow::Error::from)?;
+    if filter(saved).is_everything() {
+        let notes = prepared.notes(noting(args));
+        let noted = writing.journal().sources(notes).await;
+        noted.map_err(anyhow::Error::from)?;
+    }
     // From here on calls may be made, so that an error no longer means that nothing was done.
     let mut run = send(args, common, (&prepared, part), (line, signals), writing).await;
     if args.allow_large {
@@ -476,7 +484,7 @@ async fn show_and_ask(
         // What is to be noted of sources and automations, of enrolments that went or came back, and of who is withheld, needs
         // no question.
         let is_noted = !plan.has_news()
-            && !prepared.has_news_of_sources
+            && !prepared.has_news_of_sources(noting(args))
             && (prepared.record.is_missing() || prepared.start.is_empty());
         // A record that is to be begun is begun for nobody too, so that the next run finds it.
         let is_begun = !(prepared.record.is_missing() && args.new_record);

@@ -185,7 +185,7 @@ pub(super) async fn tell_unknown(
     let verdicts = prepared.roster.explain(contact.as_str());
     let verdicts = verdicts.map_err(anyhow::Error::from)?;
     if !is_known(prepared.config, contact, &verdicts, &listed) {
-        output.notice(|out| writeln!(out, "{contact}: {UNKNOWN}"));
+        output.notice(|out| writeln!(out, "{}: {UNKNOWN}", SafeText(contact.as_str())));
     }
     Ok(())
 }
@@ -353,7 +353,7 @@ fn planned(view: PlanView<'_>, name: &AutomationName) -> Vec<Planned> {
 }
 
 fn text(out: &mut dyn Write, explanation: &Explanation<'_>) -> io::Result<()> {
-    writeln!(out, "{}", explanation.contact)?;
+    writeln!(out, "{}", SafeText(explanation.contact.as_str()))?;
     if let Some(suppressed) = &explanation.suppressed {
         let reason = match suppressed.reason {
             Some(reason) => format!("{} ", SafeText(reason)),

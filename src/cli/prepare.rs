@@ -130,24 +130,40 @@ pub(super) async fn sources_and_expected(
     sound(config, list)
 }
 
-/// Whether a source is so different from what it was at the last apply that this is to be noted, also where nothing is to
-/// be done.
-fn has_news(read: &SourceRead<'_>, applied: &BTreeMap<String, AppliedSource>) -> bool {
-    applied.get(&read.source.name).is_none_or(|before| {
-        let is_counted = read.source.max_shrink.is_some() && before.rows != read.rows;
-        is_counted
-            || (before.rows == 0) != (read.rows == 0)
-            || before.ends_with_line_end != Some(read.ends_with_line_end)
-    })
+/// What a run makes of the sources that it has read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Noting {
+    /// People were adopted from them: what the record has of them is only added to.
+    Adopted,
+    /// They were applied.
+    Applied,
+    /// They were applied, whatever the guard says.
+    Allowed,
 }
 
-/// What is to be noted of sources.
-pub(super) fn notes<'a>(sources: impl IntoIterator<Item = SourceRead<'a>>) -> Vec<SourceNote> {
-    let note = |read: SourceRead<'a>| SourceNote {
+/// What is to be noted of a source. That it ran dry, or lost the line end at its end, is refused until it is allowed: if a run
+/// before that noted it, the next one would not see it.
+fn note(read: &SourceRead<'_>, before: Option<&AppliedSource>, noting: Noting) -> SourceNote {
+    let rows = before.map_or(0, |before| before.rows);
+    let ended = before.is_some_and(|before| before.ends_with_line_end == Some(true));
+    SourceNote {
         name: read.source.name.clone(),
-        rows: read.rows,
-        ends_with_line_end: read.ends_with_line_end,
-    };
+        rows: match noting {
+            Noting::Adopted => read.rows.max(rows),
+            Noting::Applied if read.rows == 0 => rows,
+            Noting::Applied | Noting::Allowed => read.rows,
+        },
+        ends_with_line_end: read.ends_with_line_end || (ended && noting != Noting::Allowed),
+    }
+}
+
+/// What is to be noted of sources, given what the record has of them.
+pub(super) fn notes<'a>(
+    sources: impl IntoIterator<Item = SourceRead<'a>>,
+    applied: &BTreeMap<String, AppliedSource>,
+    noting: Noting,
+) -> Vec<SourceNote> {
+    let note = |read: SourceRead<'a>| note(&read, applied.get(&read.source.name), noting);
     sources.into_iter().map(note).collect()
 }
 
@@ -201,8 +217,8 @@ pub(super) struct Prepared {
     pub problems: Arc<[String]>,
     pub now: Timestamp,
     pub sources: Vec<SourceRead<'static>>,
-    /// Whether a source is so different from what it was at the last apply that this is to be noted.
-    pub has_news_of_sources: bool,
+    /// The sources as they were at the last apply.
+    pub applied_sources: Arc<BTreeMap<String, AppliedSource>>,
     /// The real time, of which the guard's day is reckoned.
     pub clock: Timestamp,
     /// What the record begins with where the plan is applied.
@@ -230,6 +246,27 @@ impl Prepared {
             });
         }
         self.record.warn(output);
+    }
+
+    /// What is to be noted of the sources when the plan is applied.
+    pub(super) fn notes(&self, noting: Noting) -> Vec<SourceNote> {
+        notes(self.roster.sources(), &self.applied_sources, noting)
+    }
+
+    /// Whether a source is so different from what it was at the last apply that this is to be noted, also where nothing is to
+    /// be done. Where there is no record, none is begun for it.
+    pub(super) fn has_news_of_sources(&self, noting: Noting) -> bool {
+        let is_news = |read: SourceRead<'_>| {
+            let before = self.applied_sources.get(&read.source.name);
+            let note = note(&read, before, noting);
+            before.is_none_or(|before| {
+                let is_counted = read.source.max_shrink.is_some() && before.rows != note.rows;
+                is_counted
+                    || (before.rows == 0) != (note.rows == 0)
+                    || before.ends_with_line_end != Some(note.ends_with_line_end)
+            })
+        };
+        !self.record.is_missing() && self.roster.sources().any(is_news)
     }
 
     pub(super) fn view(&self) -> PlanView<'_> {
@@ -433,9 +470,6 @@ async fn merge(
     let plan = task.await.context("No plan was made")??;
     let guard = Guard::check(&plan, config, &roster, &applied, &sources);
     let start = start(config, &plan, &of_part, &applied, &done);
-    // Where there is no record, none is begun for this.
-    let has_news = |read| !checked.is_missing() && has_news(&read, &sources);
-    let has_news_of_sources = roster.sources().any(has_news);
     Ok(Prepared {
         config,
         sources: roster.sources().collect(),
@@ -446,7 +480,7 @@ async fn merge(
         problems: checked.problems().into(),
         record: checked,
         now,
-        has_news_of_sources,
+        applied_sources: Arc::new(sources),
         clock,
         start,
     })

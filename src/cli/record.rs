@@ -1,6 +1,7 @@
 //! `rollcall record`: reads the record.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -447,6 +448,38 @@ pub(super) async fn export(args: &RecordExportArgs, common: &Common) -> Result<E
     Ok(Exit::Fine)
 }
 
+/// Checks that the next apply would not trigger somebody again who is forgotten.
+async fn check_undeclared(
+    contact: &ContactId,
+    config: &'static Config,
+    common: &Common,
+    output: &Output,
+) -> Result<(), CommandError> {
+    let shown = SafeText(contact.as_str());
+    let roster = prepare::roster_of(config, contact, prepare::now(common)).await;
+    let roster = roster.map_err(|error| {
+        output.error(&error);
+        anyhow!(
+            "Whether {shown} is still declared cannot be known, so that nothing was erased: if it is, the next apply would \
+             trigger it as new. Mend what is told above; or add the contact to [[suppress]], and forget it at once."
+        )
+    })?;
+    let declared: BTreeSet<&str> = roster
+        .enrolments()
+        .map(|enrolment| config.automations[enrolment.automation].name.as_str())
+        .collect();
+    if declared.is_empty() {
+        return Ok(());
+    }
+    let declared: Vec<&str> = declared.into_iter().collect();
+    Err(anyhow!(
+        "{shown} is still declared in {}, so that nothing was erased: the next apply would trigger it as new. First take the \
+         contact out of the source or the rule and apply, so that it is stopped; or add it to [[suppress]].",
+        SafeText(&declared.join(", "))
+    )
+    .into())
+}
+
 pub(super) async fn forget(
     args: &RecordForgetArgs,
     common: &Common,
@@ -478,6 +511,9 @@ pub(super) async fn forget(
         })?;
         return Ok(Exit::Fine);
     }
+    if config.suppression(args.contact.as_str()).is_none() {
+        check_undeclared(&args.contact, config, common, &output).await?;
+    }
     let running: Vec<&Listed> = items
         .iter()
         .filter(|item| item.participation.state.may_run_at_spotler())
@@ -504,7 +540,7 @@ pub(super) async fn forget(
             }
         }
         match config.suppression(args.contact.as_str()) {
-            None => writeln!(out, "While the contact is declared, the next apply triggers it as new."),
+            None => writeln!(out, "If the contact is ever declared again, it is triggered as new."),
             Some(suppression) => writeln!(
                 out,
                 "The contact is {suppression}. While it is declared too, the next apply takes it into the record again, as \

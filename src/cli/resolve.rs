@@ -103,8 +103,9 @@ fn check_names(
     let nobody = named.find(|contact| shown.iter().all(|of| of.key.contact != **contact));
     if let Some(contact) = nobody {
         return Err(anyhow!(
-            "{contact} has no uncertain trigger there; nothing was settled. Is the id right? `rollcall record list --state \
-             uncertain` shows who has one."
+            "{} has no uncertain trigger there; nothing was settled. Is the id right? `rollcall record list --state \
+             uncertain` shows who has one.",
+            SafeText(contact.as_str())
         )
         .into());
     }

@@ -177,8 +177,8 @@ pub(super) fn shown(root: &Path, file: &Path) -> Arc<str> {
     Arc::from(parts.join("/").replace("//", "/"))
 }
 
-/// Reads a file's text.
-pub(super) fn read(path: &Path, shown: &str) -> Result<Arc<str>, Box<Diagnostic>> {
+/// Reads a file's text. `if_empty` is what to do where it has none.
+pub(super) fn read(path: &Path, shown: &str, if_empty: &str) -> Result<Arc<str>, Box<Diagnostic>> {
     let bytes = std::fs::read(path).map_err(|error| {
         let message = format!("{shown} cannot be read: {error}");
         Box::new(Diagnostic::nowhere(message).help("check its permissions"))
@@ -186,13 +186,11 @@ pub(super) fn read(path: &Path, shown: &str) -> Result<Arc<str>, Box<Diagnostic>
     let wrong = |what: &str, help: &str| {
         Box::new(Diagnostic::nowhere(format!("{shown} {what}")).help(help))
     };
-    let is_said = |byte: &u8| !byte.is_ascii_whitespace() && !b"\xef\xbb\xbf".contains(byte);
-    if !bytes.iter().any(is_said) {
-        // What it declared would be taken back.
-        return Err(wrong(
-            "is empty",
-            "restore it; where it is no longer wanted, delete it",
-        ));
+    // Comments say nothing: what the file declared before would be taken back.
+    let says_nothing = |line: &[u8]| matches!(line.trim_ascii_start(), [] | [b'#', ..]);
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    if text.split(|byte| *byte == b'\n').all(says_nothing) {
+        return Err(wrong("is empty", if_empty));
     }
     if bytes.contains(&0) {
         return Err(wrong(

@@ -30,7 +30,7 @@ pub fn load(file: &Path) -> Result<Config, Problems> {
     let root = file.parent().unwrap_or(Path::new("/"));
     let sink = Sink::default();
     let name = shown(root, &file);
-    let text = read(&file, &name).map_err(|problem| Problems::one(*problem))?;
+    let text = read(&file, &name, "restore it").map_err(|problem| Problems::one(*problem))?;
     let first = parse(&name, &text, &sink);
     let before = sink.len();
     let mut others: Vec<(Arc<str>, Arc<str>)> = Vec::new();
@@ -40,7 +40,8 @@ pub fn load(file: &Path) -> Result<Config, Problems> {
         if !known.insert(shown.clone()) {
             continue;
         }
-        match read(&path, &shown) {
+        let if_empty = "restore it; where it is no longer wanted, delete it";
+        match read(&path, &shown, if_empty) {
             Ok(text) => others.push((shown, text)),
             Err(problem) => sink.push(*problem),
         }

@@ -1,6 +1,6 @@
 //! Sources that ran dry or were cut short since the last apply, and what a plan would do because of that.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 use super::{Action, Plan};
@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::id::AutomationName;
 use crate::participation::Key;
 use crate::record::AppliedSource;
-use crate::roster::Roster;
+use crate::roster::{Enrolment, Roster};
 
 /// A source that is not whole, and what would be done because of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,8 +39,9 @@ impl Ended {
     /// Every source that is not whole and because of which the plan would do anything. `applied` is how sources were when a
     /// plan made from them was last applied.
     ///
-    /// Which people are missing from a source, or are another's in its last row, cannot be known: whatever is done in an
-    /// automation that draws on it counts, but for those who are suppressed.
+    /// Which people are missing from a source cannot be known: whoever goes from an automation that draws on it counts, but
+    /// for those who are suppressed. Who is triggered, or stopped to be triggered again, counts where the enrolment comes from
+    /// the source itself.
     pub(super) fn all(
         plan: &Plan,
         config: &Config,
@@ -48,6 +49,10 @@ impl Ended {
         applied: &BTreeMap<String, AppliedSource>,
     ) -> Vec<Self> {
         let ended = roster.sources().filter_map(|read| {
+            let is_from_it = |enrolment: Enrolment<'_>| {
+                let source = config.enrols[enrolment.block].source;
+                source.is_some_and(|source| config.sources[source].name == read.source.name)
+            };
             let before = applied.get(&read.source.name)?;
             let how = match read.rows {
                 0 if before.rows > 0 => HowEnded::Dry { had: before.rows },
@@ -66,8 +71,8 @@ impl Ended {
             let ended = Self {
                 source: read.source.name.clone(),
                 how,
-                triggers: triggers(plan, roster, &automations),
-                leaving: leaving(plan, config, &automations),
+                triggers: triggers(plan, roster, is_from_it),
+                leaving: leaving(plan, config, roster, &automations, is_from_it),
             };
             (ended.triggers + ended.leaving > 0).then_some(ended)
         });
@@ -75,31 +80,46 @@ impl Ended {
     }
 }
 
-fn triggers(plan: &Plan, roster: &Roster<'_>, automations: &HashSet<usize>) -> u64 {
+fn triggers(plan: &Plan, roster: &Roster<'_>, is_from_it: impl Fn(Enrolment<'_>) -> bool) -> u64 {
     let now = plan.actions.iter().filter_map(|action| match action {
         Action::Trigger(trigger) => Some(trigger),
         Action::Stop(_) => None,
     });
     let later = plan.deferred.iter().map(|deferred| &deferred.trigger);
-    let is_of_it = |enrolment: u32| {
-        let automation = roster.get(enrolment as usize).automation;
-        automations.contains(&automation)
-    };
     now.chain(later)
-        .filter(|trigger| is_of_it(trigger.enrolment))
+        .filter(|trigger| is_from_it(roster.get(trigger.enrolment as usize)))
         .count() as u64
 }
 
-fn leaving(plan: &Plan, config: &Config, automations: &HashSet<usize>) -> u64 {
-    let names: HashSet<&AutomationName> = automations
+fn leaving(
+    plan: &Plan,
+    config: &Config,
+    roster: &Roster<'_>,
+    automations: &HashSet<usize>,
+    is_from_it: impl Fn(Enrolment<'_>) -> bool,
+) -> u64 {
+    let names: HashMap<&AutomationName, usize> = automations
         .iter()
-        .filter_map(|automation| Some(&config.automations.get(*automation)?.name))
+        .filter_map(|automation| Some((&config.automations.get(*automation)?.name, *automation)))
         .collect();
     let is_of_it = |key: &&Key| {
-        names.contains(&key.automation) && !config.suppressed.contains_key(&key.contact)
+        names.contains_key(&key.automation) && !config.suppressed.contains_key(&key.contact)
+    };
+    let is_renewed_by_it = |key: &Key| {
+        let automation = names.get(&key.automation)?;
+        let occurrence = key
+            .occurrence
+            .as_ref()
+            .map(|occurrence| occurrence.as_str());
+        roster
+            .find(key.contact.as_str(), *automation, occurrence)
+            .map(&is_from_it)
     };
     let stops = plan.actions.iter().filter_map(|action| match action {
-        Action::Stop(stop) => Some(&stop.participation.key),
+        Action::Stop(stop) => {
+            let key = &stop.participation.key;
+            (stop.leaves() || is_renewed_by_it(key) == Some(true)).then_some(key)
+        }
         Action::Trigger(_) => None,
     });
     let let_go = plan.let_go.iter().map(|let_go| &let_go.participation.key);

@@ -32,7 +32,8 @@ pub fn build(config: &Config, now: Timestamp) -> Result<Roster<'_>, Problems> {
 /// Reads every source that a block draws on, and selects what there is of one contact.
 ///
 /// # Errors
-/// As [`build`], but for what is wrong in rows of other contacts, which are not all read.
+/// As [`build`], but for what conditions, fields and occurrences make of the cells of other contacts. A source that cannot be
+/// read as a whole is refused all the same.
 pub fn build_for<'c>(
     config: &'c Config,
     contact: &str,

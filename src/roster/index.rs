@@ -1,75 +1,23 @@
-//! Where each contact's rows are: of all contacts, in eight bytes a row, or of one.
+//! Where each contact's rows are, in eight bytes a row.
 
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashSet};
 
-use crate::source::{Found, RowAt, RowId, Table};
-
-/// Finds the rows of contacts whose roster it is.
-#[derive(Debug)]
-pub(super) enum RowIndex {
-    /// Of all.
-    All(AllRows),
-    /// Of the one contact that was looked for, in a file where a row's number is its line's.
-    One(Found),
-}
-
-impl Default for RowIndex {
-    fn default() -> Self {
-        Self::All(AllRows::default())
-    }
-}
-
-impl RowIndex {
-    /// How many rows there are.
-    pub(super) fn len(&self) -> u64 {
-        match self {
-            Self::All(all) => all.rows.len() as u64,
-            Self::One(found) => found.rows,
-        }
-    }
-
-    /// The rows, with their numbers (the header is row 1), that may be of one of these contacts: all that are, and now
-    /// and then another one.
-    pub(super) fn find<'a>(
-        &self,
-        contacts: impl IntoIterator<Item = &'a str>,
-    ) -> Vec<(u64, RowId)> {
-        match self {
-            Self::All(all) => all.find(contacts),
-            Self::One(found) => found.of_contact.clone(),
-        }
-    }
-
-    /// Where a row is, in words.
-    pub(super) fn at(&self, table: &Table, row: RowId) -> RowAt {
-        match self {
-            Self::All(all) => table.at(all.number(row).unwrap_or_default(), row),
-            Self::One(found) => {
-                let row = found.of_contact.iter().find(|(_, id)| *id == row);
-                let number = row.map_or(0, |(number, _)| *number);
-                RowAt {
-                    row: number,
-                    line: number,
-                }
-            }
-        }
-    }
-}
+use crate::source::{RowAt, RowId, Table};
 
 /// Finds the rows of given contacts without reading the source once more.
 ///
 /// It holds a short hash of each row's contact and the distance from the row before. Finding goes through all of it
 /// once, whatever the number of contacts asked for.
 #[derive(Debug, Default)]
-pub(super) struct AllRows {
+pub(super) struct RowIndex {
     hasher: DefaultHashBuilder,
     rows: Vec<(u32, u32)>,
     last: u64,
 }
 
-impl AllRows {
+impl RowIndex {
     /// Adds the next row.
     pub(super) fn push(&mut self, contact: &str, row: RowId) {
         // A distance that does not fit would need gigabytes of blank lines. Rows after them are then looked for in the
@@ -79,7 +27,22 @@ impl AllRows {
         self.last = row.0;
     }
 
-    fn find<'a>(&self, contacts: impl IntoIterator<Item = &'a str>) -> Vec<(u64, RowId)> {
+    /// How many rows there are.
+    pub(super) fn len(&self) -> u64 {
+        self.rows.len() as u64
+    }
+
+    /// Where a row is, in words.
+    pub(super) fn at(&self, table: &Table, row: RowId) -> RowAt {
+        table.at(self.number(row).unwrap_or_default(), row)
+    }
+
+    /// The rows, with their numbers (the header is row 1), that may be of one of these contacts: all that are, and now
+    /// and then another one.
+    pub(super) fn find<'a>(
+        &self,
+        contacts: impl IntoIterator<Item = &'a str>,
+    ) -> Vec<(u64, RowId)> {
         let mut sieve = Sieve::new();
         let hashes: HashSet<u32> = contacts
             .into_iter()
@@ -162,7 +125,7 @@ mod tests {
 
     #[test]
     fn all_rows_of_a_contact_are_found_by_number_and_id() {
-        let mut index = AllRows::default();
+        let mut index = RowIndex::default();
         for (contact, row) in [("a", 10), ("b", 25), ("c", 31), ("b", 4_000)] {
             index.push(contact, RowId(row));
         }

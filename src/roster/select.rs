@@ -10,13 +10,13 @@ use super::condition;
 use super::dispatch::Dispatch;
 use super::entries::{Entries, Full};
 use super::fields::{FieldIssue, For, Templates};
-use super::index::{AllRows, RowIndex};
+use super::index::RowIndex;
 use super::problems::Report;
 use super::writing::{Named, Seen};
 use crate::config::{Config, DeclaredContact, Place, Value};
 use crate::field;
 use crate::id::{self, IdError};
-use crate::source::{Found, RowBuffer, Table};
+use crate::source::Table;
 use crate::text::quoted;
 
 /// What every selection needs.
@@ -130,17 +130,6 @@ impl<'c> Selector<'_, 'c> {
     /// Selects from a source's table.
     pub(super) fn table(&self, table: &Table) -> Selection {
         let mut selection = Selection::default();
-        if let Some(only) = self.only {
-            match table.find(only) {
-                Ok(Some(found)) => return self.found(table, found),
-                Ok(None) => {}
-                Err(error) => {
-                    selection.report.source(&error);
-                    return selection;
-                }
-            }
-        }
-        let mut index = AllRows::default();
         let mut rows = table.rows();
         let zone: &TimeZone = &self.config.zone;
         let mut scratch = Scratch::default();
@@ -148,7 +137,7 @@ impl<'c> Selector<'_, 'c> {
             match row {
                 Err(error) => selection.report.source(&error),
                 Ok(row) => {
-                    index.push(row.contact, row.id);
+                    selection.index.push(row.contact, row.id);
                     self.named
                         .see(row.contact, row.id, table, &mut selection.seen);
                     if !self.passes(row.contact) {
@@ -167,34 +156,6 @@ impl<'c> Selector<'_, 'c> {
                 selection.report.row(&issue, None, at);
             }
         }
-        selection.index = RowIndex::All(index);
-        selection.report.finish(&table.to_string());
-        selection
-    }
-
-    /// Selects from the rows of the one contact.
-    fn found(&self, table: &Table, found: Found) -> Selection {
-        let mut selection = Selection::default();
-        let mut buffer = RowBuffer::default();
-        let mut scratch = Scratch::default();
-        for (number, id) in &found.of_contact {
-            match table.row(*id, &mut buffer) {
-                Err(error) => selection.report.source(&error),
-                Ok(row) => {
-                    let cells = SourceCells {
-                        cells: row.cells,
-                        zone: &self.config.zone,
-                    };
-                    let place = (row.contact, row.id.0);
-                    self.row(place, &cells, |_| true, &mut selection, &mut scratch);
-                }
-            }
-            for issue in scratch.issues.drain(..) {
-                let at = || format!("{table}, row {number}");
-                selection.report.row(&issue, None, at);
-            }
-        }
-        selection.index = RowIndex::One(found);
         selection.report.finish(&table.to_string());
         selection
     }

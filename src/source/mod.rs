@@ -13,7 +13,6 @@
 mod cells;
 mod cursor;
 mod error;
-mod find;
 mod header;
 mod lines;
 mod rows;
@@ -22,7 +21,6 @@ mod table;
 
 pub use cells::RowCells;
 pub use error::{RowAt, SourceError, SourceProblem};
-pub use find::Found;
 pub use rows::{Row, Rows};
 pub use split::RowBuffer;
 pub use table::Table;

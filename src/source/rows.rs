@@ -111,7 +111,7 @@ impl<'t> Rows<'t> {
 }
 
 /// Checks a row.
-pub(super) fn check(
+fn check(
     table: &Table,
     cells: RowCells<'_>,
     contact: &str,
@@ -126,7 +126,8 @@ pub(super) fn check(
         });
     }
     let column = &columns[table.contact()];
-    if contact == column && cells.iter().eq(columns) {
+    let is_name = |(cell, column): (&str, &String)| same_but_for_case(cell, column);
+    if same_but_for_case(contact, column) && cells.iter().zip(columns).all(is_name) {
         return Err(SourceProblem::HeaderAgain(at()));
     }
     let Err(why) = id::check(contact) else {
@@ -142,6 +143,10 @@ pub(super) fn check(
             why,
         },
     })
+}
+
+fn same_but_for_case(a: &str, b: &str) -> bool {
+    a.eq_ignore_ascii_case(b) || (!a.is_ascii() && a.to_lowercase() == b.to_lowercase())
 }
 
 impl From<io::Error> for SourceProblem {

@@ -417,7 +417,7 @@ impl Splitter {
 }
 
 /// Whether each line is a row or empty: nothing is quoted or escaped, and a carriage return ends no row by itself.
-pub(super) fn are_lines(lines: &[u8], quoting: Quoting) -> bool {
+fn are_lines(lines: &[u8], quoting: Quoting) -> bool {
     memchr(0, lines).is_none()
         && !(quoting.escapes && memchr(b'\\', lines).is_some())
         && match quoting.quotes {

@@ -10,10 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::RowId;
 use super::cursor::fill;
 use super::error::{RowAt, SourceError, SourceProblem};
-use super::find::{self, Found, Wanted};
 use super::header::{Header, header};
 use super::lines::Lines;
-use super::rows::{self, Row, Rows};
+use super::rows::{Row, Rows};
 use super::split::RowBuffer;
 use crate::config::{Limit, Source, SourceKind, nearest};
 
@@ -87,33 +86,6 @@ impl Table {
     /// All rows, from the first.
     pub fn rows(&self) -> Rows<'_> {
         Rows::new(self)
-    }
-
-    /// The rows of one contact, without taking the others apart. `None` where the file is not one of lines alone, or where a
-    /// row of the contact has something wrong: [`Table::rows`] tells then.
-    ///
-    /// # Errors
-    /// If the file cannot be read, was written to meanwhile, or has too few rows. What is wrong with rows of other contacts
-    /// is not told.
-    pub fn find(&self, contact: &str) -> Result<Option<Found>, SourceError> {
-        let found = || {
-            let wanted = Wanted::new(contact, self.header.dialect, self.contact);
-            let Some(found) = find::find(&self.file, self.len, &wanted)? else {
-                return Ok(None);
-            };
-            self.unchanged()?;
-            self.check_rows(found.rows)?;
-            Ok(Some(found))
-        };
-        let found = found().map_err(|problem| self.error(problem))?;
-        let mut buffer = RowBuffer::default();
-        let is_good = |(number, id): &(u64, RowId)| {
-            self.row(*id, &mut buffer).is_ok_and(|row| {
-                let at = || self.at(*number, *id);
-                row.contact == contact && rows::check(self, row.cells, contact, at).is_ok()
-            })
-        };
-        Ok(found.filter(|found| found.of_contact.iter().all(is_good)))
     }
 
     /// Reads a row again, into a buffer that may be used over and over. May be called from several threads.
