@@ -563,7 +563,8 @@ fn a_renamed_automation_does_not_stop_what_its_new_name_started() {
     repo.write("rollcall.toml", &renamed);
     // Who was declared once would be mailed twice: that must be meant.
     let refused = repo.apply().exits(4);
-    let told = "welcome has become hello, which has its trigger code: 1 who are on record";
+    let told =
+        "welcome has become hello, which has its trigger code: 1 contact on record in welcome";
     assert!(refused.stderr.contains(told), "{}", refused.stderr);
     assert_eq!(spotler.calls(), 1);
     let meant = ["apply", "--yes", "--allow-large"];
@@ -638,7 +639,7 @@ fn a_repeat_by_that_is_added_or_taken_out_triggers_nobody_again_unless_that_is_m
         let calls = spotler.calls();
         repo.write("rollcall.toml", now);
         let refused = repo.apply().exits(4);
-        let told = "the `repeat_by` of reviews was added or taken out: 2 who run in it would be triggered again";
+        let told = "the `repeat_by` of reviews was added or taken out: 2 contacts who are in it would be triggered again";
         assert!(refused.stderr.contains(told), "{}", refused.stderr);
         assert_eq!(spotler.calls(), calls);
         repo.run(&["apply", "--yes", "--allow-large"]).exits(0);

@@ -186,10 +186,9 @@ pub(super) fn read(path: &Path, shown: &str, if_empty: &str) -> Result<Arc<str>,
     let wrong = |what: &str, help: &str| {
         Box::new(Diagnostic::nowhere(format!("{shown} {what}")).help(help))
     };
-    // Comments say nothing: what the file declared before would be taken back.
-    let says_nothing = |line: &[u8]| matches!(line.trim_ascii_start(), [] | [b'#', ..]);
+    // What the file declared before would be taken back. Comments alone are meant, as where Spotler lists no automation.
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    if text.split(|byte| *byte == b'\n').all(says_nothing) {
+    if text.trim_ascii().is_empty() {
         return Err(wrong("is empty", if_empty));
     }
     if bytes.contains(&0) {
