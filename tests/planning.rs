@@ -259,3 +259,20 @@ fn only_once_makes_a_second_trigger_harmless() {
         }
     }
 }
+
+#[test]
+fn settling_a_doubt_does_not_let_its_leaving_begin_anew() {
+    let spotler = Spotler::open();
+    let url = spotler.url();
+    let care = "[automation.care]\ntrigger_code = \"care\"\nleave_after = \"48h\"";
+    let repo = Repo::with(&config(&url, care, &[("care", &["c-1"])]));
+    spotler.fault(json!([{ "fault": "reset-after" }]));
+    repo.apply().exits(3);
+    repo.write("rollcall.toml", config(&url, care, &[]));
+    repo.run(&["apply", "--yes", "--now", "2100-01-01"])
+        .exits(0);
+    repo.run(&["resolve", "--as", "active", "--yes"]).exits(0);
+    let plan = |now| repo.run(&["plan", "--format", "json", "--now", now]);
+    assert_eq!(plan("2100-01-02").exits(0).actions(), [""; 0]);
+    assert_eq!(plan("2100-01-03").exits(0).actions(), ["stop care c-1"]);
+}

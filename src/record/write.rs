@@ -125,8 +125,9 @@ pub(super) fn update_states(
     rows: &[StateRow],
 ) -> rusqlite::Result<()> {
     let mut update = tx.prepare_cached(
-        // Who began to leave was counted then.
-        "UPDATE participation SET state = ?4, detail = ?5, changed_at = ?6, left_at = NULL, \
+        // Who began to leave was counted then, and leaves on where a doubt about it is settled.
+        "UPDATE participation SET state = ?4, detail = ?5, changed_at = ?6, \
+         left_at = iif(?4 = 'active', left_at, NULL), \
          triggered_at = iif(?7, NULL, triggered_at), \
          gone_at = CASE WHEN ?4 IN ('stopped', 'let-go') AND left_at IS NULL THEN ?6 ELSE gone_at END \
          WHERE contact = ?1 AND automation = ?2 AND occurrence = ?3",
