@@ -21,6 +21,7 @@ use rollcall::source::Table;
 use rollcall::spotler::Signer;
 use secrecy::SecretString;
 use tokio::runtime::Runtime;
+use url::Url;
 
 const CONFIG: &str = r#"
 [source.crm]
@@ -182,11 +183,12 @@ pub fn sign(calls: u64) -> usize {
     let signer = Signer::new("key", &SecretString::from("secret".to_owned()));
     let url = "https://restapi.mailplus.nl/integrationservice-1.1.0/automation/trigger/\
                0b8f9a52-6d0c-4f1c-8f53-2d6c9c0a7f11";
-    let prepared = signer.prepare("POST", url, &[]);
+    let url = Url::parse(url).unwrap();
     (0..calls)
         .map(|call| {
             let nonce = format!("{:032x}", mixed(call));
-            prepared.authorization(1_800_000_000, &nonce).len()
+            let header = signer.authorization("POST", &url, 1_800_000_000, &nonce);
+            header.len()
         })
         .sum()
 }

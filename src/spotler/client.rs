@@ -1,39 +1,33 @@
 //! The client: one signed request, one answer, no repeating, no redirects.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Bytes;
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT};
-use hyper::{Method, Request, Uri};
+use futures_util::stream;
 use jiff::Timestamp;
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER,
+};
+use reqwest::{Body, Method, Response};
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use tokio::time::{Instant, timeout_at};
 use url::Url;
 use uuid::Uuid;
-use uuid::fmt::Simple;
 
 use super::answer::{
     CallError, Head, ListedAutomation, StopAnswer, TriggerAnswer, read_list, read_stop,
     read_trigger,
 };
+use super::connections::{Connections, TooLate, innermost, is_loopback};
 use super::credentials::Credentials;
-use super::oauth::{self, Signer, encode};
-use super::transport::{Failure, Reach, Transport, innermost};
-use super::watched::{MaySend, Watched};
+use super::oauth::{Signer, encode};
 use crate::field::{FieldContent, FieldValue};
 use crate::id::{ContactId, ParticipationId, TriggerCode};
 use crate::paths::Paths;
 
 /// An answer is read up to this many bytes; a longer one cannot be read.
 const LONGEST_ANSWER: usize = 1 << 20;
-
-/// How Rollcall names itself to the service.
-const AGENT: &str = concat!("rollcall/", env!("CARGO_PKG_VERSION"));
 
 /// What a client is made from.
 #[derive(Debug, Clone)]
@@ -75,25 +69,17 @@ pub enum ClientError {
     Build(String),
 }
 
+/// Whether a call may be sent now.
+type MaySend = Arc<dyn Fn() -> bool + Send + Sync>;
+
 /// A client of Spotler's API.
 #[derive(Clone)]
 pub struct Client {
-    transport: Transport,
-    timeout: Duration,
+    connections: Connections,
     base: String,
     paths: Paths,
     signer: Signer,
-    /// Asked right before the first byte of a call.
     may_send: MaySend,
-    /// Where triggers go, by their codes as they are written.
-    triggers: Arc<Mutex<HashMap<String, Arc<Target>>>>,
-}
-
-/// Where a request goes, and how.
-struct Target {
-    method: Method,
-    uri: Uri,
-    signer: oauth::Prepared,
 }
 
 impl fmt::Debug for Client {
@@ -123,7 +109,7 @@ struct FieldBody<'a> {
 }
 
 /// The body of a trigger.
-pub fn trigger_body(contact: &ContactId, fields: &[FieldValue]) -> Vec<u8> {
+fn trigger_body(contact: &ContactId, fields: &[FieldValue]) -> Vec<u8> {
     let automation_fields = fields
         .iter()
         .map(|field| {
@@ -157,34 +143,26 @@ impl Client {
             url: options.base_url.clone(),
             error: error.to_string(),
         })?;
-        let is_loopback = match url.host() {
-            Some(url::Host::Domain(name)) => name == "localhost",
-            Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-            Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-            None => false,
+        let is_safe = match url.scheme() {
+            "https" => true,
+            "http" => is_loopback(&url),
+            _ => false,
         };
-        let is_https = url.scheme() == "https";
-        let is_safe = is_https || (url.scheme() == "http" && is_loopback);
         if !is_safe {
             return Err(ClientError::Insecure {
                 url: options.base_url,
             });
         }
-        let reach = Reach {
-            is_https,
-            is_loopback,
-        };
-        let transport = Transport::new(reach, options.timeout, options.connections)
-            .map_err(|error| ClientError::Build(error.to_string()))?;
+        let base = url.as_str().trim_end_matches('/').to_owned();
+        let connections = Connections::new(url, options.timeout, options.connections)
+            .map_err(|error| ClientError::Build(innermost(&error)))?;
         let credentials = options.credentials;
         Ok(Self {
-            transport,
-            timeout: options.timeout,
-            base: url.as_str().trim_end_matches('/').to_owned(),
+            connections,
+            base,
             paths: options.paths,
             signer: Signer::new(credentials.key.expose_secret(), &credentials.secret),
             may_send: Arc::new(|| true),
-            triggers: Arc::default(),
         })
     }
 
@@ -206,9 +184,9 @@ impl Client {
         contact: &ContactId,
         fields: &[FieldValue],
     ) -> Result<TriggerAnswer, CallError> {
-        let target = self.trigger_target(code)?;
+        let path = self.paths.trigger.replace("{trigger_code}", code.as_str());
         let body = trigger_body(contact, fields);
-        let (head, body) = self.call(&target, body).await?;
+        let (head, body) = self.call(Method::POST, &path, body).await?;
         read_trigger(&head, &body, SystemTime::now())
     }
 
@@ -229,9 +207,8 @@ impl Client {
                 path.replace("{participation}", &encode(id.as_str()))
             }
         };
-        let target = self.target(Method::POST, &path)?;
         let body = trigger_body(contact, &[]);
-        let (head, body) = self.call(&target, body).await?;
+        let (head, body) = self.call(Method::POST, &path, body).await?;
         read_stop(&head, &body, SystemTime::now())
     }
 
@@ -240,68 +217,45 @@ impl Client {
     /// # Errors
     /// Why there is no list.
     pub async fn automations(&self) -> Result<Vec<ListedAutomation>, CallError> {
-        let target = self.target(Method::GET, &self.paths.list)?;
-        let (head, body) = self.call(&target, Vec::new()).await?;
+        let (head, body) = self.call(Method::GET, &self.paths.list, Vec::new()).await?;
         read_list(&head, &body, SystemTime::now())
     }
 
     /// Makes new connections from now on: an answer that was not for its call may have left another one behind.
     pub fn forget_connections(&self) {
-        self.transport.forget_connections();
-    }
-
-    fn target(&self, method: Method, path: &str) -> Result<Target, CallError> {
-        let no_url = || CallError::NotSent(format!("the path {path} makes no URL"));
-        let url = Url::parse(&format!("{}/{path}", self.base)).map_err(|_| no_url())?;
-        let query: Vec<(String, String)> = url.query_pairs().into_owned().collect();
-        let without_query = url.as_str().split(['?', '#']).next().unwrap_or_default();
-        Ok(Target {
-            uri: url.as_str().parse().map_err(|_| no_url())?,
-            signer: self.signer.prepare(method.as_str(), without_query, &query),
-            method,
-        })
-    }
-
-    /// Where triggers of a code go, made once for each.
-    fn trigger_target(&self, code: &TriggerCode) -> Result<Arc<Target>, CallError> {
-        // Nothing panics while it holds the lock.
-        let mut triggers = self.triggers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(target) = triggers.get(code.as_str()) {
-            return Ok(target.clone());
-        }
-        let path = self.paths.trigger.replace("{trigger_code}", code.as_str());
-        let target = Arc::new(self.target(Method::POST, &path)?);
-        triggers.insert(code.to_string(), target.clone());
-        Ok(target)
+        self.connections.forget();
     }
 
     /// Makes one request, once.
-    async fn call(&self, target: &Target, body: Vec<u8>) -> Result<(Head, Bytes), CallError> {
-        let mut buffer = [0; Simple::LENGTH];
-        let nonce = Uuid::new_v4().simple().encode_lower(&mut buffer);
-        let authorization = target
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<(Head, Vec<u8>), CallError> {
+        let url = Url::parse(&format!("{}/{path}", self.base))
+            .map_err(|_| CallError::NotSent(format!("the path {path} makes no URL")))?;
+        let nonce = Uuid::new_v4().simple().to_string();
+        let now = Timestamp::now().as_second();
+        let authorization = self
             .signer
-            .authorization(Timestamp::now().as_second(), nonce);
+            .authorization(method.as_str(), &url, now, &nonce);
         let mut authorization = HeaderValue::try_from(authorization)
             .map_err(|_| CallError::NotSent("the signature makes no header".to_owned()))?;
         authorization.set_sensitive(true);
-        let has_body = !body.is_empty();
-        let mut request = Request::new(Watched::new(Bytes::from(body), self.may_send.clone()));
-        *request.method_mut() = target.method.clone();
-        *request.uri_mut() = target.uri.clone();
-        let headers = request.headers_mut();
-        headers.reserve(5);
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-        if has_body {
-            let json = HeaderValue::from_static("application/json; charset=utf-8");
-            headers.insert(CONTENT_TYPE, json);
+        let client = self.connections.client().await?;
+        let mut request = client
+            .request(method, url)
+            .header(ACCEPT, "application/json")
+            .header(AUTHORIZATION, authorization);
+        if !body.is_empty() {
+            request = request
+                .header(CONTENT_TYPE, "application/json; charset=utf-8")
+                .header(CONTENT_LENGTH, body.len())
+                .body(self.watched(body));
         }
-        headers.insert(AUTHORIZATION, authorization);
-        let timed_out = |_| CallError::Doubtful("timed out".to_owned());
-        let until = Instant::now() + self.timeout;
-        let response = timeout_at(until, self.transport.send(request)).await;
-        let response = response.map_err(timed_out)??;
+        let failed = |error| self.connections.call_error(&error);
+        let response = request.send().await.map_err(failed)?;
         let head = Head {
             status: response.status().as_u16(),
             retry_after: response
@@ -312,34 +266,44 @@ impl Client {
                 .map(str::to_owned)
                 .reduce(|all, next| all + ", " + &next),
         };
-        let body = Limited::new(response.into_body(), LONGEST_ANSWER);
-        match timeout_at(until, body.collect()).await {
-            Ok(Ok(body)) => Ok((head, body.to_bytes())),
+        match read_body(response).await {
+            Ok(Some(body)) => Ok((head, body)),
             // What it says does not matter then, nor that it does not come.
-            _ if is_told_by_head(head.status) => Ok((head, Bytes::new())),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(CallError::Doubtful(format!(
+            _ if is_told_by_head(head.status) => Ok((head, Vec::new())),
+            Ok(None) => Err(CallError::Doubtful(format!(
                 "HTTP {} with an answer of over {LONGEST_ANSWER} bytes",
                 head.status
             ))),
-            Ok(Err(error)) => Err(Failure::Broke(innermost(&*error)).into()),
-            Err(elapsed) => Err(timed_out(elapsed)),
+            Err(error) => Err(failed(error)),
         }
     }
+
+    /// A body that asks right before the first byte of the request leaves whether it may.
+    ///
+    /// Head and body leave in one piece: nothing is written before the body is asked for, and that is after a connection
+    /// was waited for and made.
+    fn watched(&self, body: Vec<u8>) -> Body {
+        let may_send = self.may_send.clone();
+        let body = stream::once(async move { may_send().then_some(body).ok_or(TooLate) });
+        Body::wrap_stream(body)
+    }
+}
+
+/// The body of an answer; none where it is too long.
+async fn read_body(mut response: Response) -> reqwest::Result<Option<Vec<u8>>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > LONGEST_ANSWER {
+            return Ok(None);
+        }
+    }
+    Ok(Some(body))
 }
 
 /// Whether status and headers alone say what an answer means, so that its body does not matter.
 fn is_told_by_head(status: u16) -> bool {
     matches!(status, 401 | 403 | 429 | 500..)
-}
-
-/// Only what certainly never left is not sent; everything else is a doubt.
-impl From<Failure> for CallError {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::NotSent(why) => CallError::NotSent(format!("no connection: {why}")),
-            Failure::Broke(why) => CallError::Doubtful(format!("the connection broke: {why}")),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -490,6 +454,86 @@ mod tests {
             let _ = trigger(&client).await;
             assert_eq!(requests.load(std::sync::atomic::Ordering::SeqCst), call);
         }
+    }
+
+    /// Waits for a connection, and answers one request on it with a participation of this id.
+    fn answer_one(listener: &std::net::TcpListener, id: &str) -> std::net::TcpStream {
+        use std::io::{Read, Write};
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"}") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            request.extend(byte);
+        }
+        stream.write_all(started(id).as_bytes()).unwrap();
+        stream
+    }
+
+    fn started(id: &str) -> String {
+        let body =
+            format!(r#"{{"automationResults":[{{"automationContactId":"{id}","result":"OK"}}]}}"#);
+        format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    }
+
+    /// What happens to a connection while it is idle, and while the runtime looks at no socket.
+    #[tokio::test]
+    async fn a_kept_connection_that_was_closed_or_has_bytes_left_over_is_not_used_again() {
+        use std::io::Write;
+        type Meanwhile = fn(std::net::TcpStream) -> Option<std::net::TcpStream>;
+        let left_over: Meanwhile = |mut stream| {
+            stream.write_all(started("stray").as_bytes()).unwrap();
+            Some(stream)
+        };
+        let half: Meanwhile = |mut stream| {
+            stream.write_all(b"H").unwrap();
+            Some(stream)
+        };
+        let closed: Meanwhile = |_| None;
+        for meanwhile in [left_over, half, closed] {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let url = format!("http://{}", listener.local_addr().unwrap());
+            let client = Client::new(options(&url)).unwrap();
+            let (go_on, go) = std::sync::mpsc::channel();
+            let (done, is_done) = std::sync::mpsc::channel();
+            let server = std::thread::spawn(move || {
+                let first = answer_one(&listener, "first");
+                go.recv().unwrap();
+                let _kept = meanwhile(first);
+                done.send(()).unwrap();
+                answer_one(&listener, "second");
+            });
+            for id in ["first", "second"] {
+                let Ok(TriggerAnswer::Started(entries)) = trigger(&client).await else {
+                    panic!("{id}");
+                };
+                let participation = entries[0].participation.as_ref().unwrap();
+                assert_eq!(participation.as_str(), id);
+                if id == "first" {
+                    go_on.send(()).unwrap();
+                    // Nothing else runs meanwhile: this runtime has this thread alone.
+                    is_done.recv().unwrap();
+                }
+            }
+            server.join().unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn what_may_not_be_sent_any_more_is_not_begun() {
+        use std::io::Read;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let client = Client::new(options(&url)).unwrap().only_while(|| false);
+        let answer = trigger(&client).await;
+        let too_late = "it was too late to send it".to_owned();
+        assert_eq!(answer, Err(CallError::NotSent(too_late)));
+        // A connection was made before that was asked, and not a byte went through it.
+        let (mut stream, _) = listener.accept().unwrap();
+        assert_eq!(stream.read_to_end(&mut Vec::new()).unwrap(), 0);
     }
 
     #[tokio::test]

@@ -4,17 +4,14 @@
 
 mod answer;
 mod client;
+mod connections;
 mod credentials;
-mod kept;
 mod oauth;
-mod transport;
-mod watched;
 
 pub use answer::{
-    CallError, Complaint, Entry, Head, StopAnswer, TriggerAnswer, read_list, read_stop,
-    read_trigger,
+    CallError, Complaint, Entry, Head, ListedAutomation, ListedTrigger, StopAnswer, TriggerAnswer,
+    read_list, read_stop, read_trigger,
 };
-pub use answer::{ListedAutomation, ListedTrigger};
 pub use client::{Client, ClientError, Options};
 pub use credentials::{Credentials, CredentialsError};
 pub use oauth::Signer;

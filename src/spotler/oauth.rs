@@ -7,9 +7,10 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 use sha1::Sha1;
+use url::Url;
 
 /// What RFC 5849 §3.6 leaves as it is: letters, digits, `-`, `.`, `_` and `~`.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
@@ -19,37 +20,16 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// Percent-encodes as RFC 5849 §3.6 says.
-pub fn encode(text: &str) -> String {
-    encoded(text).to_string()
+pub fn encode(text: &str) -> Cow<'_, str> {
+    utf8_percent_encode(text, UNRESERVED).into()
 }
-
-fn encoded(text: &str) -> PercentEncode<'_> {
-    utf8_percent_encode(text, UNRESERVED)
-}
-
-/// A name and a value, both percent-encoded; no value where it comes with each request.
-type Pair<'a> = (Cow<'a, str>, Option<Cow<'a, str>>);
 
 /// Signs requests with one consumer's key and secret.
 #[derive(Clone)]
 pub struct Signer {
-    /// The HMAC with its key already in it.
-    keyed: Hmac<Sha1>,
-    /// The consumer key, percent-encoded.
     key: String,
-}
-
-/// Signs the requests to one address: all that is the same for each of them is hashed already.
-#[derive(Clone)]
-pub struct Prepared {
-    /// The HMAC with the base string in it as far as the nonce.
-    begun: Hmac<Sha1>,
-    /// The base string from the nonce to the timestamp.
-    between: String,
-    /// The base string behind the timestamp.
-    behind: String,
-    /// The header as far as the nonce.
-    header: String,
+    /// The HMAC with its key already in it.
+    hmac: Hmac<Sha1>,
 }
 
 impl Signer {
@@ -64,112 +44,76 @@ impl Signer {
             encode(secret.expose_secret()),
             encode(token_secret)
         );
-        let keyed = match Hmac::<Sha1>::new_from_slice(signing_key.as_bytes()) {
-            Ok(keyed) => keyed,
+        let hmac = match Hmac::<Sha1>::new_from_slice(signing_key.as_bytes()) {
+            Ok(hmac) => hmac,
             Err(_) => unreachable!("HMAC takes keys of any length (RFC 2104 §3)"),
         };
         Self {
-            keyed,
-            key: encode(key),
+            key: key.to_owned(),
+            hmac,
         }
     }
 
-    /// Gets ready for requests without a form-encoded body to one address.
-    ///
-    /// `url` is the request's URL without its query and fragment, as it is sent; `query` its pairs, decoded.
-    pub fn prepare(&self, method: &str, url: &str, query: &[(String, String)]) -> Prepared {
-        let oauth = [
-            ("oauth_consumer_key", Some(self.key.as_str())),
-            ("oauth_nonce", None),
-            ("oauth_signature_method", Some("HMAC-SHA1")),
-            ("oauth_timestamp", None),
-            ("oauth_version", Some("1.0")),
-        ];
-        let query = query
-            .iter()
-            .map(|(name, value)| (encoded(name).into(), Some(encoded(value).into())));
-        let oauth = oauth.map(|(name, value)| (name.into(), value.map(Cow::from)));
-        let mut pieces = base_string(method, url, query.chain(oauth).collect()).into_iter();
-        let mut piece = || pieces.next().unwrap_or_default();
-        let mut begun = self.keyed.clone();
-        // Sorted by name, the nonce comes before the timestamp.
-        begun.update(piece().as_bytes());
-        Prepared {
-            begun,
-            between: piece(),
-            behind: piece(),
-            header: format!(
-                "OAuth oauth_consumer_key=\"{}\", oauth_signature_method=\"HMAC-SHA1\", oauth_version=\"1.0\", \
-                 oauth_nonce=\"",
-                self.key
-            ),
-        }
-    }
-}
-
-impl Prepared {
-    /// The value of the `Authorization` header for one request. `timestamp` is in seconds since 1970.
-    pub fn authorization(&self, timestamp: i64, nonce: &str) -> String {
-        let nonce: Cow<'_, str> = encoded(nonce).into();
+    /// The value of the `Authorization` header for a request without a form-encoded body. `timestamp` is in seconds since
+    /// 1970.
+    pub fn authorization(&self, method: &str, url: &Url, timestamp: i64, nonce: &str) -> String {
         let timestamp = timestamp.to_string();
-        let mut mac = self.begun.clone();
-        // As all values in the base string, they are encoded once more; digits stay as they are.
-        for part in encoded(&nonce) {
-            mac.update(part.as_bytes());
+        let oauth = [
+            ("oauth_consumer_key", self.key.as_str()),
+            ("oauth_nonce", nonce),
+            ("oauth_signature_method", "HMAC-SHA1"),
+            ("oauth_timestamp", &timestamp),
+            ("oauth_version", "1.0"),
+        ];
+        let query: Vec<_> = url.query_pairs().collect();
+        let query = query.iter().map(|(name, value)| (&**name, &**value));
+        let without_query = url.as_str().split(['?', '#']).next().unwrap_or_default();
+        let signature = self.signature(method, without_query, query.chain(oauth));
+        let mut header = "OAuth ".to_owned();
+        for (name, value) in oauth {
+            header += &format!("{name}=\"{}\", ", encode(value));
         }
-        for part in [&self.between, &timestamp, &self.behind] {
-            mac.update(part.as_bytes());
-        }
-        let mut header = String::with_capacity(320);
-        header.push_str(&self.header);
-        header.push_str(&nonce);
-        header.push_str("\", oauth_timestamp=\"");
-        header.push_str(&timestamp);
-        header.push_str("\", oauth_signature=\"");
-        header.extend(encoded(&signature(mac)));
-        header.push('"');
-        header
+        header + &format!("oauth_signature=\"{}\"", encode(&signature))
+    }
+
+    /// The signature of a request (RFC 5849 §3.4.2), base64-encoded. The pairs come in any order.
+    fn signature<'a>(
+        &self,
+        method: &str,
+        url: &str,
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> String {
+        let signed = self
+            .hmac
+            .clone()
+            .chain_update(base_string(method, url, pairs));
+        BASE64.encode(signed.finalize().into_bytes())
     }
 }
 
-/// The signature of what was hashed (RFC 5849 §3.4.2), base64-encoded.
-fn signature(mac: Hmac<Sha1>) -> String {
-    BASE64.encode(mac.finalize().into_bytes())
-}
-
-/// The signature base string (RFC 5849 §3.4.1), in pieces: what comes with each request belongs between them. The pairs
-/// come in any order.
-fn base_string(method: &str, url: &str, mut pairs: Vec<Pair<'_>>) -> Vec<String> {
+/// The signature base string (RFC 5849 §3.4.1).
+fn base_string<'a>(
+    method: &str,
+    url: &str,
+    pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> String {
+    let mut pairs: Vec<_> = pairs
+        .into_iter()
+        .map(|(name, value)| (encode(name), encode(value)))
+        .collect();
     // Sorted after encoding (§3.4.1.3.2), by name and then by value.
     pairs.sort_unstable();
-    let mut pieces = Vec::new();
-    let mut base = String::with_capacity(512);
-    base.push_str(&method.to_ascii_uppercase());
-    base.push('&');
-    base.extend(encoded(url));
-    for (index, (name, value)) in pairs.iter().enumerate() {
-        // The parameters are one text, which is encoded once more: `&` becomes %26, and `=` %3D.
-        base.push_str(if index == 0 { "&" } else { "%26" });
-        base.extend(encoded(name));
-        base.push_str("%3D");
-        match value {
-            Some(value) => base.extend(encoded(value)),
-            None => pieces.push(std::mem::take(&mut base)),
-        }
-    }
-    pieces.push(base);
-    pieces
+    let pairs: Vec<String> = pairs
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let method = method.to_ascii_uppercase();
+    format!("{method}&{}&{}", encode(url), encode(&pairs.join("&")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn pairs<'a>(list: &[(&'a str, &'a str)]) -> Vec<Pair<'a>> {
-        list.iter()
-            .map(|(name, value)| (encoded(name).into(), Some(encoded(value).into())))
-            .collect()
-    }
 
     fn signed(
         key: &str,
@@ -178,9 +122,11 @@ mod tests {
         url: &str,
         list: &[(&str, &str)],
     ) -> String {
-        let mut mac = Signer::with_token_secret(key, &secrets.0.into(), secrets.1).keyed;
-        mac.update(base_string(method, url, pairs(list)).concat().as_bytes());
-        signature(mac)
+        Signer::with_token_secret(key, &secrets.0.into(), secrets.1).signature(
+            method,
+            url,
+            list.iter().copied(),
+        )
     }
 
     #[test]
@@ -245,7 +191,7 @@ mod tests {
             ("a3", "2 q"),
         ];
         assert_eq!(
-            base_string("post", "http://example.com/request", pairs(&list)).concat(),
+            base_string("post", "http://example.com/request", list),
             "POST&http%3A%2F%2Fexample.com%2Frequest&a2%3Dr%2520b%26a3%3D2%2520q%26a3%3Da%26b5%3D%253D%25253D\
              %26c%2540%3D%26c2%3D%26oauth_consumer_key%3D9djdj82h48djs9d2%26oauth_nonce%3D7d8f3e4a\
              %26oauth_signature_method%3DHMAC-SHA1%26oauth_timestamp%3D137131201%26oauth_token%3Dkkk9d7dh3k39sjv7"
@@ -307,13 +253,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_hashed_ahead_makes_the_same_signature() {
-        let url = "https://example.net/a";
-        let query = [
-            ("z".to_owned(), "ü &".to_owned()),
-            ("a".to_owned(), String::new()),
-        ];
-        let signer = Signer::new("key one", &"s3cret".into());
+    fn the_query_is_signed_and_not_the_fragment() {
+        let url = Url::parse("https://example.net/a?z=%C3%BC+%26&a=#end").unwrap();
         let list = [
             ("z", "ü &"),
             ("a", ""),
@@ -323,27 +264,26 @@ mod tests {
             ("oauth_timestamp", "1791242096"),
             ("oauth_version", "1.0"),
         ];
-        let expected = signed("", ("s3cret", ""), "POST", url, &list);
-        let header = signer
-            .prepare("POST", url, &query)
-            .authorization(1_791_242_096, "n +%");
-        let end = format!(
-            "oauth_nonce=\"n%20%2B%25\", oauth_timestamp=\"1791242096\", oauth_signature=\"{}\"",
-            encode(&expected)
+        let expected = signed("", ("s3cret", ""), "POST", "https://example.net/a", &list);
+        let header = Signer::new("key one", &"s3cret".into()).authorization(
+            "POST",
+            &url,
+            1_791_242_096,
+            "n +%",
         );
+        let end = format!("oauth_signature=\"{}\"", encode(&expected));
         assert!(header.ends_with(&end), "{header}");
     }
 
     #[test]
     fn the_header_holds_what_was_signed_and_nothing_secret() {
-        let signer = Signer::new("key one", &"s3cret".into());
-        let header = signer
-            .prepare("POST", "http://127.0.0.1:1/a", &[])
-            .authorization(1, "n");
+        let url = Url::parse("http://127.0.0.1:1/a").unwrap();
+        let header =
+            Signer::new("key one", &"s3cret".into()).authorization("POST", &url, 1, "n +%");
         assert_eq!(
             header.split_once("oauth_signature=").unwrap().0,
-            "OAuth oauth_consumer_key=\"key%20one\", oauth_signature_method=\"HMAC-SHA1\", \
-             oauth_version=\"1.0\", oauth_nonce=\"n\", oauth_timestamp=\"1\", "
+            "OAuth oauth_consumer_key=\"key%20one\", oauth_nonce=\"n%20%2B%25\", \
+             oauth_signature_method=\"HMAC-SHA1\", oauth_timestamp=\"1\", oauth_version=\"1.0\", "
         );
         assert!(!header.contains("s3cret"));
     }
