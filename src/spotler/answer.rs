@@ -7,21 +7,26 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::id::{ParticipationId, TriggerCode};
 use crate::text::is_unseen;
 
 /// What one published automation answered to a trigger. One trigger code can start several. Kept in the words of the wire.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
     /// The participation, where one started.
-    #[serde(rename = "automationContactId")]
+    #[serde(
+        default,
+        rename = "automationContactId",
+        deserialize_with = "participation"
+    )]
     pub participation: Option<ParticipationId>,
     /// The published automation, where it is named.
+    #[serde(default, deserialize_with = "plain_id")]
     pub automation_id: Option<String>,
     /// `OK`, `AUTOMATION_INACTIVE`, `PARTICIPATION_LIMIT_REACHED`, or a word that is not documented.
+    #[serde(default = "unknown", deserialize_with = "code_or_unknown")]
     pub result: String,
 }
 
@@ -119,61 +124,43 @@ pub struct Head {
     pub retry_after: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct TriggerBody<'a> {
-    #[serde(default, deserialize_with = "code")]
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct TriggerBody {
+    #[serde(deserialize_with = "code")]
     result: Option<String>,
-    #[serde(default, rename = "errorType", deserialize_with = "code")]
+    #[serde(rename = "errorType", deserialize_with = "code")]
     error_type: Option<String>,
     // The help page's name for the list, and the older description's; an answer may have both.
-    #[serde(default, borrow, rename = "publishedAutomationResults")]
-    published: Option<&'a RawValue>,
-    #[serde(default, borrow, rename = "automationResults")]
-    older: Option<&'a RawValue>,
+    #[serde(rename = "publishedAutomationResults")]
+    published: Option<Value>,
+    #[serde(rename = "automationResults")]
+    older: Option<Value>,
 }
 
-impl TriggerBody<'_> {
-    /// Whether there is a list that is none.
-    fn is_odd(&self) -> bool {
-        let mut lists = [self.published, self.older].into_iter().flatten();
-        lists.any(|list| !list.get().starts_with('['))
+impl TriggerBody {
+    /// Reads an object: what is not one, or has a key twice, says nothing.
+    fn read(body: &[u8]) -> Option<Self> {
+        let is_object = body.trim_ascii_start().starts_with(b"{");
+        serde_json::from_slice(body).ok().filter(|_| is_object)
+    }
+
+    fn lists(&self) -> impl Iterator<Item = &Value> {
+        [&self.published, &self.older].into_iter().flatten()
     }
 
     /// The entries of both lists that can be read.
-    ///
-    /// # Errors
-    /// That a list holds what is no value, such as half a letter.
-    fn entries(&self) -> serde_json::Result<Vec<Entry>> {
-        let mut entries: Vec<Entry> = Vec::new();
-        for list in [self.published, self.older].into_iter().flatten() {
-            let items: Vec<&RawValue> = serde_json::from_str(list.get()).unwrap_or_default();
-            for item in items {
-                let body: EntryBody = match serde_json::from_str(item.get()) {
-                    Ok(body) => body,
-                    // Where a key is there twice, the last one counts.
-                    Err(_) => match serde_json::from_value(serde_json::from_str(item.get())?) {
-                        Ok(body) => body,
-                        Err(_) => continue,
-                    },
-                };
-                let entry = Entry::from(body);
-                if !entries.contains(&entry) {
-                    entries.push(entry);
-                }
+    fn entries(&self) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        for item in self.lists().filter_map(Value::as_array).flatten() {
+            if let Ok(entry) = Entry::deserialize(item)
+                && !entries.contains(&entry)
+            {
+                entries.push(entry);
             }
         }
-        Ok(entries)
+        entries
     }
-}
-
-#[derive(Deserialize)]
-struct EntryBody {
-    #[serde(default, rename = "automationContactId", deserialize_with = "text")]
-    participation: Option<String>,
-    #[serde(default, rename = "automationId", deserialize_with = "text")]
-    automation_id: Option<String>,
-    #[serde(default, deserialize_with = "code")]
-    result: Option<String>,
 }
 
 /// The longest word of the wire that is kept, in characters.
@@ -209,6 +196,26 @@ fn code<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
     Ok(text(deserializer)?.map(code))
 }
 
+fn unknown() -> String {
+    UNKNOWN.to_owned()
+}
+
+fn code_or_unknown<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(code(deserializer)?.unwrap_or_else(unknown))
+}
+
+fn participation<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<ParticipationId>, D::Error> {
+    Ok(text(deserializer)?.and_then(|id| ParticipationId::new(id).ok()))
+}
+
+/// An id of the plain form that trigger codes have; anything else may repeat what was sent.
+fn plain_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let is_plain = |id: &String| id.len() <= LONGEST_WORD && TriggerCode::new(id).is_ok();
+    Ok(text(deserializer)?.filter(is_plain))
+}
+
 /// The same, made harmless: for what is shown.
 fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let harmless = |text: String| {
@@ -218,21 +225,6 @@ fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
             .collect()
     };
     Ok(text(deserializer)?.map(harmless))
-}
-
-impl From<EntryBody> for Entry {
-    fn from(body: EntryBody) -> Self {
-        Entry {
-            // An id of the plain form that trigger codes have; anything else may repeat what was sent.
-            automation_id: body
-                .automation_id
-                .filter(|id| id.len() <= LONGEST_WORD && TriggerCode::new(id).is_ok()),
-            participation: body
-                .participation
-                .and_then(|id| ParticipationId::new(id).ok()),
-            result: body.result.unwrap_or_else(|| UNKNOWN.to_owned()),
-        }
-    }
 }
 
 /// What is common to all answers: statuses that say something whatever the call and the body.
@@ -300,16 +292,15 @@ fn read_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
 pub fn read_trigger(head: &Head, body: &[u8], now: SystemTime) -> Result<TriggerAnswer, CallError> {
     common(head, now)?;
     let status = head.status;
-    let parsed = serde_json::from_slice(body)
-        .and_then(|body: TriggerBody| body.entries().map(|entries| (body, entries)))
-        .ok();
-    let is_readable = parsed.as_ref().is_some_and(|(body, _)| !body.is_odd());
-    let (mut result, mut error_type, mut entries) = (None, None, Vec::new());
-    if let Some((body, found)) = parsed {
-        entries = found;
-        result = body.result;
-        error_type = body.error_type;
-    }
+    let parsed = TriggerBody::read(body);
+    let is_readable = parsed
+        .as_ref()
+        .is_some_and(|body| body.lists().all(Value::is_array));
+    let body = parsed.unwrap_or_default();
+    let entries = body.entries();
+    let TriggerBody {
+        result, error_type, ..
+    } = body;
     let said = result.clone().or(error_type);
     let complaint = Complaint {
         status,
@@ -383,7 +374,7 @@ fn not_started(entries: Vec<Entry>, complaint: Complaint) -> TriggerAnswer {
 /// Why it says nothing of what became of the call.
 pub fn read_stop(head: &Head, body: &[u8], now: SystemTime) -> Result<StopAnswer, CallError> {
     common(head, now)?;
-    let parsed: Option<TriggerBody> = serde_json::from_slice(body).ok();
+    let parsed = TriggerBody::read(body);
     // Empty, or any JSON: the answer to a stop is not documented, and `true` is one that this API gives elsewhere.
     let is_plain = body.trim_ascii().is_empty() || serde_json::from_slice::<Value>(body).is_ok();
     let said = parsed.and_then(|body| body.error_type.or(body.result));
@@ -605,6 +596,8 @@ mod tests {
             (200, r#"{"result":"CONTACT_NOTFOUND"}"#, "unknown contact"),
             (200, "{}", "doubt"),
             (200, "[]", "doubt"),
+            (200, r#"["OK"]"#, "doubt"),
+            (200, r#"{"result":"NOT_TRIGGERED","result":"OK"}"#, "doubt"),
             (200, "null", "doubt"),
             (200, "", "doubt"),
             (200, html, "doubt"),
