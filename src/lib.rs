@@ -12,7 +12,6 @@ pub mod failpoint;
 pub mod field;
 pub mod hardening;
 pub mod id;
-pub mod participation;
 pub mod paths;
 pub mod patient;
 pub mod text;
@@ -29,6 +28,7 @@ pub mod plan;
 pub mod apply;
 
 pub mod record;
+pub use record::participation;
 
 pub mod spotler;
 

@@ -635,18 +635,17 @@ impl Planner<'_> {
     fn count(&mut self, participation: &Participation) {
         let state = participation.state;
         let runs = state.is_running();
-        let is_over = matches!(state, State::Stopped | State::LetGo);
-        let was_triggered =
-            (runs || is_over) && participation.triggered_at.is_some_and(|at| at > self.since);
+        let was_triggered = (runs || state.is_over())
+            && participation.triggered_at.is_some_and(|at| at > self.since);
         let went = self.went(participation);
         let contact = participation.key.contact.as_str();
         let is_suppressed = went && self.config.suppression(contact).is_some();
         let figures = self.figures(&participation.key.automation);
-        figures.running += u64::from(runs || state == State::Refused);
+        figures.running += u64::from(state.needs_an_end());
         figures.triggered += u64::from(was_triggered);
         figures.gone += u64::from(went);
         figures.gone_suppressed += u64::from(is_suppressed);
-        figures.over += u64::from(went && !runs && state != State::Refused);
+        figures.over += u64::from(went && !state.needs_an_end());
     }
 
     /// Counts who runs without an occurrence, or with one, in an automation that has got a `repeat_by`, or lost it, and is
@@ -658,7 +657,7 @@ impl Planner<'_> {
         }
         let is_new_in = |automation: usize| {
             self.plan.actions[actions.clone()].iter().any(|action| {
-                matches!(action, Action::Trigger(trigger) if matches!(trigger.before, None | Some(State::Stopped | State::LetGo))
+                matches!(action, Action::Trigger(trigger) if trigger.before.is_none_or(State::is_over)
                     && self.roster.get(trigger.enrolment as usize).automation == automation)
             })
         };
@@ -823,7 +822,7 @@ impl Planner<'_> {
     fn gone(&mut self, recorded: &Participation) {
         let key = &recorded.key;
         // What is not asked for is gone all the same.
-        let runs = recorded.state.is_running() || recorded.state == State::Refused;
+        let runs = recorded.state.needs_an_end();
         if runs || self.went(recorded) {
             self.plan.gone.add(recorded, runs);
         }

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use super::error::RecordError;
 use super::lock;
 use super::open::sql;
+use super::participation::State;
 use super::read::Record;
 use crate::id::AutomationName;
-use crate::participation::State;
 
 /// Triggers that were carried out, or may have been, between two times.
 ///

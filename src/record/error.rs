@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::identity::Doubt;
-use crate::participation::IllegalMove;
+use super::participation::IllegalMove;
 
 /// Why the record cannot be opened or read.
 #[derive(Debug, thiserror::Error)]

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::names::Names;
+use super::participation::State;
 use super::read::time;
 use crate::id::AutomationName;
-use crate::participation::State;
 
 /// How far back the guard counts.
 pub const GUARDED_DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -14,11 +14,11 @@ use super::error::RecordError;
 use super::file_id::{self, FileId};
 use super::lock::{self, LockRequest, Purpose};
 use super::open::sql;
+use super::participation::State;
 use super::read::{Record, time};
 use super::witness::Witness;
 use crate::digest::{Digest, Hasher};
 use crate::id::RecordId;
-use crate::participation::State;
 
 /// What stands in for the service on this machine: a sandbox.
 const THIS_MACHINE: &str = "this machine";

@@ -26,6 +26,9 @@ use super::lock::{self, Acquired, Lock, LockRequest};
 use super::mixup::{self, Mixups};
 use super::names::Names;
 use super::open::beside;
+use super::participation::{
+    Before, Key, Move, SUPPRESSED, State, StopOutcome, TriggerOutcome, after,
+};
 use super::plans;
 use super::read::read_ids_of;
 use super::recover::{self, LeftOpen};
@@ -36,9 +39,6 @@ use super::write::{
 use crate::digest::Digest;
 use crate::failpoint::fail_point;
 use crate::id::{AutomationName, ContactId, ParticipationId, RecordId, TriggerCode};
-use crate::participation::{
-    Before, Key, Move, SUPPRESSED, State, StopOutcome, TriggerOutcome, after,
-};
 
 /// So many requests are written in one transaction at the most.
 const BATCH: usize = 512;

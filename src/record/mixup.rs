@@ -6,9 +6,9 @@ use rusqlite::{Connection, params};
 
 use super::journal::CallId;
 use super::names::Names;
+use super::participation::{Key, Move, State, after};
 use super::read::text;
 use crate::id::{ContactId, Occurrence};
-use crate::participation::{Key, Move, State, after};
 
 /// The detail of both.
 pub const SAME_IDS: &str = "Spotler gave the same automationContactId to another contact";

@@ -12,6 +12,7 @@ mod mixup;
 mod names;
 mod open;
 mod overview;
+pub mod participation;
 mod plans;
 mod process;
 mod read;

@@ -13,11 +13,11 @@ use super::guarded::{self, AppliedWith};
 use super::lock;
 use super::names::Names;
 use super::open::sql;
+use super::participation::{Key, Participation, State};
 use super::recover::LEFT_OPEN;
 use super::stream::{self, Numbered, Participations};
 use crate::digest::Digest;
 use crate::id::{AutomationName, ContactId, Occurrence, ParticipationId, TriggerCode};
-use crate::participation::{Key, Participation, State};
 
 /// The record, to read. A file that does not exist is an empty record and is not made.
 #[derive(Debug, Clone)]

@@ -8,8 +8,8 @@ use sqlx::{Connection, SqliteConnection};
 use super::error::LockError;
 use super::lock::Lock;
 use super::open::sql;
+use super::participation::State;
 use crate::failpoint::fail_point;
-use crate::participation::State;
 
 /// The detail of a call that was left open.
 pub(super) const LEFT_OPEN: &str = "the run ended before an answer was recorded";

@@ -8,10 +8,10 @@ use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
 use super::error::RecordError;
+use super::participation::{Key, Participation, State};
 use super::read::{corrupt, failed, occurrence_of, read_digest, time};
 use crate::digest::Digest;
 use crate::id::{AutomationName, ContactId, TriggerCode};
-use crate::participation::{Key, Participation, State};
 
 /// What a plan needs of each. Every column of a million costs, so what most rows have fits in one number, and what few
 /// have is an array beside those who have it.

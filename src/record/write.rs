@@ -6,9 +6,9 @@ use rusqlite::{Connection, params};
 use super::counts::SourceNote;
 use super::journal::{CallId, Intent, Settlement};
 use super::names::Names;
+use super::participation::{Before, Key, State};
 use crate::digest::Digest;
 use crate::id::{ContactId, TriggerCode};
-use crate::participation::{Before, Key, State};
 
 /// A participation as it is to be, all of it. Times are milliseconds since 1970.
 pub(super) struct ParticipationRow {

@@ -132,23 +132,35 @@ impl State {
     /// Whether Spotler has, or may have, a running participation behind it that Rollcall knows of. These are what
     /// "active" counts in the guard's percentages.
     pub fn is_running(self) -> bool {
-        matches!(
-            self,
-            State::Active
-                | State::Triggering
-                | State::Uncertain
-                | State::Stopping
-                | State::StopFailed
-                | State::StopUncertain
-        )
+        matches!(self, State::Active | State::StopFailed)
+            || self.is_doubtful_trigger()
+            || self.is_doubtful_stop()
     }
-}
 
-impl State {
     /// Whether anything of it may run at Spotler, also what Rollcall does not count: what was let go, and what made a
     /// limit refuse the trigger.
     pub fn may_run_at_spotler(self) -> bool {
-        self.is_running() || matches!(self, State::Refused | State::LetGo)
+        self.needs_an_end() || self == State::LetGo
+    }
+
+    /// Whether it is still to be ended where its enrolment goes: what runs, and what made a limit refuse the trigger.
+    pub fn needs_an_end(self) -> bool {
+        self.is_running() || self == State::Refused
+    }
+
+    /// Whether it ran and was ended: it was stopped, or let go.
+    pub fn is_over(self) -> bool {
+        matches!(self, State::Stopped | State::LetGo)
+    }
+
+    /// Whether nobody knows if its last trigger was carried out.
+    pub fn is_doubtful_trigger(self) -> bool {
+        matches!(self, State::Uncertain | State::Triggering)
+    }
+
+    /// Whether nobody knows if its last stop was carried out.
+    pub fn is_doubtful_stop(self) -> bool {
+        matches!(self, State::StopUncertain | State::Stopping)
     }
 
     /// Whether a stop may be sent.
