@@ -4,11 +4,13 @@
 //! happens is told as [`Event`]s; nothing is drawn here.
 
 mod account;
+mod caller;
 mod gate;
 mod meaning;
 mod outcome;
 mod worker;
 
+pub use caller::{Caller, MaySend};
 pub use gate::{End, Limits};
 pub use outcome::{Event, Outcome, Run, Settled};
 
@@ -26,7 +28,6 @@ use crate::participation::{Key, Move};
 use crate::plan::{Action, Plan};
 use crate::record::{Change, Journal, JournalError, SAME_IDS};
 use crate::roster::Roster;
-use crate::spotler::Client;
 use account::Account;
 use gate::Gate;
 use worker::Worker;
@@ -41,8 +42,8 @@ pub struct Job {
     pub roster: Arc<Roster<'static>>,
     /// The configuration that both were made from.
     pub config: &'static Config,
-    /// The way to Spotler.
-    pub client: Client,
+    /// Spotler.
+    pub caller: Arc<dyn Caller>,
     /// The way to write to the record.
     pub journal: Journal,
     /// How calls may be made.
@@ -71,7 +72,7 @@ pub enum Part {
 /// That what needs no call could not be written to the record; nothing was sent then. All that happens later is in the
 /// [`Run`].
 pub async fn run(mut job: Job, events: mpsc::Sender<Event>) -> Result<Run, JournalError> {
-    job.client = job.client.only_while(job.journal.freshness());
+    job.caller = job.caller.only_while(Arc::new(job.journal.freshness()));
     if job.part == Part::Whole {
         note(&job).await?;
     }
@@ -239,7 +240,7 @@ impl Shared {
     fn mixed_up(&self, others: &[Key]) {
         lock(&self.mixed).extend_from_slice(others);
         // What may have an answer left over is not used again.
-        self.job.client.forget_connections();
+        self.job.caller.forget_connections();
         self.gate.mixed_up(SAME_IDS);
     }
 

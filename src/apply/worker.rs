@@ -369,7 +369,7 @@ impl Worker {
             };
             let (code, contact) = (&automation.trigger_code, &key.contact);
             let attempt = self.attempt(intent, check, false, || async {
-                Meaning::of_trigger(job.client.trigger(code, contact, &fields).await)
+                Meaning::of_trigger(job.caller.trigger(code, contact, &fields).await)
             });
             let (meaning, durable) = match attempt.await {
                 Ok(attempt) => attempt,
@@ -598,7 +598,7 @@ impl Worker {
                 return broken.settled(DOUBT).into();
             }
             let attempt = self.attempt(intent, check, is_part, || async {
-                let answer = job.client.stop(code, contact, participation).await;
+                let answer = job.caller.stop(code, contact, participation).await;
                 Meaning::of_stop(answer, shared.account.knows_any())
             });
             let (meaning, durable) = match attempt.await {

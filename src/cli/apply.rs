@@ -529,7 +529,7 @@ async fn send(
         part,
         roster: prepared.roster.clone(),
         config: prepared.config,
-        client: line.client.clone(),
+        caller: Arc::new(line.client.clone()),
         journal: writing.journal(),
         limits: Limits {
             concurrency: spotler.concurrency,
