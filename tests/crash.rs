@@ -545,6 +545,37 @@ fn a_run_with_nothing_else_to_do_tells_once_of_a_call_that_was_left_open() {
 }
 
 #[test]
+fn a_doubt_is_told_by_the_exit_code_once_though_the_run_that_found_it_fails() {
+    let told = "trigger  c-1 / welcome";
+    let (_spotler, repo) = killed(&["c-1"]);
+    let toml = std::fs::read_to_string(repo.file("rollcall.toml")).unwrap();
+    let export = "[source.crm]\ncsv = \"crm.csv\"\ncontact = \"id\"\n[[enrol]]\nautomation = \"welcome\"\nsource = \"crm\"\n";
+    repo.write("rollcall.toml", format!("{toml}{export}"));
+    let args = ["apply", "--yes", "--quiet", "--metrics", "rollcall.prom"];
+    let failed = repo.run(&args).exits(3);
+    assert!(
+        failed.stderr.contains(told) && failed.stderr.contains("crm.csv"),
+        "{}",
+        failed.stderr
+    );
+    let metrics = std::fs::read_to_string(repo.file("rollcall.prom")).unwrap();
+    let uncertain = "rollcall_participations{automation=\"welcome\",state=\"uncertain\"} 1\n";
+    assert!(metrics.contains(uncertain), "{metrics}");
+    repo.run(&args).exits(1);
+    repo.write("crm.csv", "id\nc-1\n");
+    repo.run(&args).exits(0);
+    // What was written is not said to be nothing.
+    let (_spotler, repo) = killed(&["c-1"]);
+    let failed = repo.run(&["apply", "--yes", "--new-record"]).exits(3);
+    let said = failed.stderr;
+    assert!(
+        said.contains(told) && said.contains("Leave --new-record out"),
+        "{said}"
+    );
+    assert!(!said.contains("nothing was written"), "{said}");
+}
+
+#[test]
 fn whatever_ends_a_run_it_tells_first_of_a_call_that_was_left_open() {
     let told = "trigger  c-1 / welcome";
     let (_spotler, repo) = killed(&["c-1"]);

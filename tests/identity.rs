@@ -631,3 +631,104 @@ fn a_record_that_an_older_version_was_killed_in_making_is_made_anew() {
     repo.run(&["apply", "--yes"]).exits(0);
     assert_eq!(repo.recorded().len(), 25);
 }
+
+#[test]
+fn a_witness_that_is_lost_is_written_anew_where_nothing_else_is_to_be_done() {
+    let (repo, spotler) = after_the_first_day();
+    let (file, witness) = (
+        repo.file("state/rollcall.db"),
+        repo.file("state/rollcall.db.lock"),
+    );
+    let backup = fs::read(&file).unwrap();
+    one_more(&repo, &spotler);
+    repo.run(&["apply", "--yes"]).exits(0);
+    let said = fs::read_to_string(&witness).unwrap();
+    fs::remove_file(&witness).unwrap();
+    let done = repo.run(&["apply", "--yes"]).exits(0);
+    assert!(done.stdout.starts_with("Nothing to do"), "{}", done.stdout);
+    assert_eq!(fs::read_to_string(&witness).unwrap(), said);
+    fs::write(&file, &backup).unwrap();
+    refused(repo.run(&["apply", "--yes"]), &["It is older than"]);
+    assert_eq!(spotler.calls(), 26);
+}
+
+#[test]
+fn a_record_without_marks_gets_them_where_nothing_else_is_to_be_done() {
+    let (repo, spotler) = after_the_first_day();
+    let file = repo.file("state/rollcall.db");
+    for column in ["file_inode = NULL, file_birth", "service", "account"] {
+        let record = rusqlite::Connection::open(&file).unwrap();
+        let unmark = format!("UPDATE meta SET {column} = NULL");
+        record.execute_batch(&unmark).unwrap();
+        repo.run(&["apply", "--yes"]).exits(0);
+        let marked = "SELECT file_inode IS NOT NULL AND service IS NOT NULL AND account IS NOT NULL FROM meta";
+        let is_marked: bool = record.query_row(marked, [], |row| row.get(0)).unwrap();
+        assert!(is_marked, "{column}");
+    }
+    // Once it has them, a run with nothing to do writes nothing.
+    let before = fs::read(&file).unwrap();
+    repo.run(&["apply", "--yes"]).exits(0);
+    assert_eq!(fs::read(&file).unwrap(), before);
+    assert_eq!(spotler.calls(), 25);
+}
+
+#[test]
+fn who_reads_where_there_is_no_record_is_told_so() {
+    let (repo, _spotler) = after_the_first_day();
+    fs::remove_file(repo.file("state/rollcall.db")).unwrap();
+    for command in [
+        &["record", "list"][..],
+        &["record", "export"],
+        &["record", "show", "c-1"],
+        &["history"],
+        &["explain", "c-1"],
+        &["report", "--html", "report.html"],
+    ] {
+        let told = repo.run(command).stderr;
+        let said = "warning: There is no record at state/rollcall.db.\n";
+        assert!(told.contains(said), "{command:?}: {told}");
+    }
+}
+
+#[test]
+fn a_record_that_was_lost_is_not_begun_anew_by_a_job() {
+    let (repo, spotler) = after_the_first_day();
+    let id = id(&repo);
+    fs::remove_file(repo.file("state/rollcall.db")).unwrap();
+    let gone = format!("A record {id} with serial ");
+    for args in [
+        &["apply", "--yes"][..],
+        &["apply", "--yes", "--new-record"],
+        &["adopt", "--yes", "--new-record"],
+    ] {
+        refused(repo.run(args), &[&gone, "rollcall.db.lock"]);
+    }
+    assert_eq!(spotler.calls(), 25);
+    // A person may say so by hand.
+    fs::remove_file(repo.file("state/rollcall.db.lock")).unwrap();
+    repo.run(&["adopt", "--yes", "--new-record"]).exits(0);
+    assert_eq!(repo.recorded().len(), 25);
+}
+
+#[test]
+fn a_first_day_that_was_cut_short_may_be_begun_again() {
+    for point in ["migrate:before", "make:before", "make:after"] {
+        let spotler = Spotler::open();
+        let repo = Repo::with(&config(&spotler.url())).without_new_record();
+        let args = ["apply", "--yes", "--new-record"];
+        let mut killed = repo.command(&args);
+        let killed = killed.env("ROLLCALL_FAILPOINT", point).status().unwrap();
+        assert!(!killed.success(), "{point}");
+        repo.run(&args).exits(0);
+        assert_eq!(spotler.calls(), 25, "{point}");
+    }
+}
+
+#[test]
+fn what_cannot_be_accepted_is_not_said_to_be() {
+    let (repo, _spotler) = after_the_first_day();
+    fs::hard_link(repo.file("state/rollcall.db"), repo.file("state/second.db")).unwrap();
+    let told = repo.run(&["record", "list"]).exits(0).stderr;
+    assert!(told.contains("cannot settle all of it"), "{told}");
+    assert!(!told.contains("See `rollcall record accept`"), "{told}");
+}

@@ -392,21 +392,74 @@ fn who_does_not_wait_is_told_who_holds_the_lock() {
     // The first call has come in, so the first run holds the lock.
     spotler.wait_for_calls(1);
     let pid = first.id();
-    let second = repo.run(&["adopt", "--yes"]);
-    let unlock = repo.run(&["record", "unlock", "--yes"]).exits(1);
+    let second = repo.run(&["apply", "--yes"]).exits(1);
+    let readers = [&["record", "list"][..], &["history"], &["plan"]];
+    let read = readers.map(|args| repo.run(args).exits(0).stdout);
+    let unlock = repo.run(&["record", "unlock"]).exits(1);
+    // Who waits finds all of it answered.
+    let third = repo.run(&["apply", "--yes", "--lock-timeout", "60s"]);
     assert!(first.wait().unwrap().success());
-    // A call that is under way is in doubt for a reader, so there is nothing left to adopt.
-    assert_eq!(second.code, Some(0));
+    let third = third.exits(0);
+    assert!(third.stdout.starts_with("Nothing to do"), "{third:?}");
+    assert_eq!(third.stderr, "");
+    for told in [&second.stderr, &unlock.stdout] {
+        assert!(told.contains(&format!("process {pid} on ")), "{told}");
+        assert!(told.contains(&format!("kill {pid}")), "{told}");
+    }
+    assert!(second.stderr.contains("--lock-timeout"), "{second:?}");
+    for told in read {
+        let under_way = format!("under way in a run that is at work (process {pid} on ");
+        assert!(told.contains(&under_way), "{told}");
+        assert!(!told.contains("resolve"), "{told}");
+    }
+    assert_eq!(spotler.ledger().len(), 1);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_that_is_frozen_is_fenced_by_unlock() {
+    let spotler = Spotler::open();
+    let repo = Repo::with(&config(&spotler.url(), "", &["c-1"]));
+    repo.apply().exits(0);
+    let people: Vec<String> = (1..=30).map(|number| format!("c-{number}")).collect();
+    let mut people: Vec<&str> = people.iter().map(String::as_str).collect();
+    repo.write("rollcall.toml", config(&spotler.url(), "", &people));
+    spotler.fault(json!([{ "fault": "slow", "ms": 1000 }]));
+    let frozen = repo.spawn(&["apply", "--yes"]);
+    spotler.wait_for_calls(2);
+    let signal = |name: &str| {
+        let mut kill = std::process::Command::new("kill");
+        let pid = frozen.id().to_string();
+        assert!(kill.args([name, &pid]).status().unwrap().success());
+    };
+    signal("-STOP");
+    spotler.fault(json!([]));
+    repo.apply().exits(1);
+    let told = repo.run(&["record", "unlock", "--yes"]).exits(0).stdout;
     assert!(
-        unlock.stderr.contains(&format!("process {pid} on ")),
-        "{}",
-        unlock.stderr
+        told.contains(&format!("kill {}", frozen.id())) && told.contains("Unlocked"),
+        "{told}"
     );
+    // The next run has the lock, though the system's is still with the frozen one.
+    people.push("c-31");
+    repo.write("rollcall.toml", config(&spotler.url(), "", &people));
+    repo.apply().exits(3);
+    signal("-CONT");
+    let output = frozen.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    let told = told + &String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains("was lost to another run"), "{told}");
     assert!(
-        unlock.stderr.contains("--lock-timeout"),
-        "{}",
-        unlock.stderr
+        !told.contains("..") && !told.contains("goes on from here"),
+        "{told}"
     );
+    repo.apply().exits(0);
+    let mut ledger = spotler.ledger();
+    ledger.sort();
+    let all = ledger.len();
+    ledger.dedup();
+    assert_eq!(ledger.len(), all, "somebody was triggered twice");
 }
 
 #[test]
@@ -888,7 +941,17 @@ fn another_programs_database_is_refused() {
         .build()
         .unwrap();
     let path = repo.file("state/rollcall.db");
-    assert!(runtime.block_on(rollcall::record::unlock(&path)).is_err());
+    let holder = rollcall::record::Holder {
+        holder: "x".to_owned(),
+        host: "far-away.example".to_owned(),
+        pid: 7,
+        process: None,
+        command: "apply".to_owned(),
+        acquired_at: jiff::Timestamp::UNIX_EPOCH,
+        heartbeat_at: jiff::Timestamp::UNIX_EPOCH,
+    };
+    let unlocked = runtime.block_on(rollcall::record::unlock(&path, &holder));
+    assert!(unlocked.is_err());
     let left = std::fs::read(repo.file("state/rollcall.db")).unwrap();
     assert!(left == theirs, "it was changed");
 }

@@ -89,7 +89,8 @@ impl fmt::Display for End {
                 f,
                 "{count} answers of Spotler, or of a proxy on the way to it, were not for their calls ({detail})"
             ),
-            End::Record { detail } => f.write_str(detail),
+            // Whole sentences, the last of which goes on as the sentence that it is told in.
+            End::Record { detail } => f.write_str(detail.trim_end_matches('.')),
         }
     }
 }

@@ -40,6 +40,11 @@ pub(super) async fn run(
     let exit = match signals.guard(applying).await {
         Ok(Exit::Fine) if seen.left_open => Exit::Incomplete,
         Ok(exit) => exit,
+        // A doubt that was found is told by the exit code once, whatever comes after it: the next run has nothing to find.
+        Err(error) if seen.left_open => {
+            output.error(&error.after_recovery());
+            Exit::Incomplete
+        }
         Err(error) => {
             output.error(&error);
             Exit::Error
@@ -90,8 +95,16 @@ async fn plan_and_apply(
     let saved = saved.as_ref();
     let config = prepare::config(common, output)?;
     let record = Record::at(&config.record.path);
-    let recovering = prepare::recover(config, &record, output, "apply");
-    seen.left_open |= signals.whole(recovering).await?;
+    seen.config = Some(config);
+    let told = (output, signals);
+    prepare::recover(
+        config,
+        &record,
+        told,
+        args.lock_timeout,
+        &mut seen.left_open,
+    )
+    .await?;
     let now = match saved {
         Some(saved) => {
             saved.check(config, &record).await?;
@@ -130,7 +143,16 @@ async fn plan_and_apply(
     );
     let asked = ("apply", args.new_record, !args.yes && Output::can_ask());
     let beginning = Beginning::check(&prepared.record, &record, asked, &would).await?;
-    let part = match show_and_ask(args, common, output, &prepared, Some(&beginning)).await? {
+    let part = match show_and_ask(
+        args,
+        common,
+        output,
+        &prepared,
+        Some(&beginning),
+        seen.left_open,
+    )
+    .await?
+    {
         Next::End(exit) => return Ok(exit),
         Next::Apply(part) => part,
     };
@@ -215,7 +237,7 @@ async fn locked(
                 "The record has changed meanwhile; this is the plan now.\n"
             )
         });
-        match show_and_ask(args, common, output, &prepared, None).await? {
+        match show_and_ask(args, common, output, &prepared, None, seen.left_open).await? {
             Next::End(exit) => return Ok(exit),
             Next::Apply(now) => part = now,
         }
@@ -366,6 +388,7 @@ async fn refuse(
     args: &ApplyArgs,
     output: &Output,
     prepared: &Prepared,
+    has_recovered: bool,
 ) -> Result<Next, CommandError> {
     let plan = &prepared.plan;
     let stops = match prepared.guard.refuses_stops_of_suppressed() {
@@ -384,7 +407,9 @@ async fn refuse(
         output.document(|mut out| run_json(&mut out, prepared.view(), &nothing))?;
     }
     tell_refusal(output, prepared, |out| {
-        writeln!(out, "nothing was sent and nothing was written:")
+        // What was found of an earlier run is on record already.
+        let more = if has_recovered { " more" } else { "" };
+        writeln!(out, "nothing was sent and nothing{more} was written:")
     });
     if stops > 0 {
         output.always(|out| {
@@ -449,6 +474,7 @@ async fn show_and_ask(
     output: &Output,
     prepared: &Prepared,
     beginning: Option<&Beginning<'_>>,
+    has_recovered: bool,
 ) -> Result<Next, CommandError> {
     let plan = &prepared.plan;
     tracing::info!(
@@ -478,13 +504,14 @@ async fn show_and_ask(
     }
     // What is deferred counts, so that an accident is told of before its time has come.
     if prepared.guard.refuses() && !args.allow_large {
-        return refuse(args, output, prepared).await;
+        return refuse(args, output, prepared, has_recovered).await;
     }
     if plan.is_empty() {
-        // What is to be noted of sources and automations, of enrolments that went or came back, and of who is withheld, needs
-        // no question.
+        // What is to be noted of sources and automations, of enrolments that went or came back, of who is withheld, and of which
+        // record it is, needs no question.
         let is_noted = !plan.has_news()
             && !prepared.has_news_of_sources(noting(args))
+            && !prepared.record.lacks_marks()
             && (prepared.record.is_missing() || prepared.start.is_empty());
         // A record that is to be begun is begun for nobody too, so that the next run finds it.
         let is_begun = !(prepared.record.is_missing() && args.new_record);

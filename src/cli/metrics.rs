@@ -13,6 +13,7 @@ use super::prepare::Prepared;
 use super::which;
 use super::{CommandError, Exit};
 use crate::apply::Run;
+use crate::config::Config;
 use crate::participation::State;
 use crate::plan::Action;
 use crate::record::Record;
@@ -24,6 +25,8 @@ const LACKING: &str = "The metrics lack the participations";
 /// What was seen of a run when it ended.
 #[derive(Default)]
 pub(super) struct Seen {
+    /// The configuration, where it could be read.
+    pub config: Option<&'static Config>,
     /// The plan, where there was one.
     pub prepared: Option<Prepared>,
     /// What came of it, where it was applied.
@@ -59,7 +62,7 @@ pub(super) async fn write(
     let (plan, exit) = match &seen.prepared {
         Some(prepared) => {
             let mut metrics = of_plan(prepared, seen.run.as_ref());
-            let result = participations(prepared).await;
+            let result = participations(prepared.config, prepared.record.is_missing()).await;
             let exit = match result {
                 Ok(counts) => {
                     metrics.participations = Some(counts);
@@ -72,7 +75,18 @@ pub(super) async fn write(
             };
             (Some(metrics), exit)
         }
-        None => (None, exit),
+        // What is on record is told without a plan too; why it cannot be is told already.
+        None => match seen.config {
+            Some(config) => {
+                let counts = participations(config, false).await.ok();
+                let metrics = PlanMetrics {
+                    participations: counts,
+                    ..PlanMetrics::default()
+                };
+                (Some(metrics), exit)
+            }
+            None => (None, exit),
+        },
     };
     let ended_at = Timestamp::now();
     let last_success = match exit {
@@ -106,19 +120,17 @@ pub(super) async fn write(
 
 /// How many participations there are, by automation and state.
 async fn participations(
-    prepared: &Prepared,
+    config: &'static Config,
+    was_missing: bool,
 ) -> anyhow::Result<BTreeMap<(String, &'static str), u64>> {
-    let record = Record::at(&prepared.config.record.path);
-    let is_gone = which::check(prepared.config, &record).await?.is_missing();
+    let record = Record::at(&config.record.path);
+    let is_gone = which::check(config, &record).await?.is_missing();
     // One that was there and is not any more does not say that there are none.
-    if is_gone && !prepared.record.is_missing() {
-        bail!(
-            "There is no record at {} any more",
-            prepared.config.record_shown()
-        );
+    if is_gone && !was_missing {
+        bail!("There is no record at {} any more", config.record_shown());
     }
     let mut counts = BTreeMap::new();
-    for automation in &prepared.config.automations {
+    for automation in &config.automations {
         for state in [State::Active, State::Uncertain] {
             counts.insert((automation.name.to_string(), state.as_str()), 0);
         }

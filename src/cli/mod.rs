@@ -65,6 +65,20 @@ pub enum CommandError {
     Other(#[from] anyhow::Error),
 }
 
+impl CommandError {
+    /// The same, of a run that has written already what it found of an earlier one.
+    fn after_recovery(self) -> Self {
+        match self {
+            CommandError::Other(error) => {
+                let text = format!("{error:#}");
+                let text = text.replace("nothing was written", "nothing more was written");
+                CommandError::Other(anyhow::Error::msg(text))
+            }
+            problems => problems,
+        }
+    }
+}
+
 impl From<crate::config::Problems> for CommandError {
     fn from(problems: crate::config::Problems) -> Self {
         CommandError::Problems(Box::new(problems))

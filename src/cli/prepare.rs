@@ -9,6 +9,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 
 use super::output::Output;
+use super::signals::Signals;
 use super::which::{self, Checked};
 use super::{CommandError, Common};
 use crate::config::{self, Base, Config, Diagnostic, ParticipationSetting, Problems};
@@ -561,28 +562,35 @@ async fn request(
     }
 }
 
-/// Settles what an earlier run left open, where one did and none is under way, and tells of it. Returns whether there was
-/// anything.
+/// Settles what an earlier run left open, where one did, and tells of it; notes at once that there was anything. What has no
+/// answer yet in a run that is at work is waited for as long as for the lock.
 pub(super) async fn recover(
     config: &Config,
     record: &Record,
-    output: &Output,
-    command: &str,
-) -> Result<bool, CommandError> {
+    (output, signals): (&Output, &Signals),
+    timeout: Duration,
+    left_open: &mut bool,
+) -> Result<(), CommandError> {
     if !record.has_open_calls().await.map_err(anyhow::Error::from)? {
-        return Ok(false);
+        return Ok(());
     }
-    let request = request(config, command, Duration::ZERO, Purpose::Act, false).await;
-    match Writing::begin(record.path(), request).await {
-        Ok(writing) => {
-            let is_told = tell_left_open(output, &writing);
-            writing.end().await.map_err(anyhow::Error::from)?;
-            Ok(is_told)
-        }
-        // They are those of a run that is under way.
-        Err(LockError::Held(_)) => Ok(false),
-        Err(error) => Err(anyhow::Error::from(error).into()),
-    }
+    let mut settle = async |timeout| {
+        let request = request(config, "apply", timeout, Purpose::Act, false).await;
+        let writing = Writing::begin(record.path(), request).await?;
+        *left_open |= tell_left_open(output, &writing);
+        writing.end().await?;
+        Ok::<_, anyhow::Error>(())
+    };
+    let settled = match signals.whole(settle(Duration::ZERO)).await {
+        // While another one works, this one may be given up.
+        Err(error) if is_held(&error) && !timeout.is_zero() => settle(timeout).await,
+        settled => settled,
+    };
+    Ok(settled?)
+}
+
+fn is_held(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(LockError::Held(_)))
 }
 
 /// So many calls that were left open are told by name.

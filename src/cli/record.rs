@@ -123,7 +123,6 @@ pub(super) fn call_json(call: &Call) -> CallJson<'_> {
 }
 
 pub(super) fn call_line(call: &Call) -> String {
-    let outcome = call.outcome.as_deref().unwrap_or("under way");
     let mut line = format!(
         "{}  {:<7}  {}",
         time(call.sent_at),
@@ -133,7 +132,10 @@ pub(super) fn call_line(call: &Call) -> String {
     if let Some(occurrence) = &call.occurrence {
         line.push_str(&format!(" / {}", SafeText(occurrence)));
     }
-    line.push_str(&format!("  {outcome}"));
+    // Where there is none, the detail says whether anybody waits for it.
+    if let Some(outcome) = &call.outcome {
+        line.push_str(&format!("  {outcome}"));
+    }
     if let Some(detail) = &call.detail {
         line.push_str(&format!("  {}", SafeText(detail)));
     }
@@ -604,14 +606,29 @@ pub(super) async fn unlock(
             out,
             "{holder}\nWhere that run is still alive, it notices before its next call and stops; what it had under way \
              becomes uncertain."
-        )
+        )?;
+        match holder.is_here() {
+            true => writeln!(
+                out,
+                "It is a process of this host, and may still send what it was about to send. End it first if you can, and \
+                 the next run takes over by itself: kill {}",
+                holder.pid
+            ),
+            false => Ok(()),
+        }
     })?;
     output.ask("Take the lock away?", args.yes).await?;
     signals.begin()?;
-    crate::record::unlock(record.path())
-        .await
-        .map_err(anyhow::Error::from)?;
-    output.result(|out| writeln!(out, "Unlocked."))?;
+    let unlocked = crate::record::unlock(record.path(), &holder).await;
+    unlocked.map_err(anyhow::Error::from)?;
+    output.result(|out| match holder.is_here() {
+        true => writeln!(
+            out,
+            "Unlocked. Process {0} is still there, and writes nothing more; end it when you can: kill -9 {0}",
+            holder.pid
+        ),
+        false => writeln!(out, "Unlocked."),
+    })?;
     Ok(Exit::Fine)
 }
 

@@ -47,7 +47,7 @@ pub(super) async fn check(
     Ok(Checked { config, examined })
 }
 
-/// Looks at which record it is that is about to be shown, and warns where it may not be the right one.
+/// Looks at which record it is that is about to be shown, and warns where there is none, or it may not be the right one.
 ///
 /// # Errors
 /// Why it cannot be read.
@@ -57,6 +57,15 @@ pub(super) async fn warn(
     output: &Output,
 ) -> Result<Checked, RecordError> {
     let checked = check(config, record).await?;
+    if checked.is_missing() && !checked.is_exempt() {
+        output.warn(|out| {
+            let path = config.record_shown();
+            writeln!(out, "warning: There is no record at {path}.")?;
+            checked
+                .lost()
+                .map_or(Ok(()), |lost| writeln!(out, "{lost}"))
+        });
+    }
     checked.warn(output);
     Ok(checked)
 }
@@ -77,6 +86,23 @@ impl Checked {
     /// Whether a missing one says nothing: the built-in sandbox's.
     pub(super) fn is_exempt(&self) -> bool {
         self.config.spotler.base == Base::Sandbox
+    }
+
+    /// Whether a run should write to it for that alone: so that a wrong one is not taken for it later.
+    pub(super) fn lacks_marks(&self) -> bool {
+        self.examined.lacks_marks
+    }
+
+    /// What is told of a record that was here and is gone.
+    pub(super) fn lost(&self) -> Option<String> {
+        let gone = self.examined.gone.filter(|_| !self.is_exempt());
+        let (id, serial) = gone.filter(|(_, serial)| *serial > 0)?;
+        Some(format!(
+            "A record {id} with serial {serial} was here and is gone: restore its newest copy. --new-record begins no other \
+             in its place, since that would trigger everybody again. If it is really to begin anew, delete the file first \
+             that knows of it: {}.lock",
+            self.examined.path.display()
+        ))
     }
 
     /// Its id.
@@ -112,7 +138,13 @@ impl Checked {
             for doubt in &self.examined.doubts {
                 let _ = writeln!(text, "- {}", SafeText(&doubt.to_string()));
             }
-            let _ = writeln!(text, "See `rollcall record accept`.\n");
+            let _ = match self.examined.doubts.iter().all(Doubt::can_be_accepted) {
+                true => writeln!(text, "See `rollcall record accept`.\n"),
+                false => writeln!(
+                    text,
+                    "Put this right first; `rollcall record accept` cannot settle all of it.\n"
+                ),
+            };
         }
         text.push_str(&self.surroundings());
         if !text.is_empty() {
@@ -186,6 +218,14 @@ impl<'a> Beginning<'a> {
         if is_first_day && !record.is_blank().await.map_err(anyhow::Error::from)? {
             let path = record.path().to_owned();
             return Err(anyhow::Error::from(RecordError::NotFirst { path }).into());
+        }
+        if let Some(lost) = checked.lost() {
+            return Err(anyhow!(
+                "There is no record at {}, so that all who are declared count as new. Nothing was sent and nothing was \
+                 written.\n{would}\n{lost}",
+                checked.config.record_shown()
+            )
+            .into());
         }
         let beginning = Self {
             checked,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::decide::WhyHeld;
 use super::{Stop, Trigger, WhyRenewed, WhyStop, WhyTrigger};
-use crate::participation::{Participation, State};
+use crate::participation::{Participation, State, UNDER_WAY};
 
 impl Trigger {
     /// Why it is sent.
@@ -77,6 +77,13 @@ fn renewed(why: WhyRenewed) -> &'static str {
 pub(super) fn held(why: WhyHeld, recorded: &Participation) -> String {
     let detail = recorded.detail.as_deref();
     match why {
+        WhyHeld::Uncertain if detail.is_some_and(|detail| detail.starts_with(UNDER_WAY)) => {
+            format!(
+                "a trigger was sent{} and is {}",
+                when(recorded),
+                detail.unwrap_or(UNDER_WAY)
+            )
+        }
         WhyHeld::Uncertain => format!(
             "a trigger was sent{} and nobody knows whether it was carried out; settle it with `rollcall resolve`",
             when(recorded)

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::identity::Doubt;
 use super::participation::IllegalMove;
+use super::{lock, process};
 
 /// Why the record cannot be opened or read.
 #[derive(Debug, thiserror::Error)]
@@ -176,8 +177,8 @@ pub(super) fn is_no_record(code: i64) -> bool {
 pub enum LockError {
     /// Somebody else holds the lock.
     #[error(
-        "{0} Nothing was sent. Wait for it with --lock-timeout 5m; where that machine will not come back, `rollcall record \
-         unlock` takes the lock away."
+        "{0} Nothing was sent. Wait for it with --lock-timeout 5m; {way}",
+        way = way_past(.0)
     )]
     Held(Holder),
     /// It was taken by another run before this one began.
@@ -189,6 +190,24 @@ pub enum LockError {
     /// The record itself.
     #[error(transparent)]
     Record(#[from] RecordError),
+}
+
+/// What to do about a holder that hangs, or is gone.
+fn way_past(holder: &Holder) -> String {
+    match (holder.is_here(), holder.pid) {
+        // It has only just begun.
+        (_, 0) => "a run that is alive ends by itself.".to_owned(),
+        (true, pid) => {
+            format!(
+                "where it hangs, end it, and the next run takes over by itself: kill {pid}. Where it cannot be ended, \
+                 `rollcall record unlock` takes the lock away."
+            )
+        }
+        (false, _) => {
+            "where that machine will not come back, `rollcall record unlock` takes the lock away."
+                .to_owned()
+        }
+    }
 }
 
 /// Who holds the lock of a record.
@@ -208,6 +227,14 @@ pub struct Holder {
     pub acquired_at: Timestamp,
     /// When it last gave a sign of life.
     pub heartbeat_at: Timestamp,
+}
+
+impl Holder {
+    /// Whether it is a process of this host that is still there, as far as the system tells.
+    pub fn is_here(&self) -> bool {
+        let is_alive = |process: &String| process::is_alive(self.pid, process);
+        self.host == lock::this_host() && self.process.as_ref().is_none_or(is_alive)
+    }
 }
 
 impl std::fmt::Display for Holder {

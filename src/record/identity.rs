@@ -74,6 +74,8 @@ pub struct Found {
     noted_account: Option<Digest>,
     /// What the lock file beside it knows.
     witness: Option<Witness>,
+    /// Whether it has its marks: file, service, and account.
+    marks: [bool; 3],
 }
 
 /// What speaks against a record.
@@ -265,6 +267,18 @@ impl Found {
         doubts
     }
 
+    /// Whether what tells a wrong record from it is not all there: a mark of its own, or the witness beside it. The next run
+    /// that writes to it puts that right.
+    fn lacks_marks(&self, expected: &Expected) -> bool {
+        let [file, service, account] = self.marks;
+        !file
+            || !service
+            || (!account && expected.key.is_some())
+            || self
+                .witness
+                .is_none_or(|witness| witness.id == self.id && witness.serial < self.serial)
+    }
+
     /// The serial from which it goes on once it is accepted: higher than all that was ever seen of it here, so that what it
     /// replaces is an old one from then on.
     pub(super) fn accepted_serial(&self) -> u64 {
@@ -284,6 +298,10 @@ pub struct Examined {
     pub doubts: Vec<Doubt>,
     /// Whether others than its owner can read it.
     pub is_exposed: bool,
+    /// Whether a mark of it is missing, so that a wrong one could be taken for it.
+    pub lacks_marks: bool,
+    /// The record that was here, where there is none: its id and its serial.
+    pub gone: Option<(RecordId, u64)>,
 }
 
 impl Record {
@@ -297,12 +315,20 @@ impl Record {
         let Some(mut connection) = lock::reader(&path).await? else {
             return Ok(Examined {
                 path,
+                gone: witness.map(|witness| (witness.id, witness.serial)),
                 ..Examined::default()
             });
         };
         let (found, doubts) = examine(&path, &mut connection, witness, expected).await?;
         let meta = fs::metadata(&path).ok();
+        // A run that is at work wrote more of the record than the witness knew of when that was read.
+        let later = || Found {
+            witness: Witness::of(&path),
+            ..found.clone()
+        };
         Ok(Examined {
+            lacks_marks: found.lacks_marks(expected) && later().lacks_marks(expected),
+            gone: None,
             path,
             found: Some(found),
             doubts,
@@ -390,6 +416,11 @@ async fn find(
         running: 0,
         file: FileId::from(&meta),
         names: file_id::names(&meta),
+        marks: [
+            noted_file != FileId::default() || FileId::from(&meta) == FileId::default(),
+            host.is_some(),
+            account.is_some(),
+        ],
         noted_file: (noted_file != FileId::default()).then_some(noted_file),
         noted_host: host.filter(|_| is_bound),
         noted_account: account.filter(|_| is_bound),

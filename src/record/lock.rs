@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rusqlite::OptionalExtension;
 use sqlx::{Connection, Row, SqliteConnection};
 use tokio::time::Instant;
 
@@ -16,9 +17,11 @@ use super::identity::{self, Doubt, Expected, Found};
 use super::lease;
 use super::open::{self, sql};
 use super::process;
+use super::recover::LEFT_OPEN;
 use super::witness::Witness;
 use crate::failpoint::fail_point;
 use crate::id::RecordId;
+use crate::participation::UNDER_WAY;
 
 /// How often a waiting run looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -300,19 +303,70 @@ pub(super) async fn is_blank(
     Ok(!has_any)
 }
 
-/// Takes the lock away from a holder that is gone without a trace: a machine that will not come back.
+/// Takes the lock away from a holder that is gone without a trace, or that hangs. From then on it writes nothing, so that it
+/// announces no call either.
+///
+/// Where it is a process of this host, it goes on having the system's lock, of the file that it opened. So that file gives way
+/// to a new one, with the same witness; whoever has the old one is kept out by the row.
 ///
 /// # Errors
-/// That its holder has the system's lock on this host, or what is wrong with the record.
-pub async fn unlock(path: &Path) -> Result<(), LockError> {
-    let _file = system_lock(path, Instant::now()).await?;
+/// That somebody else has the system's lock on this host, or what is wrong with the record.
+pub async fn unlock(path: &Path, holder: &Holder) -> Result<(), LockError> {
     if let Some((mut connection, _)) = open::writer(path).await? {
-        sqlx::query("DELETE FROM lock")
+        sqlx::query(GIVE_BACK)
+            .bind(&holder.holder)
             .execute(&mut connection)
             .await
             .map_err(sql(path, "unlocked"))?;
     }
-    Ok(())
+    match system_lock(path, Instant::now()).await {
+        Err(LockError::Held(_)) if holder.process.is_some() && holder.is_here() => {
+            let lock_path = open::beside(path, ".lock");
+            let new = open::beside(path, ".lock.new");
+            // A copy has the permissions too.
+            let replaced =
+                std::fs::copy(&lock_path, &new).and_then(|_| std::fs::rename(&new, &lock_path));
+            replaced.map_err(|error| RecordError::Io {
+                path: lock_path,
+                error,
+            })?;
+            Ok(())
+        }
+        result => result.map(drop),
+    }
+}
+
+/// What is to be told of the calls that have no outcome yet: whether a run waits for their answers.
+pub(super) fn told_of_open_calls(connection: &rusqlite::Connection) -> rusqlite::Result<String> {
+    // An older record does not know which process it is.
+    let holder = connection
+        .query_row(
+            "SELECT host, pid, process, heartbeat_at FROM lock",
+            [],
+            |row| {
+                Ok((
+                    row.get::<_, String>(0)?,
+                    row.get::<_, u32>(1)?,
+                    row.get::<_, Option<String>>(2)?,
+                    row.get::<_, i64>(3)?,
+                ))
+            },
+        )
+        .optional()?;
+    let is_at_work = |host: &str, pid, process: &Option<String>, heartbeat: i64| match process {
+        Some(process) if host == this_host() => process::is_alive(pid, process),
+        // By clocks that may differ, which only words depend on.
+        _ => {
+            let age = Timestamp::now().as_millisecond().saturating_sub(heartbeat);
+            u128::from(age.unsigned_abs()) < DEAD_AFTER.as_millis()
+        }
+    };
+    Ok(match holder {
+        Some((host, pid, process, heartbeat)) if is_at_work(&host, pid, &process, heartbeat) => {
+            format!("{UNDER_WAY} (process {pid} on {host})")
+        }
+        _ => LEFT_OPEN.to_owned(),
+    })
 }
 
 /// Opens the record to read, and migrates it first where it is older than this Rollcall.

@@ -56,6 +56,9 @@ pub struct Participation {
     pub gone_at: Option<Timestamp>,
 }
 
+/// How the detail of a participation begins of which a run has a call under way.
+pub const UNDER_WAY: &str = "under way in a run that is at work";
+
 /// The detail of what was stopped since its contact is suppressed.
 pub const SUPPRESSED: &str = "suppressed";
 

@@ -14,7 +14,6 @@ use super::lock;
 use super::names::Names;
 use super::open::sql;
 use super::participation::{Key, Participation, State};
-use super::recover::LEFT_OPEN;
 use super::stream::{self, Numbered, Participations};
 use crate::digest::Digest;
 use crate::id::{AutomationName, ContactId, Occurrence, ParticipationId, TriggerCode};
@@ -315,6 +314,8 @@ struct Open {
     trigger_code: i64,
     fields: Option<Vec<u8>>,
     sent_at: i64,
+    /// Whether somebody waits for its answer.
+    detail: Arc<str>,
 }
 
 /// Reads the record as it is at one moment.
@@ -533,7 +534,11 @@ impl Reader {
             .query(rusqlite::params_from_iter(contact))
             .map_err(&failed)?;
         while let Some(row) = rows.next().map_err(&failed)? {
-            each(call(row).map_err(&failed)?);
+            let mut call = call(row).map_err(&failed)?;
+            if call.outcome.is_none() {
+                call.detail = Some(lock::told_of_open_calls(&self.connection).map_err(&failed)?);
+            }
+            each(call);
         }
         Ok(())
     }
@@ -547,7 +552,14 @@ fn open_calls(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Vec<
     )?;
     let mut rows = statement.query([])?;
     let mut open: BTreeMap<String, Vec<Open>> = BTreeMap::new();
+    let mut detail: Option<Arc<str>> = None;
     while let Some(row) = rows.next()? {
+        let detail = match &detail {
+            Some(detail) => detail.clone(),
+            None => detail
+                .insert(lock::told_of_open_calls(connection)?.into())
+                .clone(),
+        };
         open.entry(row.get(0)?).or_default().push(Open {
             is_trigger: text(row, 1)? == "trigger",
             automation: row.get(2)?,
@@ -555,6 +567,7 @@ fn open_calls(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Vec<
             trigger_code: row.get(4)?,
             fields: row.get(5)?,
             sent_at: row.get(6)?,
+            detail,
         });
     }
     Ok(open)
@@ -710,7 +723,7 @@ fn overlay(
     } else {
         return false;
     }
-    item.detail = Some(LEFT_OPEN.to_owned());
+    item.detail = Some(call.detail.to_string());
     is_for_it
 }
 
@@ -803,7 +816,7 @@ fn started(
         trigger_code: code_of(path, codes, call.trigger_code)?,
         fields: read_digest(call.fields.as_deref()),
         has_ids: false,
-        detail: Some(LEFT_OPEN.to_owned()),
+        detail: Some(call.detail.to_string()),
         triggered_at: Some(time(call.sent_at)),
         left_at: None,
         tries: 0,

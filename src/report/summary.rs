@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, Table};
 use super::rows::{PlanView, subject};
 use super::style::{self, SafeText, plural, thousands};
 use super::tally::moved;
-use crate::apply::{Outcome, Run};
+use crate::apply::{End, Outcome, Run};
 
 /// Failures beyond this many are counted and not listed.
 const MOST_LISTED: usize = 20;
@@ -140,10 +140,15 @@ fn is_bad(run: &Run, index: usize) -> bool {
 fn ended(out: &mut impl Write, run: &Run) -> io::Result<()> {
     let Some(end) = &run.end else { return Ok(()) };
     let (on, off) = (style::ATTENTION.render(), style::ATTENTION.render_reset());
-    writeln!(
-        out,
-        "{on}Ended early:{off} {end}. What was under way is recorded; the next apply goes on from here."
-    )
+    write!(out, "{on}Ended early:{off} {end}.")?;
+    match end {
+        // It says itself what is on record, which may be nothing.
+        End::Record { .. } => writeln!(out),
+        _ => writeln!(
+            out,
+            " What was under way is recorded; the next apply goes on from here."
+        ),
+    }
 }
 
 fn told(outcome: Outcome) -> &'static str {
