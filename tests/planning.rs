@@ -276,3 +276,30 @@ fn settling_a_doubt_does_not_let_its_leaving_begin_anew() {
     assert_eq!(plan("2100-01-02").exits(0).actions(), [""; 0]);
     assert_eq!(plan("2100-01-03").exits(0).actions(), ["stop care c-1"]);
 }
+
+#[test]
+fn nothing_that_is_renewed_later_is_stopped_with_another_now() {
+    let spotler = Spotler::open();
+    let two = |note: &str, most: u32| {
+        format!(
+            "[automation.care]\ntrigger_code = \"ab\"\n[automation.vip]\ntrigger_code = \"ab\"\n\
+             on_change = \"retrigger\"\nfields.note = \"{note}\"\nmax_per_run = {most}"
+        )
+    };
+    let url = spotler.url();
+    let both = [("care", &["c-1"][..]), ("vip", &["c-1"])];
+    let repo = Repo::with(&config(&url, &two("one", 1), &both));
+    repo.run(&["adopt", "--automation", "care", "--yes"])
+        .exits(0);
+    repo.apply().exits(0);
+    // It has no id, and the call for all would stop the other one, which goes on until its turn comes.
+    let vip = [("vip", &["c-1"][..])];
+    repo.write("rollcall.toml", config(&url, &two("two", 0), &vip));
+    let plan = repo.plan();
+    assert_eq!(plan.actions(), [""; 0]);
+    assert_eq!(plan.json()["held"][0]["automation"], "care");
+    assert_eq!(plan.json()["deferred"][0]["automation"], "vip");
+    repo.write("rollcall.toml", config(&url, &two("two", 1), &vip));
+    let all = ["stop care c-1", "stop vip c-1", "trigger vip c-1"];
+    assert_eq!(repo.plan().actions(), all);
+}

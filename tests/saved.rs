@@ -181,7 +181,11 @@ fn one_that_was_killed_on_the_way_is_not_taken_up_again() {
             let again = apply(&repo);
             // The calls that were under way are a doubt, which the first run that finds it ends with.
             let again = again.exits(if point == "intent:after" { 3 } else { 1 });
-            assert!(again.stderr.contains("It was applied at"), "{}", again.stderr);
+            assert!(
+                again.stderr.contains("It was applied at"),
+                "{}",
+                again.stderr
+            );
             assert_eq!(spotler.calls(), 0);
             // Nor is another one of the same moment, though no participation has changed since.
             fs::rename(repo.file("twin.json"), repo.file("plan.json")).unwrap();

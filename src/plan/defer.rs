@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{Action, Plan, Trigger, WhyRenewed, WhyStop, WhyTrigger};
+use super::{Action, Held, Plan, StopScope, Trigger, WhyRenewed, WhyStop, WhyTrigger};
 use crate::config::{Automation, Config, Limit, Window};
-use crate::id::AutomationName;
+use crate::id::{AutomationName, ContactId, TriggerCode};
+use crate::participation::Participation;
 use crate::roster::Roster;
 
 /// A trigger that waits.
@@ -187,16 +188,69 @@ impl Plan {
             }
         }
         if !renewed.is_empty() {
+            let mut goes_on = HashSet::new();
             actions.retain(|action| match action {
                 Action::Stop(stop) if stop.why == WhyStop::Renewed(WhyRenewed::FieldsChanged) => {
-                    let key = &stop.participation.key;
+                    let Participation {
+                        key, trigger_code, ..
+                    } = &stop.participation;
                     let occurrence = key.occurrence.as_ref().map(|o| o.as_str());
-                    !renewed.contains(&(key.contact.as_str(), key.automation.as_str(), occurrence))
+                    let key = (key.contact.as_str(), key.automation.as_str(), occurrence);
+                    let waits = renewed.contains(&key);
+                    if waits {
+                        goes_on
+                            .insert((stop.participation.key.contact.clone(), trigger_code.clone()));
+                    }
+                    !waits
                 }
                 _ => true,
             });
+            self.spare(&goes_on, config, roster, &mut actions);
         }
         self.actions = actions;
+    }
+
+    /// Takes no call that would stop what goes on for these contacts behind these codes: what has an id is stopped by that,
+    /// and what has none is held, together with the trigger that was to follow.
+    fn spare(
+        &mut self,
+        goes_on: &HashSet<(ContactId, TriggerCode)>,
+        config: &Config,
+        roster: &Roster<'_>,
+        actions: &mut Vec<Action>,
+    ) {
+        let held = self.held.len();
+        actions.retain_mut(|action| {
+            let Action::Stop(stop) = action else {
+                return true;
+            };
+            let of = &stop.participation;
+            let whose = (of.key.contact.clone(), of.trigger_code.clone());
+            let hits = stop.scope == StopScope::All && goes_on.contains(&whose);
+            if hits && !of.can_be_stopped_alone() {
+                let why = super::reason::cannot_stop_alone();
+                self.held.push(Held::of(of, of.state.as_str(), why));
+                return false;
+            }
+            if hits {
+                stop.scope = StopScope::One;
+            }
+            true
+        });
+        let new = &self.held[held..];
+        actions.retain(|action| match action {
+            Action::Trigger(trigger) if matches!(trigger.why, WhyTrigger::AfterStop(_)) => {
+                let of = roster.get(trigger.enrolment as usize);
+                let name = &config.automations[of.automation].name;
+                !new.iter().any(|Held { key, .. }| {
+                    key.contact.as_str() == of.contact
+                        && key.automation == *name
+                        && key.occurrence.as_ref().map(|o| o.as_str()) == of.occurrence
+                })
+            }
+            _ => true,
+        });
+        self.held.sort_by(|a, b| a.key.contact.cmp(&b.key.contact));
     }
 }
 

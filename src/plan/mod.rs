@@ -193,6 +193,17 @@ impl Withheld {
     }
 }
 
+impl Held {
+    fn of(recorded: &Participation, state: &'static str, reason: String) -> Self {
+        Self {
+            key: recorded.key.clone(),
+            state,
+            before: recorded.state,
+            reason,
+        }
+    }
+}
+
 /// That an enrolment is seen gone, or back.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mark {
@@ -888,13 +899,7 @@ impl Planner<'_> {
                         && !self.is_same(enrolment, &this.key)
                 })
             };
-            // An id of a trigger in doubt, or refused, is one of an earlier run.
-            let has_id = this.has_ids
-                && !matches!(
-                    this.state,
-                    State::Uncertain | State::Triggering | State::Refused
-                );
-            let scope = match has_id {
+            let scope = match this.can_be_stopped_alone() {
                 true if stays || comes() => StopScope::One,
                 false if stays => {
                     self.hold(this, this.state.as_str(), reason::cannot_stop_alone());
@@ -944,11 +949,6 @@ impl Planner<'_> {
     }
 
     fn hold(&mut self, recorded: &Participation, state: &'static str, reason: String) {
-        self.plan.held.push(Held {
-            key: recorded.key.clone(),
-            state,
-            before: recorded.state,
-            reason,
-        });
+        self.plan.held.push(Held::of(recorded, state, reason));
     }
 }

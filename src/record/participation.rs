@@ -56,6 +56,14 @@ pub struct Participation {
     pub gone_at: Option<Timestamp>,
 }
 
+impl Participation {
+    /// Whether an id is on record that stops it alone. Where its trigger is in doubt or was refused, the ids are of an earlier
+    /// run.
+    pub fn can_be_stopped_alone(&self) -> bool {
+        self.has_ids && !self.state.is_doubtful_trigger() && self.state != State::Refused
+    }
+}
+
 /// How the detail of a participation begins of which a run has a call under way.
 pub const UNDER_WAY: &str = "under way in a run that is at work";
 

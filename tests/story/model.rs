@@ -333,7 +333,8 @@ impl Plan {
         let triggered = (record.iter()).filter(|(key, entry)| is_once(key) && counts(entry));
         let triggered = triggered.count();
         // Many who are triggered again are refused whatever the limits.
-        let mut may = self.triggers.iter().any(|key| self.stops.contains_key(key))
+        let is_renewed = |key: &Key| (record.get(key)).is_some_and(|entry| entry.state == Active);
+        let mut may = (self.triggers.iter().chain(&self.deferred)).any(is_renewed)
             || triggers > 0 && triggers + day.0 > world.limit
             || gone().count() + triggers + day.1 > world.limit;
         let mut must = triggers > 0 && triggers + triggered > world.limit
