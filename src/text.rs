@@ -47,6 +47,25 @@ pub fn quoted(text: &str) -> String {
     format!("\"{}\"{more}", SafeText(&shown))
 }
 
+/// `1 trigger`, `2 triggers`, `12,345 triggers`.
+pub fn plural(count: u64, one: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{} {one}{s}", thousands(count))
+}
+
+/// A number with its thousands apart.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,5 +89,15 @@ mod tests {
         assert_eq!(quoted("De Vries"), "\"De Vries\"");
         assert_eq!(quoted("\"t \\ \u{1b}"), r#""\"t \\ \u{1b}""#);
         assert_eq!(quoted(&"é".repeat(81)), format!("\"{}\"…", "é".repeat(80)));
+    }
+
+    #[test]
+    fn large_numbers_can_be_read() {
+        assert_eq!(thousands(0), "0");
+        assert_eq!(thousands(999), "999");
+        assert_eq!(thousands(1_000), "1,000");
+        assert_eq!(thousands(1_234_567), "1,234,567");
+        assert_eq!(plural(1, "stop"), "1 stop");
+        assert_eq!(plural(2, "stop"), "2 stops");
     }
 }

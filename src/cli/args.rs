@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::id::{AutomationName, ContactId};
 use crate::participation::State;
+use crate::plan::Filter;
 use crate::sandbox::SandboxArgs;
 
 /// Keeps the automations of a Spotler account enrolled exactly as a configuration repository says.
@@ -141,6 +142,33 @@ pub struct ManArgs {
     pub dir: Option<PathBuf>,
 }
 
+/// What part of the whole is meant.
+#[derive(Debug, Clone, Args)]
+pub struct Part {
+    /// Only this automation
+    #[arg(long, value_name = "NAME", value_parser = parse_automation)]
+    pub automation: Option<AutomationName>,
+    /// Only this contact
+    #[arg(long, value_name = "ID", value_parser = parse_contact)]
+    pub contact: Option<ContactId>,
+}
+
+impl Part {
+    /// The automation's name, if one was typed.
+    pub fn automation(&self) -> Option<&str> {
+        self.automation.as_ref().map(AutomationName::as_str)
+    }
+}
+
+impl From<Part> for Filter {
+    fn from(part: Part) -> Self {
+        Filter {
+            automation: part.automation,
+            contact: part.contact,
+        }
+    }
+}
+
 /// `plan`.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
@@ -159,12 +187,9 @@ pub struct PlanArgs {
     /// Exit with 2 where changes are pending
     #[arg(long)]
     pub detailed_exitcode: bool,
-    /// Only this automation
-    #[arg(long, value_name = "NAME", value_parser = parse_automation)]
-    pub automation: Option<AutomationName>,
-    /// Only this contact
-    #[arg(long, value_name = "ID", value_parser = parse_contact)]
-    pub contact: Option<ContactId>,
+    /// What part of the whole.
+    #[command(flatten)]
+    pub part: Part,
 }
 
 /// `apply`.
@@ -294,12 +319,9 @@ pub struct RecordUnlockArgs {
 /// `adopt`.
 #[derive(Debug, Args)]
 pub struct AdoptArgs {
-    /// Only this automation
-    #[arg(long, value_name = "NAME", value_parser = parse_automation)]
-    pub automation: Option<AutomationName>,
-    /// Only this contact
-    #[arg(long, value_name = "ID", value_parser = parse_contact)]
-    pub contact: Option<ContactId>,
+    /// What part of the whole.
+    #[command(flatten)]
+    pub part: Part,
     /// Begin a record where there is none: on the first day, and never in a crontab
     #[arg(long)]
     pub new_record: bool,
@@ -320,12 +342,9 @@ pub struct ResolveArgs {
     /// As what to settle them
     #[arg(long = "as", value_name = "STATE")]
     pub settle_as: SettleAs,
-    /// Only this automation
-    #[arg(long, value_name = "NAME", value_parser = parse_automation)]
-    pub automation: Option<AutomationName>,
-    /// Only this contact
-    #[arg(long, value_name = "ID", value_parser = parse_contact)]
-    pub contact: Option<ContactId>,
+    /// What part of the whole.
+    #[command(flatten)]
+    pub part: Part,
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
@@ -357,12 +376,9 @@ pub struct HistoryArgs {
 /// `record list`.
 #[derive(Debug, Args)]
 pub struct RecordListArgs {
-    /// Only this automation
-    #[arg(long, value_name = "NAME", value_parser = parse_automation)]
-    pub automation: Option<AutomationName>,
-    /// Only this contact
-    #[arg(long, value_name = "ID", value_parser = parse_contact)]
-    pub contact: Option<ContactId>,
+    /// What part of the whole.
+    #[command(flatten)]
+    pub part: Part,
     /// Only those in this state (active, uncertain, stopped, …)
     #[arg(long, value_name = "STATE")]
     pub state: Option<State>,

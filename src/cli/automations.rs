@@ -3,18 +3,15 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use anyhow::anyhow;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table};
 use serde::Serialize;
 
 use super::args::{AutomationsArgs, Format};
-use super::output::Output;
-use super::prepare::{self, Line};
-use super::{CommandError, Common, Exit};
+use super::{CommandError, Common, Exit, Session};
 use crate::config::Config;
 use crate::id::TriggerCode;
 use crate::report::{PLAIN_TABLE, SafeText};
-use crate::spotler::{CallError, ListedAutomation};
+use crate::spotler::ListedAutomation;
 
 #[derive(Serialize)]
 struct Row {
@@ -30,20 +27,12 @@ struct Row {
 }
 
 pub(super) async fn run(args: &AutomationsArgs, common: &Common) -> Result<Exit, CommandError> {
-    let output = Output::new(common);
-    let config = prepare::config(common, &output)?;
-    let line = Line::open(config, prepare::access(config)?, 0).await?;
-    let listed = line.client.automations().await;
-    line.close().await;
-    let listed = listed.map_err(|error| anyhow!(told(&error)))?;
-    let rows = rows(config, &listed);
-    output.result(|out| match args.format {
-        Format::Json => {
-            serde_json::to_writer_pretty(&mut *out, &serde_json::json!({ "automations": rows }))?;
-            writeln!(out)
-        }
-        Format::Text => text(out, &rows),
-    })?;
+    let Session { engine, output } = &Session::begin(common)?;
+    let rows = rows(engine.config(), &engine.listed_automations().await?);
+    match args.format {
+        Format::Json => output.json(&serde_json::json!({ "automations": rows })),
+        Format::Text => output.result(|out| text(out, &rows)),
+    }?;
     Ok(Exit::Fine)
 }
 
@@ -136,23 +125,4 @@ fn rows(config: &Config, listed: &[ListedAutomation]) -> Vec<Row> {
         });
     }
     rows
-}
-
-pub(super) fn told(error: &CallError) -> String {
-    match error {
-        CallError::NotSent(why) => format!("Spotler cannot be reached: {why}."),
-        CallError::Limited { status, .. } => {
-            format!("Spotler limits the calls (HTTP {status}). Try again later.")
-        }
-        CallError::Unavailable { status, .. } => {
-            format!("Spotler is not available (HTTP {status}). Try again later.")
-        }
-        CallError::Unauthorized(complaint) => format!(
-            "Spotler refused the credentials ({complaint}). Check SPOTLER_CONSUMER_KEY and SPOTLER_CONSUMER_SECRET."
-        ),
-        CallError::Doubtful(why) => format!(
-            "Spotler gave no list of automations: {why}. The path of this call is inferred; [spotler.paths] list \
-             corrects it."
-        ),
-    }
 }

@@ -1,22 +1,21 @@
 //! `rollcall explain`: of one contact, for every automation, whether it is in or out and why, and what the record says.
 
-use std::collections::BTreeMap;
-use std::convert::Infallible;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use serde::Serialize;
 
 use super::args::{ExplainArgs, Format};
-use super::output::Output;
-use super::prepare::Prepared;
-use super::{CommandError, Common, Exit, prepare, record, which};
+use super::record::{ParticipationJson, json, time};
+use super::{CommandError, Common, Exit, Session};
 use crate::config::Config;
-use crate::id::{AutomationName, ContactId};
+use crate::engine::Explained;
+use crate::id::{AutomationName, ContactId, Occurrence};
 use crate::participation::Participation;
-use crate::plan::{Action, Filter, Guard, Plan};
-use crate::record::{Listed, Record, Selection};
+use crate::plan::Guard;
+use crate::record::Listed;
 use crate::report::{PlanView, SafeText};
-use crate::roster::{BlockVerdict, Roster};
+use crate::roster::Roster;
 
 /// All there is to say of a contact.
 #[derive(Serialize)]
@@ -26,7 +25,7 @@ struct Explanation<'a> {
     suppressed: Option<Suppressed<'a>>,
     /// Whether anything at all is known of the contact; an id that was mistyped is not.
     known: bool,
-    automations: Vec<Explained<'a>>,
+    automations: Vec<Of<'a>>,
 }
 
 #[derive(Serialize)]
@@ -37,7 +36,7 @@ struct Suppressed<'a> {
 
 /// All there is to say of it in one automation.
 #[derive(Serialize)]
-struct Explained<'a> {
+struct Of<'a> {
     automation: &'a AutomationName,
     /// Whether the automation is in the configuration; what is on record of it may outlive it there.
     configured: bool,
@@ -63,7 +62,7 @@ struct Verdict<'a> {
 #[derive(Serialize)]
 struct Recorded<'a> {
     #[serde(flatten)]
-    participation: record::ParticipationJson<'a>,
+    participation: ParticipationJson<'a>,
     /// Whether the fields are others now than those that were sent; `null` where it is not declared any more.
     fields_changed: Option<bool>,
     #[serde(skip)]
@@ -79,179 +78,48 @@ struct Planned {
 }
 
 pub(super) async fn run(args: &ExplainArgs, common: &Common) -> Result<Exit, CommandError> {
-    let output = Output::new(common);
-    let config = prepare::config(common, &output)?;
-    let now = prepare::now(common);
-    let contact = &args.contact;
-    let roster = prepare::roster_of(config, contact, now).await?;
-    let selection = Selection {
-        contact: Some(contact.clone()),
-        ..Selection::default()
-    };
-    let record = Record::at(&config.record.path);
-    which::warn(config, &record, &output)
-        .await
-        .map_err(anyhow::Error::from)?;
-    let mut listed = record::listed(&record, &selection).await?;
-    let participations = listed.iter().map(|listed| &listed.participation);
-    let done = record.moved().await.map_err(anyhow::Error::from)?;
-    let moves = config.steps_of_moves(&done);
-    let mut plan = plan(config, &roster, participations, (contact, moves), now)?;
-    // What is about to be moved is told under its new name.
-    for listed in &mut listed {
-        let name = &mut listed.participation.key.automation;
-        if let Some((_, to)) = plan.moved.keys().find(|(from, _)| from == name) {
-            *name = to.clone();
-        }
-    }
-    if waits_for_others(config, &roster, &plan) {
-        let all = prepare::roster(config, now).await?;
-        let whole = prepare::plan(
-            config,
-            all,
-            &record,
-            Filter::default(),
-            (now, prepare::clock()),
-        )
-        .await?;
-        plan.defer_as_in((&whole.plan, &whole.roster), config, &roster);
-    } else {
-        plan.defer(config, &roster, &BTreeMap::new(), now);
-    }
-    let view = PlanView {
-        plan: &plan,
-        guard: &Guard::default(),
-        config,
-        roster: &roster,
-        record_serial: 0,
-        now,
-        is_first: false,
-        record_id: None,
-        problems: &[],
-    };
-    let verdicts = roster
-        .explain(contact.as_str())
-        .map_err(anyhow::Error::from)?;
+    let session = Session::begin(common)?;
+    let (engine, contact) = (&session.engine, &args.contact);
+    session.check_shown().await?;
+    let explained = engine.explain(contact).await?;
+    let suppression = engine.config().suppression(contact.as_str());
     let explanation = Explanation {
         contact,
-        now: record::time(now),
-        suppressed: config.suppression(contact.as_str()).map(|of| Suppressed {
+        now: time(explained.now),
+        suppressed: suppression.map(|of| Suppressed {
             reason: of.reason.as_deref(),
             at: of.place.to_string(),
         }),
-        known: is_known(config, contact, &verdicts, &listed),
-        automations: automations(view, contact, &verdicts, &listed),
+        known: engine.knows(contact, &explained.verdicts, &explained.listed),
+        automations: automations(engine.config(), &explained, suppression.is_some()),
     };
-    output.lines(args.format == Format::Text, |out| match args.format {
-        Format::Json => {
-            serde_json::to_writer_pretty(&mut *out, &explanation)?;
-            writeln!(out)
-        }
-        Format::Text => text(out, &explanation),
-    })?;
+    match args.format {
+        Format::Json => session.output.json(&explanation),
+        Format::Text => session.output.lines(|out| text(out, &explanation)),
+    }?;
     Ok(Exit::Fine)
 }
 
-/// Whether anything at all is known of a contact.
-fn is_known(
-    config: &Config,
-    contact: &ContactId,
-    verdicts: &[BlockVerdict],
-    listed: &[Listed],
-) -> bool {
-    !listed.is_empty()
-        || config.contacts.contains_key(contact)
-        || config.suppression(contact.as_str()).is_some()
-        || verdicts
-            .iter()
-            .any(|verdict| verdict.row.is_some() || verdict.out.is_empty())
-}
-
 /// What is known of a contact of whom nothing is planned.
-const UNKNOWN: &str = "no source holds it, no file declares or names it, and nothing is on record of it: is the id right?";
-
-/// Says of a contact for whom a plan was asked that nothing is known of it, where that is so.
-pub(super) async fn tell_unknown(
-    prepared: &Prepared,
-    contact: &ContactId,
-    record: &Record,
-    output: &Output,
-) -> Result<(), CommandError> {
-    let selection = Selection {
-        contact: Some(contact.clone()),
-        ..Selection::default()
-    };
-    let listed = record::listed(record, &selection).await?;
-    let verdicts = prepared.roster.explain(contact.as_str());
-    let verdicts = verdicts.map_err(anyhow::Error::from)?;
-    if !is_known(prepared.config, contact, &verdicts, &listed) {
-        output.notice(|out| writeln!(out, "{}: {UNKNOWN}", SafeText(contact.as_str())));
-    }
-    Ok(())
-}
-
-/// The contact's own part of the plan.
-fn plan<'p>(
-    config: &Config,
-    roster: &Roster<'_>,
-    participations: impl Iterator<Item = &'p Participation>,
-    (contact, moves): (&ContactId, Vec<(AutomationName, AutomationName)>),
-    now: jiff::Timestamp,
-) -> Result<Plan, CommandError> {
-    let filter = Filter {
-        contact: Some(contact.clone()),
-        automation: None,
-    };
-    let recorded = participations.cloned().map(Ok::<_, Infallible>);
-    let Ok(mut plan) = Plan::build(
-        config,
-        roster,
-        recorded,
-        &filter,
-        now,
-        jiff::Timestamp::MAX,
-        moves,
-    );
-    prepare::give_reasons(config, roster, &mut plan)?;
-    Ok(plan)
-}
-
-/// Whether it triggers in an automation with a ramp, where it depends on all others when a contact has its turn.
-fn waits_for_others(config: &Config, roster: &Roster<'_>, plan: &Plan) -> bool {
-    plan.actions.iter().any(|action| match action {
-        Action::Trigger(trigger) => {
-            let enrolment = roster.get(trigger.enrolment as usize);
-            let automation = &config.automations[enrolment.automation];
-            automation.max_per_run.is_some() || automation.max_per_day.is_some()
-        }
-        Action::Stop(_) => false,
-    })
-}
+pub(super) const UNKNOWN: &str = "no source holds it, no file declares or names it, and nothing is on record of it: is the id right?";
 
 /// Every configured automation, and those on record that are configured no more.
 fn automations<'a>(
-    view: PlanView<'a>,
-    contact: &ContactId,
-    verdicts: &[BlockVerdict],
-    listed: &'a [Listed],
-) -> Vec<Explained<'a>> {
-    let config = view.config;
-    let is_suppressed = config.suppression(contact.as_str()).is_some();
+    config: &'a Config,
+    explained: &'a Explained,
+    is_suppressed: bool,
+) -> Vec<Of<'a>> {
     let configured = config.automations.iter().map(|automation| &automation.name);
-    let on_record = listed
+    let on_record = explained
+        .listed
         .iter()
-        .map(|listed| &listed.participation.key.automation);
-    let mut names: Vec<&AutomationName> = configured.chain(on_record).collect();
-    names.sort();
-    names.dedup();
-    let explained = names.into_iter().map(|name| {
-        let index = config
-            .automations
-            .iter()
-            .position(|automation| automation.name == *name);
+        .map(|of| &of.participation.key.automation);
+    let names: BTreeSet<&AutomationName> = configured.clone().chain(on_record).collect();
+    let of = |name: &'a AutomationName| {
+        let index = configured.clone().position(|configured| configured == name);
+        let verdicts = explained.verdicts.iter();
+        let verdicts = verdicts.filter(|verdict| Some(verdict.automation) == index);
         let blocks: Vec<Verdict> = verdicts
-            .iter()
-            .filter(|verdict| Some(verdict.automation) == index)
             .map(|verdict| {
                 let enrol = &config.enrols[verdict.block];
                 Verdict {
@@ -264,24 +132,24 @@ fn automations<'a>(
                 }
             })
             .collect();
-        Explained {
+        let listed = explained.listed.iter();
+        let listed = listed.filter(|of| of.participation.key.automation == *name);
+        Of {
             automation: name,
             configured: index.is_some(),
             is_in: !is_suppressed && blocks.iter().any(|verdict| verdict.is_in),
             blocks,
             record: listed
-                .iter()
-                .filter(|listed| listed.participation.key.automation == *name)
                 .map(|listed| Recorded {
-                    participation: record::json(listed),
-                    fields_changed: fields_changed(view.roster, index, &listed.participation),
+                    participation: json(listed),
+                    fields_changed: fields_changed(&explained.roster, index, &listed.participation),
                     listed,
                 })
                 .collect(),
-            plan: planned(view, name),
+            plan: planned(config, explained, name),
         }
-    });
-    explained.collect()
+    };
+    names.into_iter().map(of).collect()
 }
 
 fn fields_changed(
@@ -298,58 +166,52 @@ fn fields_changed(
     Some(enrolment.fields != participation.fields)
 }
 
-fn planned(view: PlanView<'_>, name: &AutomationName) -> Vec<Planned> {
-    let mut planned = Vec::new();
-    let of = |action: &&Action| view.automation(action) == name.as_str();
-    for action in view.plan.actions.iter().filter(of) {
-        let row = view.row(action);
-        planned.push(Planned {
-            action: row.action,
-            occurrence: row.occurrence.map(str::to_owned),
-            reason: row.reason,
-        });
-    }
-    let deferred = view
-        .deferred()
-        .filter(|row| row.automation == name.as_str());
-    planned.extend(deferred.map(|row| Planned {
-        action: "deferred",
-        occurrence: row.occurrence.map(str::to_owned),
-        reason: row.reason,
-    }));
-    let text = |occurrence: &Option<crate::id::Occurrence>| {
-        occurrence.as_ref().map(|o| o.as_str().to_owned())
+/// What a plan would do about a contact in one automation.
+fn planned(config: &Config, explained: &Explained, name: &AutomationName) -> Vec<Planned> {
+    let plan = &explained.plan;
+    let view = PlanView {
+        plan,
+        guard: &Guard::default(),
+        config,
+        roster: &explained.roster,
+        record_serial: 0,
+        now: explained.now,
+        is_first: false,
+        record_id: None,
+        problems: &[],
     };
-    for let_go in &view.plan.let_go {
-        let key = &let_go.participation.key;
-        if key.automation == *name {
-            planned.push(Planned {
-                action: "let go",
-                occurrence: text(&key.occurrence),
-                reason: let_go.reason.to_string(),
-            });
-        }
-    }
-    for held in view
-        .plan
+    let planned = |action, occurrence: Option<&str>, reason: &str| Planned {
+        action,
+        occurrence: occurrence.map(str::to_owned),
+        reason: reason.to_owned(),
+    };
+    let text = |occurrence: &'_ Option<Occurrence>| occurrence.as_ref().map(|o| o.to_string());
+    let name = name.as_str();
+    let rows = plan
+        .actions
+        .iter()
+        .filter(|action| view.automation(action) == name);
+    let actions = rows.map(|action| view.row(action));
+    let actions = actions.map(|row| planned(row.action, row.occurrence, &row.reason));
+    let deferred = view.deferred().filter(|row| row.automation == name);
+    let deferred = deferred.map(|row| planned("deferred", row.occurrence, &row.reason));
+    let let_go = plan
+        .let_go
+        .iter()
+        .map(|of| ("let go", &of.participation.key, &*of.reason));
+    let held = plan
         .held
         .iter()
-        .filter(|held| held.key.automation == *name)
-    {
-        planned.push(Planned {
-            action: "held",
-            occurrence: text(&held.key.occurrence),
-            reason: held.reason.clone(),
-        });
-    }
-    let withheld = view.plan.withheld.iter();
-    let withheld = withheld.filter(|withheld| withheld.key.automation == *name);
-    planned.extend(withheld.map(|withheld| Planned {
-        action: "withheld",
-        occurrence: text(&withheld.key.occurrence),
-        reason: withheld.reason.clone(),
-    }));
-    planned
+        .map(|of| ("held", &of.key, of.reason.as_str()));
+    let withheld = plan
+        .withheld
+        .iter()
+        .map(|of| ("withheld", &of.key, of.reason.as_str()));
+    let others = let_go.chain(held).chain(withheld);
+    let others = others.filter(|(_, key, _)| key.automation.as_str() == name);
+    let others = others
+        .map(|(action, key, reason)| planned(action, text(&key.occurrence).as_deref(), reason));
+    actions.chain(deferred).chain(others).collect()
 }
 
 fn text(out: &mut dyn Write, explanation: &Explanation<'_>) -> io::Result<()> {
@@ -374,7 +236,7 @@ fn text(out: &mut dyn Write, explanation: &Explanation<'_>) -> io::Result<()> {
     Ok(())
 }
 
-fn automation(out: &mut dyn Write, explained: &Explained<'_>) -> io::Result<()> {
+fn automation(out: &mut dyn Write, explained: &Of<'_>) -> io::Result<()> {
     let word = if explained.is_in { "in" } else { "out" };
     writeln!(out, "\n{}: {word}", explained.automation)?;
     if !explained.configured {
@@ -405,7 +267,7 @@ fn automation(out: &mut dyn Write, explained: &Explained<'_>) -> io::Result<()> 
         if let Some(occurrence) = &participation.key.occurrence {
             write!(out, "  occurrence {occurrence}")?;
         }
-        write!(out, "  since {}", record::time(recorded.listed.changed_at))?;
+        write!(out, "  since {}", time(recorded.listed.changed_at))?;
         if let Some(detail) = &participation.detail {
             write!(out, "  {}", SafeText(detail))?;
         }

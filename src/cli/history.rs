@@ -1,34 +1,28 @@
 //! `rollcall history`: every call ever made.
 
 use super::args::{Format, HistoryArgs};
-use super::output::Output;
 use super::record::{call_json, call_line, entry_lines};
-use super::{CommandError, Common, Exit, prepare, which};
-use crate::record::Record;
+use super::{CommandError, Common, Exit, Session};
 use crate::report::SafeText;
 
 pub(super) async fn run(args: &HistoryArgs, common: &Common) -> Result<Exit, CommandError> {
-    let output = Output::new(common);
-    let config = prepare::config(common, &output)?;
-    let record = Record::at(&config.record.path);
-    which::warn(config, &record, &output)
-        .await
-        .map_err(anyhow::Error::from)?;
+    let session = Session::begin(common)?;
+    session.check_shown().await?;
     let mut calls = Vec::new();
+    let record = session.engine.record();
     record
         .calls(args.contact.as_ref(), |call| calls.push(call))
-        .await
-        .map_err(anyhow::Error::from)?;
-    output.lines(args.format == Format::Text, |out| match args.format {
-        Format::Text => {
+        .await?;
+    match args.format {
+        Format::Text => session.output.lines(|out| {
             for call in &calls {
+                write!(out, "{}", call_line(call))?;
                 // The contact stands where one was not asked for.
-                match args.contact {
-                    Some(_) => write!(out, "{}", call_line(call))?,
-                    None => write!(out, "{}  {}", call_line(call), SafeText(&call.contact))?,
+                if args.contact.is_none() {
+                    write!(out, "  {}", SafeText(&call.contact))?;
                 }
                 let digest = call.config_digest.as_deref().unwrap_or("-");
-                write!(out, "  by {} (configuration {:.8}", call.command, digest)?;
+                write!(out, "  by {} (configuration {digest:.8}", call.command)?;
                 match &call.git_revision {
                     Some(revision) => writeln!(out, ", revision {revision:.8})")?,
                     None => writeln!(out, ")")?,
@@ -38,12 +32,11 @@ pub(super) async fn run(args: &HistoryArgs, common: &Common) -> Result<Exit, Com
                 }
             }
             Ok(())
-        }
+        }),
         Format::Json => {
             let list: Vec<_> = calls.iter().map(call_json).collect();
-            serde_json::to_writer_pretty(&mut *out, &serde_json::json!({ "calls": list }))?;
-            writeln!(out)
+            session.output.json(&serde_json::json!({ "calls": list }))
         }
-    })?;
+    }?;
     Ok(Exit::Fine)
 }

@@ -10,12 +10,10 @@ use anyhow::{Context, anyhow};
 
 use super::args::InitArgs;
 use super::output::Output;
-use super::prepare::{self, Line};
-use super::{CommandError, Common, Exit};
+use super::{CommandError, Common, Exit, Session};
 use crate::config::schema::{SCHEMA_NAME, schema};
-use crate::config::{self, Config, FILE_NAME};
+use crate::config::{self, FILE_NAME};
 use crate::id::RecordId;
-use crate::spotler::ListedAutomation;
 
 /// The files to start from, by their paths in the new repository.
 const FILES: [(&str, &str); 4] = [
@@ -37,108 +35,98 @@ const GITIGNORE: &str = ".gitignore";
 const KEPT_OUT: &str = "/state/\n";
 
 pub(super) async fn run(args: &InitArgs, common: &Common) -> Result<Exit, CommandError> {
-    let output = Output::new(common);
-    if args.from_spotler {
-        return from_spotler(args, &output).await;
+    let (dir, there) = (&args.dir, args.dir.join(FILE_NAME));
+    if args.from_spotler && there.exists() {
+        return beside(&there, args, common).await;
     }
-    let dir = &args.dir;
     let id = RecordId::new();
-    let files = FILES.map(|(name, text)| match name {
-        FILE_NAME => (name, text.to_owned() + &pin(id)),
-        _ => (name, text.to_owned()),
-    });
-    let files = [files.as_slice(), &[(SCHEMA_NAME, schema())]].concat();
+    let pin = format!("\n[record]\nid = \"{id}\"   # nothing is applied by any other record\n");
+    let option = option(dir);
+    let (mut files, next) = match args.from_spotler {
+        false => {
+            let files = FILES.map(|(name, text)| (name, text.to_owned()));
+            let next = format!(
+                "It runs on the built-in sandbox; no account is needed:\n  rollcall plan{option}\n  rollcall apply{option}"
+            );
+            (files.to_vec(), next)
+        }
+        true => {
+            let root = listed::root(args.base_url.as_deref());
+            let next = format!(
+                "Nobody is enrolled yet: add [[enrol]] blocks, then see what they do:\n  rollcall plan{option}"
+            );
+            (from_spotler(root, common).await?, next)
+        }
+    };
+    files[0].1.push_str(&pin);
+    files.push((SCHEMA_NAME, schema()));
     let written = write(dir, &files)?;
-    told(&output, &written, |out| {
+    told(common, &written, |out| {
         writeln!(
             out,
-            "\nIts record gets the id {id}, so that no other is taken for it.\n\
-             It runs on the built-in sandbox; no account is needed:\n  rollcall plan{0}\n  rollcall apply{0}",
-            option(dir)
+            "\nIts record gets the id {id}, so that no other is taken for it.\n{next}"
         )
-    })?;
-    Ok(Exit::Fine)
+    })
 }
 
-/// Writes what Spotler lists: into a new repository, or beside a configuration that is there already.
-async fn from_spotler(args: &InitArgs, output: &Output) -> Result<Exit, CommandError> {
-    let dir = &args.dir;
-    let there = dir.join(FILE_NAME);
-    if there.exists() {
-        if args.base_url.is_some() {
-            return Err(anyhow!(
-                "{} is there already and says where Spotler's API is; leave --base-url out. Nothing was written.",
-                there.display()
-            )
-            .into());
-        }
-        let config = config::load(&there)?;
-        let listed = list(&config).await?;
-        let (mut text, count) = listed::blocks(&listed, &config.automations);
-        if count == 0 {
-            output.result(|out| {
-                writeln!(
-                    out,
-                    "Every external trigger that Spotler lists is configured already."
-                )
-            })?;
-            return Ok(Exit::Fine);
-        }
-        if dir.join(SCHEMA_NAME).exists() {
-            text.insert_str(0, listed::SCHEMA_LINE);
-        }
-        let written = write(dir, &[(AUTOMATIONS, text)])?;
-        let is_included = config::load(&there)
-            .is_ok_and(|now| now.automations.len() == config.automations.len() + count);
-        told(output, &written, |out| match is_included {
-            true => Ok(()),
-            false => writeln!(
-                out,
-                "\nAdd it to the `include` of {}: include = [{AUTOMATIONS:?}]",
-                there.display()
-            ),
-        })?;
-        return Ok(Exit::Fine);
-    }
-    let id = RecordId::new();
-    let root = listed::root(args.base_url.as_deref()) + &pin(id);
+/// A new repository with what Spotler lists.
+async fn from_spotler(
+    root: String,
+    common: &Common,
+) -> Result<Vec<(&'static str, String)>, CommandError> {
     // Read before it is written, so that a wrong address is told like any other mistake in a configuration.
     let trial = tempfile::tempdir().context("A temporary folder cannot be made")?;
     let file = trial.path().join(FILE_NAME);
     fs::write(&file, &root)
         .and_then(|()| fs::write(trial.path().join(AUTOMATIONS), "# None yet.\n"))
         .context("A temporary file cannot be written")?;
-    let config = config::load(&file)?;
-    let listed = list(&config).await?;
+    let session = Session::of(&file, common)?;
+    let listed = session.engine.listed_automations().await?;
     let (text, _) = listed::blocks(&listed, &[]);
-    let files = [
+    Ok(vec![
         (FILE_NAME, root),
         (AUTOMATIONS, listed::SCHEMA_LINE.to_owned() + &text),
         (GITIGNORE, KEPT_OUT.to_owned()),
-        (SCHEMA_NAME, schema()),
-    ];
-    let written = write(dir, &files)?;
-    told(output, &written, |out| {
-        writeln!(
-            out,
-            "\nIts record gets the id {id}, so that no other is taken for it.\n\
-             Nobody is enrolled yet: add [[enrol]] blocks, then see what they do:\n  rollcall plan{}",
-            option(dir)
+    ])
+}
+
+/// Writes what Spotler lists beside a configuration that is there already.
+async fn beside(there: &Path, args: &InitArgs, common: &Common) -> Result<Exit, CommandError> {
+    let dir = &args.dir;
+    if args.base_url.is_some() {
+        return Err(anyhow!(
+            "{} is there already and says where Spotler's API is; leave --base-url out. Nothing was written.",
+            there.display()
         )
-    })?;
-    Ok(Exit::Fine)
-}
-
-/// The lines by which a repository belongs to one record, which is made with this id.
-fn pin(id: RecordId) -> String {
-    format!("\n[record]\nid = \"{id}\"   # nothing is applied by any other record\n")
-}
-
-async fn list(config: &Config) -> Result<Vec<ListedAutomation>, CommandError> {
-    let line = Line::open(config, prepare::access(config)?, 0).await?;
-    let listed = line.client.automations().await;
-    line.close().await;
-    Ok(listed.map_err(|error| anyhow!(super::automations::told(&error)))?)
+        .into());
+    }
+    let Session { engine, output } = &Session::of(there, common)?;
+    let configured = &engine.config().automations;
+    let listed = engine.listed_automations().await?;
+    let (mut text, count) = listed::blocks(&listed, configured);
+    if count == 0 {
+        output.result(|out| {
+            writeln!(
+                out,
+                "Every external trigger that Spotler lists is configured already."
+            )
+        })?;
+        return Ok(Exit::Fine);
+    }
+    if dir.join(SCHEMA_NAME).exists() {
+        text.insert_str(0, listed::SCHEMA_LINE);
+    }
+    let written = write(dir, &[(AUTOMATIONS, text)])?;
+    let is_included =
+        config::load(there).is_ok_and(|now| now.automations.len() == configured.len() + count);
+    told(common, &written, |out| match is_included {
+        true => Ok(()),
+        false => writeln!(
+            out,
+            "\nAdd it to the `include` of {}: include = [{AUTOMATIONS:?}]",
+            there.display()
+        ),
+    })
 }
 
 /// Writes files, or none where one of them is there already. Returns those that were written.
@@ -192,16 +180,17 @@ fn write(dir: &Path, files: &[(&str, String)]) -> Result<Vec<PathBuf>, CommandEr
 }
 
 fn told(
-    output: &Output,
+    common: &Common,
     written: &[PathBuf],
     rest: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
-) -> Result<(), CommandError> {
-    output.result(|out| {
+) -> Result<Exit, CommandError> {
+    Output::new(common).result(|out| {
         for path in written {
             writeln!(out, "wrote {}", path.display())?;
         }
         rest(out)
-    })
+    })?;
+    Ok(Exit::Fine)
 }
 
 /// How the new repository is named to the other commands.

@@ -9,14 +9,11 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::output::Output;
-use super::prepare::Prepared;
-use super::which;
-use super::{CommandError, Exit};
+use super::{CommandError, Exit, Session};
 use crate::apply::Run;
-use crate::config::Config;
+use crate::engine::{Engine, Planned};
 use crate::participation::State;
 use crate::plan::Action;
-use crate::record::Record;
 use crate::report::{self, FileKind, PlanMetrics, RunMetrics};
 
 /// What is told where the record cannot be counted.
@@ -25,14 +22,10 @@ const LACKING: &str = "The metrics lack the participations";
 /// What was seen of a run when it ended.
 #[derive(Default)]
 pub(super) struct Seen {
-    /// The configuration, where it could be read.
-    pub config: Option<&'static Config>,
     /// The plan, where there was one.
-    pub prepared: Option<Prepared>,
+    pub planned: Option<Planned>,
     /// What came of it, where it was applied.
     pub run: Option<Run>,
-    /// Whether calls of an earlier run were found that are in doubt now.
-    pub left_open: bool,
 }
 
 /// Checks that the file can be written, before anything is done.
@@ -52,6 +45,7 @@ pub(super) async fn write(
     path: &Path,
     exit: Exit,
     started: Instant,
+    session: Option<&Session>,
     seen: &Seen,
     output: &Output,
 ) -> Exit {
@@ -59,35 +53,29 @@ pub(super) async fn write(
         Exit::Fine => Exit::Incomplete,
         exit => exit,
     };
-    let (plan, exit) = match &seen.prepared {
-        Some(prepared) => {
-            let mut metrics = of_plan(prepared, seen.run.as_ref());
-            let result = participations(prepared.config, prepared.record.is_missing()).await;
-            let exit = match result {
-                Ok(counts) => {
-                    metrics.participations = Some(counts);
-                    exit
-                }
-                Err(error) => {
-                    output.error(&error.context(LACKING).into());
-                    lacking
-                }
-            };
-            (Some(metrics), exit)
-        }
+    let mut plan = None;
+    let mut exit = exit;
+    if let Some(Session { engine, .. }) = session {
+        let was_missing = seen
+            .planned
+            .as_ref()
+            .is_some_and(|planned| planned.record.is_missing());
+        let of_plan = seen
+            .planned
+            .as_ref()
+            .map(|planned| of_plan(engine, planned, seen.run.as_ref()));
         // What is on record is told without a plan too; why it cannot be is told already.
-        None => match seen.config {
-            Some(config) => {
-                let counts = participations(config, false).await.ok();
-                let metrics = PlanMetrics {
-                    participations: counts,
-                    ..PlanMetrics::default()
-                };
-                (Some(metrics), exit)
+        let is_planned = of_plan.is_some();
+        let metrics = plan.insert(of_plan.unwrap_or_default());
+        match participations(engine, was_missing).await {
+            Ok(counts) => metrics.participations = Some(counts),
+            Err(error) if is_planned => {
+                output.error(&error.context(LACKING).into());
+                exit = lacking;
             }
-            None => (None, exit),
-        },
-    };
+            Err(_) => {}
+        }
+    }
     let ended_at = Timestamp::now();
     let last_success = match exit {
         Exit::Fine => Some(ended_at.as_millisecond() as f64 / 1000.0),
@@ -120,13 +108,12 @@ pub(super) async fn write(
 
 /// How many participations there are, by automation and state.
 async fn participations(
-    config: &'static Config,
+    engine: &Engine,
     was_missing: bool,
 ) -> anyhow::Result<BTreeMap<(String, &'static str), u64>> {
-    let record = Record::at(&config.record.path);
-    let is_gone = which::check(config, &record).await?.is_missing();
+    let config = engine.config();
     // One that was there and is not any more does not say that there are none.
-    if is_gone && !was_missing {
+    if engine.check().await?.is_missing() && !was_missing {
         bail!("There is no record at {} any more", config.record_shown());
     }
     let mut counts = BTreeMap::new();
@@ -135,28 +122,29 @@ async fn participations(
             counts.insert((automation.name.to_string(), state.as_str()), 0);
         }
     }
-    for ((name, state), count) in record.states().await? {
+    for ((name, state), count) in engine.record().states().await? {
         counts.insert((name.to_string(), state.as_str()), count);
     }
     Ok(counts)
 }
 
-fn of_plan(prepared: &Prepared, run: Option<&Run>) -> PlanMetrics {
-    let view = prepared.view();
-    let mut metrics = PlanMetrics::default();
-    let names = || {
-        prepared
-            .config
-            .automations
-            .iter()
-            .map(|a| a.name.to_string())
-    };
-    // What is none is told too, so that an alert can tell it from what is not known.
-    for name in names() {
-        metrics.held.insert(name.clone(), 0);
-        metrics.deferred.insert(name, 0);
+/// The word for an action.
+pub(super) fn kind(action: &Action) -> &'static str {
+    match action {
+        Action::Stop(_) => "stop",
+        Action::Trigger(_) => "trigger",
     }
-    for held in &prepared.plan.held {
+}
+
+fn of_plan(engine: &Engine, planned: &Planned, run: Option<&Run>) -> PlanMetrics {
+    let (view, plan) = (planned.view(), &planned.plan);
+    let mut metrics = PlanMetrics::default();
+    // What is none is told too, so that an alert can tell it from what is not known.
+    for automation in &engine.config().automations {
+        metrics.held.insert(automation.name.to_string(), 0);
+        metrics.deferred.insert(automation.name.to_string(), 0);
+    }
+    for held in &plan.held {
         *metrics
             .held
             .entry(held.key.automation.to_string())
@@ -166,24 +154,18 @@ fn of_plan(prepared: &Prepared, run: Option<&Run>) -> PlanMetrics {
         *metrics.deferred.entry(name.to_owned()).or_default() += 1;
     }
     if let Some(run) = run {
-        for (place, action) in prepared.plan.actions.iter().enumerate() {
-            let kind = match action {
-                Action::Stop(_) => "stop",
-                Action::Trigger(_) => "trigger",
-            };
-            let key = (
-                view.automation(action).to_owned(),
-                kind,
-                run.outcome(place).as_str(),
-            );
+        for (place, action) in plan.actions.iter().enumerate() {
+            let name = view.automation(action).to_owned();
+            let key = (name, kind(action), run.outcome(place).as_str());
             *metrics.actions.entry(key).or_default() += 1;
         }
     }
-    for read in &prepared.sources {
-        let age = read.written.map(|at| prepared.now.duration_since(at));
+    for read in planned.roster.sources() {
+        let age = read.written.map(|at| planned.scope.now.duration_since(at));
         let age = age.map(|age| Duration::try_from(age).unwrap_or_default());
-        let of = (read.rows, age);
-        metrics.sources.insert(read.source.name.clone(), of);
+        metrics
+            .sources
+            .insert(read.source.name.clone(), (read.rows, age));
     }
     metrics
 }

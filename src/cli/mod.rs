@@ -1,4 +1,4 @@
-//! What a person types: one file per command. Each calls and prints; none decides.
+//! What a person types: one file per command. Each calls the engine, asks, prints, and decides nothing.
 
 mod adopt;
 mod apply;
@@ -11,24 +11,29 @@ mod init;
 mod log;
 mod man;
 mod metrics;
+mod notices;
 mod output;
 mod plan;
-mod prepare;
 mod record;
 mod report;
 mod resolve;
 mod sandbox;
-mod saved;
 mod schema;
 mod signals;
 mod validate;
-mod which;
 
 pub use args::{Cli, Command, Common};
 pub use log::log;
 
+use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context;
+
+use crate::config::{self, Config, Problems};
+use crate::engine::{self, Clock, Engine, Event};
+use crate::record::Writing;
+use crate::spotler::Credentials;
 use args::RecordCommand;
 use output::Output;
 use signals::Signals;
@@ -59,7 +64,7 @@ impl From<Exit> for ExitCode {
 pub enum CommandError {
     /// The configuration or its sources are not right.
     #[error("the configuration is not right")]
-    Problems(Box<crate::config::Problems>),
+    Problems(Box<Problems>),
     /// Anything else, as whole sentences.
     #[error("{0:#}")]
     Other(#[from] anyhow::Error),
@@ -79,43 +84,87 @@ impl CommandError {
     }
 }
 
-impl From<crate::config::Problems> for CommandError {
-    fn from(problems: crate::config::Problems) -> Self {
-        CommandError::Problems(Box::new(problems))
+impl<E> From<E> for CommandError
+where
+    engine::Error: From<E>,
+{
+    fn from(error: E) -> Self {
+        match engine::Error::from(error) {
+            engine::Error::Problems(problems) => CommandError::Problems(problems),
+            error => CommandError::Other(error.into()),
+        }
     }
 }
 
-impl From<std::io::Error> for CommandError {
-    fn from(error: std::io::Error) -> Self {
-        CommandError::Other(error.into())
+/// What most commands begin with.
+struct Session {
+    output: Output,
+    engine: Engine,
+}
+
+impl Session {
+    /// Finds, reads and checks the configuration, and shows its warnings.
+    fn begin(common: &Common) -> Result<Self, CommandError> {
+        let here = std::env::current_dir().context("The current folder cannot be found")?;
+        let file = config::find(common.config.as_deref(), &here).map_err(anyhow::Error::from)?;
+        let session = Self::of(&file, common)?;
+        let config = session.engine.config();
+        session.output.warnings(&config.warnings, &config.files);
+        Ok(session)
+    }
+
+    /// Reads and checks a configuration. It lives as long as the process, which reads one and ends.
+    fn of(file: &Path, common: &Common) -> Result<Self, CommandError> {
+        let output = Output::new(common);
+        let config: &'static Config = Box::leak(Box::new(config::load(file)?));
+        let clock = Clock {
+            pinned: common.now,
+            ..Clock::system()
+        };
+        let credentials = || Credentials::from_env(|name| std::env::var(name).ok());
+        let tell = move |event: Event<'_>| notices::event(&event, config, output);
+        let engine = Engine::new(config, clock, credentials, tell);
+        Ok(Self { output, engine })
     }
 }
 
-/// Runs a command that writes, which a signal gives up as long as nothing has begun.
-async fn writing(
-    command: impl AsyncFnOnce(&Signals) -> Result<Exit, CommandError>,
-) -> Result<Exit, CommandError> {
-    let signals = Signals::listen()?;
-    signals.guard(command(&signals)).await
+/// Does something under the lock of the record that is not given up in the middle, and gives the lock back.
+async fn under_lock<T>(
+    writing: Writing,
+    signals: &Signals,
+    work: impl AsyncFnOnce(&Writing) -> Result<T, engine::Error>,
+) -> Result<T, CommandError> {
+    let done = match signals.begin() {
+        Ok(()) => work(&writing).await.map_err(CommandError::from),
+        Err(error) => Err(error),
+    };
+    let ended = writing.end().await;
+    let done = done?;
+    ended?;
+    Ok(done)
 }
 
 /// Runs the command that was typed.
 pub async fn run(cli: Cli) -> Exit {
-    let common = &cli.common;
-    let result = match &cli.command {
+    let result = command(&cli.command, &cli.common).await;
+    result.unwrap_or_else(|error| {
+        Output::new(&cli.common).error(&error);
+        Exit::Error
+    })
+}
+
+async fn command(command: &Command, common: &Common) -> Result<Exit, CommandError> {
+    match command {
         Command::Init(args) => init::run(args, common).await,
         Command::Validate => validate::run(common).await,
         Command::Plan(args) => plan::run(args, common).await,
-        Command::Apply(args) => match Signals::listen() {
-            Ok(signals) => apply::run(args, common, &signals).await,
-            Err(error) => Err(error),
-        },
+        Command::Apply(args) => apply::run(args, common, &Signals::listen()?).await,
         Command::Explain(args) => explain::run(args, common).await,
         Command::Adopt(args) => {
-            writing(async |signals| adopt::run(args, common, signals).await).await
+            guarded(async |signals| adopt::run(args, common, signals).await).await
         }
         Command::Resolve(args) => {
-            writing(async |signals| resolve::run(args, common, signals).await).await
+            guarded(async |signals| resolve::run(args, common, signals).await).await
         }
         Command::History(args) => history::run(args, common).await,
         Command::Automations(args) => automations::run(args, common).await,
@@ -124,21 +173,25 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Record(RecordCommand::Show(args)) => record::show(args, common).await,
         Command::Record(RecordCommand::Export(args)) => record::export(args, common).await,
         Command::Record(RecordCommand::Forget(args)) => {
-            writing(async |signals| record::forget(args, common, signals).await).await
+            guarded(async |signals| record::forget(args, common, signals).await).await
         }
         Command::Record(RecordCommand::Accept(args)) => {
-            writing(async |signals| record::accept(args, common, signals).await).await
+            guarded(async |signals| record::accept(args, common, signals).await).await
         }
         Command::Record(RecordCommand::Unlock(args)) => {
-            writing(async |signals| record::unlock(args, common, signals).await).await
+            guarded(async |signals| record::unlock(args, common, signals).await).await
         }
         Command::Sandbox(args) => sandbox::run(args, common).await,
         Command::Schema => schema::run(common),
         Command::Completions(args) => completions::run(args, common),
         Command::Man(args) => man::run(args, common),
-    };
-    result.unwrap_or_else(|error| {
-        Output::new(common).error(&error);
-        Exit::Error
-    })
+    }
+}
+
+/// Runs a command that writes, which a signal gives up as long as nothing has begun.
+async fn guarded(
+    command: impl AsyncFnOnce(&Signals) -> Result<Exit, CommandError>,
+) -> Result<Exit, CommandError> {
+    let signals = Signals::listen()?;
+    signals.guard(command(&signals)).await
 }

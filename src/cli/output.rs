@@ -4,6 +4,7 @@ use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
 use anyhow::anyhow;
+use serde::Serialize;
 
 use super::args::{Color, LogFormat};
 use super::{CommandError, Common};
@@ -13,6 +14,7 @@ use crate::report::{BrokenLines, SafeText};
 use crate::threads;
 
 /// Where a command writes.
+#[derive(Clone, Copy)]
 pub struct Output {
     color: Color,
     quiet: bool,
@@ -49,19 +51,27 @@ impl Output {
         self.written(None, write)
     }
 
-    /// The same, of a result that may be text for people: on a terminal its lines are broken at words then.
+    /// The same, of text for people: on a terminal its lines are broken at words.
     ///
     /// # Errors
     /// What standard output says.
     pub fn lines(
         &self,
-        is_text: bool,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), CommandError> {
-        let is_read = is_text && io::stdout().is_terminal();
-        let table = comfy_table::Table::new();
-        let width = table.width().filter(|_| is_read).map(usize::from);
-        self.written(width, write)
+        let width = comfy_table::Table::new().width().map(usize::from);
+        self.written(width.filter(|_| io::stdout().is_terminal()), write)
+    }
+
+    /// Writes a value as JSON to standard output.
+    ///
+    /// # Errors
+    /// What standard output says.
+    pub fn json(&self, value: &impl Serialize) -> Result<(), CommandError> {
+        self.document(|out| {
+            serde_json::to_writer_pretty(&mut *out, value)?;
+            writeln!(out)
+        })
     }
 
     /// Writes a document for programs to standard output, as it is: it has no colours to take out. That nobody reads on is
@@ -158,7 +168,8 @@ impl Output {
             let mut answer = String::new();
             io::stdin().lock().read_line(&mut answer).map(|_| answer)
         });
-        let answer = answer.await??;
+        let answer = answer.await.and_then(|answer| answer);
+        let answer = answer.map_err(anyhow::Error::from)?;
         if answer.trim() == "yes" {
             return Ok(());
         }
@@ -167,17 +178,15 @@ impl Output {
 
     /// Tells what is allowed in a configuration and likely a slip.
     pub fn warnings(&self, list: &[Diagnostic], files: &Files) {
-        let color = !matches!(self.choice(&io::stderr()), ColorChoice::Never);
         if self.logs {
             for warning in list {
                 let Told { file, line, help } = Told::of(warning);
-                let message = &warning.message;
-                tracing::warn!(event = "problem", file, line, help, "{message}");
+                tracing::warn!(event = "problem", file, line, help, "{}", warning.message);
             }
             return;
         }
-        let width = terminal_width();
-        for text in config::rendered(list, files, color, width) {
+        let is_coloured = !matches!(self.choice(&io::stderr()), ColorChoice::Never);
+        for text in config::rendered(list, files, is_coloured, terminal_width()) {
             self.notice(|out| writeln!(out, "warning: {}", text.trim_start()));
         }
     }
@@ -188,30 +197,22 @@ impl Output {
             CommandError::Problems(problems) if self.logs => {
                 for problem in &problems.list {
                     let Told { file, line, help } = Told::of(problem);
-                    let message = &problem.message;
-                    tracing::error!(event = "problem", file, line, help, "{message}");
+                    tracing::error!(event = "problem", file, line, help, "{}", problem.message);
                 }
+            }
+            CommandError::Problems(problems) => {
+                let is_coloured = !matches!(self.choice(&io::stderr()), ColorChoice::Never);
+                let text = problems.render(is_coloured, terminal_width());
+                self.raw(|out| write!(out, "{text}"));
             }
             CommandError::Other(error) if self.logs => {
                 tracing::error!(event = "error", "{error:#}");
             }
-            CommandError::Problems(problems) => {
-                let color = !matches!(self.choice(&io::stderr()), ColorChoice::Never);
-                let width = terminal_width();
-                self.always(|out| write!(out, "{}", problems.render(color, width)));
-            }
-            CommandError::Other(error) => self.always(|out| {
-                let (on, off) = (
-                    anstyle::AnsiColor::Red
-                        .on_default()
-                        .bold()
-                        .render()
-                        .to_string(),
-                    anstyle::Reset.render().to_string(),
-                );
+            CommandError::Other(error) => {
+                let style = anstyle::AnsiColor::Red.on_default().bold();
                 let text = format!("{error:#}");
-                writeln!(out, "{on}error:{off} {}", Lines(&text))
-            }),
+                self.raw(|out| writeln!(out, "{style}error:{style:#} {}", Lines(&text)));
+            }
         }
     }
 }
@@ -220,7 +221,7 @@ impl Output {
 fn read_or_not(written: io::Result<()>) -> Result<(), CommandError> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.map_err(CommandError::from),
+        result => Ok(result.map_err(anyhow::Error::from)?),
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use tokio::sync::{SetOnce, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::{CommandError, Exit};
 use crate::threads;
@@ -38,6 +39,8 @@ struct Inner {
     /// The signal that came first.
     came: SetOnce<&'static str>,
     phase: watch::Sender<Phase>,
+    /// Cancelled by it.
+    interrupt: CancellationToken,
 }
 
 impl Signals {
@@ -49,6 +52,7 @@ impl Signals {
         let signals = Self(Arc::new(Inner {
             came: SetOnce::new(),
             phase: watch::Sender::new(Phase::Free),
+            interrupt: CancellationToken::new(),
         }));
         let next = receivers().context("The system does not tell of signals")?;
         tokio::spawn(signals.clone().watch(next));
@@ -58,6 +62,7 @@ impl Signals {
     async fn watch(self, mut next: Receivers) {
         let name = next.recv().await;
         let _ = self.0.came.set(name);
+        self.0.interrupt.cancel();
         // Another one is impatient.
         tokio::select! {
             () = tokio::time::sleep(PATIENCE) => {}
@@ -93,7 +98,7 @@ impl Signals {
 
     /// Waits until the command is to be given up, and takes note that it is. The innermost guard is the one that sees it.
     async fn give_up(&self) -> &'static str {
-        let name = self.came().await;
+        let name = *self.0.came.wait().await;
         let mut phases = self.0.phase.subscribe();
         while phases.wait_for(|phase| *phase == Phase::Free).await.is_ok() {
             if self.go(Phase::Free, Phase::GivenUp) {
@@ -126,9 +131,9 @@ impl Signals {
         Ok(())
     }
 
-    /// Waits for the first signal.
-    pub(super) async fn came(&self) -> &'static str {
-        self.0.came.wait().await
+    /// What is cancelled by the first signal.
+    pub(super) fn interrupt(&self) -> CancellationToken {
+        self.0.interrupt.clone()
     }
 
     fn go(&self, from: Phase, to: Phase) -> bool {

@@ -1,38 +1,26 @@
 //! `rollcall validate`: reads everything; no network and no record.
 
-use super::output::Output;
-use super::{CommandError, Common, Exit, prepare};
-use crate::report::{plural, thousands};
+use super::notices::count;
+use super::{CommandError, Common, Exit, Session};
+use crate::report::thousands;
 
 pub(super) async fn run(common: &Common) -> Result<Exit, CommandError> {
-    let output = Output::new(common);
-    let config = prepare::config(common, &output)?;
-    let now = prepare::now(common);
-    let roster = prepare::check(config, now).await?;
+    let Session { engine, output } = &Session::begin(common)?;
+    let (config, roster) = (engine.config(), engine.validate().await?);
     output.warnings(roster.warnings(), &config.files);
     output.result(|out| {
         writeln!(
             out,
             "The configuration is right: {}, {}, {}, {} in all.",
-            plural(config.automations.len() as u64, "automation"),
-            plural(config.sources.len() as u64, "source"),
-            plural(config.enrols.len() as u64, "[[enrol]] block"),
-            plural(roster.len() as u64, "enrolment"),
+            count(config.automations.len(), "automation"),
+            count(config.sources.len(), "source"),
+            count(config.enrols.len(), "[[enrol]] block"),
+            count(roster.len(), "enrolment"),
         )?;
-        let sizes = roster.sizes();
-        let width = config
-            .automations
-            .iter()
-            .map(|automation| automation.name.as_str().len())
-            .max()
-            .unwrap_or(0);
-        for (automation, size) in config.automations.iter().zip(sizes) {
-            writeln!(
-                out,
-                "  {:<width$}  {}",
-                automation.name,
-                thousands(*size as u64)
-            )?;
+        let names = config.automations.iter().map(|of| of.name.as_str());
+        let width = names.clone().map(str::len).max().unwrap_or(0);
+        for (name, size) in names.zip(roster.sizes()) {
+            writeln!(out, "  {name:<width$}  {}", thousands(*size as u64))?;
         }
         Ok(())
     })?;

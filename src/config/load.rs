@@ -49,7 +49,7 @@ pub fn load(file: &Path) -> Result<Config, Problems> {
     let all_read = sink.len() == before;
     let others = others.iter().map(|(file, text)| parse(file, text, &sink));
     let parsed = std::iter::once(first).chain(others).collect();
-    merge(root, parsed, all_read, &sink)
+    merge(&file, root, parsed, all_read, &sink)
 }
 
 /// The files that the first one includes.
@@ -71,6 +71,7 @@ fn includes(root: &Path, first: &Parsed<'_>, sink: &Sink) -> Vec<PathBuf> {
 }
 
 fn merge(
+    file: &Path,
     root: &Path,
     parsed: Vec<Parsed<'_>>,
     all_read: bool,
@@ -189,6 +190,7 @@ fn merge(
     let window = settings.take_window();
     let (spotler, record, guard, zone) = settings.complete(root);
     Ok(Config {
+        file: file.to_owned(),
         root: root.to_owned(),
         warnings: [warnings(&automations), alike(&automations, &enrols)].concat(),
         digest: hasher.finish(),

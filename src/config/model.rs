@@ -19,6 +19,8 @@ use crate::text::SafeText;
 /// A whole configuration repository, checked and merged.
 #[derive(Debug)]
 pub struct Config {
+    /// `rollcall.toml` itself.
+    pub file: PathBuf,
     /// The folder of `rollcall.toml`: what relative paths are relative to.
     pub root: PathBuf,
     /// The text of every file read, so that later stages can point into it.

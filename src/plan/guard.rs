@@ -12,8 +12,8 @@ use crate::config::{Config, Limit, Place, StopLimit};
 use crate::id::AutomationName;
 use crate::participation::{Participation, State};
 use crate::record::{AppliedSource, AppliedWith};
-use crate::report::plural;
 use crate::roster::Roster;
+use crate::text::plural;
 
 /// Fewer running participations than this are too few for a percentage to mean anything.
 pub const SMALLEST_FOR_PERCENT: u64 = 20;

@@ -76,7 +76,7 @@ pub enum SavedError {
     TooLarge,
     /// It cannot be read.
     #[error("It cannot be read: {0}.")]
-    Io(std::io::Error),
+    Io(#[from] std::io::Error),
 }
 
 /// Why a saved plan is not applied: things are no longer as they were when it was saved.

@@ -48,6 +48,7 @@ impl World {
         Self {
             folder: tempfile::tempdir().unwrap(),
             config: Config {
+                file: PathBuf::new(),
                 root: PathBuf::new(),
                 files: Default::default(),
                 warnings: Vec::new(),

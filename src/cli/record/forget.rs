@@ -1,0 +1,89 @@
+//! `rollcall record forget`: erases a person from the record.
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+
+use crate::cli::args::RecordForgetArgs;
+use crate::cli::notices::count;
+use crate::cli::signals::Signals;
+use crate::cli::{CommandError, Common, Exit, Session, under_lock};
+use crate::engine;
+use crate::participation::Participation;
+use crate::record::Purpose;
+use crate::report::{SafeText, plural};
+
+pub(crate) async fn forget(
+    args: &RecordForgetArgs,
+    common: &Common,
+    signals: &Signals,
+) -> Result<Exit, CommandError> {
+    let session = Session::begin(common)?;
+    session.check_shown().await?;
+    let Session { engine, output } = &session;
+    let (contact, shown) = (&args.contact, SafeText(args.contact.as_str()));
+    let remembered = match engine.remembered(contact).await {
+        Ok(Some(remembered)) => remembered,
+        Ok(None) => {
+            output.result(|out| writeln!(out, "Nothing is on record of {shown}."))?;
+            return Ok(Exit::Fine);
+        }
+        // It is the sources that say whether the contact is declared.
+        Err(error @ (engine::Error::Problems(_) | engine::Error::NoThread(..))) => {
+            output.error(&error.into());
+            return Err(anyhow!(
+                "Whether {shown} is still declared cannot be known, so that nothing was erased: if it is, the next apply would \
+                 trigger it as new. Mend what is told above; or add the contact to [[suppress]], and forget it at once."
+            )
+            .into());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let participations = || remembered.participations.iter().map(|of| &of.participation);
+    output.result(|out| {
+        writeln!(
+            out,
+            "To erase of {shown}: {} and {}.",
+            count(remembered.participations.len(), "participation"),
+            plural(remembered.calls, "call")
+        )?;
+        let mut running = participations().filter(|of| of.state.may_run_at_spotler()).peekable();
+        if running.peek().is_some() {
+            writeln!(
+                out,
+                "Spotler goes on with these, and Rollcall can no longer stop them. To have them stopped, add the contact to \
+                 [[suppress]] and apply first:"
+            )?;
+        }
+        for Participation { key, state, .. } in running {
+            let occurrence = key.occurrence.as_ref().map(|o| format!(" / {o}"));
+            let of = format!("{}{}", key.automation, occurrence.unwrap_or_default());
+            writeln!(out, "  {} ({state})", SafeText(&of))?;
+        }
+        match engine.config().suppression(contact.as_str()) {
+            None => writeln!(out, "If the contact is ever declared again, it is triggered as new."),
+            Some(suppression) => writeln!(
+                out,
+                "The contact is {suppression}. While it is declared too, the next apply takes it into the record again, as \
+                 withheld."
+            ),
+        }
+    })?;
+    output.ask("Erase this?", args.yes).await?;
+    let writing = engine.write("record forget", Duration::ZERO, Purpose::Erase, false);
+    let forget = async |writing: &_| engine.forget(contact, writing).await;
+    if under_lock(writing.await?, signals, forget).await? {
+        output.result(|out| writeln!(out, "Erased."))?;
+        return Ok(Exit::Fine);
+    }
+    let path = engine.record().path().display();
+    output.always(|out| {
+        writeln!(
+            out,
+            "Erased from the record; but another program reads it, so that {path}-wal beside it still holds what was erased. \
+             That goes when the next command that writes to the record has it to itself: end the other program, and \
+             apply."
+        )
+    });
+    Ok(Exit::Incomplete)
+}

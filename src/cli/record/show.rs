@@ -1,0 +1,103 @@
+//! `rollcall record show`: which record it is, or all that is on record of one contact.
+
+use super::{call_json, call_line, entry_lines, json, line, time};
+use crate::cli::args::{Format, RecordShowArgs};
+use crate::cli::{CommandError, Common, Exit, Session};
+use crate::engine::Checked;
+use crate::id::ContactId;
+use crate::report::{SafeText, plural};
+
+pub(crate) async fn show(args: &RecordShowArgs, common: &Common) -> Result<Exit, CommandError> {
+    let session = Session::begin(common)?;
+    let checked = session.check_shown().await?;
+    match &args.contact {
+        Some(contact) => of_contact(contact, args.format, &session, &checked).await,
+        None => of_record(args.format, &session, &checked).await,
+    }?;
+    Ok(Exit::Fine)
+}
+
+async fn of_contact(
+    contact: &ContactId,
+    format: Format,
+    session: &Session,
+    checked: &Checked,
+) -> Result<(), CommandError> {
+    let items = session.engine.participations(contact).await?;
+    let mut calls = Vec::new();
+    let record = session.engine.record();
+    record.calls(Some(contact), |call| calls.push(call)).await?;
+    if format == Format::Json {
+        return session.output.json(&serde_json::json!({
+            "record": record_json(checked),
+            "contact": contact,
+            "participations": items.iter().map(json).collect::<Vec<_>>(),
+            "calls": calls.iter().map(call_json).collect::<Vec<_>>(),
+        }));
+    }
+    let shown = SafeText(contact.as_str());
+    session.output.lines(|out| {
+        if items.is_empty() && calls.is_empty() {
+            return writeln!(out, "Nothing is on record of {shown}.");
+        }
+        writeln!(out, "Participations of {shown}:")?;
+        for item in &items {
+            writeln!(out, "  {}", line(item))?;
+        }
+        writeln!(out, "\nCalls:")?;
+        for call in &calls {
+            writeln!(out, "  {}", call_line(call))?;
+            for line in entry_lines(call) {
+                writeln!(out, "    {line}")?;
+            }
+        }
+        match checked.id() {
+            Some(id) => writeln!(out, "\nThis is what the record {id} has."),
+            None => Ok(()),
+        }
+    })
+}
+
+fn record_json(checked: &Checked) -> serde_json::Value {
+    serde_json::json!({
+        "id": checked.id().map(|id| id.to_string()),
+        "problems": checked.problems,
+    })
+}
+
+/// Shows which record it is.
+async fn of_record(
+    format: Format,
+    session: &Session,
+    checked: &Checked,
+) -> Result<(), CommandError> {
+    let path = session.engine.config().record_shown();
+    let found = checked.examined.found.as_ref();
+    let states = session.engine.record().states().await?;
+    let running = states.iter().filter(|((_, state), _)| state.is_running());
+    let running: u64 = running.map(|(_, count)| count).sum();
+    let last_run = found.and_then(|found| found.last_run).map(time);
+    if format == Format::Json {
+        let mut record = record_json(checked);
+        record["file"] = path.to_string().into();
+        record["serial"] = found.map(|found| found.serial).into();
+        record["running"] = running.into();
+        record["last_run"] = last_run.into();
+        return session
+            .output
+            .json(&serde_json::json!({ "record": record }));
+    }
+    session.output.lines(|out| {
+        let Some(found) = found else {
+            return writeln!(out, "There is no record at {path}.");
+        };
+        writeln!(out, "id        {}", found.id)?;
+        writeln!(out, "file      {path}")?;
+        writeln!(out, "serial    {}", found.serial)?;
+        writeln!(out, "running   {}", plural(running, "participation"))?;
+        match &last_run {
+            Some(at) => writeln!(out, "last run  {at}"),
+            None => Ok(()),
+        }
+    })
+}

@@ -1,0 +1,45 @@
+//! `rollcall record unlock`: takes the lock away from a holder that is gone without a trace, or that hangs.
+
+use crate::cli::args::RecordUnlockArgs;
+use crate::cli::signals::Signals;
+use crate::cli::{CommandError, Common, Exit, Session};
+use crate::record;
+
+pub(crate) async fn unlock(
+    args: &RecordUnlockArgs,
+    common: &Common,
+    signals: &Signals,
+) -> Result<Exit, CommandError> {
+    let Session { engine, output } = &Session::begin(common)?;
+    let Some(holder) = engine.record().holder().await? else {
+        output.result(|out| writeln!(out, "The record is not locked."))?;
+        return Ok(Exit::Fine);
+    };
+    let pid = holder.pid;
+    output.result(|out| {
+        writeln!(
+            out,
+            "{holder}\nWhere that run is still alive, it notices before its next call and stops; what it had under way \
+             becomes uncertain."
+        )?;
+        match holder.is_here() {
+            true => writeln!(
+                out,
+                "It is a process of this host, and may still send what it was about to send. End it first if you can, and \
+                 the next run takes over by itself: kill {pid}"
+            ),
+            false => Ok(()),
+        }
+    })?;
+    output.ask("Take the lock away?", args.yes).await?;
+    signals.begin()?;
+    record::unlock(engine.record().path(), &holder).await?;
+    output.result(|out| match holder.is_here() {
+        true => writeln!(
+            out,
+            "Unlocked. Process {pid} is still there, and writes nothing more; end it when you can: kill -9 {pid}"
+        ),
+        false => writeln!(out, "Unlocked."),
+    })?;
+    Ok(Exit::Fine)
+}

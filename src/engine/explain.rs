@@ -1,0 +1,93 @@
+//! Explaining: of one contact, what each block says of it, what the record says, and what a plan would do.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use jiff::Timestamp;
+
+use super::plan::give_reasons;
+use super::{Engine, Error};
+use crate::config::Config;
+use crate::id::ContactId;
+use crate::plan::{Action, Filter, Plan};
+use crate::record::Listed;
+use crate::roster::{BlockVerdict, Roster};
+
+/// All there is to know of a contact.
+pub struct Explained {
+    /// The time that it was explained for.
+    pub now: Timestamp,
+    /// The contact's own enrolments.
+    pub roster: Roster<'static>,
+    /// The contact's own part of the plan.
+    pub plan: Plan,
+    /// What each block says of each of its rows.
+    pub verdicts: Vec<BlockVerdict>,
+    /// What is on record of it, under the names that automations have after the moves that are to be made.
+    pub listed: Vec<Listed>,
+}
+
+impl Engine {
+    /// Explains a contact.
+    ///
+    /// # Errors
+    /// What is wrong with the sources or the record.
+    pub async fn explain(&self, contact: &ContactId) -> Result<Explained, Error> {
+        let (config, now) = (self.config, self.now());
+        let roster = self.roster_of(contact, now).await?;
+        let mut listed = self.participations(contact).await?;
+        let moves = config.steps_of_moves(&self.record.moved().await?);
+        let filter = Filter {
+            contact: Some(contact.clone()),
+            automation: None,
+        };
+        let recorded = listed.iter().map(|of| of.participation.clone());
+        let recorded = recorded.map(Ok::<_, Infallible>);
+        let since = Timestamp::MAX;
+        let Ok(mut plan) = Plan::build(config, &roster, recorded, &filter, now, since, moves);
+        give_reasons(config, &roster, &mut plan)?;
+        // What is about to be moved is told under its new name.
+        for listed in &mut listed {
+            let name = &mut listed.participation.key.automation;
+            if let Some((_, to)) = plan.moved.keys().find(|(from, _)| from == name) {
+                *name = to.clone();
+            }
+        }
+        if waits_for_others(config, &roster, &plan) {
+            let scope = self.scope(Filter::default(), &[]);
+            let all = self.roster(scope.now).await?;
+            let whole = self.plan_of(all, scope, true).await?;
+            plan.defer_as_in((&whole.plan, &whole.roster), config, &roster);
+        } else {
+            plan.defer(config, &roster, &BTreeMap::new(), now);
+        }
+        Ok(Explained {
+            verdicts: roster.explain(contact.as_str())?,
+            now,
+            roster,
+            plan,
+            listed,
+        })
+    }
+
+    /// Whether anything at all is known of a contact.
+    pub fn knows(&self, contact: &ContactId, verdicts: &[BlockVerdict], listed: &[Listed]) -> bool {
+        let mut verdicts = verdicts.iter();
+        !listed.is_empty()
+            || self.config.contacts.contains_key(contact)
+            || self.config.suppression(contact.as_str()).is_some()
+            || verdicts.any(|verdict| verdict.row.is_some() || verdict.out.is_empty())
+    }
+}
+
+/// Whether it triggers in an automation with a ramp, where it depends on all others when a contact has its turn.
+fn waits_for_others(config: &Config, roster: &Roster<'_>, plan: &Plan) -> bool {
+    plan.actions.iter().any(|action| match action {
+        Action::Trigger(trigger) => {
+            let enrolment = roster.get(trigger.enrolment as usize);
+            let automation = &config.automations[enrolment.automation];
+            automation.max_per_run.is_some() || automation.max_per_day.is_some()
+        }
+        Action::Stop(_) => false,
+    })
+}

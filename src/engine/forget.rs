@@ -1,0 +1,74 @@
+//! Forgetting: a person is erased from the record.
+
+use std::collections::BTreeSet;
+
+use super::{Engine, Error};
+use crate::id::ContactId;
+use crate::record::{Listed, RecordError, Selection, Writing};
+
+/// What the record has of a contact.
+pub struct Remembered {
+    /// The participations, sorted by automation and occurrence.
+    pub participations: Vec<Listed>,
+    /// How many calls were made.
+    pub calls: u64,
+}
+
+impl Engine {
+    /// The participations of a contact, sorted by automation and occurrence.
+    ///
+    /// # Errors
+    /// Why the record cannot be read.
+    pub async fn participations(&self, contact: &ContactId) -> Result<Vec<Listed>, RecordError> {
+        let selection = Selection {
+            contact: Some(contact.clone()),
+            ..Selection::default()
+        };
+        let mut found = Vec::new();
+        let each = |listed| found.push(listed);
+        self.record.list(&selection, each).await?;
+        Ok(found)
+    }
+
+    /// What there is to forget of a contact; `None` where there is nothing.
+    ///
+    /// # Errors
+    /// That the next apply would trigger the contact again, or what keeps this from being known.
+    pub async fn remembered(&self, contact: &ContactId) -> Result<Option<Remembered>, Error> {
+        let participations = self.participations(contact).await?;
+        let mut calls = 0;
+        self.record.calls(Some(contact), |_| calls += 1).await?;
+        if participations.is_empty() && calls == 0 {
+            return Ok(None);
+        }
+        if self.config.suppression(contact.as_str()).is_none() {
+            self.check_undeclared(contact).await?;
+        }
+        Ok(Some(Remembered {
+            participations,
+            calls,
+        }))
+    }
+
+    async fn check_undeclared(&self, contact: &ContactId) -> Result<(), Error> {
+        let roster = self.roster_of(contact, self.now()).await?;
+        let name = |automation: usize| self.config.automations[automation].name.as_str();
+        let declared = roster.enrolments().map(|of| name(of.automation));
+        let declared: Vec<&str> = declared.collect::<BTreeSet<_>>().into_iter().collect();
+        match declared.is_empty() {
+            true => Ok(()),
+            false => Err(Error::StillDeclared(contact.clone(), declared.join(", "))),
+        }
+    }
+
+    /// Erases a contact from the record. Returns whether nothing of it is left in the record's files: another program that reads
+    /// them keeps it there.
+    ///
+    /// # Errors
+    /// That the record cannot be written.
+    pub async fn forget(&self, contact: &ContactId, writing: &Writing) -> Result<bool, Error> {
+        let journal = writing.journal();
+        journal.forget(contact.clone()).await?;
+        Ok(journal.wipe().await?)
+    }
+}

@@ -1,0 +1,137 @@
+//! Which record a verb works with, and whether that is the right one.
+
+use super::{Engine, Error};
+use crate::config::{Base, Config};
+use crate::id::RecordId;
+use crate::record::{Doubt, Examined, Expected, RecordError};
+use crate::spotler::Credentials;
+
+impl Engine {
+    /// What the configuration and the credentials expect of the record. Who only plans has no credentials.
+    pub(super) fn expected(&self) -> Expected {
+        let credentials = self.credentials().ok();
+        Expected {
+            id: self.config.record.id,
+            host: self.config.spotler.base.host(),
+            key: credentials.as_ref().map(Credentials::key_digest),
+        }
+    }
+
+    /// Looks at which record it is.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub async fn check(&self) -> Result<Checked, RecordError> {
+        let config = self.config;
+        let examined = self.record.examine(&self.expected()).await?;
+        let mut checked = Checked {
+            config,
+            examined,
+            problems: Vec::new(),
+        };
+        checked.problems = match checked.is_missing() && !checked.is_exempt() {
+            true => vec![format!(
+                "There is no record at {}: all who are declared count as new.",
+                config.record_shown()
+            )],
+            false => checked.doubts().iter().map(Doubt::to_string).collect(),
+        };
+        Ok(checked)
+    }
+
+    /// Whether a record has to be begun, and whether that is meant. `would` says what the verb would have done.
+    ///
+    /// # Errors
+    /// That the record may be another one, that one was lost, or that this is not the first day.
+    pub async fn beginning(
+        &self,
+        checked: &Checked,
+        is_first_day: bool,
+        would: &str,
+    ) -> Result<Beginning, Error> {
+        checked.refuse(would)?;
+        if is_first_day && !self.record.is_blank().await? {
+            let path = self.record.path().to_owned();
+            return Err(RecordError::NotFirst { path }.into());
+        }
+        if let Some(lost) = checked.lost() {
+            let path = self.config.record_shown().to_string();
+            return Err(Error::Lost(path, format!("{would}\n{lost}")));
+        }
+        Ok(match checked.is_missing() {
+            false => Beginning::IsThere,
+            true if is_first_day || checked.is_exempt() => Beginning::IsMeant,
+            true => Beginning::IsToBeAsked,
+        })
+    }
+}
+
+/// Whether a record has to be begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beginning {
+    /// No: there is one.
+    IsThere,
+    /// Yes: this is said to be the first day, or it is the built-in sandbox's.
+    IsMeant,
+    /// Only if a person says that this is the first day.
+    IsToBeAsked,
+}
+
+/// A record that was looked at.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    config: &'static Config,
+    /// What is found of it, and what speaks against it.
+    pub examined: Examined,
+    /// What an apply would refuse it for, in sentences.
+    pub problems: Vec<String>,
+}
+
+impl Checked {
+    /// Whether there is none.
+    pub fn is_missing(&self) -> bool {
+        self.examined.found.is_none()
+    }
+
+    /// Whether a missing one says nothing: the built-in sandbox's.
+    pub fn is_exempt(&self) -> bool {
+        self.config.spotler.base == Base::Sandbox
+    }
+
+    /// Its id.
+    pub fn id(&self) -> Option<RecordId> {
+        self.examined.found.as_ref().map(|found| found.id)
+    }
+
+    /// What speaks against it.
+    pub fn doubts(&self) -> &[Doubt] {
+        &self.examined.doubts
+    }
+
+    /// What is told of a record that was here and is gone.
+    pub fn lost(&self) -> Option<String> {
+        let gone = self.examined.gone.filter(|_| !self.is_exempt());
+        let (id, serial) = gone.filter(|(_, serial)| *serial > 0)?;
+        Some(format!(
+            "A record {id} with serial {serial} was here and is gone: restore its newest copy. --new-record begins no other \
+             in its place, since that would trigger everybody again. If it is really to begin anew, delete the file first \
+             that knows of it: {}.lock",
+            self.examined.path.display()
+        ))
+    }
+
+    /// Refuses a record that may not be the right one. `would` says what would have been done by it.
+    ///
+    /// # Errors
+    /// What speaks against it.
+    pub fn refuse(&self, would: &str) -> Result<(), RecordError> {
+        if self.doubts().is_empty() {
+            return Ok(());
+        }
+        Err(RecordError::Doubtful {
+            path: self.examined.path.clone(),
+            doubts: self.doubts().to_vec(),
+            would: format!("{would}\n"),
+        })
+    }
+}

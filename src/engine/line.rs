@@ -1,0 +1,97 @@
+//! The way to Spotler, or to a sandbox inside this process.
+
+use std::path::{Path, PathBuf};
+
+use super::{Engine, Error};
+use crate::config::{Base, Config, ParticipationSetting};
+use crate::sandbox::{self, Running, SANDBOX_KEY, SANDBOX_SECRET};
+use crate::spotler::{Client, Credentials, ListedAutomation, Options};
+
+/// A client, and the sandbox that it speaks to, where it is one.
+pub(super) struct Line {
+    pub client: Client,
+    sandbox: Option<Running>,
+}
+
+impl Engine {
+    /// Who asks Spotler.
+    pub(super) fn credentials(&self) -> Result<Credentials, Error> {
+        match &self.config.spotler.base {
+            Base::Sandbox => Ok(Credentials::new(SANDBOX_KEY, SANDBOX_SECRET)),
+            Base::Url(_) => match &*self.credentials {
+                Ok(credentials) => Ok(credentials.clone()),
+                Err(error) => Err(Error::Credentials(error.to_string())),
+            },
+        }
+    }
+
+    /// Makes the client, and starts the sandbox where the configuration says so: one whose memory is lost gives no ids that
+    /// may be among those of `calls` that were made before.
+    pub(super) async fn line(&self, calls: u64) -> Result<Line, Error> {
+        let config = self.config;
+        let credentials = self.credentials()?;
+        let (base_url, sandbox) = match &config.spotler.base {
+            Base::Url(url) => (url.clone(), None),
+            Base::Sandbox => {
+                let options = sandbox::Options {
+                    triggers: sandbox_triggers(config),
+                    memory: Some(sandbox_memory(self.record.path())),
+                    given: calls,
+                    ..sandbox::Options::default()
+                };
+                let running = sandbox::start(options).await.map_err(Error::Sandbox)?;
+                (running.base_url(), Some(running))
+            }
+        };
+        let client = Client::new(Options {
+            base_url,
+            credentials,
+            paths: config.spotler.paths.clone(),
+            timeout: config.spotler.timeout,
+            connections: config.spotler.concurrency,
+        })?;
+        Ok(Line { client, sandbox })
+    }
+
+    /// The automations that Spotler lists.
+    ///
+    /// # Errors
+    /// That it cannot be asked, or what it answers instead.
+    pub async fn listed_automations(&self) -> Result<Vec<ListedAutomation>, Error> {
+        let line = self.line(0).await?;
+        let listed = line.client.automations().await;
+        line.close().await;
+        listed.map_err(Error::NotListed)
+    }
+}
+
+impl Line {
+    /// Ends the sandbox, if there is one.
+    pub(super) async fn close(self) {
+        drop(self.client);
+        if let Some(sandbox) = self.sandbox {
+            sandbox.shutdown().await;
+        }
+    }
+}
+
+/// The built-in sandbox remembers next to the record, so that a second apply finds what the first one did.
+fn sandbox_memory(record: &Path) -> PathBuf {
+    let mut name = record.as_os_str().to_owned();
+    name.push(".sandbox.jsonl");
+    PathBuf::from(name)
+}
+
+/// The configured automations, as a sandbox knows them.
+pub fn sandbox_triggers(config: &Config) -> Vec<sandbox::Trigger> {
+    let triggers = config.automations.iter().map(|automation| {
+        let setting = match automation.participation {
+            ParticipationSetting::Unlimited => sandbox::Setting::Unlimited,
+            ParticipationSetting::OnceWhileRunning => sandbox::Setting::OnceWhileRunning,
+            ParticipationSetting::Once => sandbox::Setting::Once,
+        };
+        let code = automation.trigger_code.as_str();
+        sandbox::Trigger::new(automation.name.as_str(), code, setting)
+    });
+    triggers.collect()
+}

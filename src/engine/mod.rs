@@ -1,0 +1,155 @@
+//! The verbs as a library without a terminal: validate, plan, apply, adopt, resolve, forget.
+//!
+//! An [`Engine`] takes a configuration, a clock and the credentials. Its verbs return values, and what happens on the way is
+//! emitted as [`Event`]s. Nothing here prints, asks, or knows an exit code: what a person has to be asked lies between two
+//! calls. So [`Engine::plan`] returns a plan to look at, [`Engine::begin`] takes the lock of the record, [`Applying::plan_again`]
+//! makes the plan anew under the lock and says whether it is another one, and [`Applying::send`] carries it out. It needs a
+//! tokio runtime of several threads.
+
+mod adopt;
+mod apply;
+mod error;
+mod explain;
+mod forget;
+mod identity;
+mod line;
+mod lock;
+mod plan;
+mod resolve;
+mod saved;
+mod sources;
+
+pub use adopt::Adoption;
+pub use apply::{ApplyOptions, Applying};
+pub use error::{Error, NotApplied};
+pub use explain::Explained;
+pub use forget::Remembered;
+pub use identity::{Beginning, Checked};
+pub use line::sandbox_triggers;
+pub use plan::{Planned, Scope};
+pub use resolve::Uncertain;
+pub use saved::Saved;
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jiff::Timestamp;
+
+use crate::config::{self, Config};
+use crate::id::RecordId;
+use crate::record::{LeftOpen, Record};
+use crate::spotler::{Credentials, CredentialsError};
+
+/// What is worth telling while a verb is at work.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// There was no record, and this one was begun.
+    Begun(RecordId),
+    /// An earlier run was cut short while these calls were under way; they are in doubt now.
+    LeftOpen(&'a [LeftOpen]),
+}
+
+/// What time it is.
+pub struct Clock {
+    /// The time to reckon with, where it is not the real one.
+    pub pinned: Option<Timestamp>,
+    /// The real time.
+    pub real: Box<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+impl Clock {
+    /// The clock of the system.
+    pub fn system() -> Self {
+        Self {
+            pinned: None,
+            real: Box::new(Timestamp::now),
+        }
+    }
+}
+
+type Found = Result<Credentials, CredentialsError>;
+
+/// The verbs on one configuration and its record.
+pub struct Engine {
+    config: &'static Config,
+    record: Record,
+    clock: Clock,
+    /// Looked for once, and only where they are needed: what a file descriptor gives cannot be read again.
+    credentials: LazyLock<Found, Box<dyn FnOnce() -> Found + Send>>,
+    tell: Box<dyn Fn(Event<'_>) + Send + Sync>,
+    has_recovered: AtomicBool,
+}
+
+impl Engine {
+    /// The configuration lives as long as the process: rosters, plans and the tasks that apply them point into it. `tell` gets
+    /// what happens on the way.
+    pub fn new(
+        config: &'static Config,
+        clock: Clock,
+        credentials: impl FnOnce() -> Result<Credentials, CredentialsError> + Send + 'static,
+        tell: impl Fn(Event<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            config,
+            record: Record::at(&config.record.path),
+            clock,
+            credentials: LazyLock::new(Box::new(credentials)),
+            tell: Box::new(tell),
+            has_recovered: AtomicBool::new(false),
+        }
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &'static Config {
+        self.config
+    }
+
+    /// The record that the configuration names.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// The time to reckon with.
+    pub fn now(&self) -> Timestamp {
+        self.clock.pinned.unwrap_or_else(|| (self.clock.real)())
+    }
+
+    /// The real time.
+    pub fn real_time(&self) -> Timestamp {
+        (self.clock.real)()
+    }
+
+    /// Whether calls were found that an earlier run left open.
+    pub fn has_recovered(&self) -> bool {
+        self.has_recovered.load(Ordering::Relaxed)
+    }
+
+    fn emit(&self, event: Event<'_>) {
+        if let Event::LeftOpen(_) = event {
+            self.has_recovered.store(true, Ordering::Relaxed);
+        }
+        (self.tell)(event);
+    }
+
+    /// Checks that names which were asked for are configured. An automation that is on record and gone from the configuration
+    /// has no name to plan by.
+    ///
+    /// # Errors
+    /// The first that is not.
+    pub fn check_names<'a>(
+        &self,
+        kind: &'static str,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), Error> {
+        let config = self.config;
+        let known: Vec<&str> = match kind {
+            "source" => config.sources.iter().map(|s| s.name.as_str()).collect(),
+            _ => config.automations.iter().map(|a| a.name.as_str()).collect(),
+        };
+        let unknown = names.into_iter().find(|name| !known.contains(name));
+        unknown.map_or(Ok(()), |name| {
+            let near = config::nearest(known, name).map(str::to_owned);
+            Err(Error::Unknown(kind, name.to_owned(), near))
+        })
+    }
+}

@@ -1,0 +1,362 @@
+//! The roster, the record, and the plan that is made of both.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::sources::{self, Noting};
+use super::{Checked, Engine, Error};
+use crate::config::{Config, Diagnostic, Problems};
+use crate::id::{AutomationName, ContactId};
+use crate::plan::{self, Filter, Guard, Plan};
+use crate::record::{AppliedSource, AppliedWith, ApplyStart, RecordError, Snapshot, counted_since};
+use crate::report::PlanView;
+use crate::roster::{self, Gone, Roster};
+use crate::threads;
+
+/// What a plan is to be of.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// What part of the whole.
+    pub filter: Filter,
+    /// The sources that may have lost more rows than their `max_shrink`.
+    pub allow_shrink: Vec<String>,
+    /// The time to reckon with.
+    pub now: Timestamp,
+    /// The real time, of which the guard's day is reckoned: to the second, as a saved plan tells when it was saved.
+    pub clock: Timestamp,
+}
+
+/// A plan with all that it was made from.
+#[derive(Clone)]
+pub struct Planned {
+    /// What it is of.
+    pub scope: Scope,
+    /// The enrolments.
+    pub roster: Arc<Roster<'static>>,
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// What the guard says of it.
+    pub guard: Guard,
+    /// Which record it is.
+    pub record: Checked,
+    /// The record's serial number.
+    pub record_serial: u64,
+    pub(super) config: &'static Config,
+    /// The sources as they were at the last apply.
+    pub(super) applied_sources: Arc<BTreeMap<String, AppliedSource>>,
+    /// What the record begins with where the plan is applied.
+    pub(super) start: ApplyStart,
+}
+
+impl Planned {
+    /// What is told of it.
+    pub fn view(&self) -> PlanView<'_> {
+        PlanView {
+            plan: &self.plan,
+            guard: &self.guard,
+            config: self.config,
+            roster: &self.roster,
+            record_serial: self.record_serial,
+            now: self.scope.now,
+            is_first: self.record.is_missing(),
+            record_id: self.record.id(),
+            problems: &self.record.problems,
+        }
+    }
+
+    /// Whether to apply it writes nothing at all: no action, and nothing to note of sources and automations, of enrolments that
+    /// went or came back, of who is withheld, and of which record it is. Where there is no record, none is begun for a note.
+    pub fn changes_nothing(&self, allow_large: bool) -> bool {
+        let noting = Noting::of_apply(allow_large);
+        let has_notes = || {
+            !self.start.is_empty()
+                || sources::have_news(&self.roster, &self.applied_sources, noting)
+        };
+        self.plan.is_empty()
+            && !self.plan.has_news()
+            && !self.record.examined.lacks_marks
+            && (self.record.is_missing() || !has_notes())
+    }
+
+    /// Whether it does the same as another one, and the guard says the same of it: what another run did meanwhile counts with
+    /// it.
+    pub(super) fn is_same(&self, other: &Planned) -> bool {
+        self.roster.digest() == other.roster.digest()
+            && self.plan.does_the_same(&other.plan)
+            && self.guard == other.guard
+    }
+}
+
+impl Engine {
+    /// A plan of this part for now.
+    pub fn scope(&self, filter: Filter, allow_shrink: &[String]) -> Scope {
+        Scope {
+            filter,
+            allow_shrink: allow_shrink.to_vec(),
+            now: self.now(),
+            clock: whole_second(self.real_time()),
+        }
+    }
+
+    /// Reads the whole configuration's sources, those that no block draws on too, and checks what it expects of them.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub async fn validate(&self) -> Result<Arc<Roster<'static>>, Error> {
+        let (config, now) = (self.config, self.now());
+        let roster = apart("roster", move || roster::check(config, now)).await??;
+        let roster = Arc::new(roster);
+        self.check_expected(&roster, Vec::new()).await?;
+        Ok(roster)
+    }
+
+    /// Reads the sources and adds up the roster.
+    pub(super) async fn roster(&self, now: Timestamp) -> Result<Arc<Roster<'static>>, Error> {
+        let config = self.config;
+        let roster = apart("roster", move || roster::build(config, now)).await??;
+        Ok(Arc::new(roster))
+    }
+
+    /// The same, of one contact alone.
+    pub(super) async fn roster_of(
+        &self,
+        contact: &ContactId,
+        now: Timestamp,
+    ) -> Result<Roster<'static>, Error> {
+        let (config, contact) = (self.config, contact.clone());
+        let build = move || roster::build_for(config, contact.as_str(), now);
+        Ok(apart("roster", build).await??)
+    }
+
+    /// Checks that sources have not lost their rows since the last apply, besides those of which that is allowed, and what
+    /// the configuration expects of its roster.
+    async fn check_roster(
+        &self,
+        roster: &Arc<Roster<'static>>,
+        scope: &Scope,
+    ) -> Result<(), Error> {
+        let mut list = Vec::new();
+        if self.config.sources.iter().any(|s| s.max_shrink.is_some()) {
+            let applied = self.applied_sources().await?;
+            list = roster.shrunk(|name| {
+                let source = applied.get(name)?;
+                let is_allowed = scope.allow_shrink.iter().any(|allowed| allowed == name);
+                (!is_allowed).then_some((source.rows, source.at))
+            });
+        }
+        self.check_expected(roster, list).await
+    }
+
+    /// Checks what the configuration expects of its roster. Where it is not so, or anything else is wrong, nothing is to be
+    /// planned.
+    pub(super) async fn check_expected(
+        &self,
+        roster: &Arc<Roster<'static>>,
+        mut list: Vec<Diagnostic>,
+    ) -> Result<(), Error> {
+        if !self.config.expects.is_empty() {
+            let roster = roster.clone();
+            list.extend(apart("expected", move || roster.disappointments()).await??);
+        }
+        if list.is_empty() {
+            return Ok(());
+        }
+        let files = self.config.files.clone();
+        Err(Problems { list, files }.into())
+    }
+
+    /// Makes the roster and the plan. The record begins to be read while the sources are.
+    ///
+    /// # Errors
+    /// What is wrong with the sources, which is told first since it is what people change; or with the record.
+    pub async fn plan(&self, scope: Scope) -> Result<Planned, Error> {
+        self.check_names("source", scope.allow_shrink.iter().map(String::as_str))?;
+        let (roster, snapshot) = tokio::join!(self.roster(scope.now), self.snapshot());
+        let roster = roster?;
+        let snapshot = snapshot.map_err(Error::NotPlanned)?;
+        self.check_roster(&roster, &scope).await?;
+        self.merge(roster, snapshot, scope, true).await
+    }
+
+    /// Makes the plan of a roster that is there. `is_sent` is whether it is to be sent: if not, nothing is deferred.
+    pub(super) async fn plan_of(
+        &self,
+        roster: Arc<Roster<'static>>,
+        scope: Scope,
+        is_sent: bool,
+    ) -> Result<Planned, Error> {
+        let snapshot = self.snapshot().await.map_err(Error::NotPlanned)?;
+        self.merge(roster, snapshot, scope, is_sent).await
+    }
+
+    /// Looks at which record it is, and then reads it.
+    async fn snapshot(&self) -> Result<(Checked, Snapshot), RecordError> {
+        Ok((self.check().await?, self.record.snapshot().await?))
+    }
+
+    pub(super) async fn applied_sources(&self) -> Result<BTreeMap<String, AppliedSource>, Error> {
+        let applied = self.record.applied_sources().await;
+        applied.map_err(Error::NotPlanned)
+    }
+
+    /// How many triggers of each automation were sent on the day, where a `max_per_day` asks for it.
+    async fn sent(&self, now: Timestamp) -> Result<BTreeMap<AutomationName, u64>, Error> {
+        let config = self.config;
+        if config.automations.iter().all(|a| a.max_per_day.is_none()) {
+            return Ok(BTreeMap::new());
+        }
+        let (start, end) = plan::day(now, &config.zone);
+        let sent = self.record.sent(start, end).await;
+        // Calls keep the name by which they were made.
+        let is_configured =
+            |name: &AutomationName| config.automations.iter().any(|a| a.name == *name);
+        let mut by_name = BTreeMap::new();
+        for (name, count) in sent.map_err(Error::NotPlanned)? {
+            let moved = config.moved_to(&name).filter(|_| !is_configured(&name));
+            *by_name.entry(moved.cloned().unwrap_or(name)).or_insert(0) += count;
+        }
+        Ok(by_name)
+    }
+
+    /// Merges roster and record on a thread that may take its time.
+    async fn merge(
+        &self,
+        roster: Arc<Roster<'static>>,
+        (record, snapshot): (Checked, Snapshot),
+        scope: Scope,
+        is_sent: bool,
+    ) -> Result<Planned, Error> {
+        let sent = match is_sent {
+            true => Some(self.sent(scope.now).await?),
+            false => None,
+        };
+        let applied_sources = self.applied_sources().await?;
+        let (config, now) = (self.config, scope.now);
+        let since = counted_since(scope.clock, snapshot.counted_from);
+        let record_serial = snapshot.serial;
+        let (applied, done) = (snapshot.applied, snapshot.moved);
+        let steps = config.steps_of_moves(&done);
+        let making = {
+            let (roster, filter) = (roster.clone(), scope.filter.clone());
+            let recorded = snapshot.participations;
+            move || -> Result<Plan, Error> {
+                let mut plan = Plan::build(config, &roster, recorded, &filter, now, since, steps)?;
+                if let Some(sent) = sent {
+                    plan.defer(config, &roster, &sent, now);
+                }
+                plan.narrow(&filter, config, &roster);
+                give_reasons(config, &roster, &mut plan)?;
+                Ok(plan)
+            }
+        };
+        let plan = apart("plan", making).await??;
+        Ok(Planned {
+            guard: Guard::check(&plan, config, &roster, &applied, &applied_sources),
+            start: start(config, &plan, &scope.filter, &applied, &done),
+            plan: Arc::new(plan),
+            applied_sources: Arc::new(applied_sources),
+            scope,
+            roster,
+            record,
+            record_serial,
+            config,
+        })
+    }
+}
+
+/// Does what may take its time on a thread of its own.
+async fn apart<T: Send + 'static>(
+    name: &'static str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    let done = threads::apart(name, work).await;
+    done.map_err(|error| Error::NoThread(name, error))
+}
+
+/// A time as it is shown and saved.
+pub(super) fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+impl Scope {
+    /// The same for a whole second, which is what is shown and saved of a plan: so it can be made again for the same time.
+    pub fn for_whole_second(mut self) -> Self {
+        self.now = whole_second(self.now);
+        self
+    }
+}
+
+/// What the record begins with where a plan is applied: the moves, where any are to be made, and what the plan's automations
+/// are applied with, where that is news.
+fn start(
+    config: &Config,
+    plan: &Plan,
+    filter: &Filter,
+    applied: &BTreeMap<AutomationName, AppliedWith>,
+    done: &[(AutomationName, AutomationName)],
+) -> ApplyStart {
+    let moves = match plan.moved.is_empty() {
+        true => Vec::new(),
+        false => plan.moves.clone(),
+    };
+    // A part may leave moves to be made that are none of its own.
+    let blocks = Some(config.moved_blocks());
+    let moved =
+        blocks.filter(|blocks| blocks != done && (!moves.is_empty() || filter.is_everything()));
+    let is_part = |name: &AutomationName| {
+        filter.contact.is_none() && filter.automation.as_ref().is_none_or(|of| of == name)
+    };
+    let with = plan::applied_with(config).into_iter();
+    let news = with.filter(|(name, with)| {
+        is_part(name) && (!moves.is_empty() || applied.get(name) != Some(with))
+    });
+    ApplyStart {
+        applied: news.collect(),
+        moves,
+        moved,
+    }
+}
+
+/// For so many of those who leave it is looked up at once why: it takes memory for each of them, and a pass over the rows'
+/// index for all.
+const LOOKED_UP: usize = 100_000;
+
+/// Puts into a plan why the enrolments of what it stops are gone.
+pub(super) fn give_reasons(
+    config: &Config,
+    roster: &Roster<'_>,
+    plan: &mut Plan,
+) -> Result<(), Error> {
+    let keys = plan.leaving();
+    let index = |name: &AutomationName| config.automations.iter().position(|a| a.name == *name);
+    // Most of many are the same.
+    let mut kept: HashSet<Arc<str>> = HashSet::new();
+    let mut once = |reason: &str| match kept.get(reason) {
+        Some(reason) => reason.clone(),
+        None => {
+            let reason: Arc<str> = Arc::from(reason);
+            kept.insert(reason.clone());
+            reason
+        }
+    };
+    let mut reasons: Vec<Arc<str>> = Vec::with_capacity(keys.len());
+    for keys in keys.chunks(LOOKED_UP) {
+        let places: Vec<Option<usize>> = keys.iter().map(|key| index(&key.automation)).collect();
+        let known = keys.iter().zip(&places).filter_map(|(key, automation)| {
+            Some(Gone {
+                contact: key.contact.as_str(),
+                automation: (*automation)?,
+                occurrence: key.occurrence.as_ref().map(|o| o.as_str()),
+            })
+        });
+        let mut found = roster.absence(&known.collect::<Vec<_>>())?.into_iter();
+        reasons.extend(places.iter().map(|automation| match automation {
+            Some(_) => once(&found.next().unwrap_or_default()),
+            None => once("the automation is gone from the configuration"),
+        }));
+    }
+    plan.give_reasons(reasons);
+    Ok(())
+}

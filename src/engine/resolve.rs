@@ -1,0 +1,90 @@
+//! Resolving: a person settles uncertain triggers.
+
+use std::collections::HashSet;
+
+use super::{Engine, Error};
+use crate::id::{AutomationName, ContactId};
+use crate::participation::{Key, Move, Participation, State};
+use crate::record::{Change, Listed, RecordError, Selection, Writing};
+
+/// Which uncertain triggers are meant.
+#[derive(Debug, Clone, Default)]
+pub struct Uncertain {
+    /// Only of these contacts; of all where it is empty.
+    pub contacts: Vec<ContactId>,
+    /// Only in this automation.
+    pub automation: Option<AutomationName>,
+}
+
+impl Engine {
+    /// The uncertain triggers that are meant.
+    ///
+    /// # Errors
+    /// That the record may be another one, or a contact that was named has none: the name may be wrong, and then somebody else
+    /// stays in doubt.
+    pub async fn uncertain(&self, which: &Uncertain) -> Result<Vec<Participation>, Error> {
+        let checked = self.check().await?;
+        checked.refuse("Nothing was settled.")?;
+        if checked.is_missing() && !checked.is_exempt() {
+            let path = self.config.record_shown().to_string();
+            return Err(Error::NothingToSettle(path));
+        }
+        let found = self.find_uncertain(which).await?;
+        let has_none = |contact: &&ContactId| found.iter().all(|of| of.key.contact != **contact);
+        if let Some(contact) = which.contacts.iter().find(has_none) {
+            return Err(Error::NotUncertain(contact.clone()));
+        }
+        // An automation that is gone from the configuration may still be on record.
+        if found.is_empty() {
+            self.check_names(
+                "automation",
+                which.automation.as_ref().map(|of| of.as_str()),
+            )?;
+        }
+        Ok(found)
+    }
+
+    async fn find_uncertain(&self, which: &Uncertain) -> Result<Vec<Participation>, RecordError> {
+        let selection = Selection {
+            contact: None,
+            automation: which.automation.clone(),
+            state: Some(State::Uncertain),
+        };
+        let contacts = &which.contacts;
+        let mut found = Vec::new();
+        let each = |listed: Listed| {
+            let participation = listed.participation;
+            if contacts.is_empty() || contacts.contains(&participation.key.contact) {
+                found.push(participation);
+            }
+        };
+        self.record.list(&selection, each).await?;
+        Ok(found)
+    }
+
+    /// Settles what was shown, and only as far as it is still so. Returns how many were settled.
+    ///
+    /// # Errors
+    /// That the record cannot be read or written.
+    pub async fn resolve(
+        &self,
+        which: &Uncertain,
+        shown: &[Participation],
+        mv: Move,
+        writing: &Writing,
+    ) -> Result<usize, Error> {
+        let shown: HashSet<&Key> = shown.iter().map(|of| &of.key).collect();
+        let mut now = self.find_uncertain(which).await?;
+        now.retain(|participation| shown.contains(&participation.key));
+        let count = now.len();
+        let changes = now.into_iter().map(|participation| Change {
+            before: Some(participation.state),
+            mv,
+            trigger_code: participation.trigger_code,
+            fields: participation.fields,
+            key: participation.key,
+        });
+        writing.journal().change(changes.collect()).await?;
+        Ok(count)
+    }
+}
