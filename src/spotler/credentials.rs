@@ -4,11 +4,10 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use icu_properties::CodePointSetData;
-use icu_properties::props::DefaultIgnorableCodePoint;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::digest::{Digest, Hasher};
+use crate::text::is_unseen;
 
 /// The environment variable with the consumer key.
 pub const KEY: &str = "SPOTLER_CONSUMER_KEY";
@@ -130,17 +129,12 @@ fn one(
         "is empty"
     } else if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         "holds white space or a control character"
-    } else if text.chars().any(is_invisible) {
+    } else if text.chars().any(is_unseen) {
         "holds a character that cannot be seen"
     } else {
         return Ok(SecretString::from(text));
     };
     Err(CredentialsError::Malformed { from, what })
-}
-
-/// Whether a character is one that is shown as nothing, such as a byte order mark or a zero-width space.
-fn is_invisible(c: char) -> bool {
-    CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }
 
 /// Reads no more of a file than tells whether it is too long.
