@@ -26,8 +26,11 @@ use crate::field::{FieldContent, FieldValue};
 use crate::id::{ContactId, ParticipationId, TriggerCode};
 use crate::paths::Paths;
 
-/// An answer is read up to this many bytes; a longer one cannot be read.
+/// The answer to a trigger or a stop is read up to this many bytes; a longer one cannot be read.
 const LONGEST_ANSWER: usize = 1 << 20;
+
+/// The same for the list of automations: enough for a hundred thousand.
+const LONGEST_LIST: usize = 64 << 20;
 
 /// What a client is made from.
 #[derive(Debug, Clone)]
@@ -186,7 +189,7 @@ impl Client {
     ) -> Result<TriggerAnswer, CallError> {
         let path = self.paths.trigger.replace("{trigger_code}", code.as_str());
         let body = trigger_body(contact, fields);
-        let (head, body) = self.call(Method::POST, &path, body).await?;
+        let (head, body) = self.call(Method::POST, &path, body, LONGEST_ANSWER).await?;
         read_trigger(&head, &body, SystemTime::now())
     }
 
@@ -204,11 +207,11 @@ impl Client {
             None => self.paths.stop.replace("{trigger_code}", code.as_str()),
             Some(id) => {
                 let path = self.paths.stop_one.replace("{trigger_code}", code.as_str());
-                path.replace("{participation}", &encode(id.as_str()))
+                path.replace("{participation}", &encode(id.as_str()).to_string())
             }
         };
         let body = trigger_body(contact, &[]);
-        let (head, body) = self.call(Method::POST, &path, body).await?;
+        let (head, body) = self.call(Method::POST, &path, body, LONGEST_ANSWER).await?;
         read_stop(&head, &body, SystemTime::now())
     }
 
@@ -217,7 +220,8 @@ impl Client {
     /// # Errors
     /// Why there is no list.
     pub async fn automations(&self) -> Result<Vec<ListedAutomation>, CallError> {
-        let (head, body) = self.call(Method::GET, &self.paths.list, Vec::new()).await?;
+        let (path, no_body) = (&self.paths.list, Vec::new());
+        let (head, body) = self.call(Method::GET, path, no_body, LONGEST_LIST).await?;
         read_list(&head, &body, SystemTime::now())
     }
 
@@ -226,12 +230,13 @@ impl Client {
         self.connections.forget();
     }
 
-    /// Makes one request, once.
+    /// Makes one request, once. Its answer may have so many bytes at the most.
     async fn call(
         &self,
         method: Method,
         path: &str,
         body: Vec<u8>,
+        most: usize,
     ) -> Result<(Head, Vec<u8>), CallError> {
         let url = Url::parse(&format!("{}/{path}", self.base))
             .map_err(|_| CallError::NotSent(format!("the path {path} makes no URL")))?;
@@ -266,12 +271,12 @@ impl Client {
                 .map(str::to_owned)
                 .reduce(|all, next| all + ", " + &next),
         };
-        match read_body(response).await {
+        match read_body(response, most).await {
             Ok(Some(body)) => Ok((head, body)),
             // What it says does not matter then, nor that it does not come.
             _ if is_told_by_head(head.status) => Ok((head, Vec::new())),
             Ok(None) => Err(CallError::Doubtful(format!(
-                "HTTP {} with an answer of over {LONGEST_ANSWER} bytes",
+                "HTTP {} with an answer of over {most} bytes",
                 head.status
             ))),
             Err(error) => Err(failed(error)),
@@ -289,12 +294,12 @@ impl Client {
     }
 }
 
-/// The body of an answer; none where it is too long.
-async fn read_body(mut response: Response) -> reqwest::Result<Option<Vec<u8>>> {
+/// The body of an answer; `None` where it has more than `most` bytes.
+async fn read_body(mut response: Response, most: usize) -> reqwest::Result<Option<Vec<u8>>> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         body.extend_from_slice(&chunk);
-        if body.len() > LONGEST_ANSWER {
+        if body.len() > most {
             return Ok(None);
         }
     }
@@ -456,16 +461,22 @@ mod tests {
         }
     }
 
-    /// Waits for a connection, and answers one request on it with a participation of this id.
-    fn answer_one(listener: &std::net::TcpListener, id: &str) -> std::net::TcpStream {
-        use std::io::{Read, Write};
-        let (mut stream, _) = listener.accept().unwrap();
+    /// Reads a request, which ends so.
+    fn read_request(stream: &mut std::net::TcpStream, end: &[u8]) {
+        use std::io::Read;
         let mut request = Vec::new();
-        while !request.ends_with(b"}") {
+        while !request.ends_with(end) {
             let mut byte = [0];
             stream.read_exact(&mut byte).unwrap();
             request.extend(byte);
         }
+    }
+
+    /// Waits for a connection, and answers one request on it with a participation of this id.
+    fn answer_one(listener: &std::net::TcpListener, id: &str) -> std::net::TcpStream {
+        use std::io::Write;
+        let (mut stream, _) = listener.accept().unwrap();
+        read_request(&mut stream, b"}");
         stream.write_all(started(id).as_bytes()).unwrap();
         stream
     }
@@ -543,6 +554,30 @@ mod tests {
         drop(listener);
         let client = Client::new(options(&url)).unwrap();
         assert!(matches!(trigger(&client).await, Err(CallError::NotSent(_))));
+    }
+
+    #[tokio::test]
+    async fn a_list_of_many_automations_is_read_and_an_answer_without_end_is_not() {
+        use std::io::Write;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = tokio::task::spawn_blocking(move || {
+            let item = format!("{{\"name\":\"{}\"}},", "n".repeat(190));
+            let list = format!("[{}{{}}]", item.repeat(9_999));
+            let (mut stream, _) = listener.accept().unwrap();
+            read_request(&mut stream, b"\r\n\r\n");
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", list.len());
+            stream.write_all((head + &list).as_bytes()).unwrap();
+            read_request(&mut stream, b"}");
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+            // Until the client goes away.
+            while stream.write_all(&[b' '; 4096]).is_ok() {}
+        });
+        let client = Client::new(options(&url)).unwrap();
+        assert_eq!(client.automations().await.unwrap().len(), 10_000);
+        let too_long = "HTTP 200 with an answer of over 1048576 bytes".to_owned();
+        assert_eq!(trigger(&client).await, Err(CallError::Doubtful(too_long)));
+        server.await.unwrap();
     }
 
     #[tokio::test]

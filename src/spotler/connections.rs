@@ -2,7 +2,8 @@
 //!
 //! HTTP/1.1 tells only by the order of the answers which call an answer is for. So a connection that has bytes left over
 //! is not used again: hyper, below reqwest, closes a kept connection as soon as anything comes through it that no request
-//! asked for.
+//! asked for. A request that waited for such a connection goes through another one, as not a byte of it was written; in no
+//! other case is a request repeated here.
 
 use std::error::Error;
 use std::sync::{Arc, PoisonError, RwLock};

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 use sha1::Sha1;
 use url::Url;
@@ -20,8 +20,8 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// Percent-encodes as RFC 5849 §3.6 says.
-pub fn encode(text: &str) -> Cow<'_, str> {
-    utf8_percent_encode(text, UNRESERVED).into()
+pub fn encode(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, UNRESERVED)
 }
 
 /// Signs requests with one consumer's key and secret.
@@ -69,11 +69,17 @@ impl Signer {
         let query = query.iter().map(|(name, value)| (&**name, &**value));
         let without_query = url.as_str().split(['?', '#']).next().unwrap_or_default();
         let signature = self.signature(method, without_query, query.chain(oauth));
-        let mut header = "OAuth ".to_owned();
+        let mut header = String::with_capacity(512);
+        header.push_str("OAuth ");
         for (name, value) in oauth {
-            header += &format!("{name}=\"{}\", ", encode(value));
+            header.extend([name, "=\""]);
+            header.extend(encode(value));
+            header.push_str("\", ");
         }
-        header + &format!("oauth_signature=\"{}\"", encode(&signature))
+        header.push_str("oauth_signature=\"");
+        header.extend(encode(&signature));
+        header.push('"');
+        header
     }
 
     /// The signature of a request (RFC 5849 §3.4.2), base64-encoded. The pairs come in any order.
@@ -97,18 +103,24 @@ fn base_string<'a>(
     url: &str,
     pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
 ) -> String {
-    let mut pairs: Vec<_> = pairs
+    let mut pairs: Vec<(Cow<str>, Cow<str>)> = pairs
         .into_iter()
-        .map(|(name, value)| (encode(name), encode(value)))
+        .map(|(name, value)| (encode(name).into(), encode(value).into()))
         .collect();
     // Sorted after encoding (§3.4.1.3.2), by name and then by value.
     pairs.sort_unstable();
-    let pairs: Vec<String> = pairs
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
-    let method = method.to_ascii_uppercase();
-    format!("{method}&{}&{}", encode(url), encode(&pairs.join("&")))
+    let mut base = String::with_capacity(512);
+    base.push_str(&method.to_ascii_uppercase());
+    base.push('&');
+    base.extend(encode(url));
+    for (index, (name, value)) in pairs.iter().enumerate() {
+        // The parameters are one text, which is encoded once more: `&` becomes %26, and `=` %3D.
+        base.push_str(if index == 0 { "&" } else { "%26" });
+        base.extend(encode(name));
+        base.push_str("%3D");
+        base.extend(encode(value));
+    }
+    base
 }
 
 #[cfg(test)]
