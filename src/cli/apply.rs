@@ -374,7 +374,7 @@ impl Apply<'_> {
         let mut progress = Progress::new(actions.len() as u64, look);
         let tell = |event: &Event| {
             if let Event::Settled { action, settled } = event {
-                let kind = metrics::kind(&actions[*action]);
+                let kind = actions[*action].kind();
                 tracing::debug!(event = "settled", action = kind, index = action, outcome = %settled.outcome, "an action is settled");
             }
             progress.event(event);

@@ -1,9 +1,8 @@
 //! `rollcall history`: every call ever made.
 
 use super::args::{Format, HistoryArgs};
-use super::record::{call_json, call_line, entry_lines};
 use super::{CommandError, Common, Exit, Session};
-use crate::report::SafeText;
+use crate::report::{SafeText, call_json, call_line, entry_lines};
 
 pub(super) async fn run(args: &HistoryArgs, common: &Common) -> Result<Exit, CommandError> {
     let session = Session::begin(common)?;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
@@ -13,7 +12,6 @@ use super::{CommandError, Exit, Session};
 use crate::apply::Run;
 use crate::engine::{Engine, Planned};
 use crate::participation::State;
-use crate::plan::Action;
 use crate::report::{self, FileKind, PlanMetrics, RunMetrics};
 
 /// What is told where the record cannot be counted.
@@ -60,10 +58,8 @@ pub(super) async fn write(
             .planned
             .as_ref()
             .is_some_and(|planned| planned.record.is_missing());
-        let of_plan = seen
-            .planned
-            .as_ref()
-            .map(|planned| of_plan(engine, planned, seen.run.as_ref()));
+        let planned = seen.planned.as_ref();
+        let of_plan = planned.map(|planned| PlanMetrics::of(planned.view(), seen.run.as_ref()));
         // What is on record is told without a plan too; why it cannot be is told already.
         let is_planned = of_plan.is_some();
         let metrics = plan.insert(of_plan.unwrap_or_default());
@@ -126,46 +122,4 @@ async fn participations(
         counts.insert((name.to_string(), state.as_str()), count);
     }
     Ok(counts)
-}
-
-/// The word for an action.
-pub(super) fn kind(action: &Action) -> &'static str {
-    match action {
-        Action::Stop(_) => "stop",
-        Action::Trigger(_) => "trigger",
-    }
-}
-
-fn of_plan(engine: &Engine, planned: &Planned, run: Option<&Run>) -> PlanMetrics {
-    let (view, plan) = (planned.view(), &planned.plan);
-    let mut metrics = PlanMetrics::default();
-    // What is none is told too, so that an alert can tell it from what is not known.
-    for automation in &engine.config().automations {
-        metrics.held.insert(automation.name.to_string(), 0);
-        metrics.deferred.insert(automation.name.to_string(), 0);
-    }
-    for held in &plan.held {
-        *metrics
-            .held
-            .entry(held.key.automation.to_string())
-            .or_default() += 1;
-    }
-    for name in view.deferred_automations() {
-        *metrics.deferred.entry(name.to_owned()).or_default() += 1;
-    }
-    if let Some(run) = run {
-        for (place, action) in plan.actions.iter().enumerate() {
-            let name = view.automation(action).to_owned();
-            let key = (name, kind(action), run.outcome(place).as_str());
-            *metrics.actions.entry(key).or_default() += 1;
-        }
-    }
-    for read in planned.roster.sources() {
-        let age = read.written.map(|at| planned.scope.now.duration_since(at));
-        let age = age.map(|age| Duration::try_from(age).unwrap_or_default());
-        metrics
-            .sources
-            .insert(read.source.name.clone(), (read.rows, age));
-    }
-    metrics
 }

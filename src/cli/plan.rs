@@ -3,10 +3,11 @@
 use anyhow::Context;
 
 use super::args::{PlanArgs, PlanFormat};
-use super::{CommandError, Common, Exit, Session, explain};
+use super::{CommandError, Common, Exit, Session};
 use crate::plan::Filter;
 use crate::report::{
-    self, FileKind, SafeText, plan_diff, plan_html, plan_json, plan_markdown, plan_sum, plan_text,
+    self, FileKind, SafeText, UNKNOWN, plan_diff, plan_html, plan_json, plan_markdown, plan_sum,
+    plan_text,
 };
 
 pub(super) async fn run(args: &PlanArgs, common: &Common) -> Result<Exit, CommandError> {
@@ -31,7 +32,7 @@ pub(super) async fn run(args: &PlanArgs, common: &Common) -> Result<Exit, Comman
         let listed = engine.participations(contact).await?;
         if !engine.knows(contact, &verdicts, &listed) {
             let contact = SafeText(contact.as_str());
-            output.notice(|out| writeln!(out, "{contact}: {}", explain::UNKNOWN));
+            output.notice(|out| writeln!(out, "{contact}: {}", UNKNOWN));
         }
     }
     let view = planned.view();

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::{SetOnce, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -49,18 +50,20 @@ impl Signals {
     /// # Errors
     /// That the system does not let it.
     pub(super) fn listen() -> Result<Self, CommandError> {
-        let signals = Self(Arc::new(Inner {
+        let this = Self(Arc::new(Inner {
             came: SetOnce::new(),
             phase: watch::Sender::new(Phase::Free),
             interrupt: CancellationToken::new(),
         }));
-        let next = receivers().context("The system does not tell of signals")?;
-        tokio::spawn(signals.clone().watch(next));
-        Ok(signals)
+        let next = signals().context("The system does not tell of signals")?;
+        tokio::spawn(this.clone().watch(next));
+        Ok(this)
     }
 
-    async fn watch(self, mut next: Receivers) {
-        let name = next.recv().await;
+    async fn watch(self, mut next: UnboundedReceiver<&'static str>) {
+        let Some(name) = next.recv().await else {
+            return;
+        };
         let _ = self.0.came.set(name);
         self.0.interrupt.cancel();
         // Another one is impatient.
@@ -155,50 +158,42 @@ fn interrupted(name: &str) -> anyhow::Error {
 
 /// Resolves when the process is asked to end.
 pub(super) async fn any() {
-    match receivers() {
-        Ok(mut next) => {
-            next.recv().await;
-        }
+    match signals() {
+        Ok(mut next) => drop(next.recv().await),
         Err(_) => std::future::pending().await,
     }
 }
 
+/// The signals that come from now on.
 #[cfg(unix)]
-struct Receivers(Vec<(&'static str, tokio::signal::unix::Signal)>);
-
-#[cfg(unix)]
-impl Receivers {
-    async fn recv(&mut self) -> &'static str {
-        std::future::poll_fn(|context| {
-            for (name, signal) in &mut self.0 {
-                if signal.poll_recv(context).is_ready() {
-                    return std::task::Poll::Ready(*name);
-                }
-            }
-            std::task::Poll::Pending
-        })
-        .await
-    }
-}
-
-#[cfg(unix)]
-fn receivers() -> std::io::Result<Receivers> {
+fn signals() -> std::io::Result<UnboundedReceiver<&'static str>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let kinds = [
+    let (sender, receiver) = unbounded_channel();
+    for (name, kind) in [
         ("SIGINT", SignalKind::interrupt()),
         ("SIGTERM", SignalKind::terminate()),
         ("SIGHUP", SignalKind::hangup()),
         ("SIGQUIT", SignalKind::quit()),
-    ];
-    let mut all = Vec::with_capacity(kinds.len());
-    for (name, kind) in kinds {
+    ] {
         // Whoever starts it with `nohup` wants it to outlive the terminal.
         if kind == SignalKind::hangup() && is_hangup_ignored() {
             continue;
         }
-        all.push((name, signal(kind)?));
+        let (mut next, sender) = (signal(kind)?, sender.clone());
+        tokio::spawn(
+            async move { while next.recv().await.is_some() && sender.send(name).is_ok() {} },
+        );
     }
-    Ok(Receivers(all))
+    Ok(receiver)
+}
+
+#[cfg(not(unix))]
+fn signals() -> std::io::Result<UnboundedReceiver<&'static str>> {
+    let (sender, receiver) = unbounded_channel();
+    tokio::spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() && sender.send("Ctrl-C").is_ok() {}
+    });
+    Ok(receiver)
 }
 
 /// Whether SIGHUP was ignored when this process was started, where the system tells.
@@ -209,22 +204,4 @@ fn is_hangup_ignored() -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     mask.is_some_and(|mask| mask & HANGUP != 0)
-}
-
-#[cfg(not(unix))]
-struct Receivers;
-
-#[cfg(not(unix))]
-impl Receivers {
-    async fn recv(&mut self) -> &'static str {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        "Ctrl-C"
-    }
-}
-
-#[cfg(not(unix))]
-fn receivers() -> std::io::Result<Receivers> {
-    Ok(Receivers)
 }

@@ -9,22 +9,40 @@ use super::plan::give_reasons;
 use super::{Engine, Error};
 use crate::config::Config;
 use crate::id::ContactId;
-use crate::plan::{Action, Filter, Plan};
+use crate::plan::{Action, Filter, Guard, Plan};
 use crate::record::Listed;
+use crate::report::PlanView;
 use crate::roster::{BlockVerdict, Roster};
 
 /// All there is to know of a contact.
 pub struct Explained {
-    /// The time that it was explained for.
-    pub now: Timestamp,
-    /// The contact's own enrolments.
-    pub roster: Roster<'static>,
-    /// The contact's own part of the plan.
-    pub plan: Plan,
+    config: &'static Config,
+    now: Timestamp,
+    /// The contact's own enrolments, and its own part of the plan, which no guard refuses.
+    roster: Roster<'static>,
+    plan: Plan,
+    guard: Guard,
     /// What each block says of each of its rows.
     pub verdicts: Vec<BlockVerdict>,
     /// What is on record of it, under the names that automations have after the moves that are to be made.
     pub listed: Vec<Listed>,
+}
+
+impl Explained {
+    /// What is told of the contact's part of the plan.
+    pub fn view(&self) -> PlanView<'_> {
+        PlanView {
+            plan: &self.plan,
+            guard: &self.guard,
+            config: self.config,
+            roster: &self.roster,
+            record_serial: 0,
+            now: self.now,
+            is_first: false,
+            record_id: None,
+            problems: &[],
+        }
+    }
 }
 
 impl Engine {
@@ -63,6 +81,8 @@ impl Engine {
         }
         Ok(Explained {
             verdicts: roster.explain(contact.as_str())?,
+            guard: Guard::default(),
+            config,
             now,
             roster,
             plan,

@@ -223,6 +223,14 @@ pub struct Filter {
 }
 
 impl Action {
+    /// The word for it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Action::Stop(_) => "stop",
+            Action::Trigger(_) => "trigger",
+        }
+    }
+
     /// Whether it is a stop of a suppressed contact.
     pub fn is_of_suppressed(&self) -> bool {
         matches!(self, Action::Stop(stop) if stop.is_of_suppressed())

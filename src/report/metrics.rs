@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::rows::PlanView;
+use crate::apply::Run;
+
 /// What is told of an apply, whatever came of it.
 #[derive(Debug, Clone)]
 pub struct RunMetrics {
@@ -36,6 +39,38 @@ pub struct PlanMetrics {
     pub deferred: BTreeMap<String, u64>,
     /// How many rows a source has, and how long ago its file was written.
     pub sources: BTreeMap<String, (u64, Option<Duration>)>,
+}
+
+impl PlanMetrics {
+    /// Of a plan, and of what came of it where it was applied.
+    pub fn of(view: PlanView<'_>, run: Option<&Run>) -> Self {
+        let mut metrics = Self::default();
+        // What is none is told too, so that an alert can tell it from what is not known.
+        for automation in &view.config.automations {
+            metrics.held.insert(automation.name.to_string(), 0);
+            metrics.deferred.insert(automation.name.to_string(), 0);
+        }
+        for held in &view.plan.held {
+            let name = held.key.automation.to_string();
+            *metrics.held.entry(name).or_default() += 1;
+        }
+        for name in view.deferred_automations() {
+            *metrics.deferred.entry(name.to_owned()).or_default() += 1;
+        }
+        for (place, action) in view.plan.actions.iter().enumerate() {
+            let Some(run) = run else { break };
+            let name = view.automation(action).to_owned();
+            let key = (name, action.kind(), run.outcome(place).as_str());
+            *metrics.actions.entry(key).or_default() += 1;
+        }
+        for read in view.roster.sources() {
+            let age = read.written.map(|at| view.now.duration_since(at));
+            let age = age.map(|age| Duration::try_from(age).unwrap_or_default());
+            let name = read.source.name.clone();
+            metrics.sources.insert(name, (read.rows, age));
+        }
+        metrics
+    }
 }
 
 const LAST_SUCCESS: &str = "rollcall_last_success_timestamp_seconds";

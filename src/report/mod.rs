@@ -2,6 +2,7 @@
 
 mod chart;
 mod diff;
+mod explain;
 mod file;
 mod html;
 mod json;
@@ -10,6 +11,7 @@ mod markdown;
 mod metrics;
 mod overview;
 mod progress;
+mod record;
 mod rows;
 mod style;
 mod summary;
@@ -18,6 +20,7 @@ mod text;
 
 pub use chart::overview_from;
 pub use diff::plan_diff;
+pub use explain::{Explanation, UNKNOWN};
 pub use file::{FileKind, check_writable, write_whole};
 pub use html::plan_html;
 pub use json::{plan_json, run_json, saved_json};
@@ -26,6 +29,10 @@ pub use markdown::plan_markdown;
 pub use metrics::{PlanMetrics, RunMetrics, last_success};
 pub use overview::overview_html;
 pub use progress::{Look, Progress};
+pub use record::{
+    PARTICIPATION_COLUMNS, call_json, call_line, entry_lines, participation_cells,
+    participation_json, participation_line, time,
+};
 pub use rows::{ActionRow, DeferredRow, PlanView};
 pub use style::{PLAIN_TABLE, SafeText, plural, thousands};
 pub use summary::{refused_summary, run_summary};

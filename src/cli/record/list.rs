@@ -1,12 +1,13 @@
 //! `rollcall record list` and `rollcall record export`: participations.
 
-use std::borrow::Cow;
 use std::io::{self, Write};
 
-use super::{json, line};
 use crate::cli::args::{ExportFormat, Format, RecordExportArgs, RecordListArgs};
 use crate::cli::{CommandError, Common, Exit, Session};
 use crate::record::{Listed, Listing, RecordError, Selection};
+use crate::report::{
+    PARTICIPATION_COLUMNS, participation_cells, participation_json, participation_line,
+};
 
 pub(crate) async fn list(args: &RecordListArgs, common: &Common) -> Result<Exit, CommandError> {
     let session = Session::begin(common)?;
@@ -18,9 +19,11 @@ pub(crate) async fn list(args: &RecordListArgs, common: &Common) -> Result<Exit,
     session.check_shown().await?;
     let listing = session.engine.record().listing(selection).await?;
     match args.format {
-        Format::Text => session
-            .output
-            .lines(|out| each(listing, |item| writeln!(out, "{}", line(item)))),
+        Format::Text => session.output.lines(|out| {
+            each(listing, |item| {
+                writeln!(out, "{}", participation_line(item))
+            })
+        }),
         Format::Json => session.output.document(|out| document(out, listing)),
     }?;
     Ok(Exit::Fine)
@@ -64,7 +67,7 @@ fn document(out: &mut dyn Write, listing: Listing) -> io::Result<()> {
     write!(out, "{{\n  \"participations\": [")?;
     let mut separator = "\n    ";
     each(listing, |listed| {
-        let text = serde_json::to_string_pretty(&json(listed))?;
+        let text = serde_json::to_string_pretty(&participation_json(listed))?;
         // Texts in it hold no line ends of their own: they are escaped.
         write!(out, "{separator}{}", text.replace('\n', "\n    "))?;
         separator = ",\n    ";
@@ -80,54 +83,9 @@ fn document(out: &mut dyn Write, listing: Listing) -> io::Result<()> {
 /// Writes participations as CSV.
 fn table(out: &mut dyn Write, listing: Listing) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
-    writer.write_record([
-        "contact",
-        "automation",
-        "occurrence",
-        "state",
-        "detail",
-        "trigger_code",
-        "automation_contact_ids",
-        "triggered_at",
-        "changed_at",
-    ])?;
+    writer.write_record(PARTICIPATION_COLUMNS)?;
     each(listing, |item| {
-        let row = json(item);
-        let ids: Vec<&str> = item.ids.iter().map(|id| id.as_str()).collect();
-        let cells = [
-            row.contact.as_str(),
-            row.automation.as_str(),
-            row.occurrence.map_or("", |o| o.as_str()),
-            row.state,
-            row.detail.unwrap_or_default(),
-            row.trigger_code.as_str(),
-            &ids.join(" "),
-            row.triggered_at.as_deref().unwrap_or_default(),
-            &row.changed_at,
-        ];
-        writer.write_record(cells.map(|text| cell(text).into_owned()))?;
-        Ok(())
+        Ok(writer.write_record(participation_cells(item))?)
     })?;
     writer.flush()
-}
-
-/// A text that a spreadsheet takes as text: what would begin a formula is preceded by an apostrophe.
-fn cell(text: &str) -> Cow<'_, str> {
-    match text.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠', '\t', '\r']) {
-        true => Cow::Owned(format!("'{text}")),
-        false => Cow::Borrowed(text),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_formula_is_text_in_a_spreadsheet() {
-        for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "＝1+1"] {
-            assert_eq!(cell(formula), format!("'{formula}"));
-        }
-        assert_eq!(cell("crm-1"), "crm-1");
-    }
 }

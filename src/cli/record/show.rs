@@ -1,11 +1,13 @@
 //! `rollcall record show`: which record it is, or all that is on record of one contact.
 
-use super::{call_json, call_line, entry_lines, json, line, time};
 use crate::cli::args::{Format, RecordShowArgs};
 use crate::cli::{CommandError, Common, Exit, Session};
 use crate::engine::Checked;
 use crate::id::ContactId;
-use crate::report::{SafeText, plural};
+use crate::report::{
+    SafeText, call_json, call_line, entry_lines, participation_json, participation_line, plural,
+    time,
+};
 
 pub(crate) async fn show(args: &RecordShowArgs, common: &Common) -> Result<Exit, CommandError> {
     let session = Session::begin(common)?;
@@ -31,7 +33,7 @@ async fn of_contact(
         return session.output.json(&serde_json::json!({
             "record": record_json(checked),
             "contact": contact,
-            "participations": items.iter().map(json).collect::<Vec<_>>(),
+            "participations": items.iter().map(participation_json).collect::<Vec<_>>(),
             "calls": calls.iter().map(call_json).collect::<Vec<_>>(),
         }));
     }
@@ -42,7 +44,7 @@ async fn of_contact(
         }
         writeln!(out, "Participations of {shown}:")?;
         for item in &items {
-            writeln!(out, "  {}", line(item))?;
+            writeln!(out, "  {}", participation_line(item))?;
         }
         writeln!(out, "\nCalls:")?;
         for call in &calls {

@@ -1,0 +1,283 @@
+//! Of one contact, for every automation, whether it is in or out and why, what the record says, and what a plan would do.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::record::{ParticipationJson, participation_json, time};
+use super::rows::PlanView;
+use super::style::SafeText;
+use crate::id::{AutomationName, ContactId, Occurrence};
+use crate::participation::Participation;
+use crate::record::Listed;
+use crate::roster::{BlockVerdict, Roster};
+
+/// All there is to say of a contact.
+#[derive(Serialize)]
+pub struct Explanation<'a> {
+    contact: &'a ContactId,
+    now: String,
+    suppressed: Option<Suppressed<'a>>,
+    /// Whether anything at all is known of the contact; an id that was mistyped is not.
+    known: bool,
+    automations: Vec<Of<'a>>,
+}
+
+#[derive(Serialize)]
+struct Suppressed<'a> {
+    reason: Option<&'a str>,
+    at: String,
+}
+
+/// All there is to say of it in one automation.
+#[derive(Serialize)]
+struct Of<'a> {
+    automation: &'a AutomationName,
+    /// Whether the automation is in the configuration; what is on record of it may outlive it there.
+    configured: bool,
+    #[serde(rename = "in")]
+    is_in: bool,
+    blocks: Vec<Verdict<'a>>,
+    record: Vec<Recorded<'a>>,
+    plan: Vec<Planned>,
+}
+
+/// What one block says of one of its rows.
+#[derive(Serialize)]
+struct Verdict<'a> {
+    at: String,
+    source: Option<&'a str>,
+    row: Option<u64>,
+    occurrence: Option<String>,
+    #[serde(rename = "in")]
+    is_in: bool,
+    reasons: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Recorded<'a> {
+    #[serde(flatten)]
+    participation: ParticipationJson<'a>,
+    /// Whether the fields are others now than those that were sent; `null` where it is not declared any more.
+    fields_changed: Option<bool>,
+    #[serde(skip)]
+    listed: &'a Listed,
+}
+
+/// What a plan would do about it.
+#[derive(Serialize)]
+struct Planned {
+    action: &'static str,
+    occurrence: Option<String>,
+    reason: String,
+}
+
+/// What is known of a contact of whom nothing is planned.
+pub const UNKNOWN: &str = "no source holds it, no file declares or names it, and nothing is on record of it: is the id right?";
+
+impl<'a> Explanation<'a> {
+    /// Of what each block says of a contact, of what is on record of it, and of a plan of its own. `known` is whether anything at
+    /// all is known of it.
+    pub fn new(
+        contact: &'a ContactId,
+        view: PlanView<'a>,
+        verdicts: &[BlockVerdict],
+        listed: &'a [Listed],
+        known: bool,
+    ) -> Self {
+        let suppression = view.config.suppression(contact.as_str());
+        Self {
+            contact,
+            now: time(view.now),
+            suppressed: suppression.map(|of| Suppressed {
+                reason: of.reason.as_deref(),
+                at: of.place.to_string(),
+            }),
+            known,
+            automations: automations(view, verdicts, listed, suppression.is_some()),
+        }
+    }
+
+    /// Writes it for people.
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        text(out, self)
+    }
+}
+
+/// Every configured automation, and those on record that are configured no more.
+fn automations<'a>(
+    view: PlanView<'a>,
+    verdicts: &[BlockVerdict],
+    all: &'a [Listed],
+    is_suppressed: bool,
+) -> Vec<Of<'a>> {
+    let config = view.config;
+    let configured = config.automations.iter().map(|automation| &automation.name);
+    let on_record = all.iter().map(|of| &of.participation.key.automation);
+    let names: BTreeSet<&AutomationName> = configured.clone().chain(on_record).collect();
+    let of = |name: &'a AutomationName| {
+        let index = configured.clone().position(|configured| configured == name);
+        let verdicts = verdicts.iter();
+        let verdicts = verdicts.filter(|verdict| Some(verdict.automation) == index);
+        let blocks: Vec<Verdict> = verdicts
+            .map(|verdict| {
+                let enrol = &config.enrols[verdict.block];
+                Verdict {
+                    at: enrol.place.to_string(),
+                    source: enrol.source.map(|s| config.sources[s].name.as_str()),
+                    row: verdict.row.map(|at| at.row),
+                    occurrence: verdict.occurrence.clone(),
+                    is_in: verdict.out.is_empty(),
+                    reasons: verdict.out.clone(),
+                }
+            })
+            .collect();
+        let listed = all.iter();
+        let listed = listed.filter(|of| of.participation.key.automation == *name);
+        Of {
+            automation: name,
+            configured: index.is_some(),
+            is_in: !is_suppressed && blocks.iter().any(|verdict| verdict.is_in),
+            blocks,
+            record: listed
+                .map(|listed| Recorded {
+                    participation: participation_json(listed),
+                    fields_changed: fields_changed(view.roster, index, &listed.participation),
+                    listed,
+                })
+                .collect(),
+            plan: planned(view, name),
+        }
+    };
+    names.into_iter().map(of).collect()
+}
+
+fn fields_changed(
+    roster: &Roster<'_>,
+    automation: Option<usize>,
+    participation: &Participation,
+) -> Option<bool> {
+    let key = &participation.key;
+    let enrolment = roster.find(
+        key.contact.as_str(),
+        automation?,
+        key.occurrence.as_ref().map(|o| o.as_str()),
+    )?;
+    Some(enrolment.fields != participation.fields)
+}
+
+/// What a plan would do about a contact in one automation.
+fn planned(view: PlanView<'_>, name: &AutomationName) -> Vec<Planned> {
+    let plan = view.plan;
+    let planned = |action, occurrence: Option<&str>, reason: &str| Planned {
+        action,
+        occurrence: occurrence.map(str::to_owned),
+        reason: reason.to_owned(),
+    };
+    let text = |occurrence: &'_ Option<Occurrence>| occurrence.as_ref().map(|o| o.to_string());
+    let name = name.as_str();
+    let rows = plan
+        .actions
+        .iter()
+        .filter(|action| view.automation(action) == name);
+    let actions = rows.map(|action| view.row(action));
+    let actions = actions.map(|row| planned(row.action, row.occurrence, &row.reason));
+    let deferred = view.deferred().filter(|row| row.automation == name);
+    let deferred = deferred.map(|row| planned("deferred", row.occurrence, &row.reason));
+    let let_go = plan
+        .let_go
+        .iter()
+        .map(|of| ("let go", &of.participation.key, &*of.reason));
+    let held = plan
+        .held
+        .iter()
+        .map(|of| ("held", &of.key, of.reason.as_str()));
+    let withheld = plan
+        .withheld
+        .iter()
+        .map(|of| ("withheld", &of.key, of.reason.as_str()));
+    let others = let_go.chain(held).chain(withheld);
+    let others = others.filter(|(_, key, _)| key.automation.as_str() == name);
+    let others = others
+        .map(|(action, key, reason)| planned(action, text(&key.occurrence).as_deref(), reason));
+    actions.chain(deferred).chain(others).collect()
+}
+
+fn text(out: &mut dyn Write, explanation: &Explanation<'_>) -> io::Result<()> {
+    writeln!(out, "{}", SafeText(explanation.contact.as_str()))?;
+    if let Some(suppressed) = &explanation.suppressed {
+        let reason = match suppressed.reason {
+            Some(reason) => format!("{} ", SafeText(reason)),
+            None => String::new(),
+        };
+        writeln!(
+            out,
+            "suppressed: {reason}({}); it is in no automation, whatever the blocks below say",
+            suppressed.at
+        )?;
+    }
+    if !explanation.known {
+        writeln!(out, "{UNKNOWN}")?;
+    }
+    for explained in &explanation.automations {
+        automation(out, explained)?;
+    }
+    Ok(())
+}
+
+fn automation(out: &mut dyn Write, explained: &Of<'_>) -> io::Result<()> {
+    let word = if explained.is_in { "in" } else { "out" };
+    writeln!(out, "\n{}: {word}", explained.automation)?;
+    if !explained.configured {
+        writeln!(out, "  the automation is gone from the configuration")?;
+    } else if explained.blocks.is_empty() {
+        writeln!(out, "  no [[enrol]] block names this automation")?;
+    }
+    for verdict in &explained.blocks {
+        let sign = if verdict.is_in { '+' } else { '-' };
+        write!(out, "  {sign} {}", verdict.at)?;
+        if let (Some(source), Some(row)) = (verdict.source, verdict.row) {
+            write!(out, "  source {source}, row {row}")?;
+        }
+        if let Some(occurrence) = &verdict.occurrence {
+            write!(out, "  occurrence {}", SafeText(occurrence))?;
+        }
+        match verdict.reasons.is_empty() {
+            true => writeln!(out)?,
+            false => writeln!(out, "  {}", SafeText(&verdict.reasons.join("; ")))?,
+        }
+    }
+    if explained.record.is_empty() {
+        writeln!(out, "  record: nothing")?;
+    }
+    for recorded in &explained.record {
+        let participation = &recorded.listed.participation;
+        write!(out, "  record: {}", participation.state)?;
+        if let Some(occurrence) = &participation.key.occurrence {
+            write!(out, "  occurrence {occurrence}")?;
+        }
+        write!(out, "  since {}", time(recorded.listed.changed_at))?;
+        if let Some(detail) = &participation.detail {
+            write!(out, "  {}", SafeText(detail))?;
+        }
+        match recorded.fields_changed {
+            Some(true) => writeln!(out, "  its fields have changed since")?,
+            _ => writeln!(out)?,
+        }
+    }
+    if explained.plan.is_empty() {
+        writeln!(out, "  plan: nothing to do")?;
+    }
+    for planned in &explained.plan {
+        write!(out, "  plan: {}", planned.action)?;
+        if let Some(occurrence) = &planned.occurrence {
+            write!(out, "  occurrence {}", SafeText(occurrence))?;
+        }
+        writeln!(out, "  {}", SafeText(&planned.reason))?;
+    }
+    Ok(())
+}
