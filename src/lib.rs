@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod base_url;
 pub mod digest;
 pub mod failpoint;
 pub mod field;

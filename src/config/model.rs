@@ -5,12 +5,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use url::{Host, Url};
-
 use super::diagnostic::{Diagnostic, Files, Place};
 use super::expect::Expect;
 use super::moved::Moved;
 use super::window::Window;
+use crate::base_url::BaseUrl;
 use crate::digest::Digest;
 use crate::id::{AutomationName, ContactId, RecordId, TriggerCode};
 use crate::paths::Paths;
@@ -73,8 +72,8 @@ pub struct Spotler {
 /// What `base_url` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Base {
-    /// `https`, or `http` on loopback; without a slash at the end.
-    Url(String),
+    /// `https`, or `http` on loopback.
+    Url(BaseUrl),
     /// `"sandbox"`.
     Sandbox,
 }
@@ -83,23 +82,10 @@ impl Base {
     /// The host that it is at, with its port where that is not the usual one. `None` for what stands in for it on this
     /// machine: the built-in sandbox, or another one.
     pub fn host(&self) -> Option<String> {
-        let Base::Url(url) = self else { return None };
-        let url = Url::parse(url).ok().filter(|url| !is_loopback(url))?;
-        let host = url.host_str()?;
-        Some(match url.port() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
-        })
-    }
-}
-
-/// Whether a URL names this machine.
-pub(super) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
+        match self {
+            Base::Url(url) => url.host(),
+            Base::Sandbox => None,
+        }
     }
 }
 

@@ -4,19 +4,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use url::Url;
 
 use super::diagnostic::{Diagnostic, Place};
 use super::files::within;
-use super::model::{Base, GuardLimits, Limit, RecordLocation, Spotler, StopLimit, is_loopback};
+use super::model::{Base, GuardLimits, Limit, RecordLocation, Spotler, StopLimit};
 use super::reader::{Item, Table};
 use super::value::{duration, percent, rate};
 use super::window::{self, Unzoned, Window};
+use crate::base_url::{BaseUrl, BaseUrlError, SERVICE};
 use crate::id::RecordId;
 use crate::paths::Paths;
-
-/// The base URL of the real service, as public clients of the API use it.
-const BASE_URL: &str = "https://restapi.mailplus.nl/integrationservice-1.1.0";
 
 /// A setting that may be set once.
 struct Slot<T>(Option<(T, Place)>);
@@ -248,7 +245,7 @@ impl Settings {
     pub(super) fn complete(self, root: &Path) -> (Spotler, RecordLocation, GuardLimits, TimeZone) {
         let default = Paths::default();
         let spotler = Spotler {
-            base: self.base.or(Base::Url(BASE_URL.to_owned())),
+            base: self.base.or(Base::Url(BaseUrl::default())),
             concurrency: self.concurrency.or(8),
             rate: self.rate.or(20.0),
             timeout: self.timeout.or(Duration::from_secs(30)),
@@ -273,36 +270,19 @@ impl Settings {
 }
 
 fn base_url(item: &Item<'_>) -> Option<Base> {
-    let example = format!("\"{BASE_URL}\", or \"sandbox\" for the built-in stand-in");
+    let example = format!("\"{SERVICE}\", or \"sandbox\" for the built-in stand-in");
     let text = item.text(&example)?;
     if text == "sandbox" {
         return Some(Base::Sandbox);
     }
-    let problem = match Url::parse(text) {
-        Err(error) => Some(format!("`base_url` is no URL: {error}")),
-        Ok(url) if !url.username().is_empty() || url.password().is_some() => Some(
-            "`base_url` holds a user or password; secrets come from the environment".to_owned(),
-        ),
-        Ok(url) if url.query().is_some() || url.fragment().is_some() => {
-            Some("`base_url` has a query or a fragment".to_owned())
-        }
-        Ok(url) if !is_safe(&url) => Some(
-            "`base_url` is neither https nor http on this machine, so that credentials would travel in the clear"
-                .to_owned(),
-        ),
-        Ok(_) => None,
-    };
-    match problem {
-        Some(message) => {
-            item.wrong(message, format!("write {example}"));
+    match text.parse() {
+        Ok(url) => Some(Base::Url(url)),
+        Err(why) => {
+            let why: BaseUrlError = why;
+            item.wrong(format!("`base_url` {why}"), format!("write {example}"));
             None
         }
-        None => Some(Base::Url(text.trim_end_matches('/').to_owned())),
     }
-}
-
-fn is_safe(url: &Url) -> bool {
-    url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url))
 }
 
 fn path(item: &Item<'_>, wanted: &[&str]) -> Option<String> {

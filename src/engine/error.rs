@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use crate::base_url::BaseUrlError;
 use crate::config::Problems;
 use crate::id::{ContactId, IdError};
 use crate::plan::saved::{SavedError, Stale};
@@ -64,6 +65,9 @@ pub enum Error {
     /// The built-in sandbox cannot start.
     #[error("The built-in sandbox cannot start, and nothing was sent: {0}")]
     Sandbox(SandboxError),
+    /// The address of the sandbox is none that can be asked.
+    #[error("The address of the built-in sandbox {0}. Nothing was sent.")]
+    Address(#[from] BaseUrlError),
     /// The list of automations cannot be had.
     #[error("{}", not_listed(.0))]
     NotListed(CallError),

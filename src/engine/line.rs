@@ -40,7 +40,7 @@ impl Engine {
                     ..sandbox::Options::default()
                 };
                 let running = sandbox::start(options).await.map_err(Error::Sandbox)?;
-                (running.base_url(), Some(running))
+                (running.base_url().parse()?, Some(running))
             }
         };
         let client = Client::new(Options {

@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{Certificate, Client, redirect, retry};
-use url::{Host, Url};
+use url::Url;
 use webpki_root_certs::TLS_SERVER_ROOT_CERTS;
 
 use super::answer::CallError;
+use crate::base_url::is_loopback;
 
 /// How Rollcall names itself to the service.
 const AGENT: &str = concat!("rollcall/", env!("CARGO_PKG_VERSION"));
@@ -97,16 +98,6 @@ impl Connections {
         } else {
             CallError::Doubtful(format!("the connection broke: {reason}"))
         }
-    }
-}
-
-/// Whether a URL leads to this machine. What is there is asked without a proxy, and may be asked without TLS.
-pub(super) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
     }
 }
 
