@@ -426,7 +426,8 @@ fn a_run_that_is_frozen_is_fenced_by_unlock() {
     repo.write("rollcall.toml", config(&spotler.url(), "", &people));
     spotler.fault(json!([{ "fault": "slow", "ms": 1000 }]));
     let frozen = repo.spawn(&["apply", "--yes"]);
-    spotler.wait_for_calls(2);
+    // As many as go side by side: nothing is written until they are answered.
+    spotler.wait_for_calls(9);
     let signal = |name: &str| {
         let mut kill = std::process::Command::new("kill");
         let pid = frozen.id().to_string();
@@ -950,7 +951,7 @@ fn another_programs_database_is_refused() {
         acquired_at: jiff::Timestamp::UNIX_EPOCH,
         heartbeat_at: jiff::Timestamp::UNIX_EPOCH,
     };
-    let unlocked = runtime.block_on(rollcall::record::unlock(&path, &holder));
+    let unlocked = runtime.block_on(rollcall::record::Record::at(&path).unlock(&holder));
     assert!(unlocked.is_err());
     let left = std::fs::read(repo.file("state/rollcall.db")).unwrap();
     assert!(left == theirs, "it was changed");

@@ -89,7 +89,6 @@ pub async fn run(mut job: Job, events: mpsc::Sender<Event>) -> Result<Run, Journ
         settled: Mutex::new(settled),
         job,
     });
-    tokio::spawn(shared.job.journal.deliver());
     let ending = tokio::spawn(tell_the_end(shared.clone(), events.clone()));
     let workers: Vec<_> = (0..concurrency)
         .map(|_| tokio::spawn(Worker::new(shared.clone(), events.clone()).run()))

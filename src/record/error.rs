@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::host;
 use super::identity::Doubt;
 use super::participation::IllegalMove;
-use super::{lock, process};
 
 /// Why the record cannot be opened or read.
 #[derive(Debug, thiserror::Error)]
@@ -95,25 +95,25 @@ pub enum RecordError {
         /// What would have been done by it, as a line; empty where that is not known.
         would: String,
     },
-    /// SQLite says no.
-    #[error("The record {} cannot be {doing}: {}.", path.display(), explain(error))]
-    Sql {
+    /// What it lies in says no.
+    #[error("The record {} cannot be {doing}: {what}.", path.display())]
+    Store {
         /// The file.
         path: PathBuf,
         /// What was being done to it.
         doing: &'static str,
-        /// What SQLite says.
-        error: sqlx::Error,
+        /// What is said.
+        what: String,
     },
-    /// SQLite says no to the journal's own connection.
-    #[error("The record {} cannot be {doing}: {}.", path.display(), explain_native(error))]
-    Native {
+    /// A transaction was cut short, and is still to be rolled back by who may write.
+    #[error(
+        "The record {} cannot be read: a run was killed while it wrote to it, and it may only be read; check the permissions \
+         of the file and its folder.",
+        path.display()
+    )]
+    HalfWritten {
         /// The file.
         path: PathBuf,
-        /// What was being done to it.
-        doing: &'static str,
-        /// What SQLite says.
-        error: rusqlite::Error,
     },
     /// A row cannot be understood.
     #[error(
@@ -141,35 +141,6 @@ fn way_on(doubts: &[Doubt]) -> &'static str {
         }
         false => "Put this right first; `rollcall record accept` cannot settle all of it.",
     }
-}
-
-impl RecordError {
-    /// Makes an error of what SQLite says to a connection of our own while something is being done to a record.
-    pub(super) fn native(path: &Path, doing: &'static str, error: rusqlite::Error) -> Self {
-        let code = error.sqlite_error().map_or(0, |error| error.extended_code);
-        let path = path.to_owned();
-        match is_no_record(i64::from(code)) {
-            true => RecordError::Foreign {
-                what: explain_native(&error),
-                path,
-            },
-            false => RecordError::Native { path, doing, error },
-        }
-    }
-}
-
-/// Whether an error says that a transaction was cut short which is still to be rolled back, so that the file cannot be read
-/// by who may only read.
-pub(super) fn is_half_written(error: &RecordError) -> bool {
-    /// <https://sqlite.org/rescode.html#readonly_rollback>
-    const READONLY_ROLLBACK: &str = "776";
-    matches!(error, RecordError::Sql { error: sqlx::Error::Database(error), .. }
-        if error.code().as_deref() == Some(READONLY_ROLLBACK))
-}
-
-/// Whether a result code says that a file is no database, or a damaged one.
-pub(super) fn is_no_record(code: i64) -> bool {
-    matches!(code, 26 | 11 | 267 | 523 | 779)
 }
 
 /// Why the record cannot be locked.
@@ -232,8 +203,8 @@ pub struct Holder {
 impl Holder {
     /// Whether it is a process of this host that is still there, as far as the system tells.
     pub fn is_here(&self) -> bool {
-        let is_alive = |process: &String| process::is_alive(self.pid, process);
-        self.host == lock::this_host() && self.process.as_ref().is_none_or(is_alive)
+        let is_alive = |process: &String| host::is_alive(self.pid, process);
+        self.host == host::name() && self.process.as_ref().is_none_or(is_alive)
     }
 }
 
@@ -263,11 +234,11 @@ pub enum JournalError {
     /// The state machine refuses.
     #[error("The record refuses a change: {0}. This is a fault in Rollcall; please report it.")]
     Illegal(#[from] IllegalMove),
-    /// SQLite says no.
+    /// What it lies in says no.
     #[error(
         "The record cannot be written: {0}. Nothing more is sent; what was under way is uncertain in the record."
     )]
-    Sql(String),
+    Store(String),
     /// The record's file is not there any more, or is another one.
     #[error(
         "The record at {} was deleted, cut or replaced while this run wrote to it. Nothing more is sent, and what this run \
@@ -284,38 +255,19 @@ pub enum JournalError {
 /// How old a heartbeat must be for its holder to count as dead.
 pub const DEAD_AFTER: Duration = Duration::from_secs(60);
 
-/// What SQLite says, in words that help.
-pub(super) fn explain(error: &sqlx::Error) -> String {
-    let sqlx::Error::Database(database) = error else {
-        return error.to_string();
-    };
-    let code: i64 = database.code().and_then(|c| c.parse().ok()).unwrap_or(0);
-    words(code, database.message())
-}
-
-/// The same, of the journal's own connection.
-pub(super) fn explain_native(error: &rusqlite::Error) -> String {
-    match error {
-        rusqlite::Error::SqliteFailure(failure, message) => words(
-            i64::from(failure.extended_code),
-            message.as_deref().unwrap_or("SQLite gives no reason"),
-        ),
-        error => error.to_string(),
+/// Something on record that cannot be understood.
+pub(super) fn corrupt(path: &Path, what: impl Into<String>) -> RecordError {
+    RecordError::Corrupt {
+        path: path.to_owned(),
+        what: what.into(),
     }
 }
 
-/// What a result code says (<https://sqlite.org/rescode.html>); the message where it says it better.
-fn words(code: i64, message: &str) -> String {
-    match code & 0xff {
-        5 | 6 => "another program keeps it busy".to_owned(),
-        8 => "it may only be read; check the permissions of the file and its folder".to_owned(),
-        10 => format!("the disk fails ({message})"),
-        11 => "it is damaged; restore it from a backup".to_owned(),
-        13 => "the disk is full".to_owned(),
-        14 => {
-            "the file cannot be opened; check the permissions of the file and its folder".to_owned()
+impl From<RecordError> for JournalError {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Store { what, .. } => JournalError::Store(what),
+            error => JournalError::Store(error.to_string()),
         }
-        26 => "it is no SQLite file".to_owned(),
-        _ => message.to_owned(),
     }
 }

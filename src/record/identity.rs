@@ -3,20 +3,13 @@
 //! What this cannot see: two machines that work on two copies at the same moment, and a copy within the same file that no
 //! run has been at since.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
-use sqlx::SqliteConnection;
 
 use super::error::RecordError;
-use super::file_id::{self, FileId};
-use super::lock::{self, LockRequest, Purpose};
-use super::open::sql;
-use super::participation::State;
-use super::read::{Record, time};
-use super::witness::Witness;
+use super::read::Record;
+use super::store::View;
 use crate::digest::{Digest, Hasher};
 use crate::id::RecordId;
 
@@ -51,6 +44,34 @@ impl Expected {
     }
 }
 
+/// Tells a file from another one that has its name later, and from a copy.
+///
+/// By inode and birth time alone: paths and device numbers change at a reboot and in a container. Either is `None` where
+/// the system does not know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct FileId {
+    pub inode: Option<i64>,
+    pub birth: Option<i64>,
+}
+
+impl FileId {
+    /// Whether it is certainly another file. What is not known of either says nothing.
+    fn is_other(self, than: Self) -> bool {
+        let differ =
+            |one: Option<i64>, other: Option<i64>| one.zip(other).is_some_and(|(a, b)| a != b);
+        differ(self.inode, than.inode) || differ(self.birth, than.birth)
+    }
+}
+
+/// What is known beside a record of how far it was. It is noted after a commit and before anybody is told of that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Witness {
+    /// The record's id.
+    pub id: RecordId,
+    /// The highest serial that was seen of it.
+    pub serial: u64,
+}
+
 /// What is found of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -60,22 +81,24 @@ pub struct Found {
     pub serial: u64,
     /// When the last run on it began.
     pub last_run: Option<Timestamp>,
-    /// How many participations run.
+    /// How many participations run. They are counted where something speaks against the record.
     pub running: u64,
     /// The file that it is in.
-    file: FileId,
+    pub(super) file: FileId,
     /// How many names that file has.
-    names: u64,
+    pub(super) names: u64,
+    /// Whether others than its owner can read it.
+    pub(super) is_exposed: bool,
     /// The file that the last run wrote to.
-    noted_file: Option<FileId>,
-    /// Where its participations are, if anywhere.
-    noted_host: Option<String>,
-    /// The account that its participations are in.
-    noted_account: Option<Digest>,
-    /// What the lock file beside it knows.
-    witness: Option<Witness>,
-    /// Whether it has its marks: file, service, and account.
-    marks: [bool; 3],
+    pub(super) noted_file: Option<FileId>,
+    /// The host of the service that the last run wrote for, and the digest of the consumer key.
+    pub(super) noted_host: Option<String>,
+    pub(super) noted_account: Option<Digest>,
+    /// Whether anything on it may have come of a call or was adopted. What only ever failed was perhaps sent to a host that
+    /// was mistyped, and holds nobody back from the right one.
+    pub(super) is_bound: bool,
+    /// What is known beside it.
+    pub(super) witness: Option<Witness>,
 }
 
 /// What speaks against a record.
@@ -249,7 +272,7 @@ impl Found {
             _ => {}
         }
         let running = self.running;
-        match &self.noted_host {
+        match self.noted_host.as_ref().filter(|_| self.is_bound) {
             Some(was) if was != expected.host() => doubts.push(Doubt::OtherHost {
                 was: was.clone(),
                 host: expected.host().to_owned(),
@@ -270,13 +293,11 @@ impl Found {
     /// Whether what tells a wrong record from it is not all there: a mark of its own, or the witness beside it. The next run
     /// that writes to it puts that right.
     fn lacks_marks(&self, expected: &Expected) -> bool {
-        let [file, service, account] = self.marks;
-        !file
-            || !service
-            || (!account && expected.key.is_some())
-            || self
-                .witness
-                .is_none_or(|witness| witness.id == self.id && witness.serial < self.serial)
+        let is_behind = |of: Witness| of.id == self.id && of.serial < self.serial;
+        (self.noted_file.is_none() && self.file != FileId::default())
+            || self.noted_host.is_none()
+            || (self.noted_account.is_none() && expected.key.is_some())
+            || self.witness.is_none_or(is_behind)
     }
 
     /// The serial from which it goes on once it is accepted: higher than all that was ever seen of it here, so that what it
@@ -285,6 +306,26 @@ impl Found {
         let seen = self.witness.map_or(0, |witness| witness.serial);
         self.serial.max(seen).saturating_add(1)
     }
+}
+
+/// Holds a record against what is expected, and says what speaks against it.
+///
+/// # Errors
+/// Why it cannot be read.
+pub(super) async fn examine(
+    view: &mut dyn View,
+    witness: Option<Witness>,
+    expected: &Expected,
+) -> Result<(Found, Vec<Doubt>), RecordError> {
+    let mut found = view.about().await?;
+    found.witness = witness;
+    if !found.doubts(expected).is_empty() {
+        let states = view.states().await?;
+        let running = states.iter().filter(|((_, state), _)| state.is_running());
+        found.running = running.map(|(_, count)| count).sum();
+    }
+    let doubts = found.doubts(expected);
+    Ok((found, doubts))
 }
 
 /// A record, and what speaks against it.
@@ -310,147 +351,42 @@ impl Record {
     /// # Errors
     /// Why it cannot be read.
     pub async fn examine(&self, expected: &Expected) -> Result<Examined, RecordError> {
-        let witness = Witness::of(self.path());
         let path = self.path().to_owned();
-        let Some(mut connection) = lock::reader(&path).await? else {
+        let witness = self.store.witness();
+        let Some(mut view) = self.store.read().await? else {
             return Ok(Examined {
                 path,
                 gone: witness.map(|witness| (witness.id, witness.serial)),
                 ..Examined::default()
             });
         };
-        let (found, doubts) = examine(&path, &mut connection, witness, expected).await?;
-        let meta = fs::metadata(&path).ok();
+        let (found, doubts) = examine(view.as_mut(), witness, expected).await?;
         // A run that is at work wrote more of the record than the witness knew of when that was read.
         let later = || Found {
-            witness: Witness::of(&path),
+            witness: self.store.witness(),
             ..found.clone()
         };
         Ok(Examined {
             lacks_marks: found.lacks_marks(expected) && later().lacks_marks(expected),
             gone: None,
             path,
+            is_exposed: found.is_exposed,
             found: Some(found),
             doubts,
-            is_exposed: meta.is_some_and(|meta| file_id::is_exposed(&meta)),
         })
     }
 }
 
-/// What is on record of the record itself. Host and account bind it only where anything on it may have come of a call or was
-/// adopted: what only ever failed was perhaps sent to a host that was mistyped, and holds nobody back from the right one.
-const FIND: &str = "\
-SELECT identity, serial, file_inode, file_birth, service, account,
-  EXISTS (SELECT * FROM participation WHERE state NOT IN ('failed', 'failed-for-good', 'waiting', 'withheld'))
-    OR EXISTS (SELECT * FROM call WHERE outcome IS NULL),
-  (SELECT started_at FROM run ORDER BY id DESC LIMIT 1)
-FROM meta";
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-type Row = (
-    String,
-    i64,
-    Option<i64>,
-    Option<i64>,
-    Option<String>,
-    Option<Vec<u8>>,
-    bool,
-    Option<i64>,
-);
-
-/// Holds a record that is open against what is expected. People are counted only where that is told.
-pub(super) async fn examine(
-    path: &Path,
-    connection: &mut SqliteConnection,
-    witness: Option<Witness>,
-    expected: &Expected,
-) -> Result<(Found, Vec<Doubt>), RecordError> {
-    let mut found = find(path, connection, witness).await?;
-    if !found.doubts(expected).is_empty() {
-        found.running = running(connection).await.map_err(sql(path, "read"))?;
+    #[test]
+    fn what_is_not_known_of_a_file_says_nothing() {
+        let id = |inode, birth| FileId { inode, birth };
+        let noted = id(Some(7), Some(1));
+        assert!(!noted.is_other(noted));
+        assert!(!noted.is_other(id(Some(7), None)) && !noted.is_other(FileId::default()));
+        assert!(noted.is_other(id(Some(8), None)) && noted.is_other(id(Some(7), Some(2))));
     }
-    let doubts = found.doubts(expected);
-    Ok((found, doubts))
-}
-
-async fn running(connection: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
-    let counts: Vec<(String, i64)> =
-        sqlx::query_as("SELECT state, count(*) FROM participation GROUP BY state")
-            .fetch_all(connection)
-            .await?;
-    let running = counts
-        .into_iter()
-        .filter(|(state, _)| state.parse().is_ok_and(State::is_running));
-    Ok(running
-        .map(|(_, count)| u64::try_from(count).unwrap_or(0))
-        .sum())
-}
-
-async fn find(
-    path: &Path,
-    connection: &mut SqliteConnection,
-    witness: Option<Witness>,
-) -> Result<Found, RecordError> {
-    let read = sql(path, "read");
-    let (identity, serial, inode, birth, host, account, is_bound, last_run): Row =
-        sqlx::query_as(FIND)
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(&read)?;
-    let corrupt = |what: &str| RecordError::Corrupt {
-        path: path.to_owned(),
-        what: what.to_owned(),
-    };
-    let meta = fs::metadata(path).map_err(|error| RecordError::Io {
-        path: path.to_owned(),
-        error,
-    })?;
-    let account = account.map(|bytes| <[u8; 16]>::try_from(bytes).map(Digest::from_bytes));
-    let account = account
-        .transpose()
-        .map_err(|_| corrupt("the digest of a key"))?;
-    let noted_file = FileId { inode, birth };
-    Ok(Found {
-        id: identity.parse().map_err(|_| corrupt("its id"))?,
-        serial: u64::try_from(serial).unwrap_or(0),
-        last_run: last_run.map(time),
-        running: 0,
-        file: FileId::from(&meta),
-        names: file_id::names(&meta),
-        marks: [
-            noted_file != FileId::default() || FileId::from(&meta) == FileId::default(),
-            host.is_some(),
-            account.is_some(),
-        ],
-        noted_file: (noted_file != FileId::default()).then_some(noted_file),
-        noted_host: host.filter(|_| is_bound),
-        noted_account: account.filter(|_| is_bound),
-        witness,
-    })
-}
-
-/// Marks a record as the one that this run writes, and notes its account. Only for the holder of the lock.
-pub(super) fn mark(
-    path: &Path,
-    connection: &Connection,
-    request: &LockRequest,
-    found: &Found,
-) -> rusqlite::Result<()> {
-    let file = FileId::of(path).unwrap_or_default();
-    let account = request.expected.account(found.id);
-    connection.execute(
-        // An account without its key stays as it is noted, as long as the host does.
-        "UPDATE meta SET file_inode = ?1, file_birth = ?2, service = ?3, \
-         account = CASE WHEN ?4 IS NULL AND service IS ?3 THEN account ELSE ?4 END",
-        params![
-            file.inode,
-            file.birth,
-            request.expected.host(),
-            account.as_ref().map(Digest::as_bytes)
-        ],
-    )?;
-    if matches!(request.purpose, Purpose::Accept(_)) {
-        let serial = i64::try_from(found.accepted_serial()).unwrap_or(i64::MAX);
-        connection.execute("UPDATE meta SET serial = ?", [serial])?;
-    }
-    Ok(())
 }

@@ -1,38 +1,35 @@
-//! The record: participations, the journal of every call, the lock. The only place that knows SQL.
+//! The record: participations, the journal of every call, the lock. What stands here says what is written and what it means;
+//! [`store`] is the only place that knows where it lies.
 
-mod counts;
+mod batch;
+mod call;
 mod error;
-mod file_id;
+mod freshness;
 mod guarded;
+mod host;
 mod identity;
 mod journal;
-mod lease;
-mod lock;
-mod mixup;
-mod names;
-mod open;
 mod overview;
 pub mod participation;
-mod plans;
-mod process;
 mod read;
-mod recover;
-mod stream;
-mod witness;
-mod write;
+mod recovery;
+mod store;
+#[cfg(test)]
+mod tests;
+mod writer;
+mod writing;
 
-pub use counts::{AppliedSource, SourceNote};
+pub use call::{ApplyStart, CallId, CallKind, CallOutcome, Change, Intent, Settlement};
 pub use error::{Holder, JournalError, LockError, RecordError};
-pub use guarded::{AppliedWith, GUARDED_DAY, counted_since};
+pub use guarded::{AppliedSource, AppliedWith, GUARDED_DAY, SourceNote, counted_since};
 pub use identity::{Doubt, Examined, Expected, Found};
-pub use journal::{
-    ApplyStart, Begun, CallId, CallKind, CallOutcome, Change, Durable, Intent, Journal, Settlement,
-    Writing,
-};
-pub use lock::{LockRequest, Purpose, unlock};
-pub use mixup::SAME_IDS;
+pub use journal::{Durable, Journal};
 pub use overview::{Calls, Failure, Overview, RunTold, Step, Trouble};
-pub use plans::Standing;
-pub use read::{Call, Listed, Listing, Record, Selection, Snapshot};
-pub use recover::LeftOpen;
-pub use stream::Participations;
+pub use read::{
+    Call, Listed, Listing, Moved, Participations, Record, Selection, Snapshot, Standing,
+};
+pub use recovery::LeftOpen;
+
+pub use store::Memory;
+pub use writer::SAME_IDS;
+pub use writing::{Begun, LockRequest, Purpose, Writing};

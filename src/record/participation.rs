@@ -179,6 +179,12 @@ impl State {
         after(Some(self), Move::SendStop).is_ok()
     }
 
+    /// Whether anything of it may ever have run at Spotler.
+    pub fn may_have_run(self) -> bool {
+        use State::{Failed, FailedForGood, Waiting, Withheld};
+        !matches!(self, Failed | FailedForGood | Waiting | Withheld)
+    }
+
     /// Whether its last trigger was not carried out, so that it reached nobody. When it goes on to another state, the time
     /// of that trigger is no longer of use: no cooldown begins with it.
     pub fn reached_nobody(self) -> bool {

@@ -3,7 +3,6 @@
 use crate::cli::args::RecordUnlockArgs;
 use crate::cli::signals::Signals;
 use crate::cli::{CommandError, Common, Exit, Session};
-use crate::record;
 
 pub(crate) async fn unlock(
     args: &RecordUnlockArgs,
@@ -33,7 +32,7 @@ pub(crate) async fn unlock(
     })?;
     output.ask("Take the lock away?", args.yes).await?;
     signals.begin()?;
-    record::unlock(engine.record().path(), &holder).await?;
+    engine.record().unlock(&holder).await?;
     output.result(|out| match holder.is_here() {
         true => writeln!(
             out,

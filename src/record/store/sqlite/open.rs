@@ -1,16 +1,18 @@
 //! Opening the SQLite file: permissions, settings, recognition, migrations.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
-use super::error::{RecordError, is_no_record};
+use super::error::sql;
+use super::files::{beside, io};
 use crate::failpoint::fail_point;
 use crate::id::RecordId;
+use crate::record::error::RecordError;
 
 static MIGRATOR: Migrator = sqlx::migrate!("state/migrations");
 
@@ -19,6 +21,9 @@ const APPLICATION_ID: i64 = 0x526f_6c6c;
 
 /// How long another program may keep the record busy.
 pub(super) const BUSY: Duration = Duration::from_secs(30);
+
+/// How many pages (4 KiB each) the log may grow to before it is written back.
+const CHECKPOINT_PAGES: &str = "8192";
 
 /// What a file turns out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,27 +48,6 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .statement_cache_capacity(256)
         // Statements may hold ids; they are nothing for a log.
         .disable_statement_logging()
-}
-
-/// Makes an error of what SQLite says while something is being done to a record.
-pub(super) fn sql(path: &Path, doing: &'static str) -> impl Fn(sqlx::Error) -> RecordError + use<> {
-    let path = path.to_owned();
-    move |error| {
-        if let sqlx::Error::Database(database) = &error
-            && let Some(code) = database.code().and_then(|code| code.parse().ok())
-            && is_no_record(code)
-        {
-            return RecordError::Foreign {
-                path: path.clone(),
-                what: super::error::explain(&error),
-            };
-        }
-        RecordError::Sql {
-            path: path.clone(),
-            doing,
-            error,
-        }
-    }
 }
 
 /// Opens a file to read, as it is at this moment: what is written later is not seen. `None` where there is no file yet,
@@ -126,6 +110,8 @@ pub(super) async fn writer(path: &Path) -> Result<Option<(SqliteConnection, Kind
         // A call must not be forgotten in a power cut: every commit is on the disk before it is believed.
         .synchronous(SqliteSynchronous::Full)
         .pragma("secure_delete", "on")
+        // Pages that change with every transaction are written back once for many of them.
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         .connect()
         .await
         .map_err(sql(path, "opened to write"))?;
@@ -182,25 +168,10 @@ pub(super) async fn make(path: &Path, id: Option<RecordId>) -> Result<(), Record
     Ok(())
 }
 
-/// A file beside another one.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
 fn remove(path: &Path) -> Result<(), RecordError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io(path)(error)),
         _ => Ok(()),
-    }
-}
-
-fn io(path: &Path) -> impl Fn(std::io::Error) -> RecordError {
-    let path = path.to_owned();
-    move |error| RecordError::Io {
-        path: path.clone(),
-        error,
     }
 }
 
@@ -217,11 +188,7 @@ pub(super) async fn migrate(
     MIGRATOR
         .run_direct(None, connection, false)
         .await
-        .map_err(|error| RecordError::Sql {
-            path: path.to_owned(),
-            doing: "migrated",
-            error: sqlx::Error::Migrate(Box::new(error)),
-        })?;
+        .map_err(|error| sql(path, "migrated")(error.into()))?;
     fail_point("migrate:after");
     Ok(())
 }
@@ -289,5 +256,41 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(kept, (2,));
+    }
+
+    #[tokio::test]
+    async fn codes_that_differ_in_case_alone_become_one_row_by_a_migration() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        let before = "CREATE TABLE trigger_code (id INTEGER PRIMARY KEY, code TEXT NOT NULL UNIQUE) STRICT; \
+            CREATE TABLE participation (contact TEXT, trigger_code INTEGER); \
+            CREATE TABLE call (contact TEXT, trigger_code INTEGER); \
+            INSERT INTO trigger_code VALUES (1, 'Ab-1'), (2, 'other'), (3, 'aB-1'); \
+            INSERT INTO participation VALUES ('c-1', 1), ('c-2', 2), ('c-3', 3); \
+            INSERT INTO call SELECT * FROM participation";
+        let migration = include_str!("../../../../state/migrations/0009_trigger_codes.sql");
+        for script in [before, migration] {
+            sqlx::raw_sql(script)
+                .execute(&mut connection)
+                .await
+                .unwrap();
+        }
+        let codes: Vec<(i64, String)> =
+            sqlx::query_as("SELECT id, code FROM trigger_code ORDER BY id")
+                .fetch_all(&mut connection)
+                .await
+                .unwrap();
+        assert_eq!(codes, [(1, "Ab-1".to_owned()), (2, "other".to_owned())]);
+        for query in [
+            "SELECT trigger_code FROM participation ORDER BY contact",
+            "SELECT trigger_code FROM call ORDER BY contact",
+        ] {
+            let numbers: Vec<i64> = sqlx::query_scalar(query)
+                .fetch_all(&mut connection)
+                .await
+                .unwrap();
+            assert_eq!(numbers, [1, 2, 1], "{query}");
+        }
+        let again = sqlx::query("INSERT INTO trigger_code (code) VALUES ('AB-1')");
+        assert!(again.execute(&mut connection).await.is_err());
     }
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::error::DEAD_AFTER;
+use super::host;
 use crate::failpoint::is_hit;
 
 /// How long after the lock was last renewed on the disk a call may still be begun. Half of what others wait: what is left is
@@ -15,9 +16,9 @@ const SENDS_FOR: Duration = Duration::from_secs(DEAD_AFTER.as_secs() / 2);
 /// By a clock that goes on while the machine sleeps, which is how others reckon: a process that was stopped, or a laptop that
 /// was closed, does not notice otherwise that its time is over.
 #[derive(Debug)]
-pub(super) struct Lease(AtomicU64);
+pub(super) struct Freshness(AtomicU64);
 
-impl Lease {
+impl Freshness {
     /// One that was renewed at this time.
     pub(super) fn since(at: Duration) -> Self {
         Self(AtomicU64::new(millis(at)))
@@ -30,7 +31,7 @@ impl Lease {
 
     /// Whether a call may be begun now.
     pub(super) fn is_fresh(&self) -> bool {
-        self.is_fresh_at(now()) && !is_hit("lease:over")
+        self.is_fresh_at(host::uptime()) && !is_hit("lease:over")
     }
 
     fn is_fresh_at(&self, now: Duration) -> bool {
@@ -43,23 +44,6 @@ fn millis(at: Duration) -> u64 {
     u64::try_from(at.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The time since the machine was started, asleep or not.
-pub(super) fn now() -> Duration {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    let clock = rustix::time::ClockId::Boottime;
-    #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
-    let clock = rustix::time::ClockId::Monotonic;
-    #[cfg(unix)]
-    return Duration::try_from(rustix::time::clock_gettime(clock)).unwrap_or_default();
-    #[cfg(not(unix))]
-    {
-        use std::sync::LazyLock;
-        use std::time::Instant;
-        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-        START.elapsed()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,11 +51,11 @@ mod tests {
     #[test]
     fn sending_ends_well_before_others_take_the_lock() {
         let at = Duration::from_secs;
-        let lease = Lease::since(at(1000));
-        assert!(lease.is_fresh_at(at(1029)) && !lease.is_fresh_at(at(1030)));
-        lease.renew(at(1025));
-        assert!(lease.is_fresh_at(at(1054)) && !lease.is_fresh_at(at(1055)));
+        let freshness = Freshness::since(at(1000));
+        assert!(freshness.is_fresh_at(at(1029)) && !freshness.is_fresh_at(at(1030)));
+        freshness.renew(at(1025));
+        assert!(freshness.is_fresh_at(at(1054)) && !freshness.is_fresh_at(at(1055)));
         assert!(at(1030) + Duration::from_secs(20) < at(1000) + DEAD_AFTER);
-        assert!(now() > Duration::ZERO);
+        assert!(host::uptime() > Duration::ZERO);
     }
 }

@@ -8,73 +8,24 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::OptionalExtension;
 use sqlx::{Connection, Row, SqliteConnection};
 use tokio::time::Instant;
 
-use super::error::{DEAD_AFTER, Holder, LockError, RecordError, is_half_written};
-use super::identity::{self, Doubt, Expected, Found};
-use super::lease;
-use super::open::{self, sql};
-use super::process;
-use super::recover::LEFT_OPEN;
-use super::witness::Witness;
+use super::error::sql;
+use super::files::{beside, io};
+use super::{open, witness};
 use crate::failpoint::fail_point;
-use crate::id::RecordId;
-use crate::participation::UNDER_WAY;
+use crate::record::batch::time;
+use crate::record::error::{DEAD_AFTER, Holder, LockError, RecordError};
+use crate::record::host;
+use crate::record::identity::{Expected, Witness};
+use crate::record::writing::{LockRequest, Purpose};
 
 /// How often a waiting run looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// Who wants to write, and for how long to wait for it.
-#[derive(Debug, Clone)]
-pub struct LockRequest {
-    /// The command, for those who wait.
-    pub command: String,
-    /// How long to wait for another holder.
-    pub timeout: Duration,
-    /// The digest of the configuration that the run works by.
-    pub config_digest: Option<String>,
-    /// The Git revision of the configuration, if there is one.
-    pub git_revision: Option<String>,
-    /// What it expects of the record.
-    pub expected: Expected,
-    /// What it is for.
-    pub purpose: Purpose,
-    /// Whether a record is begun where there is none. Where nobody said so, one that is not there was lost.
-    pub may_begin: bool,
-}
-
-/// What a run writes for, and so which doubts about the record it refuses.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Purpose {
-    /// To act by the record. It must be the one that the last such run wrote; it is marked as that.
-    Act,
-    /// To erase a person, from whatever record that is. Only a doubt that would be hidden by writing is refused.
-    Erase,
-    /// To settle these doubts, which somebody has seen.
-    Accept(Vec<Doubt>),
-}
-
-impl Purpose {
-    /// Whether it marks the record as the right one.
-    pub(super) fn marks(&self) -> bool {
-        *self != Purpose::Erase
-    }
-
-    /// The doubts that keep the run from writing.
-    fn refused(&self, doubts: Vec<Doubt>) -> Vec<Doubt> {
-        match self {
-            Purpose::Act => doubts,
-            Purpose::Accept(seen) if *seen == doubts => Vec::new(),
-            Purpose::Accept(_) => doubts,
-            Purpose::Erase => doubts
-                .into_iter()
-                .filter(Doubt::is_hidden_by_writing)
-                .collect(),
-        }
-    }
-}
+const SIGN_OF_LIFE: &str = "UPDATE lock SET heartbeat_at = ? WHERE holder = ?";
+const GIVE_BACK: &str = "DELETE FROM lock WHERE holder = ?";
 
 /// A lock that is held.
 pub(super) struct Lock {
@@ -82,8 +33,6 @@ pub(super) struct Lock {
     holder: String,
     /// When it was taken, by the clock of the day and by one that nobody sets.
     taken: (Timestamp, Instant),
-    /// The same by the clock of the lease.
-    pub(super) leased: Duration,
     /// Held as long as this file is open. It holds the witness.
     file: File,
 }
@@ -99,64 +48,34 @@ impl Lock {
     }
 
     /// Notes in the lock file how far the record is. Where that fails, the witness lags behind.
-    pub(super) fn witness(&self, id: RecordId, serial: u64) {
-        if let Err(error) = (Witness { id, serial }).write(&self.file) {
+    pub(super) fn witness(&self, witness: Witness) {
+        if let Err(error) = witness::write(witness, &self.file) {
             tracing::debug!("the lock file beside the record cannot be written: {error}");
         }
     }
 
     /// Notes which process this is: an older record had no place for it.
-    async fn introduce(
-        &self,
-        path: &Path,
-        connection: &mut SqliteConnection,
-    ) -> Result<(), RecordError> {
-        sqlx::query("UPDATE lock SET process = ? WHERE holder = ?")
-            .bind(process::this())
-            .bind(&self.holder)
-            .execute(connection)
-            .await
-            .map_err(sql(path, "locked"))?;
+    async fn introduce(&self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        let process = "UPDATE lock SET process = ? WHERE holder = ?";
+        let process = sqlx::query(process).bind(host::this_process());
+        process.bind(&self.holder).execute(connection).await?;
         Ok(())
     }
 
     /// Gives a sign of life, and says whether the lock is still this run's: part of every transaction that writes.
     pub(super) async fn prove(&self, tx: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-        let held = sqlx::query(SIGN_OF_LIFE)
-            .bind(self.heartbeat())
-            .bind(&self.holder)
-            .execute(tx)
-            .await?
-            .rows_affected();
-        Ok(held == 1)
-    }
-
-    /// The same, on the journal's connection.
-    pub(super) fn proves(&self, tx: &rusqlite::Connection) -> rusqlite::Result<bool> {
-        let held = tx
-            .prepare_cached(SIGN_OF_LIFE)?
-            .execute(rusqlite::params![self.heartbeat(), self.holder])?;
-        Ok(held == 1)
+        let sign = sqlx::query(SIGN_OF_LIFE).bind(self.heartbeat());
+        let held = sign.bind(&self.holder).execute(tx).await?;
+        Ok(held.rows_affected() == 1)
     }
 
     /// Gives it back. Where that fails, the next run takes it over.
     pub(super) async fn release(self, mut connection: SqliteConnection) {
-        let _ = sqlx::query(GIVE_BACK)
-            .bind(&self.holder)
-            .execute(&mut connection)
-            .await;
+        let give_back = sqlx::query(GIVE_BACK).bind(&self.holder);
+        let _ = give_back.execute(&mut connection).await;
         let _ = connection.close().await;
     }
-
-    /// The same, with the journal's connection.
-    pub(super) fn give_back(self, connection: rusqlite::Connection) {
-        let _ = connection.execute(GIVE_BACK, [&self.holder]);
-        let _ = connection.close();
-    }
 }
-
-const SIGN_OF_LIFE: &str = "UPDATE lock SET heartbeat_at = ? WHERE holder = ?";
-const GIVE_BACK: &str = "DELETE FROM lock WHERE holder = ?";
 
 /// The signs of life of a holder on another host, while it is waited for.
 ///
@@ -190,40 +109,42 @@ impl Watch {
 /// there is never taken for dead, however slow it is.
 fn keeps(other: &Holder, watch: &mut Watch, now: Instant) -> bool {
     match &other.process {
-        _ if other.host != this_host() => watch.is_alive(other, now),
-        Some(process) => process::is_alive(other.pid, process),
+        _ if other.host != host::name() => watch.is_alive(other, now),
+        Some(process) => host::is_alive(other.pid, process),
         None => false,
     }
 }
 
-pub(super) fn this_host() -> String {
-    gethostname::gethostname().to_string_lossy().into_owned()
+/// A record that is locked.
+pub(super) struct Locked {
+    pub(super) lock: Lock,
+    pub(super) connection: SqliteConnection,
+    /// Whether it was made just now.
+    pub(super) is_made: bool,
 }
 
 /// Takes the lock, opens the record to write, and migrates it where it is older than this Rollcall.
-pub(super) async fn acquire(path: &Path, request: &LockRequest) -> Result<Acquired, LockError> {
+pub(super) async fn acquire(path: &Path, request: &LockRequest) -> Result<Locked, LockError> {
+    let missing = || RecordError::Missing {
+        path: path.to_owned(),
+    };
     let until = Instant::now() + request.timeout;
     let file = system_lock(path, until).await?;
     let mut is_made = false;
     let (mut connection, kind) = match open::writer(path).await? {
         Some(opened) => opened,
-        None if !request.may_begin => return Err(missing(path).into()),
+        None if !request.may_begin => return Err(missing().into()),
         None => {
             // It knows of a record that is gone.
-            Witness::clear(&file).map_err(|error| RecordError::Io {
-                path: path.to_owned(),
-                error,
-            })?;
+            witness::clear(&file).map_err(io(path))?;
             open::make(path, request.expected.id).await?;
             is_made = true;
-            let made = open::writer(path).await?;
-            made.ok_or_else(|| missing(path))?
+            open::writer(path).await?.ok_or_else(missing)?
         }
     };
     let mut lock = Lock {
         holder: uuid::Uuid::new_v4().to_string(),
         taken: (Timestamp::now(), Instant::now()),
-        leased: lease::now(),
         file,
     };
     let mut watch = Watch::default();
@@ -235,72 +156,21 @@ pub(super) async fn acquire(path: &Path, request: &LockRequest) -> Result<Acquir
     }
     // A holder on another host would not know its own record any more, so an older one is migrated only now.
     let ready = match open::migrate(path, &mut connection, kind).await {
-        Ok(()) => lock.introduce(path, &mut connection).await,
+        Ok(()) => lock
+            .introduce(&mut connection)
+            .await
+            .map_err(sql(path, "locked")),
         Err(error) => Err(error),
     };
     if let Err(error) = ready {
         lock.release(connection).await;
         return Err(error.into());
     }
-    Ok(Acquired {
+    Ok(Locked {
         lock,
         connection,
         is_made,
     })
-}
-
-/// Takes the lock, and makes sure that the record is the right one for what is to be written.
-pub(super) async fn acquire_right(
-    path: &Path,
-    request: &LockRequest,
-) -> Result<(Acquired, Found), LockError> {
-    let mut acquired = acquire(path, request).await?;
-    let witness = Witness::of(path);
-    let connection = &mut acquired.connection;
-    let examined = identity::examine(path, connection, witness, &request.expected).await;
-    let result = examined.and_then(|(found, doubts)| match request.purpose.refused(doubts) {
-        doubts if doubts.is_empty() => Ok(found),
-        doubts => Err(RecordError::Doubtful {
-            path: path.to_owned(),
-            doubts,
-            would: String::new(),
-        }),
-    });
-    match result {
-        Ok(found) => Ok((acquired, found)),
-        Err(error) => {
-            acquired.lock.release(acquired.connection).await;
-            Err(error.into())
-        }
-    }
-}
-
-/// A record that is locked.
-pub(super) struct Acquired {
-    pub(super) lock: Lock,
-    pub(super) connection: SqliteConnection,
-    /// Whether it was made just now.
-    pub(super) is_made: bool,
-}
-
-fn missing(path: &Path) -> RecordError {
-    RecordError::Missing {
-        path: path.to_owned(),
-    }
-}
-
-/// Whether a record has nothing in it yet.
-pub(super) async fn is_blank(
-    path: &Path,
-    connection: &mut SqliteConnection,
-) -> Result<bool, RecordError> {
-    let (has_any,): (bool,) = sqlx::query_as(
-        "SELECT EXISTS (SELECT * FROM participation) OR EXISTS (SELECT * FROM call)",
-    )
-    .fetch_one(connection)
-    .await
-    .map_err(sql(path, "read"))?;
-    Ok(!has_any)
 }
 
 /// Takes the lock away from a holder that is gone without a trace, or that hangs. From then on it writes nothing, so that it
@@ -311,62 +181,21 @@ pub(super) async fn is_blank(
 ///
 /// # Errors
 /// That somebody else has the system's lock on this host, or what is wrong with the record.
-pub async fn unlock(path: &Path, holder: &Holder) -> Result<(), LockError> {
+pub(super) async fn unlock(path: &Path, holder: &Holder) -> Result<(), LockError> {
     if let Some((mut connection, _)) = open::writer(path).await? {
-        sqlx::query(GIVE_BACK)
-            .bind(&holder.holder)
-            .execute(&mut connection)
-            .await
-            .map_err(sql(path, "unlocked"))?;
+        let unlocked = sqlx::query(GIVE_BACK).bind(&holder.holder);
+        let unlocked = unlocked.execute(&mut connection).await;
+        unlocked.map_err(sql(path, "unlocked"))?;
     }
     match system_lock(path, Instant::now()).await {
         Err(LockError::Held(_)) if holder.process.is_some() && holder.is_here() => {
-            let lock_path = open::beside(path, ".lock");
-            let new = open::beside(path, ".lock.new");
+            let (lock, new) = (beside(path, ".lock"), beside(path, ".lock.new"));
             // A copy has the permissions too.
-            let replaced =
-                std::fs::copy(&lock_path, &new).and_then(|_| std::fs::rename(&new, &lock_path));
-            replaced.map_err(|error| RecordError::Io {
-                path: lock_path,
-                error,
-            })?;
-            Ok(())
+            let replaced = std::fs::copy(&lock, &new).and_then(|_| std::fs::rename(&new, &lock));
+            Ok(replaced.map_err(io(&lock))?)
         }
         result => result.map(drop),
     }
-}
-
-/// What is to be told of the calls that have no outcome yet: whether a run waits for their answers.
-pub(super) fn told_of_open_calls(connection: &rusqlite::Connection) -> rusqlite::Result<String> {
-    // An older record does not know which process it is.
-    let holder = connection
-        .query_row(
-            "SELECT host, pid, process, heartbeat_at FROM lock",
-            [],
-            |row| {
-                Ok((
-                    row.get::<_, String>(0)?,
-                    row.get::<_, u32>(1)?,
-                    row.get::<_, Option<String>>(2)?,
-                    row.get::<_, i64>(3)?,
-                ))
-            },
-        )
-        .optional()?;
-    let is_at_work = |host: &str, pid, process: &Option<String>, heartbeat: i64| match process {
-        Some(process) if host == this_host() => process::is_alive(pid, process),
-        // By clocks that may differ, which only words depend on.
-        _ => {
-            let age = Timestamp::now().as_millisecond().saturating_sub(heartbeat);
-            u128::from(age.unsigned_abs()) < DEAD_AFTER.as_millis()
-        }
-    };
-    Ok(match holder {
-        Some((host, pid, process, heartbeat)) if is_at_work(&host, pid, &process, heartbeat) => {
-            format!("{UNDER_WAY} (process {pid} on {host})")
-        }
-        _ => LEFT_OPEN.to_owned(),
-    })
 }
 
 /// Opens the record to read, and migrates it first where it is older than this Rollcall.
@@ -387,7 +216,7 @@ pub(super) async fn reader(path: &Path) -> Result<Option<SqliteConnection>, Reco
                 may_begin: false,
             };
             match acquire(&path, &request).await {
-                Ok(Acquired {
+                Ok(Locked {
                     lock, connection, ..
                 }) => lock.release(connection).await,
                 Err(LockError::Record(error)) => return Err(error),
@@ -397,7 +226,7 @@ pub(super) async fn reader(path: &Path) -> Result<Option<SqliteConnection>, Reco
             open::reader(&path).await
         }
         // A run of an older version was killed while it made the record. Who holds the lock takes back what it began.
-        Err(error) if is_half_written(&error) => {
+        Err(error @ RecordError::HalfWritten { .. }) => {
             let Ok(_file) = system_lock(path, Instant::now()).await else {
                 return Err(error);
             };
@@ -409,19 +238,16 @@ pub(super) async fn reader(path: &Path) -> Result<Option<SqliteConnection>, Reco
 }
 
 async fn system_lock(path: &Path, until: Instant) -> Result<File, LockError> {
-    let lock_path = open::beside(path, ".lock");
-    let io = |error| RecordError::Io {
-        path: lock_path.clone(),
-        error,
-    };
+    let lock_path = beside(path, ".lock");
+    let io = io(&lock_path);
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(io)?;
+        std::fs::create_dir_all(folder).map_err(&io)?;
     }
     let mut options = File::options();
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(&lock_path).map_err(io)?;
+    let file = options.open(&lock_path).map_err(&io)?;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
@@ -443,7 +269,7 @@ async fn holder_or_somebody(path: &Path) -> Holder {
     }
     Holder {
         holder: String::new(),
-        host: this_host(),
+        host: host::name(),
         pid: 0,
         process: None,
         command: "apply".to_owned(),
@@ -461,7 +287,6 @@ pub(super) async fn read_row(
         .fetch_optional(connection)
         .await
         .map_err(sql(path, "read"))?;
-    let time = |ms: i64| Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH);
     row.map(|row| {
         Ok::<_, sqlx::Error>(Holder {
             holder: row.try_get("holder")?,
@@ -506,14 +331,13 @@ async fn try_row(
         fail_point("takeover");
     }
     lock.taken = (now, Instant::now());
-    lock.leased = lease::now();
     let now = now.as_millisecond();
     sqlx::query(
         "INSERT OR REPLACE INTO lock (only, holder, host, pid, command, acquired_at, heartbeat_at) \
          VALUES (1, ?, ?, ?, ?, ?, ?)",
     )
     .bind(&lock.holder)
-    .bind(this_host())
+    .bind(host::name())
     .bind(i64::from(std::process::id()))
     .bind(&request.command)
     .bind(now)
@@ -561,9 +385,9 @@ mod tests {
     fn a_process_that_lives_on_this_host_keeps_its_lock_however_long_it_is_silent() {
         let mut watch = Watch::default();
         let here = Holder {
-            host: this_host(),
+            host: host::name(),
             pid: std::process::id(),
-            process: process::this(),
+            process: host::this_process(),
             ..sign_of_life(1000)
         };
         let start = Instant::now();
@@ -606,32 +430,5 @@ mod tests {
         assert!(lock.prove(&mut connection).await.unwrap());
         let shown = read_row(&path, &mut connection).await.unwrap().unwrap();
         assert!(shown.heartbeat_at >= lock.taken.0 - jiff::SignedDuration::from_millis(1));
-    }
-
-    #[tokio::test]
-    async fn a_run_whose_lock_was_taken_does_not_settle_what_the_other_has_under_way() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("rollcall.db");
-        let (lock, mut connection) = held(&path).await;
-        for statement in [
-            "INSERT INTO automation (id, name) VALUES (1, 'a')",
-            "INSERT INTO trigger_code (id, code) VALUES (1, 'c')",
-            "INSERT INTO run (id, command, started_at, host, pid, version) VALUES (1, 'apply', 0, 'h', 1, '1')",
-            "INSERT INTO call (run, kind, contact, automation, occurrence, trigger_code, sent_at) \
-             VALUES (1, 'trigger', 'c-1', 1, '', 1, 0)",
-            "UPDATE lock SET holder = 'somebody else'",
-        ] {
-            sqlx::query(statement)
-                .execute(&mut connection)
-                .await
-                .unwrap();
-        }
-        let result = super::super::recover::recover(&path, &mut connection, &lock).await;
-        assert!(matches!(result, Err(LockError::Lost)), "{result:?}");
-        let (open,): (i64,) = sqlx::query_as("SELECT count(*) FROM call WHERE outcome IS NULL")
-            .fetch_one(&mut connection)
-            .await
-            .unwrap();
-        assert_eq!(open, 1);
     }
 }

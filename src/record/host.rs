@@ -1,9 +1,15 @@
-//! Whether the process that holds the lock is still there.
+//! What is asked of this machine: its name, its processes, and how long it runs.
 
 use std::fs;
+use std::time::Duration;
+
+/// Its name.
+pub(super) fn name() -> String {
+    gethostname::gethostname().to_string_lossy().into_owned()
+}
 
 /// What tells this process from another one of this host that has its number later. `None` where the system does not say.
-pub(super) fn this() -> Option<String> {
+pub(super) fn this_process() -> Option<String> {
     of(std::process::id())
 }
 
@@ -28,6 +34,23 @@ pub(super) fn is_alive(pid: u32, noted: &str) -> bool {
     of(pid).is_some_and(|found| found == noted)
 }
 
+/// The time since it was started, asleep or not.
+pub(super) fn uptime() -> Duration {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let clock = rustix::time::ClockId::Boottime;
+    #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+    let clock = rustix::time::ClockId::Monotonic;
+    #[cfg(unix)]
+    return Duration::try_from(rustix::time::clock_gettime(clock)).unwrap_or_default();
+    #[cfg(not(unix))]
+    {
+        use std::sync::LazyLock;
+        use std::time::Instant;
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        START.elapsed()
+    }
+}
+
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
@@ -35,7 +58,7 @@ mod tests {
 
     #[test]
     fn a_process_is_alive_as_long_as_it_is_the_same() {
-        let noted = this().unwrap();
+        let noted = this_process().unwrap();
         assert!(is_alive(std::process::id(), &noted));
         assert!(!is_alive(std::process::id(), "another"));
         let mut child = std::process::Command::new("sleep")

@@ -1,0 +1,232 @@
+//! What an open call means: it may have been carried out, and nobody knows.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use jiff::Timestamp;
+
+use super::batch::{Batch, StateChange, Whole};
+use super::call::{CallId, CallKind, CallOutcome, Settlement};
+use super::error::{DEAD_AFTER, Holder, RecordError};
+use super::host;
+use super::participation::{Key, State, StopOutcome, TriggerOutcome, UNDER_WAY};
+use super::read::Listed;
+use crate::digest::Digest;
+use crate::id::{ContactId, TriggerCode};
+
+/// The detail of a call that was left open.
+const LEFT_OPEN: &str = "the run ended before an answer was recorded";
+
+/// A call that is under way, or was left so by a run that is gone.
+#[derive(Debug, Clone)]
+pub(super) struct OpenCall {
+    pub id: CallId,
+    pub kind: CallKind,
+    /// What it is for.
+    pub key: Key,
+    /// Whether it is for all of the contact's participations behind the trigger code, whatever their occurrence.
+    pub all: bool,
+    pub trigger_code: TriggerCode,
+    pub fields: Option<Digest>,
+    pub sent_at: Timestamp,
+}
+
+/// A call that an earlier run left open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOpen {
+    /// `trigger` or `stop`.
+    pub kind: String,
+    /// The contact.
+    pub contact: String,
+    /// The automation.
+    pub automation: String,
+    /// The occurrence, where it is of one.
+    pub occurrence: Option<String>,
+}
+
+impl OpenCall {
+    fn is_for(&self, listed: &Listed) -> bool {
+        let of = &listed.participation;
+        of.key == self.key && !self.all
+            // The call that stops all goes by trigger code, and reaches other automations with the same code.
+            || self.all && of.key.contact == self.key.contact && of.trigger_code == self.trigger_code
+    }
+
+    fn left(&self) -> LeftOpen {
+        let occurrence = self.key.occurrence.as_ref();
+        LeftOpen {
+            kind: self.kind.as_str().to_owned(),
+            contact: self.key.contact.to_string(),
+            automation: self.key.automation.to_string(),
+            occurrence: occurrence.map(ToString::to_string),
+        }
+    }
+}
+
+/// Lays the open calls of a contact over what is on record of it, and adds to a batch what changes by that.
+fn lay_over(calls: &[OpenCall], detail: &str, on_record: &mut Vec<Listed>, batch: &mut Batch) {
+    let is_trigger = |call: &&OpenCall| call.kind == CallKind::Trigger;
+    // What a trigger may have started, a stop may have ended.
+    for call in calls.iter().filter(is_trigger) {
+        let whole = Whole {
+            key: call.key.clone(),
+            state: State::Uncertain,
+            trigger_code: call.trigger_code.clone(),
+            ids: Vec::new(),
+            fields: call.fields,
+            detail: Some(detail.to_owned()),
+            triggered_at: Some(call.sent_at),
+        };
+        match on_record.iter_mut().find(|listed| call.is_for(listed)) {
+            Some(listed) => *listed = whole.over(call.sent_at, Some(listed)),
+            None => on_record.push(whole.over(call.sent_at, None)),
+        }
+        batch.participations.push(whole);
+    }
+    for call in calls.iter().filter(|call| !is_trigger(call)) {
+        for listed in on_record.iter_mut().filter(|listed| call.is_for(listed)) {
+            let of = &listed.participation;
+            if of.state.may_be_stopped() {
+                let (key, before) = (of.key.clone(), Some(of.state));
+                let detail = Some(detail.to_owned());
+                let change = StateChange::new(key, before, State::StopUncertain, detail);
+                change.write_over(call.sent_at, listed);
+                batch.states.push(change);
+            }
+        }
+    }
+}
+
+/// The calls that have no outcome on record, by contact, and what is told of them.
+#[derive(Debug, Default)]
+pub(super) struct OpenCalls {
+    by_contact: BTreeMap<ContactId, Vec<OpenCall>>,
+    detail: String,
+}
+
+impl OpenCalls {
+    /// Calls, and who holds the lock.
+    pub fn new(calls: Vec<OpenCall>, holder: Option<&Holder>) -> Self {
+        let mut by_contact: BTreeMap<ContactId, Vec<OpenCall>> = BTreeMap::new();
+        for call in calls {
+            let contact = call.key.contact.clone();
+            by_contact.entry(contact).or_default().push(call);
+        }
+        let detail = told(holder);
+        Self { by_contact, detail }
+    }
+
+    /// Settles all of them as in doubt, given what is on record of their contacts. Only for the holder of the lock: no other
+    /// run can have them under way.
+    pub fn settle(self, mut on_record: Vec<Listed>) -> (Batch, Vec<LeftOpen>) {
+        let mut batch = Batch::now();
+        let mut calls: Vec<OpenCall> = self.by_contact.into_values().flatten().collect();
+        calls.sort_by_key(|call| call.id);
+        lay_over(&calls, LEFT_OPEN, &mut on_record, &mut batch);
+        let settled = calls.iter().map(|call| {
+            let outcome = match call.kind {
+                CallKind::Trigger => CallOutcome::Trigger(TriggerOutcome::Uncertain),
+                CallKind::Stop => CallOutcome::Stop(StopOutcome::Uncertain),
+            };
+            let settlement = Settlement {
+                outcome,
+                http_status: None,
+                detail: Some(LEFT_OPEN.to_owned()),
+                entries: None,
+                ids: Vec::new(),
+            };
+            (call.id, settlement)
+        });
+        batch.settled = settled.collect();
+        let left = calls.iter().map(OpenCall::left).collect();
+        (batch, left)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.by_contact.is_empty()
+    }
+
+    /// Whose they are.
+    pub fn contacts(&self) -> Vec<ContactId> {
+        self.by_contact.keys().cloned().collect()
+    }
+
+    /// Lays them over what is on record, which is sorted by contact.
+    pub fn over<I: Iterator<Item = Result<Listed, RecordError>>>(self, rows: I) -> Overlaid<I> {
+        Overlaid {
+            open: self,
+            rows: rows.peekable(),
+            ready: VecDeque::new(),
+        }
+    }
+
+    fn of(&self, calls: &[OpenCall], mut on_record: Vec<Listed>) -> VecDeque<Listed> {
+        let mut batch = Batch::default();
+        lay_over(calls, &self.detail, &mut on_record, &mut batch);
+        on_record.into()
+    }
+}
+
+/// What is on record, with open calls laid over it.
+///
+/// What is open and not on record yet comes behind the rest of its contact: a plan needs what belongs to one contact
+/// together, and sorts it itself.
+pub(super) struct Overlaid<I: Iterator> {
+    open: OpenCalls,
+    rows: std::iter::Peekable<I>,
+    ready: VecDeque<Listed>,
+}
+
+impl<I: Iterator<Item = Result<Listed, RecordError>>> Iterator for Overlaid<I> {
+    type Item = I::Item;
+
+    fn next(&mut self) -> Option<I::Item> {
+        if self.open.is_empty() && self.ready.is_empty() {
+            return self.rows.next();
+        }
+        loop {
+            if let Some(listed) = self.ready.pop_front() {
+                return Some(Ok(listed));
+            }
+            let open = self.open.by_contact.first_key_value();
+            let open = open.map(|(contact, _)| contact.clone());
+            let next = match self.rows.peek() {
+                Some(Err(_)) => return self.rows.next(),
+                Some(Ok(listed)) => Some(&listed.participation.key.contact),
+                None => None,
+            };
+            let contact = match (open, next) {
+                (None, _) => return self.rows.next(),
+                (Some(open), Some(next)) if *next < open => return self.rows.next(),
+                (Some(open), _) => open,
+            };
+            let mut on_record = Vec::new();
+            let is_its =
+                |row: &I::Item| matches!(row, Ok(of) if of.participation.key.contact == contact);
+            while let Some(Ok(listed)) = self.rows.next_if(is_its) {
+                on_record.push(listed);
+            }
+            let calls = self.open.by_contact.remove(&contact).unwrap_or_default();
+            self.ready = self.open.of(&calls, on_record);
+        }
+    }
+}
+
+/// What is told of calls that have no outcome yet: whether a run waits for their answers.
+pub(super) fn told(holder: Option<&Holder>) -> String {
+    let is_at_work = |holder: &Holder| match &holder.process {
+        Some(process) if holder.host == host::name() => host::is_alive(holder.pid, process),
+        // By clocks that may differ, which only words depend on.
+        _ => {
+            let age = Timestamp::now()
+                .duration_since(holder.heartbeat_at)
+                .unsigned_abs();
+            age < DEAD_AFTER
+        }
+    };
+    match holder {
+        Some(holder) if is_at_work(holder) => {
+            format!("{UNDER_WAY} (process {} on {})", holder.pid, holder.host)
+        }
+        _ => LEFT_OPEN.to_owned(),
+    }
+}

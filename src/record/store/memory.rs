@@ -1,0 +1,475 @@
+//! A record in memory, for tests: the plainest thing that does what a store promises.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::{Acquired, Applied, Lease, Page, Store, View};
+use crate::digest::Digest;
+use crate::id::{AutomationName, ContactId, RecordId};
+use crate::record::batch::{Batch, RunStep, now};
+use crate::record::call::{CallId, CallKind, Intent, Settlement};
+use crate::record::error::{Holder, JournalError, LockError, RecordError};
+use crate::record::guarded::AppliedSource;
+use crate::record::host;
+use crate::record::identity::{FileId, Found, Witness};
+use crate::record::overview::Overview;
+use crate::record::participation::{Key, State};
+use crate::record::read::{Call, Listed};
+use crate::record::recovery::OpenCall;
+use crate::record::writer::{SAME_IDS, ids_json};
+use crate::record::writing::LockRequest;
+
+/// A record in memory. All clones of it are the same record.
+#[derive(Debug, Clone, Default)]
+pub struct Memory(Arc<Mutex<World>>);
+
+/// All that is on record.
+#[derive(Debug, Clone, Default)]
+struct World {
+    /// `None` where there is no record yet.
+    id: Option<RecordId>,
+    serial: u64,
+    noted: Option<(String, Option<Digest>)>,
+    participations: BTreeMap<Key, Listed>,
+    calls: BTreeMap<CallId, Sent>,
+    runs: Vec<Run>,
+    holder: Option<Holder>,
+    applied: Applied,
+    sources: BTreeMap<String, AppliedSource>,
+    doubted_ids: BTreeSet<String>,
+}
+
+#[derive(Debug, Clone)]
+struct Sent {
+    intent: Intent,
+    key: Key,
+    at: Timestamp,
+    run: usize,
+    settled: Option<Settlement>,
+}
+
+#[derive(Debug, Clone)]
+struct Run {
+    command: String,
+    config_digest: Option<String>,
+    git_revision: Option<String>,
+    started_at: Timestamp,
+    plan: Option<String>,
+}
+
+impl Memory {
+    /// Lets somebody else take the lock, whoever holds it.
+    pub fn steal(&self) {
+        let mut world = self.world();
+        if let Some(holder) = &mut world.holder {
+            holder.holder = "somebody else".to_owned();
+        }
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        // Nothing panics while it holds this.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn view(&self) -> MemoryView {
+        let world = self.world().clone();
+        MemoryView {
+            world,
+            is_read: false,
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Memory {
+    fn path(&self) -> &Path {
+        Path::new("memory")
+    }
+
+    fn witness(&self) -> Option<Witness> {
+        None
+    }
+
+    async fn read(&self) -> Result<Option<Box<dyn View>>, RecordError> {
+        let view = self.view();
+        Ok(match view.world.id {
+            Some(_) => Some(Box::new(view)),
+            None => None,
+        })
+    }
+
+    async fn acquire(&self, request: &LockRequest) -> Result<Acquired, LockError> {
+        let mut world = self.world();
+        if let Some(holder) = &world.holder {
+            return Err(LockError::Held(holder.clone()));
+        }
+        let is_made = world.id.is_none();
+        if is_made && !request.may_begin {
+            let path = self.path().to_owned();
+            return Err(RecordError::Missing { path }.into());
+        }
+        world.id = world
+            .id
+            .or(request.expected.id)
+            .or_else(|| Some(RecordId::new()));
+        let holder = uuid::Uuid::new_v4().to_string();
+        world.holder = Some(Holder {
+            holder: holder.clone(),
+            host: host::name(),
+            pid: std::process::id(),
+            process: host::this_process(),
+            command: request.command.clone(),
+            acquired_at: now(),
+            heartbeat_at: now(),
+        });
+        drop(world);
+        let lease = Box::new(Held {
+            memory: self.clone(),
+            view: self.view(),
+            holder,
+        });
+        Ok(Acquired { lease, is_made })
+    }
+
+    async fn unlock(&self, holder: &Holder) -> Result<(), LockError> {
+        let mut world = self.world();
+        world.holder.take_if(|other| other.holder == holder.holder);
+        Ok(())
+    }
+}
+
+struct Held {
+    memory: Memory,
+    view: MemoryView,
+    holder: String,
+}
+
+#[async_trait]
+impl Lease for Held {
+    fn view(&mut self) -> &mut dyn View {
+        self.view = self.memory.view();
+        &mut self.view
+    }
+
+    async fn commit(&mut self, batch: &Batch) -> Result<(), JournalError> {
+        let mut world = self.memory.world();
+        match &mut world.holder {
+            Some(holder) if holder.holder == self.holder => holder.heartbeat_at = batch.at,
+            _ => return Err(JournalError::LockLost),
+        }
+        world.write(batch);
+        Ok(())
+    }
+
+    async fn wipe(&mut self) -> Result<bool, JournalError> {
+        Ok(true)
+    }
+
+    async fn release(self: Box<Self>) -> Result<(), JournalError> {
+        let mut world = self.memory.world();
+        world.holder.take_if(|holder| holder.holder == self.holder);
+        Ok(())
+    }
+}
+
+impl World {
+    fn write(&mut self, batch: &Batch) {
+        let at = batch.at;
+        if let Some(RunStep::Begin {
+            command,
+            config_digest,
+            git_revision,
+            mark,
+        }) = &batch.run
+        {
+            self.runs.push(Run {
+                command: command.clone(),
+                config_digest: config_digest.clone(),
+                git_revision: git_revision.clone(),
+                started_at: at,
+                plan: None,
+            });
+            if mark.is_some() {
+                self.noted.clone_from(mark);
+            }
+        }
+        if let (Some(run), Some(plan)) = (self.runs.last_mut(), &batch.claim) {
+            run.plan = Some(plan.clone());
+        }
+        for (from, to) in &batch.start.moves {
+            self.rename(from, to);
+        }
+        self.applied
+            .with
+            .extend(batch.start.applied.iter().cloned());
+        if let Some(blocks) = &batch.start.moved {
+            self.applied.moved.clone_from(blocks);
+        }
+        for (id, intent) in &batch.sent {
+            if let Some((key, _)) = intent.affected.first() {
+                let sent = Sent {
+                    intent: intent.clone(),
+                    key: key.clone(),
+                    at,
+                    run: self.runs.len() - 1,
+                    settled: None,
+                };
+                self.calls.insert(*id, sent);
+            }
+        }
+        for (id, settlement) in &batch.settled {
+            if let Some(call) = self.calls.get_mut(id) {
+                call.settled = Some(settlement.clone());
+            }
+        }
+        for whole in &batch.participations {
+            let listed = whole.over(at, self.participations.get(&whole.key));
+            self.participations.insert(whole.key.clone(), listed);
+        }
+        for (key, state) in &batch.doubts {
+            if let Some(listed) = self.participations.get_mut(key) {
+                listed.participation.state = *state;
+                listed.participation.detail = Some(SAME_IDS.to_owned());
+                listed.participation.has_ids = false;
+                listed.changed_at = at;
+                listed.ids.clear();
+            }
+        }
+        self.doubted_ids.extend(batch.doubted_ids.iter().cloned());
+        for change in &batch.states {
+            if let Some(listed) = self.participations.get_mut(&change.key) {
+                change.write_over(at, listed);
+            }
+        }
+        for (key, left_at) in &batch.marks {
+            if let Some(listed) = self.participations.get_mut(key) {
+                let of = &mut listed.participation;
+                of.gone_at = match (left_at, of.left_at) {
+                    (None, _) => None,
+                    (Some(_), None) => Some(at),
+                    (Some(_), Some(_)) => of.gone_at,
+                };
+                of.left_at = *left_at;
+            }
+        }
+        for note in &batch.sources {
+            let source = AppliedSource {
+                rows: note.rows,
+                ends_with_line_end: Some(note.ends_with_line_end),
+                at,
+            };
+            self.sources.insert(note.name.clone(), source);
+        }
+        if batch.counts_anew {
+            self.applied.counted_from = Some(at);
+        }
+        for contact in &batch.forgotten {
+            self.participations.retain(|key, _| key.contact != *contact);
+            self.calls.retain(|_, call| call.key.contact != *contact);
+        }
+        self.serial = batch.serial.unwrap_or(self.serial);
+    }
+
+    fn rename(&mut self, from: &AutomationName, to: &AutomationName) {
+        let keys = self.participations.keys();
+        let old: Vec<Key> = keys
+            .filter(|key| key.automation == *from)
+            .cloned()
+            .collect();
+        for key in old {
+            let new = Key {
+                automation: to.clone(),
+                ..key.clone()
+            };
+            let runs =
+                |of: Option<&Listed>| of.is_some_and(|of| of.participation.state.is_running());
+            let (old, there) = (self.participations.get(&key), self.participations.get(&new));
+            if there.is_some() && (runs(there) || !runs(old)) {
+                continue;
+            }
+            if let Some(mut listed) = self.participations.remove(&key) {
+                listed.participation.key = new.clone();
+                self.participations.insert(new, listed);
+            }
+        }
+        if let Some(with) = self.applied.with.remove(from) {
+            self.applied.with.insert(to.clone(), with);
+        }
+    }
+}
+
+/// The record as it was at one moment.
+struct MemoryView {
+    world: World,
+    is_read: bool,
+}
+
+impl MemoryView {
+    fn page(&self, is_wanted: impl Fn(&Listed) -> bool) -> Page {
+        let wanted = self
+            .world
+            .participations
+            .values()
+            .filter(|of| is_wanted(of));
+        let wanted: Vec<_> = wanted.cloned().map(Ok).collect();
+        Box::new(wanted.into_iter())
+    }
+}
+
+#[async_trait]
+impl View for MemoryView {
+    async fn about(&mut self) -> Result<Found, RecordError> {
+        let world = &self.world;
+        let (host, account) = world.noted.clone().unzip();
+        let mut states = world
+            .participations
+            .values()
+            .map(|of| of.participation.state);
+        let is_open = |call: &Sent| call.settled.is_none();
+        Ok(Found {
+            id: world.id.unwrap_or_else(RecordId::new),
+            serial: world.serial,
+            last_run: world.runs.last().map(|run| run.started_at),
+            running: 0,
+            file: FileId::default(),
+            names: 1,
+            is_exposed: false,
+            noted_file: None,
+            noted_host: host,
+            noted_account: account.flatten(),
+            is_bound: states.any(State::may_have_run) || world.calls.values().any(is_open),
+            witness: None,
+        })
+    }
+
+    async fn standing(&mut self) -> Result<Applied, RecordError> {
+        Ok(self.world.applied.clone())
+    }
+
+    async fn next_page(&mut self, _: bool) -> Result<Option<Page>, RecordError> {
+        let is_first = !std::mem::replace(&mut self.is_read, true);
+        Ok(is_first.then(|| self.page(|_| true)))
+    }
+
+    async fn of_contacts(&mut self, contacts: &[ContactId]) -> Result<Page, RecordError> {
+        Ok(self.page(|of| contacts.contains(&of.participation.key.contact)))
+    }
+
+    async fn with_ids(&mut self, ids: &[String]) -> Result<Page, RecordError> {
+        Ok(self.page(|of| ids.contains(&ids_json(&of.ids))))
+    }
+
+    async fn doubted_ids(&mut self) -> Result<Vec<String>, RecordError> {
+        Ok(self.world.doubted_ids.iter().cloned().collect())
+    }
+
+    async fn open_calls(&mut self) -> Result<Vec<OpenCall>, RecordError> {
+        let open = self
+            .world
+            .calls
+            .iter()
+            .filter(|(_, call)| call.settled.is_none());
+        let open = open.map(|(id, call)| OpenCall {
+            id: *id,
+            kind: call.intent.kind,
+            key: call.key.clone(),
+            all: call.intent.all,
+            trigger_code: call.intent.trigger_code.clone(),
+            fields: call.intent.fields,
+            sent_at: call.at,
+        });
+        Ok(open.collect())
+    }
+
+    async fn calls(
+        &mut self,
+        contact: Option<&ContactId>,
+        behind: CallId,
+    ) -> Result<Vec<(CallId, Call)>, RecordError> {
+        let calls = self.world.calls.iter().filter(|(id, call)| {
+            **id > behind && contact.is_none_or(|contact| *contact == call.key.contact)
+        });
+        Ok(calls.map(|(id, call)| (*id, self.call(call))).collect())
+    }
+
+    async fn last_call(&mut self) -> Result<CallId, RecordError> {
+        let last = self.world.calls.last_key_value();
+        Ok(last.map_or(CallId(0), |(id, _)| *id))
+    }
+
+    async fn holder(&mut self) -> Result<Option<Holder>, RecordError> {
+        Ok(self.world.holder.clone())
+    }
+
+    async fn states(&mut self) -> Result<BTreeMap<(AutomationName, State), u64>, RecordError> {
+        let mut counts = BTreeMap::new();
+        for Listed { participation, .. } in self.world.participations.values() {
+            let key = (participation.key.automation.clone(), participation.state);
+            *counts.entry(key).or_insert(0) += 1;
+        }
+        Ok(counts)
+    }
+
+    async fn sent(
+        &mut self,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<BTreeMap<AutomationName, u64>, RecordError> {
+        let mut counts = BTreeMap::new();
+        for call in self.world.calls.values() {
+            let outcome = call
+                .settled
+                .as_ref()
+                .map(|settled| settled.outcome.as_str());
+            if call.intent.kind == CallKind::Trigger
+                && (from..to).contains(&call.at)
+                && matches!(outcome, None | Some("active" | "uncertain"))
+            {
+                *counts.entry(call.key.automation.clone()).or_insert(0) += 1;
+            }
+        }
+        Ok(counts)
+    }
+
+    async fn sources(&mut self) -> Result<BTreeMap<String, AppliedSource>, RecordError> {
+        Ok(self.world.sources.clone())
+    }
+
+    async fn applied_at(&mut self, plan: &str) -> Result<Option<Timestamp>, RecordError> {
+        let mut runs = self.world.runs.iter();
+        let run = runs.find(|run| run.plan.as_deref() == Some(plan));
+        Ok(run.map(|run| run.started_at))
+    }
+
+    async fn overview(&mut self, _: Timestamp, _: Timestamp) -> Result<Overview, RecordError> {
+        // Nobody draws a chart of a test.
+        Ok(Overview::default())
+    }
+}
+
+impl MemoryView {
+    fn call(&self, call: &Sent) -> Call {
+        let run = &self.world.runs[call.run];
+        let settled = call.settled.as_ref();
+        let occurrence = call.key.occurrence.as_ref().filter(|_| !call.intent.all);
+        Call {
+            sent_at: call.at,
+            kind: call.intent.kind.as_str().to_owned(),
+            automation: call.key.automation.to_string(),
+            contact: call.key.contact.to_string(),
+            occurrence: occurrence.map(ToString::to_string),
+            participation: call.intent.participation.as_ref().map(ToString::to_string),
+            outcome: settled.map(|of| of.outcome.as_str().to_owned()),
+            http_status: settled.and_then(|of| of.http_status).map(i64::from),
+            detail: settled.and_then(|of| of.detail.clone()),
+            entries: settled.and_then(|of| of.entries.clone()),
+            command: run.command.clone(),
+            config_digest: run.config_digest.clone(),
+            git_revision: run.git_revision.clone(),
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Participations, a page at a time, each column as one text: every row that passes from SQLite's thread alone costs more than
+//! what is in it.
+
+use std::cmp::Ordering;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use memchr::memchr;
+
+use super::names::Names;
+use crate::digest::Digest;
+use crate::id::{ContactId, Occurrence, ParticipationId};
+use crate::record::batch::time;
+use crate::record::error::{RecordError, corrupt};
+use crate::record::participation::{Key, Participation, State};
+use crate::record::read::Listed;
+
+/// Stands between the values of a column. No id can hold it, and JSON never does.
+const SEPARATOR: u8 = 0x1f;
+
+/// What most rows have fits in one number: two flags less than 3 bits, the number of the automation, that of the code.
+pub(super) const BITS: u32 = 24;
+const FLAGS: u32 = 3;
+const HAS_IDS: i64 = 4;
+const HAS_FIELDS: i64 = 2;
+const HAS_TRIGGER: i64 = 1;
+
+/// What few rows have is a JSON array.
+type Kind = (
+    i64,
+    i64,
+    i64,
+    String,
+    String,
+    Option<String>,
+    Option<i64>,
+    u32,
+    Option<i64>,
+);
+
+/// Selects columns for a plan. Rows come in the order of the primary key, since that is what they are read by.
+macro_rules! columns {
+    ($($rest:literal),*) => {
+        concat!(
+            "SELECT count(*), group_concat(contact, '\x1f'), group_concat(\
+             CASE WHEN state = 'active' AND occurrence = '' AND detail IS NULL AND left_at IS NULL AND gone_at IS NULL \
+             THEN (automation << 3) | (trigger_code << 27) \
+                 | ((ids IS NOT NULL) << 2) | ((fields IS NOT NULL) << 1) | (triggered_at IS NOT NULL) \
+             ELSE json_array(automation, trigger_code, \
+                 ((ids IS NOT NULL) << 2) | ((fields IS NOT NULL) << 1) | (triggered_at IS NOT NULL), \
+                 occurrence, state, detail, left_at, tries, gone_at) END, '\x1f'), \
+             group_concat(triggered_at, '\x1f'), \
+             group_concat(CASE WHEN fields IS NOT NULL THEN hex(fields) END, '\x1f'), ",
+            $($rest),*
+        )
+    };
+}
+pub(super) use columns;
+
+/// The same with what only lists show.
+macro_rules! whole {
+    ($rest:literal) => {
+        columns!(
+            "group_concat(changed_at, '\x1f'), group_concat(ids, '\x1f') FROM participation ",
+            $rest
+        )
+    };
+}
+pub(super) use whole;
+
+/// A row of these statements.
+pub(super) type Row = (
+    i64,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+);
+
+/// The values of a column that are still to be taken.
+struct Column {
+    text: String,
+    at: usize,
+}
+
+impl Column {
+    fn of(text: Option<String>) -> Self {
+        // Where no row has a value, there is no text at all.
+        let at = usize::from(text.is_none());
+        Self {
+            text: text.unwrap_or_default(),
+            at,
+        }
+    }
+
+    fn take(&mut self) -> Option<&str> {
+        let rest = self.text.get(self.at..)?;
+        let len = memchr(SEPARATOR, rest.as_bytes()).unwrap_or(rest.len());
+        self.at += len + 1;
+        rest.get(..len)
+    }
+
+    fn take_number(&mut self) -> Option<i64> {
+        self.take()?.parse().ok()
+    }
+}
+
+/// A page, of which one row after the other is put together.
+pub(super) struct Columns {
+    path: PathBuf,
+    names: Arc<Names>,
+    rows: i64,
+    contacts: Column,
+    kinds: Column,
+    triggered: Column,
+    fields: Column,
+    changed: Column,
+    ids: Column,
+    contact: Option<ContactId>,
+    is_sorted: bool,
+}
+
+impl Columns {
+    pub(super) fn new(path: PathBuf, names: Arc<Names>, row: Row) -> Self {
+        let (rows, contacts, kinds, triggered, fields, changed, ids) = row;
+        Self {
+            path,
+            names,
+            rows,
+            contacts: Column::of(contacts),
+            kinds: Column::of(kinds),
+            triggered: Column::of(triggered),
+            fields: Column::of(fields),
+            changed: Column::of(changed),
+            ids: Column::of(ids),
+            contact: None,
+            is_sorted: true,
+        }
+    }
+
+    /// The same of rows that are not sorted by contact.
+    pub(super) fn in_any_order(self) -> Self {
+        Self {
+            is_sorted: false,
+            ..self
+        }
+    }
+
+    fn row(&mut self) -> Result<Listed, String> {
+        let short = || "a column with too few values".to_owned();
+        let contact = self.contacts.take().ok_or_else(short)?;
+        let before = self.contact.take();
+        let order = before.as_ref().map(|before| before.as_str().cmp(contact));
+        let contact = match (before, order) {
+            (Some(before), Some(Ordering::Equal)) => before,
+            (_, Some(Ordering::Greater)) if self.is_sorted => {
+                return Err("contacts out of their order".to_owned());
+            }
+            _ => ContactId::recorded(contact)
+                .map_err(|error| format!("a contact id of which {error}"))?,
+        };
+        self.contact = Some(contact.clone());
+        let kind = self.kinds.take().ok_or_else(short)?;
+        let (automation, code, flags, occurrence, state, detail, left_at, tries, gone_at) =
+            match kind.parse::<i64>() {
+                Ok(number) => {
+                    let low = |number: i64, bits: u32| number & ((1 << bits) - 1);
+                    let automation = low(number >> FLAGS, BITS);
+                    let (code, flags) = (number >> (FLAGS + BITS), low(number, FLAGS));
+                    (
+                        automation,
+                        code,
+                        flags,
+                        None,
+                        State::Active,
+                        None,
+                        None,
+                        0,
+                        None,
+                    )
+                }
+                Err(_) => few(kind)?,
+            };
+        let has = |flag: i64| flags & flag != 0;
+        let triggered_at = match has(HAS_TRIGGER) {
+            true => Some(time(self.triggered.take_number().ok_or_else(short)?)),
+            false => None,
+        };
+        let fields = match has(HAS_FIELDS) {
+            true => read_digest(self.fields.take().ok_or_else(short)?),
+            false => None,
+        };
+        let ids = match has(HAS_IDS) {
+            true => self.ids.take().map(read_ids).unwrap_or_default(),
+            false => Vec::new(),
+        };
+        Ok(Listed {
+            participation: Participation {
+                key: Key {
+                    contact,
+                    automation: self.names.automation(automation)?,
+                    occurrence,
+                },
+                state,
+                trigger_code: self.names.code(code)?,
+                fields,
+                has_ids: has(HAS_IDS),
+                detail,
+                triggered_at,
+                left_at,
+                tries,
+                gone_at,
+            },
+            changed_at: self.changed.take_number().map(time).unwrap_or_default(),
+            ids,
+        })
+    }
+}
+
+impl Iterator for Columns {
+    type Item = Result<Listed, RecordError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rows == 0 {
+            // A value that holds the separator would be two.
+            let is_left = self.contacts.take().is_some() || self.kinds.take().is_some();
+            return is_left.then(|| Err(corrupt(&self.path, "a column with too many values")));
+        }
+        self.rows -= 1;
+        Some(self.row().map_err(|what| corrupt(&self.path, what)))
+    }
+}
+
+type Few = (
+    i64,
+    i64,
+    i64,
+    Option<Occurrence>,
+    State,
+    Option<String>,
+    Option<Timestamp>,
+    u32,
+    Option<Timestamp>,
+);
+
+fn few(kind: &str) -> Result<Few, String> {
+    let kind: Kind = serde_json::from_str(kind).map_err(|error| error.to_string())?;
+    let (automation, code, flags, occurrence, state, detail, left_at, tries, gone_at) = kind;
+    let state = state
+        .parse()
+        .map_err(|error| format!("a state of which {error}"))?;
+    Ok((
+        automation,
+        code,
+        flags,
+        read_occurrence(&occurrence)?,
+        state,
+        detail,
+        left_at.map(time),
+        tries,
+        gone_at.map(time),
+    ))
+}
+
+pub(super) fn read_occurrence(text: &str) -> Result<Option<Occurrence>, String> {
+    match text {
+        "" => Ok(None),
+        text => Occurrence::recorded(text)
+            .map(Some)
+            .map_err(|error| format!("an occurrence of which {error}")),
+    }
+}
+
+fn read_ids(json: &str) -> Vec<ParticipationId> {
+    let texts: Vec<String> = serde_json::from_str(json).unwrap_or_default();
+    let ids = texts
+        .iter()
+        .filter_map(|text| ParticipationId::new(text).ok());
+    ids.collect()
+}
+
+/// Reads a digest as SQLite's `hex` writes it.
+pub(super) fn read_digest(hex: &str) -> Option<Digest> {
+    let number = u128::from_str_radix(hex, 16).ok()?;
+    (hex.len() == 32).then(|| Digest::from_bytes(number.to_be_bytes()))
+}

@@ -1,0 +1,396 @@
+//! What can be asked of a record in SQLite.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, SqliteConnection};
+
+use super::columns::{Columns, Row, columns, read_digest, read_occurrence, whole};
+use super::error::sql;
+use super::names::Names;
+use super::write::json;
+use super::{files, lock, report};
+use crate::digest::Digest;
+use crate::id::{AutomationName, ContactId};
+use crate::record::batch::{count, time};
+use crate::record::call::{CallId, CallKind};
+use crate::record::error::{Holder, RecordError, corrupt};
+use crate::record::guarded::{AppliedSource, AppliedWith};
+use crate::record::identity::{FileId, Found};
+use crate::record::overview::Overview;
+use crate::record::participation::{Key, State};
+use crate::record::read::Call;
+use crate::record::recovery::OpenCall;
+use crate::record::store::{Applied, Page, View};
+
+/// So many participations are on a page, and as many calls.
+const PAGE: i64 = 2000;
+
+const PLAN_PAGE: &str =
+    columns!("NULL, NULL FROM participation WHERE contact > ?1 AND contact <= ?2");
+const PLAN_REST: &str = columns!("NULL, NULL FROM participation WHERE contact > ?1");
+const WHOLE_PAGE: &str = whole!("WHERE contact > ?1 AND contact <= ?2");
+const WHOLE_REST: &str = whole!("WHERE contact > ?1");
+const OF_CONTACT: &str = whole!("WHERE contact = ?1");
+const WITH_IDS: &str = whole!("WHERE ids IN (SELECT value FROM json_each(?1))");
+
+/// Where the next page ends: with a contact, so that each is on one page.
+const END_OF_PAGE: &str =
+    "SELECT contact FROM participation WHERE contact > ? ORDER BY contact LIMIT 1 OFFSET ?";
+
+const ABOUT: &str = "\
+SELECT identity, serial, file_inode, file_birth, service, account,
+  EXISTS (SELECT * FROM participation WHERE state NOT IN ('failed', 'failed-for-good', 'waiting', 'withheld'))
+    OR EXISTS (SELECT * FROM call WHERE outcome IS NULL),
+  (SELECT started_at FROM run ORDER BY id DESC LIMIT 1)
+FROM meta";
+
+const OPEN_CALLS: &str = "\
+SELECT id, kind, contact, automation, occurrence, trigger_code, hex(fields), sent_at FROM call WHERE outcome IS NULL ORDER BY id";
+
+/// Triggers that were carried out, or may have been, between two times.
+///
+/// Calls are numbered as they are made, so that older ones need not be read: a day more than asked for is, in case the
+/// clock was set back.
+const SENT: &str = "\
+SELECT automation.name, '', count(*) FROM call JOIN automation ON automation.id = call.automation
+WHERE call.id > coalesce((SELECT max(id) FROM call WHERE sent_at < ?1 - 86400000), 0)
+  AND call.kind = 'trigger' AND call.sent_at >= ?1 AND call.sent_at < ?2
+  AND (call.outcome IS NULL OR call.outcome IN ('active', 'uncertain'))
+GROUP BY automation.name";
+
+macro_rules! calls {
+    ($where:literal) => {
+        concat!(
+            "SELECT call.id, call.sent_at, call.kind, automation.name AS automation, call.contact, \
+             nullif(call.occurrence, '') AS occurrence, call.participation_id, call.outcome, call.http_status, call.detail, \
+             call.entries, run.command, run.config_digest, run.git_revision FROM call JOIN run ON run.id = call.run \
+             JOIN automation ON automation.id = call.automation WHERE ",
+            $where,
+            " ORDER BY call.id LIMIT 2000"
+        )
+    };
+}
+const CALLS_OF_ONE: &str = calls!("call.id > ? AND call.contact = ?");
+const CALLS_OF_ALL: &str = calls!("call.id > ?");
+
+/// A connection to a record.
+pub(super) struct Db {
+    pub(super) path: PathBuf,
+    pub(super) connection: SqliteConnection,
+    pub(super) names: Arc<Names>,
+    /// The last contact of the page before; `None` where there is no page any more.
+    pub(super) behind: Option<String>,
+}
+
+impl Db {
+    pub(super) async fn new(
+        path: &Path,
+        mut connection: SqliteConnection,
+    ) -> Result<Self, RecordError> {
+        Ok(Self {
+            path: path.to_owned(),
+            names: Arc::new(
+                Names::read(&mut connection)
+                    .await
+                    .map_err(sql(path, "read"))?,
+            ),
+            connection,
+            behind: Some(String::new()),
+        })
+    }
+
+    /// Makes an error of what SQLite says while the record is being read.
+    fn failed(&self) -> impl Fn(sqlx::Error) -> RecordError + use<> {
+        sql(&self.path, "read")
+    }
+
+    fn corrupt(&self) -> impl Fn(String) -> RecordError {
+        |what| corrupt(&self.path, what)
+    }
+
+    async fn page(
+        &mut self,
+        statement: &'static str,
+        values: &[&str],
+    ) -> Result<Columns, RecordError> {
+        let failed = self.failed();
+        let mut query = sqlx::query_as(statement);
+        for value in values {
+            query = query.bind(*value);
+        }
+        let row: Row = query
+            .fetch_one(&mut self.connection)
+            .await
+            .map_err(failed)?;
+        Ok(Columns::new(self.path.clone(), self.names.clone(), row))
+    }
+
+    /// Counts by a name. What is no name of an automation can be none of the configuration's.
+    fn by_automation<K: Ord>(
+        rows: Vec<(String, String, i64)>,
+        key: impl Fn(AutomationName, String) -> Option<K>,
+    ) -> BTreeMap<K, u64> {
+        let counts = rows.into_iter().filter_map(|(name, state, number)| {
+            let name = AutomationName::recorded(&name).ok()?;
+            Some((key(name, state)?, count(number)))
+        });
+        counts.collect()
+    }
+}
+
+#[async_trait]
+impl View for Db {
+    async fn about(&mut self) -> Result<Found, RecordError> {
+        type Row = (
+            String,
+            i64,
+            Option<i64>,
+            Option<i64>,
+            Option<String>,
+            Option<Vec<u8>>,
+            bool,
+            Option<i64>,
+        );
+        let row = sqlx::query_as(ABOUT).fetch_one(&mut self.connection).await;
+        let (identity, serial, inode, birth, host, account, is_bound, last_run): Row =
+            row.map_err(self.failed())?;
+        let meta = std::fs::metadata(&self.path).map_err(files::io(&self.path))?;
+        let account = account.map(|bytes| <[u8; 16]>::try_from(bytes).map(Digest::from_bytes));
+        let account = account
+            .transpose()
+            .map_err(|_| corrupt(&self.path, "the digest of a key"))?;
+        let noted_file = FileId { inode, birth };
+        Ok(Found {
+            id: (identity.parse()).map_err(|_| corrupt(&self.path, "its id"))?,
+            serial: count(serial),
+            last_run: last_run.map(time),
+            running: 0,
+            file: files::id_of(&meta),
+            names: files::names(&meta),
+            is_exposed: files::is_exposed(&meta),
+            noted_file: (noted_file != FileId::default()).then_some(noted_file),
+            noted_host: host,
+            noted_account: account,
+            is_bound,
+            witness: None,
+        })
+    }
+
+    async fn standing(&mut self) -> Result<Applied, RecordError> {
+        let failed = self.failed();
+        let meta = "SELECT counted_from, moved FROM meta";
+        let meta = sqlx::query_as(meta).fetch_one(&mut self.connection).await;
+        let (counted_from, moved): (Option<i64>, Option<String>) = meta.map_err(&failed)?;
+        let rows = "SELECT automation, sources, repeat_by FROM applied";
+        let rows = sqlx::query_as(rows).fetch_all(&mut self.connection).await;
+        let rows: Vec<(String, String, Option<String>)> = rows.map_err(&failed)?;
+        // What is no name of an automation can be none of the configuration's.
+        let name = |name: &str| AutomationName::recorded(name).ok();
+        let with = rows
+            .into_iter()
+            .filter_map(|(automation, sources, repeat_by)| {
+                let sources = serde_json::from_str(&sources).ok()?;
+                Some((name(&automation)?, AppliedWith { sources, repeat_by }))
+            });
+        let moved = moved.and_then(|text| serde_json::from_str(&text).ok());
+        let moved: Vec<(String, String)> = moved.unwrap_or_default();
+        let moved = moved
+            .iter()
+            .filter_map(|(from, to)| Some((name(from)?, name(to)?)));
+        Ok(Applied {
+            counted_from: counted_from.map(time),
+            with: with.collect(),
+            moved: moved.collect(),
+        })
+    }
+
+    async fn next_page(&mut self, is_whole: bool) -> Result<Option<Page>, RecordError> {
+        let Some(behind) = self.behind.take() else {
+            return Ok(None);
+        };
+        let end = sqlx::query_as(END_OF_PAGE).bind(&behind).bind(PAGE - 1);
+        let end: Option<(String,)> = end
+            .fetch_optional(&mut self.connection)
+            .await
+            .map_err(self.failed())?;
+        let page = match &end {
+            Some((end,)) => {
+                let statement = if is_whole { WHOLE_PAGE } else { PLAN_PAGE };
+                self.page(statement, &[&behind, end]).await?
+            }
+            None => {
+                let statement = if is_whole { WHOLE_REST } else { PLAN_REST };
+                self.page(statement, &[&behind]).await?
+            }
+        };
+        self.behind = end.map(|(end,)| end);
+        Ok(Some(Box::new(page)))
+    }
+
+    async fn of_contacts(&mut self, contacts: &[ContactId]) -> Result<Page, RecordError> {
+        let mut pages = Vec::new();
+        for contact in contacts {
+            pages.push(self.page(OF_CONTACT, &[contact.as_str()]).await?);
+        }
+        Ok(Box::new(pages.into_iter().flatten()))
+    }
+
+    async fn with_ids(&mut self, ids: &[String]) -> Result<Page, RecordError> {
+        let ids = json(ids).map_err(self.failed())?;
+        let page = self.page(WITH_IDS, &[&ids]).await?;
+        Ok(Box::new(page.in_any_order()))
+    }
+
+    async fn doubted_ids(&mut self) -> Result<Vec<String>, RecordError> {
+        let ids = sqlx::query_scalar("SELECT ids FROM doubted_ids");
+        ids.fetch_all(&mut self.connection)
+            .await
+            .map_err(self.failed())
+    }
+
+    async fn open_calls(&mut self) -> Result<Vec<OpenCall>, RecordError> {
+        type Row = (
+            i64,
+            String,
+            String,
+            i64,
+            Option<String>,
+            i64,
+            Option<String>,
+            i64,
+        );
+        let rows = sqlx::query_as(OPEN_CALLS)
+            .fetch_all(&mut self.connection)
+            .await;
+        let rows: Vec<Row> = rows.map_err(self.failed())?;
+        let read = |row| {
+            let (id, kind, contact, automation, occurrence, code, fields, sent_at) = row;
+            let contact = ContactId::recorded(contact as String)
+                .map_err(|error| format!("a contact id of which {error}"))?;
+            let occurrence: Option<String> = occurrence;
+            let (kind, fields): (String, Option<String>) = (kind, fields);
+            Ok(OpenCall {
+                id: CallId(id),
+                kind: match kind.as_str() {
+                    "trigger" => CallKind::Trigger,
+                    _ => CallKind::Stop,
+                },
+                key: Key {
+                    contact,
+                    automation: self.names.automation(automation)?,
+                    occurrence: read_occurrence(occurrence.as_deref().unwrap_or_default())?,
+                },
+                all: occurrence.is_none(),
+                trigger_code: self.names.code(code)?,
+                fields: fields.as_deref().and_then(read_digest),
+                sent_at: time(sent_at),
+            })
+        };
+        let calls = rows.into_iter().map(read).collect::<Result<_, String>>();
+        calls.map_err(self.corrupt())
+    }
+
+    async fn calls(
+        &mut self,
+        contact: Option<&ContactId>,
+        behind: CallId,
+    ) -> Result<Vec<(CallId, Call)>, RecordError> {
+        let query = match contact {
+            Some(contact) => sqlx::query(CALLS_OF_ONE)
+                .bind(behind.0)
+                .bind(contact.as_str()),
+            None => sqlx::query(CALLS_OF_ALL).bind(behind.0),
+        };
+        let rows = query.fetch_all(&mut self.connection).await;
+        let calls = rows.and_then(|rows| rows.iter().map(call).collect());
+        calls.map_err(self.failed())
+    }
+
+    async fn last_call(&mut self) -> Result<CallId, RecordError> {
+        let last = sqlx::query_scalar("SELECT coalesce(max(id), 0) FROM call");
+        let last = last.fetch_one(&mut self.connection).await;
+        last.map(CallId).map_err(self.failed())
+    }
+
+    async fn holder(&mut self) -> Result<Option<Holder>, RecordError> {
+        lock::read_row(&self.path, &mut self.connection).await
+    }
+
+    async fn states(&mut self) -> Result<BTreeMap<(AutomationName, State), u64>, RecordError> {
+        let states = "SELECT automation.name, state, count(*) FROM participation \
+                      JOIN automation ON automation.id = participation.automation GROUP BY 1, 2";
+        let rows = sqlx::query_as(states).fetch_all(&mut self.connection).await;
+        let key = |name, state: String| Some((name, state.parse().ok()?));
+        Ok(Self::by_automation(rows.map_err(self.failed())?, key))
+    }
+
+    async fn sent(
+        &mut self,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<BTreeMap<AutomationName, u64>, RecordError> {
+        let sent = sqlx::query_as(SENT)
+            .bind(from.as_millisecond())
+            .bind(to.as_millisecond());
+        let rows = sent.fetch_all(&mut self.connection).await;
+        Ok(Self::by_automation(
+            rows.map_err(self.failed())?,
+            |name, _| Some(name),
+        ))
+    }
+
+    async fn sources(&mut self) -> Result<BTreeMap<String, AppliedSource>, RecordError> {
+        let sources = "SELECT name, rows, applied_at, ends_with_line_end FROM source";
+        let rows = sqlx::query_as(sources)
+            .fetch_all(&mut self.connection)
+            .await;
+        let rows: Vec<(String, i64, i64, Option<bool>)> = rows.map_err(self.failed())?;
+        let sources = rows
+            .into_iter()
+            .map(|(name, rows, at, ends_with_line_end)| {
+                let source = AppliedSource {
+                    rows: count(rows),
+                    ends_with_line_end,
+                    at: time(at),
+                };
+                (name, source)
+            });
+        Ok(sources.collect())
+    }
+
+    async fn applied_at(&mut self, plan: &str) -> Result<Option<Timestamp>, RecordError> {
+        let at = sqlx::query_scalar("SELECT started_at FROM run WHERE plan = ?").bind(plan);
+        let at = at.fetch_optional(&mut self.connection).await;
+        Ok(at.map_err(self.failed())?.map(time))
+    }
+
+    async fn overview(&mut self, from: Timestamp, to: Timestamp) -> Result<Overview, RecordError> {
+        let (from, to) = (from.as_millisecond(), to.as_millisecond());
+        let overview = report::overview(&mut self.connection, from, to).await;
+        overview.map_err(self.failed())
+    }
+}
+
+fn call(row: &SqliteRow) -> Result<(CallId, Call), sqlx::Error> {
+    let call = Call {
+        sent_at: time(row.try_get(1)?),
+        kind: row.try_get(2)?,
+        automation: row.try_get(3)?,
+        contact: row.try_get(4)?,
+        occurrence: row.try_get(5)?,
+        participation: row.try_get(6)?,
+        outcome: row.try_get(7)?,
+        http_status: row.try_get(8)?,
+        detail: row.try_get(9)?,
+        entries: row.try_get(10)?,
+        command: row.try_get(11)?,
+        config_digest: row.try_get(12)?,
+        git_revision: row.try_get(13)?,
+    };
+    Ok((CallId(row.try_get(0)?), call))
+}

@@ -1,0 +1,810 @@
+//! The rules of the journal, wherever the record lies: each test runs on every store.
+
+use std::time::Duration;
+
+use sqlx::{Connection, SqliteConnection};
+
+use super::participation::{Key, Move, SUPPRESSED, State, StopOutcome, TriggerOutcome};
+use super::*;
+use crate::digest::{Digest, Hasher};
+use crate::id::{AutomationName, ContactId, Occurrence, ParticipationId, TriggerCode};
+
+/// A record, and a way to let somebody else take its lock.
+struct Place {
+    record: Record,
+    memory: Option<Memory>,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Place {
+    async fn steal(&self) {
+        match &self.memory {
+            Some(memory) => memory.steal(),
+            None => {
+                let path = self.record.path().display();
+                let mut thief = SqliteConnection::connect(&format!("sqlite:{path}"))
+                    .await
+                    .unwrap();
+                let steal = sqlx::query("UPDATE lock SET holder = 'somebody else'");
+                assert_eq!(steal.execute(&mut thief).await.unwrap().rows_affected(), 1);
+            }
+        }
+    }
+
+    /// Ends a run as a kill would: it says nothing, and the next one takes the lock over.
+    async fn kill(&self, writing: Writing) {
+        self.steal().await;
+        let _ = writing.end().await;
+        let holder = self.record.holder().await.unwrap().unwrap();
+        self.record.unlock(&holder).await.unwrap();
+    }
+
+    async fn begin(&self) -> Writing {
+        Writing::of(&self.record, request()).await.unwrap()
+    }
+
+    /// What is on record, each as a line.
+    async fn listed(&self) -> Vec<String> {
+        let listed = self.all().await;
+        let line = |listed: &Listed| {
+            let of = &listed.participation;
+            let detail = of.detail.as_ref().map(|detail| format!(" ({detail})"));
+            format!("{} {}{}", of.key, of.state, detail.unwrap_or_default())
+        };
+        listed.iter().map(line).collect()
+    }
+
+    async fn all(&self) -> Vec<Listed> {
+        let mut all = Vec::new();
+        let everything = Selection::default();
+        let listing = self.record.list(&everything, |listed| all.push(listed));
+        listing.await.unwrap();
+        all
+    }
+
+    async fn one(&self) -> Listed {
+        self.all().await.remove(0)
+    }
+
+    async fn serial(&self) -> u64 {
+        self.record.snapshot().await.unwrap().serial
+    }
+}
+
+/// Runs a test on each store.
+macro_rules! on_every_store {
+    ($($name:ident),* $(,)?) => {
+        mod in_memory {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                let memory = super::Memory::default();
+                let record = super::Record::in_memory(memory.clone());
+                super::$name(super::Place { record, memory: Some(memory), _folder: None }).await;
+            })*
+        }
+        mod in_sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                let folder = tempfile::tempdir().unwrap();
+                let record = super::Record::at(&folder.path().join("rollcall.db"));
+                super::$name(super::Place { record, memory: None, _folder: Some(folder) }).await;
+            })*
+        }
+    };
+}
+
+on_every_store!(
+    a_call_is_in_doubt_until_its_outcome_is_on_record,
+    a_run_that_was_killed_leaves_doubts_which_the_next_one_names,
+    outcomes_lead_to_the_states_that_the_machine_says,
+    a_stop_of_all_reaches_whatever_is_behind_its_code,
+    a_part_of_a_stop_is_a_doubt,
+    changes_are_written_all_or_none,
+    equal_ids_of_two_contacts_are_a_doubt_of_both,
+    a_run_whose_lock_was_taken_writes_nothing_more,
+    a_run_that_slept_too_long_sends_only_while_the_lock_is_still_its_own,
+    the_serial_grows_with_what_an_old_record_would_not_know,
+    a_saved_plan_is_claimed_once,
+    who_leaves_is_counted_on_the_day_on_which_that_began,
+    tries_in_a_row_are_counted,
+    a_move_keeps_who_runs,
+    nothing_is_left_of_who_is_forgotten,
+    what_was_applied_is_read_back,
+    a_snapshot_stays_as_it_was,
+    there_is_no_record_until_one_may_begin,
+    many_participations_are_read_in_their_order,
+);
+
+fn request() -> LockRequest {
+    LockRequest {
+        command: "apply".to_owned(),
+        timeout: Duration::ZERO,
+        config_digest: Some("digest".to_owned()),
+        git_revision: None,
+        expected: Expected::default(),
+        purpose: Purpose::Act,
+        may_begin: true,
+    }
+}
+
+fn name(text: &str) -> AutomationName {
+    AutomationName::new(text).unwrap()
+}
+
+fn key(contact: &str, automation: &str) -> Key {
+    Key {
+        contact: ContactId::new(contact).unwrap(),
+        automation: name(automation),
+        occurrence: None,
+    }
+}
+
+fn code(text: &str) -> TriggerCode {
+    TriggerCode::new(text).unwrap()
+}
+
+fn fields() -> Option<Digest> {
+    Some(Hasher::new().part("fields").finish())
+}
+
+fn trigger(contact: &str, before: Option<State>) -> Intent {
+    Intent {
+        kind: CallKind::Trigger,
+        affected: vec![(key(contact, "a"), before)],
+        all: false,
+        trigger_code: code("code"),
+        participation: None,
+        fields: fields(),
+        of_suppressed: false,
+    }
+}
+
+fn stop(affected: &[(&str, State)], all: bool) -> Intent {
+    let affected = affected
+        .iter()
+        .map(|(automation, before)| (key("c-1", automation), Some(*before)));
+    Intent {
+        kind: CallKind::Stop,
+        affected: affected.collect(),
+        all,
+        fields: None,
+        ..trigger("c-1", None)
+    }
+}
+
+fn settled(outcome: CallOutcome, ids: &[&str]) -> Settlement {
+    Settlement {
+        outcome,
+        http_status: Some(200),
+        detail: None,
+        entries: None,
+        ids: ids
+            .iter()
+            .map(|id| ParticipationId::new(id).unwrap())
+            .collect(),
+    }
+}
+
+const ACTIVE: CallOutcome = CallOutcome::Trigger(TriggerOutcome::Active);
+
+/// Sends a call and settles it.
+async fn call(
+    journal: &Journal,
+    intent: Intent,
+    outcome: CallOutcome,
+    ids: &[&str],
+) -> Option<Vec<Key>> {
+    let id = journal.intend(intent).await.unwrap();
+    journal
+        .settle(id, settled(outcome, ids))
+        .wait()
+        .await
+        .unwrap()
+}
+
+fn change(contact: &str, automation: &str, before: Option<State>, mv: Move) -> Change {
+    Change {
+        key: key(contact, automation),
+        before,
+        mv,
+        trigger_code: code("code"),
+        fields: None,
+    }
+}
+
+async fn a_call_is_in_doubt_until_its_outcome_is_on_record(place: Place) {
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    let id = journal.intend(trigger("c-1", None)).await.unwrap();
+    let under_way = format!(
+        "under way in a run that is at work (process {} on",
+        std::process::id()
+    );
+    let listed = place.listed().await;
+    assert!(
+        listed[0].starts_with(&format!("c-1 / a uncertain ({under_way}")),
+        "{listed:?}"
+    );
+    assert!(place.record.has_open_calls().await.unwrap());
+    journal
+        .settle(id, settled(ACTIVE, &["id-1"]))
+        .wait()
+        .await
+        .unwrap();
+    assert_eq!(place.listed().await, ["c-1 / a active"]);
+    let one = place.one().await;
+    assert_eq!((one.ids.len(), one.participation.has_ids), (1, true));
+    assert_eq!(one.participation.fields, fields());
+    assert_eq!(journal.ids(key("c-1", "a")).await.unwrap(), one.ids);
+    assert!(journal.ids(key("c-1", "b")).await.unwrap().is_empty());
+    let again = journal.settle(id, settled(ACTIVE, &[])).wait().await;
+    assert!(matches!(again, Err(JournalError::Closed)), "{again:?}");
+    drop(journal);
+    writing.end().await.unwrap();
+    let mut calls = Vec::new();
+    place
+        .record
+        .calls(None, |call| calls.push(call))
+        .await
+        .unwrap();
+    assert_eq!(calls.len(), 1);
+    assert_eq!(calls[0].outcome.as_deref(), Some("active"));
+    assert_eq!(calls[0].config_digest.as_deref(), Some("digest"));
+}
+
+async fn a_run_that_was_killed_leaves_doubts_which_the_next_one_names(place: Place) {
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    call(&journal, trigger("c-1", None), ACTIVE, &["id-1"]).await;
+    journal.intend(trigger("c-2", None)).await.unwrap();
+    journal
+        .intend(stop(&[("a", State::Active)], false))
+        .await
+        .unwrap();
+    drop(journal);
+    place.kill(writing).await;
+    let left = "(the run ended before an answer was recorded)";
+    let doubts = [
+        format!("c-1 / a stop-uncertain {left}"),
+        format!("c-2 / a uncertain {left}"),
+    ];
+    // A reader takes open calls for what the next run makes of them.
+    assert_eq!(place.listed().await, doubts);
+    let seen = place.record.snapshot().await.unwrap();
+    let seen: Vec<_> = seen.participations.map(Result::unwrap).collect();
+    let before = place.serial().await;
+    let writing = place.begin().await;
+    let left: Vec<_> = writing
+        .left_open()
+        .iter()
+        .map(|left| (&*left.kind, &*left.contact))
+        .collect();
+    assert_eq!(left, [("trigger", "c-2"), ("stop", "c-1")]);
+    assert_eq!(writing.calls_before(), 3);
+    writing.end().await.unwrap();
+    assert_eq!(place.listed().await, doubts);
+    let now: Vec<_> = place
+        .all()
+        .await
+        .into_iter()
+        .map(|of| of.participation)
+        .collect();
+    assert_eq!(now, seen);
+    assert!(place.serial().await > before);
+    assert!(!place.record.has_open_calls().await.unwrap());
+}
+
+async fn outcomes_lead_to_the_states_that_the_machine_says(place: Place) {
+    use TriggerOutcome as T;
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    let outcomes = [
+        (T::Active, "active"),
+        (T::Refused, "refused"),
+        (T::Failed, "failed"),
+        (T::FailedForGood, "failed-for-good"),
+        (T::Waiting, "waiting"),
+        (T::Uncertain, "uncertain"),
+    ];
+    for (outcome, _) in outcomes {
+        let contact = format!("c-{outcome:?}");
+        call(
+            &journal,
+            trigger(&contact, None),
+            CallOutcome::Trigger(outcome),
+            &[],
+        )
+        .await;
+    }
+    // What was not carried out is as it was before.
+    call(
+        &journal,
+        trigger("c-none", None),
+        CallOutcome::Trigger(T::NotCarriedOut),
+        &[],
+    )
+    .await;
+    let mut expected: Vec<String> = outcomes
+        .iter()
+        .map(|(outcome, state)| format!("c-{outcome:?} / a {state}"))
+        .collect();
+    expected.sort();
+    assert_eq!(place.listed().await, expected);
+    // That a second trigger failed says nothing of the first.
+    let again = trigger("c-Uncertain", Some(State::Uncertain));
+    call(&journal, again, CallOutcome::Trigger(T::Failed), &[]).await;
+    assert_eq!(place.listed().await, expected);
+    // No call is sent from where none may be.
+    let illegal = journal
+        .intend(trigger("c-Active", Some(State::Active)))
+        .await;
+    assert!(matches!(illegal, Err(JournalError::Illegal(_))));
+    drop(journal);
+    writing.end().await.unwrap();
+}
+
+async fn a_stop_of_all_reaches_whatever_is_behind_its_code(place: Place) {
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    for automation in ["a", "b", "c"] {
+        let mut intent = trigger("c-1", None);
+        intent.affected = vec![(key("c-1", automation), None)];
+        intent.trigger_code = code(if automation == "c" { "other" } else { "code" });
+        call(&journal, intent, ACTIVE, &[]).await;
+    }
+    let both = stop(&[("a", State::Active), ("b", State::Active)], true);
+    let id = journal.intend(both.clone()).await.unwrap();
+    let states = |listed: Vec<String>| -> Vec<String> {
+        let word = |line: &String| line.split(' ').nth(3).unwrap_or_default().to_owned();
+        listed.iter().map(word).collect()
+    };
+    assert_eq!(
+        states(place.listed().await),
+        ["stop-uncertain", "stop-uncertain", "active"]
+    );
+    let failed = settled(CallOutcome::Stop(StopOutcome::Failed), &[]);
+    journal.settle(id, failed).wait().await.unwrap();
+    assert_eq!(
+        states(place.listed().await),
+        ["stop-failed", "stop-failed", "active"]
+    );
+    let mut both = stop(&[("a", State::StopFailed), ("b", State::StopFailed)], true);
+    both.of_suppressed = true;
+    call(&journal, both, CallOutcome::Stop(StopOutcome::Stopped), &[]).await;
+    let suppressed = |automation| format!("c-1 / {automation} stopped ({SUPPRESSED})");
+    let expected = [
+        suppressed("a"),
+        suppressed("b"),
+        "c-1 / c active".to_owned(),
+    ];
+    assert_eq!(place.listed().await, expected);
+    drop(journal);
+    writing.end().await.unwrap();
+}
+
+async fn a_part_of_a_stop_is_a_doubt(place: Place) {
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    call(&journal, trigger("c-1", None), ACTIVE, &["id-1", "id-2"]).await;
+    let part = |outcome| CallOutcome::PartOfStop(outcome);
+    call(
+        &journal,
+        stop(&[("a", State::Active)], false),
+        part(StopOutcome::Failed),
+        &[],
+    )
+    .await;
+    assert_eq!(place.listed().await, ["c-1 / a active"]);
+    call(
+        &journal,
+        stop(&[("a", State::Active)], false),
+        part(StopOutcome::Stopped),
+        &[],
+    )
+    .await;
+    assert_eq!(place.listed().await, ["c-1 / a stop-uncertain"]);
+    drop(journal);
+    writing.end().await.unwrap();
+}
+
+async fn changes_are_written_all_or_none(place: Place) {
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    let illegal = vec![
+        change("c-1", "a", None, Move::Adopt),
+        change("c-2", "a", None, Move::ResolveActive),
+    ];
+    assert!(matches!(
+        journal.change(illegal).await,
+        Err(JournalError::Illegal(_))
+    ));
+    assert!(place.listed().await.is_empty());
+    let legal = vec![
+        change("c-1", "a", None, Move::Adopt),
+        change("c-2", "a", None, Move::Withhold),
+    ];
+    journal.change(legal).await.unwrap();
+    assert_eq!(place.listed().await, ["c-1 / a active", "c-2 / a withheld"]);
+    let all = place.all().await;
+    // Who is adopted counts as triggered now; who is withheld had no mail.
+    assert!(all[0].participation.triggered_at.is_some());
+    assert_eq!(all[1].participation.triggered_at, None);
+    journal
+        .change(vec![change("c-1", "a", Some(State::Active), Move::LetGo)])
+        .await
+        .unwrap();
+    assert_eq!(place.listed().await, ["c-1 / a let-go", "c-2 / a withheld"]);
+    drop(journal);
+    writing.end().await.unwrap();
+}
+
+async fn equal_ids_of_two_contacts_are_a_doubt_of_both(place: Place) {
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    assert_eq!(
+        call(&journal, trigger("c-1", None), ACTIVE, &["same"]).await,
+        None
+    );
+    let others = call(&journal, trigger("c-2", None), ACTIVE, &["same"]).await;
+    assert_eq!(others, Some(vec![key("c-1", "a")]));
+    let doubt = |contact| format!("{contact} / a uncertain ({SAME_IDS})");
+    assert_eq!(place.listed().await, [doubt("c-1"), doubt("c-2")]);
+    // Whoever gets them once more is in doubt too, also in a later run.
+    drop(journal);
+    writing.end().await.unwrap();
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    let others = call(&journal, trigger("c-3", None), ACTIVE, &["same"]).await;
+    assert_eq!(others, Some(Vec::new()));
+    // The same where both answers come at once.
+    let four = journal.intend(trigger("c-4", None)).await.unwrap();
+    let five = journal.intend(trigger("c-5", None)).await.unwrap();
+    let first = journal.settle(four, settled(ACTIVE, &["twice"]));
+    let second = journal.settle(five, settled(ACTIVE, &["twice"]));
+    let (first, second) = (first.wait().await.unwrap(), second.wait().await.unwrap());
+    assert!(first.into_iter().chain(second).flatten().count() >= 1);
+    let all = ["c-1", "c-2", "c-3", "c-4", "c-5"].map(doubt);
+    assert_eq!(place.listed().await, all);
+    assert!(place.all().await.iter().all(|of| of.ids.is_empty()));
+    // A contact's own ids are no other's.
+    assert_eq!(
+        call(&journal, trigger("c-6", None), ACTIVE, &["own"]).await,
+        None
+    );
+    let mut other = trigger("c-6", None);
+    other.affected = vec![(key("c-6", "b"), None)];
+    assert_eq!(call(&journal, other, ACTIVE, &["own"]).await, None);
+    drop(journal);
+    writing.end().await.unwrap();
+}
+
+async fn a_run_whose_lock_was_taken_writes_nothing_more(place: Place) {
+    let writing = place.begin().await;
+    let held = Writing::of(&place.record, request()).await.err();
+    assert!(matches!(held, Some(LockError::Held(_))), "{held:?}");
+    let journal = writing.journal();
+    let id = journal.intend(trigger("c-1", None)).await.unwrap();
+    place.steal().await;
+    let serial = place.serial().await;
+    let lost = journal.settle(id, settled(ACTIVE, &[])).wait().await;
+    assert!(matches!(lost, Err(JournalError::LockLost)), "{lost:?}");
+    let lost = journal
+        .change(vec![change("c-2", "a", None, Move::Adopt)])
+        .await;
+    assert!(matches!(lost, Err(JournalError::LockLost)), "{lost:?}");
+    let lost = journal.forget(ContactId::new("c-1").unwrap()).await;
+    assert!(matches!(lost, Err(JournalError::LockLost)), "{lost:?}");
+    assert_eq!(place.serial().await, serial);
+    assert!(place.record.has_open_calls().await.unwrap());
+    assert_eq!(place.all().await.len(), 1);
+}
+
+async fn a_run_that_slept_too_long_sends_only_while_the_lock_is_still_its_own(place: Place) {
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    let is_fresh = journal.freshness();
+    let sleep = || journal.freshness.renew(Duration::ZERO);
+    // Where nobody took it meanwhile, it is renewed.
+    sleep();
+    journal.hold().await.unwrap();
+    assert!(is_fresh());
+    place.steal().await;
+    sleep();
+    assert!(matches!(journal.hold().await, Err(JournalError::LockLost)));
+    assert!(!is_fresh());
+}
+
+async fn the_serial_grows_with_what_an_old_record_would_not_know(place: Place) {
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    let mut last = place.serial().await;
+    let id = journal.intend(trigger("c-1", None)).await.unwrap();
+    assert!(place.serial().await > std::mem::replace(&mut last, place.serial().await));
+    journal
+        .settle(id, settled(ACTIVE, &[]))
+        .wait()
+        .await
+        .unwrap();
+    assert!(place.serial().await > std::mem::replace(&mut last, place.serial().await));
+    let note = SourceNote {
+        name: "crm".to_owned(),
+        rows: 3,
+        ends_with_line_end: true,
+    };
+    journal.sources(vec![note]).await.unwrap();
+    journal.count_anew().await.unwrap();
+    journal.hold().await.unwrap();
+    assert_eq!(place.serial().await, last);
+    journal
+        .mark(vec![(key("c-1", "a"), Some(batch::now()))])
+        .await
+        .unwrap();
+    assert!(place.serial().await > last);
+    drop(journal);
+    writing.end().await.unwrap();
+    // A run that changes nothing leaves it as it is.
+    let last = place.serial().await;
+    place.begin().await.end().await.unwrap();
+    assert_eq!(place.serial().await, last);
+}
+
+async fn a_saved_plan_is_claimed_once(place: Place) {
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    let serial = place.serial().await;
+    let plan = || "plan".to_owned();
+    assert_eq!(journal.claim(plan(), serial + 1).await.unwrap(), serial);
+    assert_eq!(
+        place.record.standing("plan").await.unwrap().applied_at,
+        None
+    );
+    assert_eq!(journal.claim(plan(), serial).await.unwrap(), serial);
+    let standing = place.record.standing("plan").await.unwrap();
+    assert!(standing.applied_at.is_some() && standing.identity.is_some());
+    assert_eq!(standing.serial, serial + 1);
+    assert_ne!(journal.claim(plan(), serial).await.unwrap(), serial);
+    drop(journal);
+    writing.end().await.unwrap();
+}
+
+async fn who_leaves_is_counted_on_the_day_on_which_that_began(place: Place) {
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    let of = async || {
+        let of = place.one().await.participation;
+        (of.left_at, of.gone_at)
+    };
+    call(&journal, trigger("c-1", None), ACTIVE, &[]).await;
+    assert_eq!(of().await, (None, None));
+    let left_at = batch::now();
+    let mark = |left_at| journal.mark(vec![(key("c-1", "a"), left_at)]);
+    mark(Some(left_at)).await.unwrap();
+    let (left, began) = of().await;
+    assert_eq!(left, Some(left_at));
+    assert!(began.is_some());
+    // Who is back was not stopped, and need not be counted.
+    mark(None).await.unwrap();
+    assert_eq!(of().await, (None, None));
+    mark(Some(left_at)).await.unwrap();
+    let began = of().await.1;
+    // It was counted when it began to leave.
+    let stopped = CallOutcome::Stop(StopOutcome::Stopped);
+    call(&journal, stop(&[("a", State::Active)], false), stopped, &[]).await;
+    assert_eq!(of().await, (None, began));
+    // What is triggered anew has still been stopped on this day.
+    call(&journal, trigger("c-1", Some(State::Stopped)), ACTIVE, &[]).await;
+    assert_eq!(of().await, (None, began));
+    drop(journal);
+    writing.end().await.unwrap();
+}
+
+async fn tries_in_a_row_are_counted(place: Place) {
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    let waiting = CallOutcome::Trigger(TriggerOutcome::Waiting);
+    let mut before = None;
+    for tries in 1..4 {
+        call(&journal, trigger("c-1", before), waiting, &[]).await;
+        assert_eq!(place.one().await.participation.tries, tries);
+        before = Some(State::Waiting);
+    }
+    call(&journal, trigger("c-1", before), ACTIVE, &[]).await;
+    assert_eq!(place.one().await.participation.tries, 0);
+    drop(journal);
+    writing.end().await.unwrap();
+}
+
+async fn a_move_keeps_who_runs(place: Place) {
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    let adopt = |contact, automation| change(contact, automation, None, Move::Adopt);
+    let withhold = |contact, automation| change(contact, automation, None, Move::Withhold);
+    journal
+        .change(vec![
+            adopt("c-1", "old"),
+            adopt("c-2", "old"),
+            withhold("c-2", "new"),
+            withhold("c-3", "old"),
+            adopt("c-3", "new"),
+            adopt("c-4", "old"),
+            adopt("c-4", "new"),
+        ])
+        .await
+        .unwrap();
+    let applied = |automation, column: &str| {
+        let sources = [("crm".to_owned(), column.to_owned())];
+        let with = AppliedWith {
+            sources: sources.into(),
+            repeat_by: None,
+        };
+        (name(automation), with)
+    };
+    let begin = |applied| ApplyStart {
+        applied,
+        ..ApplyStart::default()
+    };
+    journal
+        .begin(begin(vec![applied("old", "id"), applied("new", "other")]))
+        .await
+        .unwrap();
+    let moves = vec![(name("old"), name("new"))];
+    let start = ApplyStart {
+        moves: moves.clone(),
+        moved: Some(moves.clone()),
+        ..ApplyStart::default()
+    };
+    journal.begin(start).await.unwrap();
+    let expected = [
+        "c-1 / new active",
+        "c-2 / new active",
+        "c-3 / new active",
+        "c-3 / old withheld",
+        "c-4 / new active",
+        "c-4 / old active",
+    ];
+    assert_eq!(place.listed().await, expected);
+    let snapshot = place.record.snapshot().await.unwrap();
+    assert_eq!(
+        snapshot.applied.into_iter().collect::<Vec<_>>(),
+        [applied("new", "id")]
+    );
+    assert_eq!(snapshot.moved, moves);
+    drop(journal);
+    writing.end().await.unwrap();
+}
+
+async fn nothing_is_left_of_who_is_forgotten(place: Place) {
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    call(&journal, trigger("c-1", None), ACTIVE, &["id-1"]).await;
+    call(&journal, trigger("c-2", None), ACTIVE, &["id-2"]).await;
+    journal
+        .forget(ContactId::new("c-1").unwrap())
+        .await
+        .unwrap();
+    assert!(journal.wipe().await.unwrap());
+    assert_eq!(place.listed().await, ["c-2 / a active"]);
+    let mut calls = 0;
+    let contact = ContactId::new("c-1").unwrap();
+    place
+        .record
+        .calls(Some(&contact), |_| calls += 1)
+        .await
+        .unwrap();
+    assert_eq!(calls, 0);
+    drop(journal);
+    writing.end().await.unwrap();
+}
+
+async fn what_was_applied_is_read_back(place: Place) {
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    let note = |rows| SourceNote {
+        name: "crm".to_owned(),
+        rows,
+        ends_with_line_end: false,
+    };
+    journal.sources(vec![note(3)]).await.unwrap();
+    journal.sources(vec![note(4)]).await.unwrap();
+    let sources = place.record.applied_sources().await.unwrap();
+    assert_eq!((sources.len(), sources["crm"].rows), (1, 4));
+    assert_eq!(sources["crm"].ends_with_line_end, Some(false));
+    let from = batch::now();
+    journal.count_anew().await.unwrap();
+    let counted_from = place.record.snapshot().await.unwrap().counted_from;
+    assert!(counted_from.is_some_and(|at| at >= from));
+    call(&journal, trigger("c-1", None), ACTIVE, &[]).await;
+    let failed = CallOutcome::Trigger(TriggerOutcome::Failed);
+    call(&journal, trigger("c-2", None), failed, &[]).await;
+    let minute = jiff::SignedDuration::from_mins(1);
+    let sent = place
+        .record
+        .sent(from - minute, from + minute)
+        .await
+        .unwrap();
+    assert_eq!(sent.into_iter().collect::<Vec<_>>(), [(name("a"), 1)]);
+    let states = place.record.states().await.unwrap();
+    assert_eq!(states[&(name("a"), State::Failed)], 1);
+    drop(journal);
+    writing.end().await.unwrap();
+}
+
+async fn a_snapshot_stays_as_it_was(place: Place) {
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    journal
+        .change(vec![change("c-1", "a", None, Move::Adopt)])
+        .await
+        .unwrap();
+    let before = place.record.snapshot().await.unwrap();
+    journal
+        .change(vec![change("c-2", "a", None, Move::Adopt)])
+        .await
+        .unwrap();
+    assert_eq!(before.participations.count(), 1);
+    let now = place.record.snapshot().await.unwrap();
+    assert_eq!(now.participations.count(), 2);
+    assert!(now.serial > before.serial);
+    drop(journal);
+    writing.end().await.unwrap();
+}
+
+async fn there_is_no_record_until_one_may_begin(place: Place) {
+    let nobody = place.record.snapshot().await.unwrap();
+    assert!(nobody.is_new && nobody.serial == 0);
+    assert_eq!(nobody.participations.count(), 0);
+    assert!(place.record.is_blank().await.unwrap());
+    let request = LockRequest {
+        may_begin: false,
+        ..request()
+    };
+    let missing = Writing::of(&place.record, request.clone()).await.err();
+    assert!(matches!(
+        missing,
+        Some(LockError::Record(RecordError::Missing { .. }))
+    ));
+    let writing = place.begin().await;
+    assert!(writing.begun().is_made);
+    writing.end().await.unwrap();
+    assert!(place.record.is_blank().await.unwrap());
+    let writing = Writing::of(&place.record, request).await.unwrap();
+    assert!(!writing.begun().is_made);
+    writing.end().await.unwrap();
+}
+
+async fn many_participations_are_read_in_their_order(place: Place) {
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    // More than fit on a page or in one statement, and some contacts of several.
+    let mut changes: Vec<Change> = (0..9000)
+        .map(|number| {
+            change(
+                &format!("c-{}", number / 3 % 2500),
+                &format!("a-{}", number % 3),
+                None,
+                Move::Adopt,
+            )
+        })
+        .collect();
+    let mut occurrence = change("c-9", "a-0", None, Move::Withhold);
+    occurrence.key.occurrence = Some(Occurrence::new("2026, \"the\" third").unwrap());
+    changes.push(occurrence);
+    let mut expected: Vec<Key> = changes.iter().map(|change| change.key.clone()).collect();
+    expected.sort();
+    expected.dedup();
+    journal.change(changes).await.unwrap();
+    let keys: Vec<Key> = place
+        .all()
+        .await
+        .into_iter()
+        .map(|of| of.participation.key)
+        .collect();
+    assert_eq!(keys, expected);
+    let snapshot = place.record.snapshot().await.unwrap();
+    let mut keys: Vec<Key> = snapshot.participations.map(|of| of.unwrap().key).collect();
+    assert!(keys.is_sorted_by_key(|key| key.contact.clone()));
+    keys.sort();
+    assert_eq!(keys, expected);
+    drop(journal);
+    writing.end().await.unwrap();
+}
