@@ -1,7 +1,9 @@
 //! The log, on standard error.
 
-use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::fmt::writer::MakeWriterExt;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::{self, writer::MakeWriterExt};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 use super::Common;
 use super::args::{Color, LogFormat};
@@ -19,31 +21,19 @@ pub fn log(common: &Common) {
         (false, 1) => LevelFilter::INFO,
         (false, _) => LevelFilter::DEBUG,
     };
-    let own = tracing_subscriber::filter::Targets::new().with_target("rollcall", level);
+    let own = Targets::new().with_target("rollcall", level);
     let writer = (|| Patient(std::io::stderr())).with_max_level(tracing::Level::TRACE);
-    use tracing_subscriber::layer::SubscriberExt;
-    use tracing_subscriber::util::SubscriberInitExt;
-    let registry = tracing_subscriber::registry().with(own);
-    // A second start is a test's, and keeps the first.
-    let _ = match common.log_format {
-        LogFormat::Json => registry
-            .with(
-                tracing_subscriber::fmt::layer()
-                    .json()
-                    .flatten_event(true)
-                    .with_target(false)
-                    .with_current_span(false)
-                    .with_span_list(false)
-                    .with_writer(writer),
-            )
-            .try_init(),
-        LogFormat::Text => registry
-            .with(
-                tracing_subscriber::fmt::layer()
-                    .with_ansi(common.color == Color::Always)
-                    .with_target(false)
-                    .with_writer(writer),
-            )
-            .try_init(),
+    let layer = fmt::layer().with_target(false).with_writer(writer);
+    let layer = match common.log_format {
+        LogFormat::Json => {
+            let layer = layer.json().flatten_event(true);
+            layer.with_current_span(false).with_span_list(false).boxed()
+        }
+        LogFormat::Text => layer.with_ansi(common.color == Color::Always).boxed(),
     };
+    // A second start is a test's, and keeps the first.
+    let _ = tracing_subscriber::registry()
+        .with(own)
+        .with(layer)
+        .try_init();
 }

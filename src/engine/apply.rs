@@ -51,6 +51,7 @@ impl Engine {
         options: ApplyOptions,
     ) -> Result<Applying<'e>, Error> {
         self.credentials()?;
+        self.refuse_lost(&planned.record, "Nothing was done.")?;
         let (timeout, may_begin) = (options.lock_timeout, options.may_begin);
         let writing = self.write("apply", timeout, Purpose::Act, may_begin);
         let writing = writing.await?;
@@ -122,7 +123,11 @@ impl Applying<'_> {
             return Err(Error::OtherPlan);
         }
         let guard = &self.planned.guard;
-        if part == Part::Whole && guard.refuses() && !self.options.allow_large {
+        let is_refused = match part {
+            Part::Whole => guard.refuses() && !self.options.allow_large,
+            Part::StopsOfSuppressed => guard.refuses_stops_of_suppressed(),
+        };
+        if is_refused {
             return Err(Error::Refused(Box::new(guard.clone())));
         }
         let (planned, journal) = (&self.planned, self.writing.journal());

@@ -54,14 +54,19 @@ impl Engine {
             let path = self.record.path().to_owned();
             return Err(RecordError::NotFirst { path }.into());
         }
-        if let Some(lost) = checked.lost() {
-            let path = self.config.record_shown().to_string();
-            return Err(Error::Lost(path, format!("{would}\n{lost}")));
-        }
+        self.refuse_lost(checked, would)?;
         Ok(match checked.is_missing() {
             false => Beginning::IsThere,
             true if is_first_day || checked.is_exempt() => Beginning::IsMeant,
             true => Beginning::IsToBeAsked,
+        })
+    }
+
+    /// Begins no other record in the place of one that was lost.
+    pub(super) fn refuse_lost(&self, checked: &Checked, would: &str) -> Result<(), Error> {
+        let path = self.config.record_shown();
+        checked.lost().map_or(Ok(()), |lost| {
+            Err(Error::Lost(path.to_string(), format!("{would}\n{lost}")))
         })
     }
 }
