@@ -160,8 +160,8 @@ fn the_readme_is_short() {
 fn the_reference_of_commands_is_their_own_help() {
     let path = root().join("docs/reference/commands.md");
     let mut text = String::from(
-        "# Commands\n\nWhat each command says of itself. `rollcall COMMAND --help` prints the same, with the options that \
-         all commands take.\n",
+        "# Commands\n\nThe help of each command. `rollcall COMMAND --help` prints it too, with the options that all \
+         commands take.\n",
     );
     let repo = Repo::new();
     command(&repo, &[], &mut text);
