@@ -131,7 +131,8 @@ fn wait(status: u16, retry_after: Option<&str>) -> Response {
     let text = retry_after.map(|text| match text.strip_prefix("date:").map(str::parse) {
         // A date has no fractions of a second: it is rounded up, or else the wait would be too short.
         Some(Ok(seconds)) => {
-            httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(seconds) + ALMOST_ONE)
+            let ahead = Duration::from_secs(seconds).min(A_CENTURY) + ALMOST_ONE;
+            httpdate::fmt_http_date(SystemTime::now() + ahead)
         }
         _ => text.to_owned(),
     });
@@ -140,6 +141,9 @@ fn wait(status: u16, retry_after: Option<&str>) -> Response {
     }
     response
 }
+
+/// A date further ahead may be beyond the year 9999, which the format cannot write.
+const A_CENTURY: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
 const ALMOST_ONE: Duration = Duration::from_nanos(999_999_999);
 

@@ -47,6 +47,15 @@ async fn retry_after_comes_as_a_date_too() {
 }
 
 #[tokio::test]
+async fn a_date_that_no_header_can_hold_is_a_century_ahead() {
+    let trial = Trial::with_faults(&["limit=date:18446744073709551615"]).await;
+    let request = trial.signed(Method::GET, "automation/list");
+    let response = request.send().await.unwrap();
+    let date = response.headers()["Retry-After"].to_str().unwrap();
+    assert!(httpdate::parse_http_date(date).is_ok(), "{date}");
+}
+
+#[tokio::test]
 async fn an_answer_that_is_spoilt_hides_a_call_that_was_carried_out() {
     for (fault, status, looks_right) in [
         (
