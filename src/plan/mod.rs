@@ -3,6 +3,7 @@
 //! Both sides come sorted by contact, so that a plan is a merge of two streams: neither the record nor a list of all
 //! enrolments with their texts is ever held in memory a second time. Nothing here reads or writes anything.
 
+mod behind;
 mod decide;
 mod defer;
 mod ends;
@@ -20,7 +21,7 @@ pub use guard::{Breach, Guard, Whose};
 pub use identity::{Changed, Found, Reapplied, SamePeople, applied_with};
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::iter::Peekable;
 use std::sync::Arc;
 
@@ -30,6 +31,7 @@ use crate::config::{Config, OnLeave};
 use crate::id::{AutomationName, ContactId, Occurrence, TriggerCode};
 use crate::participation::{Before, Key, Participation, SUPPRESSED, State};
 use crate::roster::{Enrolment, Roster};
+use behind::Behind;
 use decide::{Decision, Declared, Leave};
 use identity::Identities;
 use moves::Moves;
@@ -296,7 +298,7 @@ impl Plan {
             moves: Moves::new(moves),
             withheld: (Box::new(roster.withheld()) as Box<dyn Iterator<Item = _>>).peekable(),
             stops: Vec::new(),
-            figures: Vec::new(),
+            figures: HashMap::new(),
             plan: Plan::default(),
         };
         let mut next = 0;
@@ -475,7 +477,7 @@ struct Planner<'a> {
     /// The stops of the contact under way, until it is known which calls they take.
     stops: Vec<Pending>,
     /// What the guard counts, by automation.
-    figures: Vec<(AutomationName, Figures)>,
+    figures: HashMap<AutomationName, Figures>,
     plan: Plan,
 }
 
@@ -535,12 +537,16 @@ impl Planner<'_> {
                 false => self.withhold(enrolment, None),
             }
         }
+        let mut on_record = vec![false; declared.len()];
         for participation in recorded {
             self.count(participation);
             let before = Some(participation.state);
-            let same = |enrolment: &Enrolment<'_>| self.is_same(*enrolment, &participation.key);
-            let place = declared.iter().position(same);
-            let enrolment = place.map(|place| declared.swap_remove(place));
+            let same = |enrolment: &Enrolment<'_>| self.order(*enrolment, &participation.key);
+            let place = declared.binary_search_by(same).ok();
+            let enrolment = place.map(|place| {
+                on_record[place] = true;
+                declared[place]
+            });
             match (decide::suppressed(enrolment.is_some(), before), enrolment) {
                 (Decision::Stop(why), _) => self.stops.push(Pending {
                     participation: participation.clone(),
@@ -551,7 +557,7 @@ impl Planner<'_> {
                 _ => {}
             }
         }
-        for enrolment in declared {
+        for (enrolment, _) in declared.into_iter().zip(on_record).filter(|(_, is)| !is) {
             self.withhold(enrolment, None);
         }
         self.stops(0..0, recorded);
@@ -612,13 +618,10 @@ impl Planner<'_> {
 
     /// What is counted of an automation.
     fn figures(&mut self, name: &AutomationName) -> &mut Figures {
-        // All names of a record are the same few texts in memory, so that this finds one without comparing letters.
-        let place = self.figures.iter().position(|(known, _)| known == name);
-        let place = place.unwrap_or_else(|| {
-            self.figures.push((name.clone(), Figures::default()));
-            self.figures.len() - 1
-        });
-        &mut self.figures[place].1
+        if !self.figures.contains_key(name) {
+            self.figures.insert(name.clone(), Figures::default());
+        }
+        self.figures.entry(name.clone()).or_default()
     }
 
     /// Whether it was stopped or let go within the guard's day, or began to leave.
@@ -670,35 +673,31 @@ impl Planner<'_> {
     /// Counts who runs without an occurrence, or with one, in an automation that has got a `repeat_by`, or lost it, and is
     /// triggered in it as somebody who is not there.
     fn count_reshaped(&mut self, actions: std::ops::Range<usize>, recorded: &[Participation]) {
-        let is_trigger = |action: &Action| matches!(action, Action::Trigger(_));
-        if !self.plan.actions[actions.clone()].iter().any(is_trigger) {
+        let new_in: HashSet<usize> = self.plan.actions[actions]
+            .iter()
+            .filter_map(|action| match action {
+                Action::Trigger(trigger) if trigger.before.is_none_or(State::is_over) => {
+                    Some(self.roster.get(trigger.enrolment as usize).automation)
+                }
+                _ => None,
+            })
+            .collect();
+        if new_in.is_empty() {
             return;
         }
-        let is_new_in = |automation: usize| {
-            self.plan.actions[actions.clone()].iter().any(|action| {
-                matches!(action, Action::Trigger(trigger) if trigger.before.is_none_or(State::is_over)
-                    && self.roster.get(trigger.enrolment as usize).automation == automation)
-            })
-        };
         let mut found = Vec::new();
-        for participation in recorded {
-            let key = &participation.key;
-            let Some(index) = self.by_name.get(key.automation.as_str()).copied() else {
+        for of_automation in recorded.chunk_by(|a, b| a.key.automation == b.key.automation) {
+            let name = &of_automation[0].key.automation;
+            let Some(index) = self.by_name.get(name.as_str()) else {
                 continue;
             };
-            let repeats = self.config.automations[index].repeat_by.is_some();
-            let is_reshaped = repeats != key.occurrence.is_some();
+            let repeats = self.config.automations[*index].repeat_by.is_some();
+            let running = of_automation.iter().filter(|of| of.state.is_running());
+            let (meant, reshaped): (Vec<_>, Vec<_>) =
+                running.partition(|of| of.key.occurrence.is_some() == repeats);
             // Where one of the new kind runs, that was meant, and the old one only waits to leave.
-            let was_meant = || {
-                recorded.iter().any(|other| {
-                    other.key.automation == key.automation
-                        && other.key.occurrence.is_some() == repeats
-                        && other.state.is_running()
-                })
-            };
-            let runs = participation.state.is_running();
-            if is_reshaped && runs && is_new_in(index) && !was_meant() {
-                found.push(key.automation.clone());
+            if meant.is_empty() && new_in.contains(index) {
+                found.extend(reshaped.iter().map(|of| of.key.automation.clone()));
             }
         }
         for automation in found {
@@ -883,32 +882,49 @@ impl Planner<'_> {
     /// that is certain.
     fn stops(&mut self, declared: std::ops::Range<usize>, recorded: &[Participation]) {
         let pending = std::mem::take(&mut self.stops);
-        let is_stopped_too = |other: &Key| {
-            let of_part = self
-                .filter
-                .lets_through(other.contact.as_str(), other.automation.as_str());
-            of_part && pending.iter().any(|stop| stop.participation.key == *other)
+        if pending.is_empty() {
+            return;
+        }
+        let Self {
+            config,
+            roster,
+            filter,
+            ..
+        } = *self;
+        // All are of one contact, and sorted by automation and occurrence.
+        let stays_running = |of: &Participation| {
+            let is_of_part =
+                filter.lets_through(of.key.contact.as_str(), of.key.automation.as_str());
+            let is_stopped = is_of_part
+                && pending
+                    .binary_search_by(|stop| stop.participation.key.cmp(&of.key))
+                    .is_ok();
+            of.state.may_run_at_spotler() && !is_stopped
         };
+        let code_of =
+            |enrolment: Enrolment<'_>| &config.automations[enrolment.automation].trigger_code;
+        let staying = recorded.iter().filter(|of| stays_running(of));
+        let staying: Behind<'_> = staying.map(|of| &of.trigger_code).collect();
+        let coming: Behind<'_> = declared
+            .clone()
+            .map(|index| code_of(roster.get(index)))
+            .collect();
+        let mut next = declared.start;
         for stop in &pending {
             let this = &stop.participation;
+            let code = &this.trigger_code;
             // Of a suppressed contact nothing stays, whatever part of it is planned here.
-            let stays = stop.why != WhyStop::Suppressed
-                && recorded.iter().any(|other| {
-                    other.key != this.key
-                        && other.trigger_code == this.trigger_code
-                        && other.state.may_run_at_spotler()
-                        && !is_stopped_too(&other.key)
-                });
-            let comes = || {
-                declared.clone().any(|index| {
-                    let enrolment = self.roster.get(index);
-                    let automation = &self.config.automations[enrolment.automation];
-                    automation.trigger_code == this.trigger_code
-                        && !self.is_same(enrolment, &this.key)
-                })
-            };
+            let stays =
+                stop.why != WhyStop::Suppressed && staying.has_other(code, stays_running(this));
+            while next < declared.end && self.order(roster.get(next), &this.key).is_lt() {
+                next += 1;
+            }
+            let is_declared_behind_it = next < declared.end
+                && self.is_same(roster.get(next), &this.key)
+                && code_of(roster.get(next)) == code;
+            let comes = coming.has_other(code, is_declared_behind_it);
             let scope = match this.can_be_stopped_alone() {
-                true if stays || comes() => StopScope::One,
+                true if stays || comes => StopScope::One,
                 false if stays => {
                     self.hold(this, this.state.as_str(), reason::cannot_stop_alone());
                     continue;
