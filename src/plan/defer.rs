@@ -1,6 +1,6 @@
 //! What a plan does not trigger now, and will by itself later: outside the window, or beyond a ramp.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -188,18 +188,21 @@ impl Plan {
             }
         }
         if !renewed.is_empty() {
-            let mut goes_on = HashSet::new();
+            let mut goes_on: HashMap<ContactId, HashSet<TriggerCode>> = HashMap::new();
             actions.retain(|action| match action {
                 Action::Stop(stop) if stop.why == WhyStop::Renewed(WhyRenewed::FieldsChanged) => {
                     let Participation {
                         key, trigger_code, ..
                     } = &stop.participation;
                     let occurrence = key.occurrence.as_ref().map(|o| o.as_str());
-                    let key = (key.contact.as_str(), key.automation.as_str(), occurrence);
-                    let waits = renewed.contains(&key);
+                    let waits = renewed.contains(&(
+                        key.contact.as_str(),
+                        key.automation.as_str(),
+                        occurrence,
+                    ));
                     if waits {
-                        goes_on
-                            .insert((stop.participation.key.contact.clone(), trigger_code.clone()));
+                        let codes = goes_on.entry(key.contact.clone()).or_default();
+                        codes.insert(trigger_code.clone());
                     }
                     !waits
                 }
@@ -210,45 +213,43 @@ impl Plan {
         self.actions = actions;
     }
 
-    /// Takes no call that would stop what goes on for these contacts behind these codes: what has an id is stopped by that,
-    /// and what has none is held, together with the trigger that was to follow.
+    /// Makes no call for all that would stop what goes on behind these codes: what has an id is stopped by it, and what has
+    /// none is held, and not triggered again either.
     fn spare(
         &mut self,
-        goes_on: &HashSet<(ContactId, TriggerCode)>,
+        goes_on: &HashMap<ContactId, HashSet<TriggerCode>>,
         config: &Config,
         roster: &Roster<'_>,
         actions: &mut Vec<Action>,
     ) {
-        let held = self.held.len();
-        actions.retain_mut(|action| {
-            let Action::Stop(stop) = action else {
-                return true;
-            };
-            let of = &stop.participation;
-            let whose = (of.key.contact.clone(), of.trigger_code.clone());
-            let hits = stop.scope == StopScope::All && goes_on.contains(&whose);
-            if hits && !of.can_be_stopped_alone() {
-                let why = super::reason::cannot_stop_alone();
-                self.held.push(Held::of(of, of.state.as_str(), why));
-                return false;
-            }
-            if hits {
+        let before = self.held.len();
+        actions.retain_mut(|action| match action {
+            Action::Stop(stop) if stop.scope == StopScope::All => {
+                let of = &stop.participation;
+                let codes = goes_on.get(&of.key.contact);
+                if !codes.is_some_and(|codes| codes.contains(&of.trigger_code)) {
+                    return true;
+                }
                 stop.scope = StopScope::One;
+                let is_stopped = of.can_be_stopped_alone();
+                if !is_stopped {
+                    let why = super::reason::cannot_stop_alone();
+                    self.held.push(Held::of(of, of.state.as_str(), why));
+                }
+                is_stopped
             }
-            true
-        });
-        let new = &self.held[held..];
-        actions.retain(|action| match action {
-            Action::Trigger(trigger) if matches!(trigger.why, WhyTrigger::AfterStop(_)) => {
+            Action::Stop(_) => true,
+            // A contact's stops come before its triggers.
+            Action::Trigger(trigger) => {
                 let of = roster.get(trigger.enrolment as usize);
-                let name = &config.automations[of.automation].name;
-                !new.iter().any(|Held { key, .. }| {
-                    key.contact.as_str() == of.contact
-                        && key.automation == *name
+                let automation = &config.automations[of.automation].name;
+                let held = self.held[before..].iter().rev().map(|held| &held.key);
+                let mut held = held.take_while(|key| key.contact.as_str() == of.contact);
+                !held.any(|key| {
+                    key.automation == *automation
                         && key.occurrence.as_ref().map(|o| o.as_str()) == of.occurrence
                 })
             }
-            _ => true,
         });
         self.held.sort_by(|a, b| a.key.contact.cmp(&b.key.contact));
     }
