@@ -12,6 +12,7 @@ mod draw;
 #[path = "story/model.rs"]
 mod model;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -41,6 +42,8 @@ struct Story<'a> {
     began: Timestamp,
     record: Record,
     runs: usize,
+    /// How many plans were compared with the model's.
+    compared: Cell<usize>,
     /// The run behind which the guard's count began, how much was triggered since then, and how much went.
     counted: usize,
     day: (usize, usize),
@@ -103,6 +106,7 @@ impl<'a> Story<'a> {
             began,
             record: Record::new(),
             runs: 0,
+            compared: Cell::new(0),
             counted: 0,
             day: (0, 0),
             read: 0,
@@ -200,6 +204,7 @@ impl<'a> Story<'a> {
             world.limit,
             self.day
         );
+        self.compared.update(|so_many| so_many + 1);
         plan
     }
 
@@ -865,7 +870,7 @@ fn the_model_and_the_binary_live_a_thousand_days_alike() {
     let days = number("ROLLCALL_DAYS", 1000);
     let first = number("ROLLCALL_SEED", 1);
     let stories = days.div_ceil(DAYS);
-    let next = AtomicUsize::new(0);
+    let (next, compared) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let tell = || {
         let spotler = Spotler::open();
         loop {
@@ -884,6 +889,7 @@ fn the_model_and_the_binary_live_a_thousand_days_alike() {
                 bookmark.day = day;
                 story.day();
             }
+            compared.fetch_add(story.compared.get(), Ordering::SeqCst);
         }
     };
     std::thread::scope(|scope| {
@@ -891,4 +897,10 @@ fn the_model_and_the_binary_live_a_thousand_days_alike() {
             scope.spawn(tell);
         }
     });
+    let days = stories * DAYS.min(days);
+    println!(
+        "{days} days of the stories from {first} to {}, {} plans compared",
+        first + stories - 1,
+        compared.into_inner()
+    );
 }
