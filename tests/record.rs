@@ -5,7 +5,7 @@ mod common;
 use std::io::Write;
 use std::process::Stdio;
 
-use common::{Repo, Spotler};
+use common::{Repo, Spotler, Sql};
 use serde_json::json;
 
 const CODE: &str = "0b8f9a52-6d0c-4f1c-8f53-2d6c9c0a7f11";
@@ -552,10 +552,10 @@ fn what_takes_no_room_in_an_older_id_is_seen_in_every_list_and_can_be_stopped() 
     let repo = Repo::with(&config(&spotler.url(), "", &["c-1"]));
     repo.apply().exits(0);
     // An older Rollcall took such ids.
-    let record = rusqlite::Connection::open(repo.file("state/rollcall.db")).unwrap();
+    let record = Sql::open(&repo.file("state/rollcall.db"));
     for table in ["participation", "call"] {
         let update = format!("UPDATE {table} SET contact = 'c\u{200b}1'");
-        record.execute(&update, []).unwrap();
+        record.run(&update);
     }
     drop(record);
     for command in [
@@ -875,25 +875,10 @@ fn while_read<T>(path: &std::path::Path, act: impl FnOnce() -> T) -> T {
 
 /// Does something to a record's file behind Rollcall's back.
 fn behind_its_back(path: &std::path::Path, statements: &[&str]) {
-    use sqlx::{ConnectOptions, Connection};
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let options = sqlx::sqlite::SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true);
-        let mut connection = options.connect().await.unwrap();
-        for statement in statements {
-            let statement = sqlx::AssertSqlSafe((*statement).to_owned());
-            sqlx::query(statement)
-                .execute(&mut connection)
-                .await
-                .unwrap();
-        }
-        connection.close().await.unwrap();
-    });
+    let record = Sql::open(path);
+    for statement in statements {
+        record.run(statement);
+    }
 }
 
 #[test]

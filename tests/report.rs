@@ -4,8 +4,7 @@ mod common;
 
 use std::fs;
 
-use common::{Repo, Spotler};
-use rusqlite::Connection;
+use common::{Repo, Spotler, Sql};
 use serde_json::json;
 
 const CONFIG: &str = r#"
@@ -152,35 +151,35 @@ fn ms(time: &str) -> i64 {
 }
 
 /// A record as Rollcall makes it, without anything on it.
-fn empty_record() -> (Repo, Connection) {
+fn empty_record() -> (Repo, Sql) {
     let repo = repo(CONFIG, 0..1);
     repo.apply().exits(0);
-    let db = Connection::open(repo.file("state/rollcall.db")).unwrap();
-    db.execute_batch(
+    let db = Sql::open(&repo.file("state/rollcall.db"));
+    db.run(
         "DELETE FROM participation; DELETE FROM call; DELETE FROM run;
          INSERT INTO run (id, command, started_at, ended_at, host, pid, version)
          VALUES (1, 'apply', 1700000000000, 1700000061000, 'h', 1, '1');",
-    )
-    .unwrap();
+    );
     (repo, db)
 }
 
-fn called(db: &Connection, kind: &str, contact: &str, at: &str, outcome: Option<&str>) {
-    db.execute(
+fn called(db: &Sql, kind: &str, contact: &str, at: &str, outcome: Option<&str>) {
+    let (at, outcome) = (
+        ms(at),
+        outcome.map_or("NULL".to_owned(), |of| format!("'{of}'")),
+    );
+    db.run(&format!(
         "INSERT INTO call (run, kind, contact, automation, occurrence, trigger_code, sent_at, settled_at, outcome)
-         VALUES (1, ?1, ?2, 1, iif(?1 = 'trigger', '', NULL), 1, ?3, ?3, ?4)",
-        rusqlite::params![kind, contact, ms(at), outcome],
-    )
-    .unwrap();
+         VALUES (1, '{kind}', '{contact}', 1, iif('{kind}' = 'trigger', '', NULL), 1, {at}, {at}, {outcome})"
+    ));
 }
 
-fn stands(db: &Connection, contact: &str, state: &str, triggered: &str, changed: &str) {
-    db.execute(
+fn stands(db: &Sql, contact: &str, state: &str, triggered: &str, changed: &str) {
+    let (triggered, changed) = (ms(triggered), ms(changed));
+    db.run(&format!(
         "INSERT INTO participation (contact, automation, occurrence, state, trigger_code, triggered_at, changed_at)
-         VALUES (?1, 1, '', ?2, 1, ?3, ?4)",
-        rusqlite::params![contact, state, ms(triggered), ms(changed)],
-    )
-    .unwrap();
+         VALUES ('{contact}', 1, '', '{state}', 1, {triggered}, {changed})"
+    ));
 }
 
 /// How many ran at the end of each day, from the points of a curve.
@@ -261,7 +260,7 @@ fn three_years_are_one_page() {
     let (repo, db) = empty_record();
     // Each of 2,000 people is triggered once; half of them are stopped a hundred days later.
     let start = ms("2023-11-20T09:00:00Z");
-    db.execute_batch(&format!(
+    db.run(&format!(
         "WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 1999)
          INSERT INTO participation (contact, automation, occurrence, state, trigger_code, triggered_at, changed_at)
          SELECT printf('person-%05d', n), 1, '', iif(n % 2, 'active', 'stopped'), 1, {start} + n * 43200000,
@@ -271,8 +270,7 @@ fn three_years_are_one_page() {
          INSERT INTO call (run, kind, contact, automation, trigger_code, sent_at, settled_at, outcome)
          SELECT 1, 'stop', contact, automation, 1, changed_at, changed_at, 'stopped' FROM participation
          WHERE state = 'stopped';"
-    ))
-    .unwrap();
+    ));
     let now = ["--now", "2026-08-16T09:00:00Z"];
     let page = report(&repo, &now);
     assert!(

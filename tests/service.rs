@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Repo, Spotler};
+use common::{Repo, Spotler, Sql};
 
 const REAL: &str = "https://restapi.mailplus.nl/integrationservice-1.1.0";
 
@@ -15,9 +15,8 @@ fn config(url: &str) -> String {
 
 /// Notes another service on the record.
 fn of_another(repo: &Repo, host: &str) {
-    let connection = rusqlite::Connection::open(repo.file("state/rollcall.db")).unwrap();
-    let noted = connection.execute("UPDATE meta SET service = ?", [host]);
-    assert_eq!(noted, Ok(1));
+    let record = Sql::open(&repo.file("state/rollcall.db"));
+    record.run(&format!("UPDATE meta SET service = '{host}'"));
 }
 
 #[test]

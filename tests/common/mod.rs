@@ -3,6 +3,7 @@
 
 pub mod page;
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -238,24 +239,19 @@ impl Repo {
     pub fn make_older(&self, schema: usize) {
         let path = self.file("state/rollcall.db");
         let older = self.file("state/older.db");
-        let connection = rusqlite::Connection::open(&older).unwrap();
+        let connection = Sql::open(&older);
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("state/migrations");
         let migrations = fs::read_dir(folder).unwrap();
         let mut migrations: Vec<PathBuf> = migrations.map(|of| of.unwrap().path()).collect();
         migrations.sort();
         for migration in &migrations[..schema] {
             let sql = fs::read_to_string(migration).unwrap();
-            connection.execute_batch(&sql).unwrap();
+            connection.run(&sql);
         }
-        let list = |sql: &str| -> Vec<String> {
-            let mut statement = connection.prepare(sql).unwrap();
-            let rows = statement.query_map([], |row| row.get(0)).unwrap();
-            rows.map(Result::unwrap).collect()
-        };
         let attach = format!("ATTACH '{}' AS now", path.display());
-        connection.execute_batch(&attach).unwrap();
-        for table in list("SELECT name FROM main.sqlite_schema WHERE type = 'table'") {
-            let columns = list(&format!(
+        connection.run(&attach);
+        for table in connection.texts("SELECT name FROM main.sqlite_schema WHERE type = 'table'") {
+            let columns = connection.texts(&format!(
                 "SELECT name FROM pragma_table_info('{table}', 'main')"
             ));
             let columns = columns.join(", ");
@@ -263,14 +259,14 @@ impl Repo {
                 "DELETE FROM main.{table}; \
                  INSERT INTO main.{table} ({columns}) SELECT {columns} FROM now.{table}"
             );
-            connection.execute_batch(&copy).unwrap();
+            connection.run(&copy);
         }
         let rest = format!(
             "CREATE TABLE _sqlx_migrations AS SELECT * FROM now._sqlx_migrations WHERE version <= {schema}; \
              DETACH now; PRAGMA journal_mode = wal"
         );
-        connection.execute_batch(&rest).unwrap();
-        connection.close().unwrap();
+        connection.run(&rest);
+        drop(connection);
         for suffix in ["-wal", "-shm"] {
             let _ = fs::remove_file(self.file(&format!("state/rollcall.db{suffix}")));
         }
@@ -282,6 +278,53 @@ impl Repo {
     /// Everything in the repository that is not configuration: that nothing was written is seen from its absence.
     pub fn has_state(&self) -> bool {
         self.file("state").exists()
+    }
+}
+
+/// A SQLite file, behind Rollcall's back.
+pub struct Sql {
+    runtime: tokio::runtime::Runtime,
+    connection: RefCell<Option<sqlx::SqliteConnection>>,
+}
+
+impl Sql {
+    pub fn open(path: &Path) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let options = sqlx::sqlite::SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true);
+        let connection = runtime.block_on(sqlx::ConnectOptions::connect(&options));
+        Self {
+            runtime,
+            connection: RefCell::new(Some(connection.unwrap())),
+        }
+    }
+
+    /// Runs statements.
+    pub fn run(&self, script: &str) {
+        let mut connection = self.connection.borrow_mut();
+        let script = sqlx::raw_sql(sqlx::AssertSqlSafe(script.to_owned()));
+        let run = script.execute(connection.as_mut().unwrap());
+        self.runtime.block_on(run).unwrap();
+    }
+
+    /// The first column of a query.
+    pub fn texts(&self, query: &str) -> Vec<String> {
+        let mut connection = self.connection.borrow_mut();
+        let query = sqlx::query_scalar(sqlx::AssertSqlSafe(query.to_owned()));
+        let texts = query.fetch_all(connection.as_mut().unwrap());
+        self.runtime.block_on(texts).unwrap()
+    }
+}
+
+impl Drop for Sql {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            let _ = self.runtime.block_on(sqlx::Connection::close(connection));
+        }
     }
 }
 

@@ -30,7 +30,6 @@ use files::Files;
 use lock::{Lock, Locked};
 use names::Names;
 use view::Db;
-use write::Writes;
 
 /// How long to wait for a reader that keeps the log from being emptied.
 const WIPE_PATIENCE: Duration = Duration::from_secs(5);
@@ -176,14 +175,7 @@ impl Held {
         if let Some(step) = &batch.run {
             run = write_run(&mut tx, step, now, run, path).await?;
         }
-        let names_of_all = new.as_deref().unwrap_or(names);
-        let mut writes = Writes {
-            tx: &mut tx,
-            names: names_of_all,
-            now,
-            run,
-        };
-        writes.write(batch).await?;
+        write::write(&mut tx, new.as_deref().unwrap_or(names), run, batch).await?;
         tx.commit().await?;
         self.run = run;
         if let Some(new) = new {
