@@ -12,7 +12,7 @@ use crate::id::{AutomationName, ContactId};
 use crate::plan::{self, Filter, Guard, Plan};
 use crate::record::{AppliedSource, AppliedWith, ApplyStart, RecordError, Snapshot, counted_since};
 use crate::report::PlanView;
-use crate::roster::{self, Gone, Roster};
+use crate::roster::{self, Roster, Undeclared};
 use crate::threads;
 
 /// What a plan is to be of.
@@ -158,7 +158,7 @@ impl Engine {
     ) -> Result<(), Error> {
         if !self.config.expects.is_empty() {
             let roster = roster.clone();
-            list.extend(apart("expected", move || roster.disappointments()).await??);
+            list.extend(apart("expected", move || roster.failed_expectations()).await??);
         }
         if list.is_empty() {
             return Ok(());
@@ -345,7 +345,7 @@ pub(super) fn give_reasons(
     for keys in keys.chunks(LOOKED_UP) {
         let places: Vec<Option<usize>> = keys.iter().map(|key| index(&key.automation)).collect();
         let known = keys.iter().zip(&places).filter_map(|(key, automation)| {
-            Some(Gone {
+            Some(Undeclared {
                 contact: key.contact.as_str(),
                 automation: (*automation)?,
                 occurrence: key.occurrence.as_ref().map(|o| o.as_str()),

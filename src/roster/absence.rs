@@ -1,16 +1,12 @@
-//! Why a contact is not in an automation, in words.
+//! Why the enrolment of a participation is gone, in words.
 
-use hashbrown::HashMap;
+use super::Roster;
+use super::verdict::{Asked, FEW, Verdict};
+use crate::source::SourceError;
 
-use super::block::Block;
-use super::cell::{Cells, SourceCells};
-use super::select::draws_on;
-use super::{Opened, Roster};
-use crate::source::{RowAt, RowBuffer, RowId, SourceError};
-
-/// A participation whose enrolment is gone.
+/// A participation that is not declared any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Gone<'k> {
+pub struct Undeclared<'k> {
     /// The person.
     pub contact: &'k str,
     /// The automation, as an index into [`Config::automations`](crate::config::Config::automations).
@@ -19,61 +15,54 @@ pub struct Gone<'k> {
     pub occurrence: Option<&'k str>,
 }
 
-/// What a block says of a contact and one of its automations.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BlockVerdict {
-    /// The block, as an index into [`Config::enrols`](crate::config::Config::enrols).
-    pub block: usize,
-    /// The automation, as an index into [`Config::automations`](crate::config::Config::automations).
-    pub automation: usize,
-    /// The source's row that it is about; `None` for a declared contact, and where there is no row.
-    pub row: Option<RowAt>,
-    /// The occurrence that the row gives.
-    pub occurrence: Option<String>,
-    /// Why the contact is not in; empty if it is, unless it is suppressed.
-    pub out: Vec<String>,
+/// What is found of a participation's contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Found {
+    Nothing,
+    OtherOccurrences,
+    Participation,
 }
 
-/// Why a block leaves a contact out.
+/// Why blocks leave a participation out.
 #[derive(Debug, Default)]
 struct Misses {
-    /// The fewest conditions that kept a row out, with what was found.
+    /// The fewest conditions that keep a row out, with what the row holds.
     nearest: Option<Vec<String>>,
-    /// The places of blocks that name contacts, and not this one.
-    unnamed: Vec<String>,
-    /// Where nothing is found of the contact, or of the occurrence, in the order of the blocks.
-    missing: Vec<String>,
+    /// What was found in each source, and of the declared contacts (`None`).
+    found: Vec<(Option<usize>, Found)>,
 }
 
 impl Misses {
-    fn conditions(&mut self, failures: Vec<String>) {
-        let fewest = self.nearest.as_ref().map_or(usize::MAX, Vec::len);
-        if (1..fewest).contains(&failures.len()) {
-            self.nearest = Some(failures);
-        }
-    }
-
-    /// The nearest miss. Not being named counts as one condition.
-    fn reason(mut self) -> String {
-        match self.nearest {
-            Some(nearest) if nearest.len() == 1 || self.unnamed.is_empty() => {
-                return nearest.join("; ");
+    fn add(&mut self, verdict: &Verdict<'_, '_>, occurrence: Option<&str>) {
+        let source = verdict.block.enrol.source;
+        let is_named = !verdict.block.leaves_out(verdict.contact);
+        let found = match (verdict.cells, verdict.target.occurrence) {
+            (None, _) => Found::Nothing,
+            // Whom a block does not name it asks for no attributes.
+            _ if source.is_none() && !is_named => Found::Participation,
+            (Some(cells), Some(column)) if cells.text(column).as_deref() != occurrence => {
+                Found::OtherOccurrences
             }
-            Some(_) => self.missing.clear(),
-            None => {}
+            _ => Found::Participation,
+        };
+        // All blocks of one source look for the same in it; of the declared contacts, each draws on its own.
+        let is_known =
+            |(of, known): &&mut (_, Found)| *of == source && (source.is_some() || *known == found);
+        match self.found.iter_mut().find(is_known) {
+            Some((_, known)) => *known = found.max(*known),
+            None => self.found.push((source, found)),
         }
-        if !self.unnamed.is_empty() {
-            let unnamed = self.unnamed.join(" or ");
-            self.missing.push(format!("no longer named in {unnamed}"));
+        if let (Found::Participation, true, Some(cells)) = (found, is_named, verdict.cells) {
+            let failures = verdict.block.failures(cells);
+            let fewest = self.nearest.as_ref().map_or(usize::MAX, Vec::len);
+            if (1..fewest).contains(&failures.len()) {
+                self.nearest = Some(failures);
+            }
         }
-        if self.missing.is_empty() {
-            return "no longer declared".to_owned();
-        }
-        self.missing.join("; ")
     }
 }
 
-impl<'c> Roster<'c> {
+impl Roster<'_> {
     /// Why each of these participations is not declared any more, in their order.
     ///
     /// `status is "ex-customer", wanted "customer"`, `not in source crm any more`,
@@ -82,42 +71,42 @@ impl<'c> Roster<'c> {
     ///
     /// # Errors
     /// If a source cannot be read again.
-    pub fn absence(&self, gone: &[Gone<'_>]) -> Result<Vec<String>, SourceError> {
-        let mut misses: Vec<Misses> = gone.iter().map(|_| Misses::default()).collect();
-        let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
-        for (place, key) in gone.iter().enumerate() {
-            if self.config.suppression(key.contact).is_none() {
-                places.entry(key.contact).or_default().push(place);
+    pub fn absence(&self, undeclared: &[Undeclared<'_>]) -> Result<Vec<String>, SourceError> {
+        let mut places: hashbrown::HashMap<(&str, usize), Vec<usize>> = Default::default();
+        let mut asked = Asked::new();
+        let mut misses: Vec<Misses> = undeclared.iter().map(|_| Misses::default()).collect();
+        for (place, of) in undeclared.iter().enumerate() {
+            if self.standing_reason(of).is_none() {
+                let places = places.entry((of.contact, of.automation)).or_default();
+                if places.is_empty() {
+                    asked.entry(of.contact).or_default().push(of.automation);
+                }
+                places.push(place);
             }
         }
-        for (source, opened) in self.sources.iter().enumerate() {
-            let Some(opened) = opened else { continue };
-            self.source_misses(source, opened, gone, &places, &mut misses)?;
-        }
-        for (contact, places) in &places {
-            self.declared_misses(contact, gone, places, &mut misses);
-        }
-        let reasons = gone.iter().zip(misses).map(|(key, misses)| {
-            let reason = self.standing_reason(key);
-            reason.unwrap_or_else(|| misses.reason())
+        self.judge(&asked, |verdict| {
+            for &place in &places[&(verdict.contact, verdict.target.automation)] {
+                misses[place].add(&verdict, undeclared[place].occurrence);
+            }
+        })?;
+        let reasons = undeclared.iter().zip(misses).map(|(of, misses)| {
+            let standing = self.standing_reason(of);
+            standing.unwrap_or_else(|| self.nearest_miss(of, misses))
         });
         Ok(reasons.collect())
     }
 
     /// A reason that no row has a part in.
-    fn standing_reason(&self, key: &Gone<'_>) -> Option<String> {
-        if let Some(suppression) = self.config.suppression(key.contact) {
+    fn standing_reason(&self, of: &Undeclared<'_>) -> Option<String> {
+        if let Some(suppression) = self.config.suppression(of.contact) {
             return Some(suppression.to_string());
         }
-        let enrols = &self.config.enrols;
-        if !enrols
-            .iter()
-            .any(|enrol| enrol.automations.contains(&key.automation))
-        {
+        let mut enrols = self.config.enrols.iter();
+        if !enrols.any(|enrol| enrol.automations.contains(&of.automation)) {
             return Some("no [[enrol]] block names this automation any more".to_owned());
         }
-        let repeat_by = &self.config.automations[key.automation].repeat_by;
-        match (repeat_by, key.occurrence) {
+        let repeat_by = &self.config.automations[of.automation].repeat_by;
+        match (repeat_by, of.occurrence) {
             (Some(column), None) => Some(format!(
                 "the automation repeats by {column} now, and this participation has no occurrence"
             )),
@@ -128,209 +117,74 @@ impl<'c> Roster<'c> {
         }
     }
 
-    fn source_misses(
-        &self,
-        source: usize,
-        Opened { table, index }: &Opened,
-        gone: &[Gone<'_>],
-        places: &HashMap<&str, Vec<usize>>,
-        misses: &mut [Misses],
-    ) -> Result<(), SourceError> {
-        let blocks: Vec<&Block> = self.blocks_of(Some(source)).collect();
-        let name = &self.config.sources[source].name;
-        let mut seen = vec![Seen::Nothing; gone.len()];
-        let mut buffer = RowBuffer::default();
-        for (_, id) in index.find(places.keys().copied()) {
-            let row = table.row(id, &mut buffer)?;
-            let Some(places) = places.get(row.contact) else {
-                continue;
-            };
-            let cells = SourceCells {
-                cells: row.cells,
-                zone: &self.config.zone,
-            };
-            for &place in places {
-                let found = gone[place].occurrence.is_none()
-                    || blocks
-                        .iter()
-                        .any(|block| gives(block, &gone[place], &cells));
-                seen[place] = seen[place].max(if found { Seen::It } else { Seen::Others });
-            }
-            for (block, place) in pairs(&blocks, gone, places) {
-                if gives(block, &gone[place], &cells) && !block.leaves_out(row.contact) {
-                    misses[place].conditions(block.failures(&cells));
-                }
-            }
+    /// The fewest conditions that do not hold. Not being named counts as one condition.
+    fn nearest_miss(&self, of: &Undeclared<'_>, misses: Misses) -> String {
+        let nearest = misses.nearest.unwrap_or_default();
+        if nearest.len() == 1 {
+            return nearest.join("; ");
         }
-        for places in places.values() {
-            for (block, place) in pairs(&blocks, gone, places) {
-                let key = &gone[place];
-                let missing = match (seen[place], key.occurrence) {
-                    (Seen::It, _) => {
-                        if block.leaves_out(key.contact) {
-                            misses[place].unnamed.push(block.enrol.place.to_string());
-                        }
-                        continue;
-                    }
-                    (Seen::Others, Some(occurrence)) => {
-                        format!("occurrence {occurrence} is not in source {name} any more")
-                    }
-                    _ => format!("not in source {name} any more"),
-                };
-                if !misses[place].missing.contains(&missing) {
-                    misses[place].missing.push(missing);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn declared_misses(
-        &self,
-        contact: &str,
-        gone: &[Gone<'_>],
-        places: &[usize],
-        misses: &mut [Misses],
-    ) {
-        let blocks: Vec<&Block> = self.blocks_of(None).collect();
-        let row = self.declared.find(contact);
-        let table = row.and_then(|row| self.declared.rows[row].1);
-        let cells = self.declared.cells(table);
-        for (block, place) in pairs(&blocks, gone, places) {
-            let (key, misses) = (&gone[place], &mut misses[place]);
-            if block.leaves_out(contact) {
-                misses.unnamed.push(block.enrol.place.to_string());
-            } else if !draws_on(block, table) {
-                misses
-                    .missing
-                    .push(format!("no [contact.{contact}] any more"));
-            } else if let (Some(occurrence), false) = (key.occurrence, gives(block, key, &cells)) {
-                misses
-                    .missing
-                    .push(format!("occurrence {occurrence} is not declared any more"));
-            } else {
-                misses.conditions(block.failures(&cells));
-            }
-        }
-    }
-
-    /// What each block says of a contact, in their order: one verdict for each of its automations, and each row of the
-    /// contact.
-    ///
-    /// # Errors
-    /// If a source cannot be read again.
-    pub fn explain(&self, contact: &str) -> Result<Vec<BlockVerdict>, SourceError> {
-        let mut verdicts = Vec::new();
-        let places = self.sources.iter().map(|opened| {
-            let Some(Opened { table, index }) = opened else {
-                return Vec::new();
-            };
-            table.places(index.find([contact]))
-        });
-        let places: Vec<Vec<(RowAt, RowId)>> = places.collect();
-        for block in &self.blocks {
-            let before = verdicts.len();
-            let mut missing = String::new();
-            if let Some(source) = block.enrol.source {
-                missing = format!("not in source {}", self.config.sources[source].name);
-                if let Some(Opened { table, .. }) = &self.sources[source] {
-                    let mut buffer = RowBuffer::default();
-                    for &(at, id) in &places[source] {
-                        let row = table.row(id, &mut buffer)?;
-                        if row.contact == contact {
-                            let cells = SourceCells {
-                                cells: row.cells,
-                                zone: &self.config.zone,
-                            };
-                            verdicts.extend(judge(block, contact, Some(at), &cells));
-                        }
-                    }
-                }
-            } else {
-                let row = self.declared.find(contact);
-                let table = row.and_then(|row| self.declared.rows[row].1);
-                if draws_on(block, table) {
-                    verdicts.extend(judge(block, contact, None, &self.declared.cells(table)));
-                } else {
-                    missing = format!("no [contact.{contact}]");
-                }
-            }
-            if verdicts.len() == before {
-                verdicts.extend(block.targets.iter().map(|target| BlockVerdict {
-                    block: block.index,
-                    automation: target.automation,
-                    row: None,
-                    occurrence: None,
-                    out: vec![missing.clone()],
-                }));
-            }
-        }
-        Ok(verdicts)
-    }
-
-    fn blocks_of(&self, source: Option<usize>) -> impl Iterator<Item = &Block<'c>> {
-        self.blocks
+        let is_found = |source: Option<usize>| {
+            source.is_none() || misses.found.contains(&(source, Found::Participation))
+        };
+        let mut unnamed: Vec<_> = self
+            .blocks
             .iter()
-            .filter(move |block| block.enrol.source == source)
+            .filter(|block| {
+                block.enrol.automations.contains(&of.automation)
+                    && is_found(block.enrol.source)
+                    && block.leaves_out(of.contact)
+            })
+            .map(|block| {
+                (
+                    block.enrol.source.is_none(),
+                    block.enrol.source,
+                    &block.enrol.place,
+                )
+            })
+            .collect();
+        if unnamed.is_empty() && !nearest.is_empty() {
+            return nearest.join("; ");
+        }
+        let mut reasons = Vec::new();
+        if nearest.is_empty() {
+            let found = misses.found.into_iter();
+            reasons.extend(found.filter_map(|(source, found)| self.not_found(of, source, found)));
+        }
+        if !unnamed.is_empty() {
+            unnamed.sort_by_key(|(is_declared, source, _)| (*is_declared, *source));
+            let mut places: Vec<String> = unnamed
+                .iter()
+                .map(|(.., place)| place.to_string())
+                .collect();
+            if places.len() > FEW {
+                places.truncate(FEW);
+                places.push(format!("{} other blocks", unnamed.len() - FEW));
+            }
+            reasons.push(format!("no longer named in {}", places.join(" or ")));
+        }
+        match reasons.is_empty() {
+            true => "no longer declared".to_owned(),
+            false => reasons.join("; "),
+        }
     }
-}
 
-/// What was seen of a participation's contact in a source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Seen {
-    Nothing,
-    /// Rows of other occurrences.
-    Others,
-    It,
-}
-
-/// Each block with each participation in an automation of its own.
-fn pairs<'p, 'c>(
-    blocks: &'p [&'p Block<'c>],
-    gone: &'p [Gone<'p>],
-    places: &'p [usize],
-) -> impl Iterator<Item = (&'p Block<'c>, usize)> {
-    blocks.iter().flat_map(move |block| {
-        let enrols = |place: &usize| block.enrol.automations.contains(&gone[*place].automation);
-        places
-            .iter()
-            .copied()
-            .filter(enrols)
-            .map(move |place| (*block, place))
-    })
-}
-
-/// Whether a row gives a participation's occurrence in a block's automation.
-fn gives(block: &Block<'_>, key: &Gone<'_>, cells: &dyn Cells) -> bool {
-    let mut targets = block.targets.iter();
-    let target = targets.find(|target| target.automation == key.automation);
-    target.is_some_and(|target| match target.occurrence {
-        None => true,
-        Some(column) => cells.text(column).as_deref() == key.occurrence,
-    })
-}
-
-fn judge(
-    block: &Block<'_>,
-    contact: &str,
-    row: Option<RowAt>,
-    cells: &dyn Cells,
-) -> Vec<BlockVerdict> {
-    let mut out = Vec::new();
-    if block.leaves_out(contact) {
-        out.push(format!("not named in {}", block.enrol.place));
+    fn not_found(
+        &self,
+        of: &Undeclared<'_>,
+        source: Option<usize>,
+        found: Found,
+    ) -> Option<String> {
+        let source = source.map(|source| &self.config.sources[source].name);
+        Some(match (found, source, of.occurrence) {
+            (Found::Participation, ..) => return None,
+            (Found::OtherOccurrences, Some(source), Some(occurrence)) => {
+                format!("occurrence {occurrence} is not in source {source} any more")
+            }
+            (Found::OtherOccurrences, None, Some(occurrence)) => {
+                format!("occurrence {occurrence} is not declared any more")
+            }
+            (_, Some(source), _) => format!("not in source {source} any more"),
+            (_, None, _) => format!("no [contact.{}] any more", of.contact),
+        })
     }
-    out.extend(block.failures(cells));
-    let verdict = |target: &super::block::Target<'_>| BlockVerdict {
-        block: block.index,
-        automation: target.automation,
-        row,
-        occurrence: target
-            .occurrence
-            .and_then(|column| cells.text(column))
-            .filter(|text| !text.is_empty())
-            .map(Into::into),
-        out: out.clone(),
-    };
-    block.targets.iter().map(verdict).collect()
 }

@@ -3,7 +3,7 @@
 use hashbrown::HashSet;
 
 use super::cell::Cells;
-use super::condition::{self, Clause, Clock};
+use super::condition::{Clause, Clock};
 use super::fields::{Fields, Templates};
 use super::problems::plain;
 use crate::config::nearest;
@@ -112,23 +112,9 @@ impl<'c> Block<'c> {
         &self.clauses
     }
 
-    /// Whether all its conditions hold for a row. A cell that cannot be read as one wants it goes to `unreadable`.
-    pub(super) fn holds<C: Cells>(
-        &self,
-        cells: &C,
-        unreadable: impl FnOnce(condition::Issue<'c>),
-    ) -> bool {
-        for clause in &self.clauses {
-            match clause.holds(cells) {
-                Ok(true) => {}
-                Ok(false) => return false,
-                Err(issue) => {
-                    unreadable(issue);
-                    return false;
-                }
-            }
-        }
-        true
+    /// Whether all its conditions hold for a row.
+    pub(super) fn holds<C: Cells>(&self, cells: &C) -> bool {
+        self.clauses.iter().all(|clause| clause.holds(cells))
     }
 
     /// Every condition that does not hold, in words.

@@ -8,11 +8,11 @@ use super::dispatch::Dispatch;
 use super::entries::{Entries, Entry};
 use super::fields::{Fields, For, Templates};
 use super::problems::{MOST, more, plain};
-use super::render::{NoFields, Renderer};
+use super::render::NoFields;
 use super::select::{Declared, Selector};
 use super::writing::{Named, same_but_for_form};
-use super::{MoreRows, Opened, Roster};
-use crate::config::{Config, Diagnostic, Problems};
+use super::{MoreRows, Roster};
+use crate::config::{Config, Diagnostic, Place, Problems};
 use crate::field;
 use crate::source::{RowId, SourceError, Table};
 use crate::threads::side_by_side;
@@ -64,7 +64,7 @@ fn read<'c>(
     let mut problems = Vec::new();
     let used = |source| all || is_used(config, source);
     let sources = config.sources.iter().enumerate();
-    let tables: Vec<Option<Table>> = sources
+    let mut tables: Vec<Option<Table>> = sources
         .map(|(index, source)| {
             if !used(index) {
                 return None;
@@ -73,13 +73,11 @@ fn read<'c>(
                 table.check_age(now)?;
                 Ok(table)
             });
-            table
-                .map_err(|error| {
-                    let at = error.place().unwrap_or(&source.place).clone();
-                    let help = error.help().into_owned();
-                    problems.push(plain(error.to_string(), Some(at), help));
-                })
-                .ok()
+            let problem = |error: SourceError| {
+                let at = error.place().unwrap_or(&source.place).clone();
+                problems.push(unread(&error, Some(at)));
+            };
+            table.map_err(problem).ok()
         })
         .collect();
 
@@ -119,6 +117,8 @@ fn read<'c>(
                 .iter()
                 .filter(|block| block.enrol.source == source)
                 .collect(),
+            &config.zone,
+            source.is_some(),
         ),
     };
     let jobs: Vec<_> = tables
@@ -130,60 +130,55 @@ fn read<'c>(
     drop(jobs);
 
     let from_declared = selector(None).declared(&declared);
-    let mut entries = Entries::default();
-    let mut withheld = Entries::default();
-    let mut indices = Vec::with_capacity(selections.len());
+    let mut roster = Roster {
+        config,
+        templates,
+        declared,
+        entries: Entries::default(),
+        withheld: Entries::default(),
+        more_rows: MoreRows::default(),
+        sizes: vec![0; config.automations.len()],
+        warnings: Vec::new(),
+        blocks,
+        sources: Vec::new(),
+    };
     let mut seen = Vec::with_capacity(selections.len());
+    let mut opened = tables.iter_mut().flatten();
     for selection in selections.into_iter().chain([from_declared]) {
         problems.extend(selection.report.list);
-        let appended = entries.append(selection.entries);
-        let appended = appended.and_then(|()| withheld.append(selection.withheld));
+        let appended = roster.entries.append(selection.entries);
+        let appended = appended.and_then(|()| roster.withheld.append(selection.withheld));
         if appended.is_err() {
             problems.push(too_many());
         }
-        indices.push(selection.index);
+        if let Some(table) = opened.next() {
+            table.set_index(selection.index);
+        }
         seen.push(selection.seen);
     }
-    let mut indices = indices.into_iter();
-    let mut open = |table| {
-        let index = indices.next().unwrap_or_default();
-        Opened { table, index }
-    };
-    let tables = tables.into_iter();
-    let sources: Vec<Option<Opened>> = tables.map(|table| table.map(&mut open)).collect();
-    let unread = |error: &SourceError| plain(error.to_string(), None, error.help().into_owned());
-    match same_but_for_form(config, &sources, &seen) {
-        Ok(list) => problems.extend(list),
-        Err(error) => problems.push(unread(&error)),
-    }
-    let warnings = named.warnings(&sources, &declared, &seen);
-    let warnings = warnings.unwrap_or_else(|error| {
-        problems.push(unread(&error));
-        Vec::new()
+    roster.sources = tables;
+    let found = same_but_for_form(config, &roster.sources, &seen).and_then(|list| {
+        problems.extend(list);
+        named.warnings(&roster.sources, &roster.declared, &seen)
     });
-    entries.sort();
-    withheld.sort();
+    match found {
+        Ok(warnings) => roster.warnings = warnings,
+        Err(error) => problems.push(unread(&error, None)),
+    }
+    roster.entries.sort();
+    roster.withheld.sort();
     // They have no fields to differ in.
-    withheld.settle(0);
-    let renderer = Renderer {
-        config,
-        templates: &templates,
-        blocks: &blocks,
-        sources: &sources,
-        declared: &declared,
-    };
-    let mut more_rows = MoreRows::default();
+    roster.withheld.settle(0);
     // Where there are problems already, blocks may be missing.
     let mut conflicts = match problems.is_empty() {
-        true => gather(&renderer, &mut entries, &mut more_rows, &mut problems),
+        true => roster.gather(&mut problems),
         false => Vec::new(),
     };
-    let (differing, count) = entries.settle(MOST);
+    let (differing, count) = roster.entries.settle(MOST);
     let count = count + conflicts.len();
     conflicts.extend(differing);
     conflicts.truncate(MOST);
-    let conflict = |pair: &(Entry, Entry)| conflict(config, &sources, &declared, &entries, pair);
-    problems.extend(conflicts.iter().map(conflict));
+    problems.extend(conflicts.iter().map(|pair| roster.conflict(pair)));
     problems.extend(more("the enrolments", count - conflicts.len()));
     if !problems.is_empty() {
         return Err(Problems {
@@ -191,90 +186,14 @@ fn read<'c>(
             files: config.files.clone(),
         });
     }
-
-    let mut sizes = vec![0; config.automations.len()];
-    for entry in entries.list() {
-        sizes[entry.automation as usize] += 1;
+    for entry in roster.entries.list() {
+        roster.sizes[entry.automation as usize] += 1;
     }
-    Ok(Roster {
-        config,
-        templates,
-        blocks,
-        sources,
-        declared,
-        entries,
-        withheld,
-        more_rows,
-        sizes,
-        warnings,
-    })
+    Ok(roster)
 }
 
-/// Makes one enrolment of the rows that are to make one together. Returns the pairs of rows that do not go together.
-fn gather(
-    renderer: &Renderer<'_, '_>,
-    entries: &mut Entries,
-    more_rows: &mut MoreRows,
-    problems: &mut Vec<Diagnostic>,
-) -> Vec<(Entry, Entry)> {
-    let takes = |automation: usize, block: usize| {
-        let fields = renderer.fields_of(block, automation);
-        fields.is_some_and(Fields::take_each_row)
-    };
-    let targets = renderer.blocks.iter().flat_map(|block| &block.targets);
-    if !targets
-        .filter_map(|target| target.fields.as_ref())
-        .any(Fields::take_each_row)
-    {
-        return Vec::new();
-    }
-    let mut conflicts = Vec::new();
-    let mut gathered = Vec::new();
-    for group in entries.groups(|entry| takes(entry.automation as usize, entry.block as usize)) {
-        let list = &entries.list()[group.clone()];
-        let (first, block, automation) =
-            (list[0], list[0].block as usize, list[0].automation as usize);
-        let whom = For {
-            contact: entries.contact(&first),
-            automation: renderer.config.automations[automation].name.as_str(),
-            occurrence: entries.occurrence(&first),
-        };
-        let rows = list.iter().map(|entry| entry.row);
-        match renderer.render(block, automation, whom, rows) {
-            Ok(fields) => {
-                let more = list[1..].iter().map(|entry| entry.row).collect();
-                more_rows.insert((first.automation, first.block, first.row), more);
-                gathered.push((group, field::digest(&fields)));
-            }
-            Err(NoFields::Differs(place)) => {
-                conflicts.push((first, list[place]));
-                gathered.push((group, None));
-            }
-            Err(NoFields::Unreadable(error)) => {
-                let source = renderer.config.enrols[block].source;
-                let at = source.map(|source| renderer.config.sources[source].place.clone());
-                let help = error.help().into_owned();
-                problems.push(plain(error.to_string(), at, help));
-                break;
-            }
-            Err(NoFields::Changed) => {
-                problems.push(plain(
-                    format!(
-                        "a row of contact {} was changed in place while it was read",
-                        whom.contact
-                    ),
-                    Some(renderer.config.enrols[block].place.clone()),
-                    "write exports under another name and rename them when they are complete"
-                        .to_owned(),
-                ));
-                break;
-            }
-        }
-    }
-    if entries.gather(&gathered).is_err() {
-        problems.push(too_many());
-    }
-    conflicts
+fn unread(error: &SourceError, at: Option<Place>) -> Diagnostic {
+    plain(error.to_string(), at, error.help().into_owned())
 }
 
 fn too_many() -> Diagnostic {
@@ -285,50 +204,103 @@ fn too_many() -> Diagnostic {
     )
 }
 
-/// Two rows or blocks that enrol a contact in one automation, each with other fields.
-fn conflict(
-    config: &Config,
-    sources: &[Option<Opened>],
-    declared: &Declared<'_>,
-    entries: &Entries,
-    (first, other): &(Entry, Entry),
-) -> Diagnostic {
-    let origin = |entry: &Entry| {
-        let enrol = &config.enrols[entry.block as usize];
-        let from = match enrol.source.and_then(|source| sources[source].as_ref()) {
-            Some(Opened { table, index }) => {
-                let row = RowId(entry.row);
-                format!("{table}, {}", index.at(table, row))
-            }
-            None => {
-                let place = usize::try_from(entry.row).ok();
-                let row = place.and_then(|place| declared.rows.get(place));
-                match row.and_then(|(_, contact)| *contact) {
-                    Some(contact) => format!("the declared contact ({})", contact.place),
-                    None => "the contact's name alone".to_owned(),
+impl Roster<'_> {
+    /// Makes one enrolment of the rows that are to make one together. Returns the pairs of rows that do not go together.
+    fn gather(&mut self, problems: &mut Vec<Diagnostic>) -> Vec<(Entry, Entry)> {
+        let targets = self.blocks.iter().flat_map(|block| &block.targets);
+        let mut fields = targets.filter_map(|target| target.fields.as_ref());
+        if !fields.any(Fields::take_each_row) {
+            return Vec::new();
+        }
+        let mut conflicts = Vec::new();
+        let mut gathered = Vec::new();
+        let takes = |entry: &Entry| {
+            let fields = self.fields_of(entry.block as usize, entry.automation as usize);
+            fields.is_some_and(Fields::take_each_row)
+        };
+        for group in self.entries.groups(takes) {
+            let list = &self.entries.list()[group.clone()];
+            let (first, of) = (list[0], self.enrolment(&list[0]));
+            let enrol = &self.config.enrols[of.block];
+            let whom = For {
+                contact: of.contact,
+                automation: self.config.automations[of.automation].name.as_str(),
+                occurrence: of.occurrence,
+            };
+            let rows = list.iter().map(|entry| entry.row);
+            match self.render(of.block, of.automation, whom, rows) {
+                Ok(fields) => {
+                    let more = list[1..].iter().map(|entry| entry.row).collect();
+                    self.more_rows
+                        .insert((first.automation, first.block, first.row), more);
+                    gathered.push((group, field::digest(&fields)));
+                }
+                Err(NoFields::Differs(place)) => {
+                    conflicts.push((first, list[place]));
+                    gathered.push((group, None));
+                }
+                Err(NoFields::Unreadable(error)) => {
+                    let source = enrol.source.map(|source| &self.config.sources[source]);
+                    problems.push(unread(&error, source.map(|source| source.place.clone())));
+                    break;
+                }
+                Err(NoFields::Changed) => {
+                    problems.push(plain(
+                        format!(
+                            "a row of contact {} was changed in place while it was read",
+                            of.contact
+                        ),
+                        Some(enrol.place.clone()),
+                        "write exports under another name and rename them when they are complete"
+                            .to_owned(),
+                    ));
+                    break;
                 }
             }
+        }
+        if self.entries.gather(&gathered).is_err() {
+            problems.push(too_many());
+        }
+        conflicts
+    }
+
+    /// Two rows or blocks that enrol a contact in one automation, each with other fields.
+    fn conflict(&self, (first, other): &(Entry, Entry)) -> Diagnostic {
+        let config = self.config;
+        let origin = |entry: &Entry| {
+            let enrol = &config.enrols[entry.block as usize];
+            let from = match enrol
+                .source
+                .and_then(|source| self.sources[source].as_ref())
+            {
+                Some(table) => format!("{table}, {}", table.place(RowId(entry.row))),
+                None => match self.declared.table_of(self.entries.contact(entry)) {
+                    Some(contact) => format!("the declared contact ({})", contact.place),
+                    None => "the contact's name alone".to_owned(),
+                },
+            };
+            (enrol.place.clone(), from)
         };
-        (enrol.place.clone(), from)
-    };
-    let (place, from) = origin(first);
-    let (other_place, other_from) = origin(other);
-    let automation = &config.automations[first.automation as usize].name;
-    let occurrence = match entries.occurrence(first) {
-        Some(occurrence) => format!(", occurrence {occurrence},"),
-        None => String::new(),
-    };
-    Diagnostic {
-        message: format!(
-            "contact {} is enrolled in {automation}{occurrence} twice, with different fields: from {from} and from {other_from}",
-            entries.contact(first)
-        ),
-        at: Some(place),
-        label: Some("enrolled here".to_owned()),
-        related: vec![(other_place, "and here, with other fields".to_owned())],
-        help: Some(
-            "make the fields equal, leave one of the two out with a `where`, or give the automation a `repeat_by`"
-                .to_owned(),
-        ),
+        let (place, from) = origin(first);
+        let (other_place, other_from) = origin(other);
+        let of = self.enrolment(first);
+        let (contact, automation) = (of.contact, &config.automations[of.automation].name);
+        let occurrence = of
+            .occurrence
+            .map(|occurrence| format!(", occurrence {occurrence},"));
+        let occurrence = occurrence.unwrap_or_default();
+        Diagnostic {
+            message: format!(
+                "contact {contact} is enrolled in {automation}{occurrence} twice, with different fields: from {from} and \
+                 from {other_from}"
+            ),
+            at: Some(place),
+            label: Some("enrolled here".to_owned()),
+            related: vec![(other_place, "and here, with other fields".to_owned())],
+            help: Some(
+                "make the fields equal, leave one of the two out with a `where`, or give the automation a `repeat_by`"
+                    .to_owned(),
+            ),
+        }
     }
 }

@@ -37,6 +37,20 @@ pub(super) enum Cell<'a> {
     Moment(Timestamp),
 }
 
+/// By which a cell is looked up among the values that it may equal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Key<'a> {
+    Text(&'a str),
+    Integer(i64),
+    /// The bits of a number that is not a whole one, or too large.
+    Float(u64),
+    Boolean(bool),
+    Day(Date),
+    Moment(Timestamp),
+    /// Some moment of a day.
+    Within(Date),
+}
+
 /// A cell cannot be read as what a condition wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unreadable;
@@ -129,7 +143,7 @@ impl std::fmt::Display for Cell<'_> {
     }
 }
 
-impl Cell<'_> {
+impl<'a> Cell<'a> {
     /// How a cell must be read to be compared with this one.
     pub(super) fn kind(&self) -> Kind {
         match self {
@@ -155,6 +169,41 @@ impl Cell<'_> {
         })
     }
 
+    /// The keys of a value that a condition wants, or of a cell that is found: they share one where the two are equal by
+    /// [`Cell::order`].
+    pub(super) fn keys(
+        self,
+        is_wanted: bool,
+        zone: &TimeZone,
+    ) -> impl Iterator<Item = Key<'a>> + use<'a> {
+        let keys = match self {
+            Cell::Text(text) => [Some(Key::Text(text)), None],
+            Cell::Integer(number) => [Some(Key::Integer(number)), None],
+            Cell::Float(number) if number.is_nan() => [None, None],
+            Cell::Float(number)
+                if number.trunc() == number && (-BEYOND..BEYOND).contains(&number) =>
+            {
+                [Some(Key::Integer(number as i64)), None]
+            }
+            Cell::Float(number) => [Some(Key::Float(number.to_bits())), None],
+            Cell::Boolean(truth) => [Some(Key::Boolean(truth)), None],
+            Cell::Date(day) => [
+                Some(Key::Day(day)),
+                (!is_wanted).then_some(Key::Within(day)),
+            ],
+            Cell::Moment(moment) => {
+                let day = zone.to_datetime(moment).date();
+                let day = if is_wanted {
+                    Key::Within(day)
+                } else {
+                    Key::Day(day)
+                };
+                [Some(Key::Moment(moment)), Some(day)]
+            }
+        };
+        keys.into_iter().flatten()
+    }
+
     /// Its calendar day.
     fn day(self, zone: &TimeZone) -> Option<Date> {
         match self {
@@ -176,9 +225,11 @@ impl Cell<'_> {
     }
 }
 
+/// 2^63: the first float that is greater than every integer.
+const BEYOND: f64 = 9_223_372_036_854_775_808.0;
+
 /// Compares without rounding the integer, which a conversion to a float would do beyond 2^53.
 fn integer_and_float(integer: i64, float: f64) -> Ordering {
-    const BEYOND: f64 = 9_223_372_036_854_775_808.0;
     if float >= BEYOND {
         Ordering::Less
     } else if float < -BEYOND {
@@ -373,6 +424,39 @@ mod tests {
         assert_eq!(late.order(day, &zone()), Some(Ordering::Equal));
         assert_eq!(late.order(day, &TimeZone::UTC), Some(Ordering::Less));
         assert_eq!(late.order(Cell::Text("x"), &zone()), None);
+    }
+
+    #[test]
+    fn two_cells_share_a_key_where_they_are_equal() {
+        let day = |text: &str| Cell::Date(text.parse().unwrap());
+        let cells = [
+            Cell::Text("1"),
+            Cell::Integer(1),
+            Cell::Float(1.0),
+            Cell::Float(1.5),
+            Cell::Float(-0.0),
+            Cell::Integer(0),
+            Cell::Float(BEYOND),
+            Cell::Float(-BEYOND),
+            Cell::Integer(i64::MIN),
+            Cell::Integer(i64::MAX),
+            Cell::Float(1e300),
+            Cell::Boolean(true),
+            Cell::Boolean(false),
+            day("2025-03-01"),
+            day("2025-03-02"),
+            moment("2025-03-01T12:00:00Z"),
+            moment("2025-03-01T13:00:00Z"),
+            moment("2025-03-01T23:30:00Z"),
+        ];
+        for wanted in cells {
+            for found in cells {
+                let mut keys = found.keys(false, &zone());
+                let share = keys.any(|key| wanted.keys(true, &zone()).any(|other| key == other));
+                let is_equal = found.order(wanted, &zone()) == Some(Ordering::Equal);
+                assert_eq!(share, is_equal, "{found:?} and {wanted:?}");
+            }
+        }
     }
 
     #[test]

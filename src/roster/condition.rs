@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::cell::{Cell, Cells, Kind, Unreadable};
+use super::cell::{Cell, Cells, Key, Kind, Unreadable};
 use crate::config::{Condition, Span, Test, Value};
 use crate::text::{SafeText, quoted};
 
@@ -49,61 +49,42 @@ enum Rule<'c> {
 /// Values of one kind, of which a cell may be one.
 #[derive(Debug)]
 enum OneOf<'c> {
-    /// Texts and whole numbers of which there are many, found by a look-up.
-    Texts(HashSet<&'c str>),
-    Integers(HashSet<i64>),
     /// Compared one by one.
-    Cells(Vec<Cell<'c>>),
+    Few(Vec<Cell<'c>>),
+    /// Found by a look-up.
+    Many(Kind, HashSet<Key<'c>>),
 }
 
 impl<'c> OneOf<'c> {
     /// So many values are compared as quickly as one is looked up.
     const FEW: usize = 8;
 
-    fn new(values: &'c [Value]) -> Self {
-        let texts = || {
-            let texts = values.iter().map(|value| match value {
-                Value::Text(text) => Some(text.as_str()),
-                _ => None,
-            });
-            texts.collect::<Option<_>>().map(Self::Texts)
-        };
-        let integers = || {
-            let integers = values.iter().map(|value| match value {
-                Value::Integer(number) => Some(*number),
-                _ => None,
-            });
-            integers.collect::<Option<_>>().map(Self::Integers)
-        };
-        let looked_up = match values.len() > Self::FEW {
-            true => texts().or_else(integers),
-            false => None,
-        };
-        looked_up.unwrap_or_else(|| Self::Cells(values.iter().map(Cell::from).collect()))
+    fn new(values: &'c [Value], zone: &TimeZone) -> Self {
+        let cells = values.iter().map(Cell::from);
+        match values {
+            [first, ..] if values.len() > Self::FEW => Self::Many(
+                Cell::from(first).kind(),
+                cells.flat_map(|cell| cell.keys(true, zone)).collect(),
+            ),
+            _ => Self::Few(cells.collect()),
+        }
     }
 
     fn kind(&self) -> Kind {
         match self {
-            Self::Texts(_) => Kind::Text,
-            Self::Integers(_) => Kind::Number,
-            Self::Cells(cells) => cells.first().map_or(Kind::Presence, Cell::kind),
+            Self::Few(cells) => cells.first().map_or(Kind::Presence, Cell::kind),
+            Self::Many(kind, _) => *kind,
         }
     }
 
     fn has(&self, cell: Cell<'_>, zone: &TimeZone) -> bool {
-        match (self, cell) {
-            (Self::Texts(texts), Cell::Text(text)) => texts.contains(text),
-            (Self::Integers(numbers), Cell::Integer(number)) => numbers.contains(&number),
-            (Self::Integers(numbers), cell) => {
-                let mut numbers = numbers.iter();
-                numbers.any(|&n| cell.order(Cell::Integer(n), zone) == Some(Ordering::Equal))
-            }
-            (Self::Texts(_), _) => false,
-            (Self::Cells(cells), cell) => cells.iter().any(|value| match (cell, value) {
+        match self {
+            Self::Few(cells) => cells.iter().any(|value| match (cell, value) {
                 // Nearly all conditions are this one.
                 (Cell::Text(a), Cell::Text(b)) => a == *b,
                 _ => cell.order(*value, zone) == Some(Ordering::Equal),
             }),
+            Self::Many(_, keys) => cell.keys(false, zone).any(|key| keys.contains(&key)),
         }
     }
 }
@@ -142,43 +123,41 @@ impl<'c> Clause<'c> {
         self.column
     }
 
-    /// The column and kinds that it reads its cell as, where not every text can be read so.
-    pub(super) fn reads(&self) -> impl Iterator<Item = (usize, Kind)> {
-        let kinds = self.checks.iter().map(|check| check.kind);
+    /// The kind that it reads its cell as. All its tests read it as one, but for those that ask whether it is there.
+    pub(super) fn kind(&self) -> Kind {
+        let mut kinds = self.checks.iter().map(|check| check.kind);
         kinds
-            .filter(|kind| !matches!(kind, Kind::Presence | Kind::Text))
-            .map(|kind| (self.column, kind))
+            .find(|kind| *kind != Kind::Presence)
+            .unwrap_or(Kind::Presence)
     }
 
-    /// The texts of which the cell must be one, where it must be.
-    pub(super) fn wanted_texts(&self) -> Option<impl Iterator<Item = &'c str> + use<'c>> {
+    /// The values of which the cell must be one, where there are such.
+    pub(super) fn wanted(&self) -> Option<impl Iterator<Item = Key<'c>>> {
         self.checks.iter().find_map(|check| match check.test {
-            Test::Any(values) if check.kind == Kind::Text => {
-                Some(values.iter().filter_map(|value| match value {
-                    Value::Text(text) => Some(text.as_str()),
-                    _ => None,
-                }))
+            Test::Any(values) => {
+                let cells = values.iter().map(Cell::from);
+                Some(cells.flat_map(|cell| cell.keys(true, self.zone)))
             }
             _ => None,
         })
     }
 
     /// Whether all its tests hold.
-    pub(super) fn holds<C: Cells + ?Sized>(&self, cells: &C) -> Result<bool, Issue<'c>> {
-        let mut holds = true;
-        for check in &self.checks {
-            match cells.cell(self.column, check.kind) {
-                Ok(cell) => holds &= check.holds(cell, self.zone),
-                Err(Unreadable) => {
-                    return Err(Issue {
-                        condition: self.condition,
-                        kind: check.kind,
-                        found: quoted(&cells.text(self.column).unwrap_or_default()),
-                    });
-                }
-            }
-        }
-        Ok(holds)
+    pub(super) fn holds<C: Cells>(&self, cells: &C) -> bool {
+        self.checks.iter().all(|check| {
+            let cell = cells.cell(self.column, check.kind);
+            cell.is_ok_and(|cell| check.holds(cell, self.zone))
+        })
+    }
+
+    /// What is wrong with the cell, where it cannot be read as the condition wants it.
+    pub(super) fn issue<C: Cells>(&self, cells: &C) -> Option<Issue<'c>> {
+        let kind = self.kind();
+        cells.cell(self.column, kind).err().map(|Unreadable| Issue {
+            condition: self.condition,
+            kind,
+            found: quoted(&cells.text(self.column).unwrap_or_default()),
+        })
     }
 
     /// What is found and what was wanted, where a test does not hold: `status is "ex-customer", wanted "customer"`.
@@ -210,8 +189,8 @@ impl<'c> Clause<'c> {
 impl<'c> Check<'c> {
     fn new(test: &'c Test, clock: &Clock<'c>) -> Self {
         let rule = match test {
-            Test::Any(values) => Rule::Any(OneOf::new(values)),
-            Test::Not(values) => Rule::Not(OneOf::new(values)),
+            Test::Any(values) => Rule::Any(OneOf::new(values, clock.zone)),
+            Test::Not(values) => Rule::Not(OneOf::new(values, clock.zone)),
             Test::Exists(there) => Rule::Exists(*there),
             Test::Min(value) => Rule::Bound(Relation::AtLeast, value.into()),
             Test::Max(value) => Rule::Bound(Relation::AtMost, value.into()),
@@ -316,7 +295,7 @@ fn wanted(test: &Test) -> String {
 }
 
 /// `"NL", "BE" or "LU"`
-fn one_of(values: &[crate::config::Value]) -> String {
+fn one_of(values: &[Value]) -> String {
     let shown: Vec<String> = values
         .iter()
         .map(|value| match Cell::from(value) {
@@ -373,13 +352,12 @@ mod tests {
             zone: &zone,
         };
         let clause = Clause::new(&condition, 0, &clock);
-        match clause.holds(&cells) {
-            Ok(holds) => {
-                assert_eq!(clause.failure(&cells).is_none(), holds);
-                holds.to_string()
-            }
-            Err(issue) => issue.sentence(),
+        if let Some(issue) = clause.issue(&cells) {
+            return issue.sentence();
         }
+        let holds = clause.holds(&cells);
+        assert_eq!(clause.failure(&cells).is_none(), holds);
+        holds.to_string()
     }
 
     #[track_caller]

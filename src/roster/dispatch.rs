@@ -1,87 +1,93 @@
-//! Which blocks a row is put to: those that it may be in, found by a look-up and not by asking each block.
+//! Which blocks a row may be in, found by a look-up and not by asking each block.
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
+use jiff::tz::TimeZone;
 
 use super::block::Block;
-use super::cell::{Cell, Cells, Kind};
-use super::condition::{self, Clause};
+use super::cell::{Cells, Key, Kind};
+use super::condition::{Clause, Issue};
 
 /// The blocks that draw on one table, by what a row must hold to be in them.
 #[derive(Debug)]
 pub(super) struct Dispatch<'s, 'c> {
+    zone: &'c TimeZone,
     blocks: Vec<&'s Block<'c>>,
     /// For each column and kind that conditions read a cell as, the first condition that does. A cell that cannot be read
-    /// is told even of a row that is out for another reason, so that the order of conditions never decides on whether a
-    /// table is good.
+    /// is reported even of a row that is out for another reason: the order of conditions never decides whether a table is
+    /// good.
     reads: Vec<&'s Clause<'c>>,
     /// Blocks that any row may be in, by their places in `blocks`.
     any: Vec<usize>,
     /// Blocks that name contacts.
     by_contact: HashMap<&'c str, Vec<usize>>,
-    /// Blocks that want one of some texts in a column.
-    by_text: Vec<(usize, HashMap<&'c str, Vec<usize>>)>,
+    /// Blocks that want one of some values in a column.
+    by_value: Vec<(usize, Kind, Places<'c>)>,
 }
 
+type Places<'c> = HashMap<Key<'c>, Vec<usize>>;
+
 impl<'s, 'c> Dispatch<'s, 'c> {
-    pub(super) fn new(blocks: Vec<&'s Block<'c>>) -> Self {
-        let mut reads: Vec<&Clause> = Vec::new();
-        let mut any = Vec::new();
-        let mut by_contact: HashMap<&str, Vec<usize>> = HashMap::new();
-        let mut by_text: HashMap<usize, HashMap<&str, Vec<usize>>> = HashMap::new();
-        let mut known = hashbrown::HashSet::new();
-        for (place, block) in blocks.iter().enumerate() {
-            reads.extend(block.clauses().iter().filter(|clause| {
-                let mut is_new = false;
-                for read in clause.reads() {
-                    is_new |= known.insert(read);
-                }
-                is_new
-            }));
-            if let Some(names) = &block.enrol.contacts {
-                for name in names {
-                    let places = by_contact.entry(name.as_str()).or_default();
-                    // A block may name a contact twice.
-                    if places.last() != Some(&place) {
-                        places.push(place);
-                    }
-                }
-                continue;
+    /// `all_text` says that every cell of the table can be read as text.
+    pub(super) fn new(blocks: Vec<&'s Block<'c>>, zone: &'c TimeZone, all_text: bool) -> Self {
+        let of = |clause: &Clause<'c>| (clause.column(), clause.kind());
+        let mut known = HashSet::new();
+        let mut reads = Vec::new();
+        // How many blocks want each value.
+        let mut wanted: HashMap<_, usize> = HashMap::new();
+        for clause in blocks.iter().flat_map(|block| block.clauses()) {
+            let kind = clause.kind();
+            let is_sound = kind == Kind::Presence || (all_text && kind == Kind::Text);
+            if !is_sound && known.insert(of(clause)) {
+                reads.push(clause);
             }
-            let texts = |clause: &Clause<'c>| Some((clause.column(), clause.wanted_texts()?));
-            match block.clauses().iter().find_map(texts) {
-                Some((column, texts)) => {
-                    let by_text = by_text.entry(column).or_default();
-                    for text in texts {
-                        by_text.entry(text).or_default().push(place);
-                    }
-                }
-                None => any.push(place),
+            for key in clause.wanted().into_iter().flatten() {
+                *wanted.entry((of(clause), key)).or_default() += 1;
             }
         }
+        let mut any = Vec::new();
+        let mut by_contact: HashMap<&str, Vec<usize>> = HashMap::new();
+        let mut by_value: HashMap<(usize, Kind), Places<'c>> = HashMap::new();
+        for (place, block) in blocks.iter().enumerate() {
+            // The condition that the fewest blocks share tells the most.
+            let shared = |clause: &&Clause<'c>| {
+                let keys = clause.wanted()?;
+                Some(keys.map(|key| wanted[&(of(clause), key)]).sum::<usize>())
+            };
+            let clauses = block.clauses().iter();
+            let rarest = clauses.filter_map(|clause| Some((shared(&clause)?, clause)));
+            if let Some(names) = &block.enrol.contacts {
+                for name in names {
+                    by_contact.entry(name.as_str()).or_default().push(place);
+                }
+            } else if let Some((_, clause)) = rarest.min_by_key(|(count, _)| *count) {
+                let places = by_value.entry(of(clause)).or_default();
+                for key in clause.wanted().into_iter().flatten() {
+                    places.entry(key).or_default().push(place);
+                }
+            } else {
+                any.push(place);
+            }
+        }
+        let by_value = by_value.into_iter();
         Self {
+            zone,
             blocks,
             reads,
             any,
             by_contact,
-            by_text: by_text.into_iter().collect(),
+            by_value: by_value
+                .map(|((column, kind), places)| (column, kind, places))
+                .collect(),
         }
     }
 
-    /// Gives what of a row's cells cannot be read as a condition wants it.
-    pub(super) fn unreadable<C: Cells>(
-        &self,
-        cells: &C,
-        mut tell: impl FnMut(condition::Issue<'c>),
-    ) {
-        for clause in &self.reads {
-            if let Err(issue) = clause.holds(cells) {
-                tell(issue);
-            }
-        }
+    /// What of a row's cells cannot be read as a condition wants it.
+    pub(super) fn issues<C: Cells>(&self, cells: &C) -> impl Iterator<Item = Issue<'c>> {
+        self.reads.iter().filter_map(|clause| clause.issue(cells))
     }
 
-    /// The blocks that a row of a contact may be in, in the order of the configuration. Conditions are still to be asked.
-    /// `places` is used over and over.
+    /// The blocks that a row of a contact may be in, in the order of the configuration. Their conditions are still to be
+    /// tested. `places` is used over and over.
     pub(super) fn candidates<C: Cells>(
         &self,
         contact: &str,
@@ -91,9 +97,11 @@ impl<'s, 'c> Dispatch<'s, 'c> {
         places.clear();
         places.extend_from_slice(&self.any);
         places.extend(self.by_contact.get(contact).into_iter().flatten());
-        for (column, by_text) in &self.by_text {
-            if let Ok(Some(Cell::Text(text))) = cells.cell(*column, Kind::Text) {
-                places.extend(by_text.get(text).into_iter().flatten());
+        for (column, kind, by_value) in &self.by_value {
+            if let Ok(Some(cell)) = cells.cell(*column, *kind) {
+                for key in cell.keys(false, self.zone) {
+                    places.extend(by_value.get(&key).into_iter().flatten());
+                }
             }
         }
         places.sort_unstable();

@@ -1,9 +1,10 @@
 //! `[[expect]]`: whether the roster is as its authors say that it must be.
 
 use super::problems::{MOST, more};
+use super::verdict::{Asked, FEW};
 use super::{Enrolment, Roster};
 use crate::config::{Diagnostic, Expect, Expectation, Place};
-use crate::source::SourceError;
+use crate::source::{Lines, SourceError};
 
 /// What is not as expected.
 enum Failed<'c> {
@@ -17,14 +18,14 @@ impl<'c> Roster<'c> {
     ///
     /// # Errors
     /// If a source cannot be read again to say why.
-    pub fn disappointments(&self) -> Result<Vec<Diagnostic>, SourceError> {
+    pub fn failed_expectations(&self) -> Result<Vec<Diagnostic>, SourceError> {
         let mut failed = Vec::new();
         for Expect { what, place } in &self.config.expects {
             failed.extend(self.failed(what).into_iter().map(|failed| (place, failed)));
         }
         let mut list = Vec::new();
         for (place, failed) in failed.iter().take(MOST) {
-            list.push(self.told(place, failed)?);
+            list.push(self.diagnostic(place, failed)?);
         }
         list.extend(more("the expectations", failed.len() - list.len()));
         Ok(list)
@@ -68,7 +69,7 @@ impl<'c> Roster<'c> {
         }
     }
 
-    fn told(&self, place: &Place, failed: &Failed<'_>) -> Result<Diagnostic, SourceError> {
+    fn diagnostic(&self, place: &Place, failed: &Failed<'_>) -> Result<Diagnostic, SourceError> {
         let name = |automation: usize| &self.config.automations[automation].name;
         let at = |message: String| Diagnostic::at(place.clone(), message);
         Ok(match *failed {
@@ -80,7 +81,7 @@ impl<'c> Roster<'c> {
                 name(automation),
                 self.sizes[automation]
             ))
-            .help("mend the rules or their sources, or change what is expected"),
+            .help("fix the rules or their sources, or change what is expected"),
             Failed::Out {
                 contact,
                 automation,
@@ -104,7 +105,7 @@ impl<'c> Roster<'c> {
                     related: related.into_iter().collect(),
                     ..diagnostic
                 }
-                .help("mend the rules or their sources, or change what is expected")
+                .help("fix the rules or their sources, or change what is expected")
             }
         })
     }
@@ -125,18 +126,26 @@ impl<'c> Roster<'c> {
         if let Some(suppression) = self.config.suppression(contact) {
             return Ok(format!("it is {suppression}"));
         }
-        let verdicts = self.explain(contact)?;
-        let words: Vec<String> = verdicts
-            .iter()
-            .filter(|verdict| verdict.automation == automation)
-            .map(|verdict| {
-                let place = &self.config.enrols[verdict.block].place;
-                let row = verdict
-                    .row
-                    .map_or_else(String::new, |row| format!(", {row}"));
-                format!("the block at {place}{row}: {}", verdict.out.join("; "))
-            })
-            .collect();
+        let mut count = 0;
+        let mut words = Vec::new();
+        let mut lines = Lines::default();
+        self.judge(&Asked::from([(contact, vec![automation])]), |verdict| {
+            count += 1;
+            if words.len() < FEW {
+                let row = verdict.row;
+                let row = row.map(|(table, number, id)| table.at(number, id, &mut lines));
+                let row = row.map_or_else(String::new, |row| format!(", {row}"));
+                let place = &verdict.block.enrol.place;
+                let reasons = verdict.reasons(self).join("; ");
+                let index = verdict.block.index;
+                words.push((index, format!("the block at {place}{row}: {reasons}")));
+            }
+        })?;
+        words.sort_by_key(|(block, _)| *block);
+        let mut words: Vec<String> = words.into_iter().map(|(_, words)| words).collect();
+        if count > FEW {
+            words.push(format!("and {} more blocks or rows say no", count - FEW));
+        }
         Ok(match words.is_empty() {
             true => "no [[enrol]] block names this automation".to_owned(),
             false => words.join("; "),

@@ -12,8 +12,8 @@ mod condition;
 mod dispatch;
 mod entries;
 mod expect;
+mod explain;
 mod fields;
-mod index;
 mod problems;
 mod render;
 mod select;
@@ -22,10 +22,12 @@ mod shrink;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod verdict;
 mod writing;
 
-pub use absence::{BlockVerdict, Gone};
+pub use absence::Undeclared;
 pub use build::{build, build_for, check};
+pub use explain::BlockVerdict;
 
 use hashbrown::HashMap;
 use jiff::Timestamp;
@@ -33,8 +35,7 @@ use jiff::Timestamp;
 use block::Block;
 use entries::{Entries, Entry};
 use fields::{For, Templates};
-use index::RowIndex;
-use render::{NoFields, Renderer};
+use render::NoFields;
 use select::Declared;
 
 use crate::config::{Config, Diagnostic, Source};
@@ -51,7 +52,7 @@ pub struct Roster<'c> {
     /// As [`Config::enrols`].
     blocks: Vec<Block<'c>>,
     /// As [`Config::sources`]; those that no block draws on are not opened.
-    sources: Vec<Option<Opened>>,
+    sources: Vec<Option<Table>>,
     declared: Declared<'c>,
     entries: Entries,
     withheld: Entries,
@@ -62,13 +63,6 @@ pub struct Roster<'c> {
 
 /// The rows behind the first of the enrolments that several rows make together, by automation, block and first row.
 type MoreRows = HashMap<(u32, u32, u64), Vec<u64>>;
-
-/// A source that was read, and where its rows are.
-#[derive(Debug)]
-struct Opened {
-    table: Table,
-    index: RowIndex,
-}
 
 /// A declared enrolment: this contact should be in this automation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,21 +181,15 @@ impl<'c> Roster<'c> {
     /// The sources that were read, in the order of [`Config::sources`].
     pub fn sources(&self) -> impl Iterator<Item = SourceRead<'c>> {
         let sources = self.config.sources.iter().zip(&self.sources);
-        sources.filter_map(|(source, opened)| {
-            let Opened { table, index } = opened.as_ref()?;
+        sources.filter_map(|(source, table)| {
+            let table = table.as_ref()?;
             Some(SourceRead {
                 source,
-                rows: index.len(),
+                rows: table.len(),
                 written: table.written(),
                 ends_with_line_end: table.ends_with_line_end(),
             })
         })
-    }
-
-    /// The tables that were read, and how many rows each has, in the order of [`Config::sources`].
-    pub fn tables(&self) -> impl Iterator<Item = (&Table, u64)> {
-        let opened = self.sources.iter().flatten();
-        opened.map(|Opened { table, index }| (table, index.len()))
     }
 
     /// The digest of all enrolments, their fields' digests among them. It does not depend on where the configuration
@@ -246,13 +234,6 @@ impl<'c> Roster<'c> {
             automation: automation.as_str(),
             occurrence: enrolment.occurrence,
         };
-        let renderer = Renderer {
-            config: self.config,
-            templates: &self.templates,
-            blocks: &self.blocks,
-            sources: &self.sources,
-            declared: &self.declared,
-        };
         // Neither outgrows a u32: they were kept as such.
         let of = (
             enrolment.automation as u32,
@@ -261,7 +242,7 @@ impl<'c> Roster<'c> {
         );
         let more = self.more_rows.get(&of).into_iter().flatten().copied();
         let rows = std::iter::once(enrolment.row).chain(more);
-        let fields = match renderer.render(enrolment.block, enrolment.automation, whom, rows) {
+        let fields = match self.render(enrolment.block, enrolment.automation, whom, rows) {
             Ok(fields) if field::digest(&fields) == enrolment.fields => Some(fields),
             Ok(_) | Err(NoFields::Changed | NoFields::Differs(_)) => None,
             Err(NoFields::Unreadable(error)) => {

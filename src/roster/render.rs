@@ -1,23 +1,10 @@
 //! Making the fields of an enrolment from the rows that it came from.
 
-use super::Opened;
-use super::block::Block;
+use super::Roster;
 use super::cell::SourceCells;
-use super::fields::{Fields, For, Templates};
-use super::select::Declared;
-use crate::config::Config;
+use super::fields::{Fields, For};
 use crate::field::{FieldContent, FieldValue};
 use crate::source::{RowBuffer, RowId, SourceError};
-
-/// What rows are read from again, and what makes fields of them.
-#[derive(Clone, Copy)]
-pub(super) struct Renderer<'a, 'c> {
-    pub(super) config: &'c Config,
-    pub(super) templates: &'a Templates<'c>,
-    pub(super) blocks: &'a [Block<'c>],
-    pub(super) sources: &'a [Option<Opened>],
-    pub(super) declared: &'a Declared<'c>,
-}
 
 /// Why there are no fields.
 #[derive(Debug)]
@@ -31,7 +18,7 @@ pub(super) enum NoFields {
     Differs(usize),
 }
 
-impl<'c> Renderer<'_, 'c> {
+impl<'c> Roster<'c> {
     /// The fields of an automation by a block, if they have any.
     pub(super) fn fields_of(&self, block: usize, automation: usize) -> Option<&Fields<'c>> {
         let targets = self.blocks.get(block)?.targets.iter();
@@ -89,7 +76,7 @@ impl<'c> Renderer<'_, 'c> {
     ) -> Result<Option<Vec<FieldValue>>, NoFields> {
         let source = self.blocks[block].enrol.source;
         match source.and_then(|source| self.sources[source].as_ref()) {
-            Some(Opened { table, .. }) => {
+            Some(table) => {
                 let mut buffer = RowBuffer::default();
                 let row = table.row(RowId(row), &mut buffer);
                 let row = row.map_err(NoFields::Unreadable)?;
@@ -99,7 +86,7 @@ impl<'c> Renderer<'_, 'c> {
                 };
                 let same = row.contact == whom.contact;
                 Ok(same
-                    .then(|| fields.render(self.templates, &cells, whom).ok())
+                    .then(|| fields.render(&self.templates, &cells, whom).ok())
                     .flatten())
             }
             None => {
@@ -107,7 +94,7 @@ impl<'c> Renderer<'_, 'c> {
                 let row = row.and_then(|row| self.declared.rows.get(row));
                 Ok(row.and_then(|(_, contact)| {
                     let cells = self.declared.cells(*contact);
-                    fields.render(self.templates, &cells, whom).ok()
+                    fields.render(&self.templates, &cells, whom).ok()
                 }))
             }
         }

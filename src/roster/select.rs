@@ -2,21 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use jiff::tz::TimeZone;
-
 use super::block::{Block, Target};
 use super::cell::{Cells, DeclaredCells, SourceCells};
 use super::condition;
 use super::dispatch::Dispatch;
 use super::entries::{Entries, Full};
 use super::fields::{FieldIssue, For, Templates};
-use super::index::RowIndex;
 use super::problems::Report;
 use super::writing::{Named, Seen};
 use crate::config::{Config, DeclaredContact, Place, Value};
 use crate::field;
 use crate::id::{self, IdError};
-use crate::source::Table;
+use crate::source::{RowIndex, Table};
 use crate::text::quoted;
 
 /// What every selection needs.
@@ -108,6 +105,11 @@ impl<'c> Declared<'c> {
             .ok()
     }
 
+    /// A contact's `[contact.*]`.
+    pub(super) fn table_of(&self, contact: &str) -> Option<&'c DeclaredContact> {
+        self.find(contact).and_then(|place| self.rows[place].1)
+    }
+
     pub(super) fn cells(&self, contact: Option<&'c DeclaredContact>) -> DeclaredCells<'_> {
         let attributes: Option<&BTreeMap<String, Value>> = contact.map(|c| &c.attributes);
         DeclaredCells {
@@ -131,7 +133,6 @@ impl<'c> Selector<'_, 'c> {
     pub(super) fn table(&self, table: &Table) -> Selection {
         let mut selection = Selection::default();
         let mut rows = table.rows();
-        let zone: &TimeZone = &self.config.zone;
         let mut scratch = Scratch::default();
         while let Some(row) = rows.read() {
             match row {
@@ -145,10 +146,15 @@ impl<'c> Selector<'_, 'c> {
                     }
                     let cells = SourceCells {
                         cells: row.cells,
-                        zone,
+                        zone: &self.config.zone,
                     };
-                    let place = (row.contact, row.id.0);
-                    self.row(place, &cells, |_| true, &mut selection, &mut scratch);
+                    self.row(
+                        (row.contact, row.id.0),
+                        &cells,
+                        |_| true,
+                        &mut selection,
+                        &mut scratch,
+                    );
                 }
             }
             for issue in scratch.issues.drain(..) {
@@ -174,9 +180,8 @@ impl<'c> Selector<'_, 'c> {
             self.row(row, &cells, draws, &mut selection, &mut scratch);
             for issue in scratch.issues.drain(..) {
                 let at = table.map(|table| table.place.clone());
-                selection
-                    .report
-                    .row(&issue, at, || format!("contact {contact}"));
+                let subject = || format!("contact {contact}");
+                selection.report.row(&issue, at, subject);
             }
         }
         selection.report.finish("the declared contacts");
@@ -191,29 +196,21 @@ impl<'c> Selector<'_, 'c> {
         selection: &mut Selection,
         Scratch { issues, places }: &mut Scratch<'c>,
     ) {
-        self.blocks
-            .unreadable(cells, |issue| issues.push(RowIssue::Unreadable(issue)));
+        issues.extend(self.blocks.issues(cells).map(RowIssue::Unreadable));
         for block in self.blocks.candidates(contact, cells, places) {
-            let takes = draws(block)
-                && block.holds(cells, |issue| {
-                    let issue = RowIssue::Unreadable(issue);
-                    if !issues.contains(&issue) {
-                        issues.push(issue);
-                    }
-                });
-            if !takes {
+            if !draws(block) || !block.holds(cells) {
                 continue;
             }
-            if self.config.suppression(contact).is_some() {
-                let withheld = &mut selection.withheld;
-                let pushed = withhold(block, (contact, row), cells, withheld);
-                issues.extend(pushed.err().map(|Full| RowIssue::Full));
-                continue;
-            }
+            let is_suppressed = self.config.suppression(contact).is_some();
             for target in &block.targets {
-                let entries = &mut selection.entries;
-                let enrolled = self.enrol(block, target, (contact, row), cells, entries);
-                issues.extend(enrolled.err());
+                let place = (target.automation, block.index, row);
+                let added = match is_suppressed {
+                    true => withhold(target, contact, place, cells, &mut selection.withheld),
+                    false => {
+                        self.enrol(block, target, contact, place, cells, &mut selection.entries)
+                    }
+                };
+                issues.extend(added.err());
             }
         }
         selection.entries.end_row();
@@ -224,7 +221,8 @@ impl<'c> Selector<'_, 'c> {
         &self,
         block: &Block<'c>,
         target: &Target<'c>,
-        (contact, row): (&str, u64),
+        contact: &str,
+        place: (usize, usize, u64),
         cells: &C,
         entries: &mut Entries,
     ) -> Result<(), RowIssue<'c>> {
@@ -259,29 +257,26 @@ impl<'c> Selector<'_, 'c> {
                 field::digest(&values)
             }
         };
-        let place = (target.automation, block.index, row);
         let pushed = entries.push(contact, occurrence.as_deref(), place, digest);
         pushed.map_err(|Full| RowIssue::Full)
     }
 }
 
-/// Adds what a block would enrol a suppressed contact in. Nothing is sent for it, so that it has no fields, and what is
-/// wrong with its occurrence is nobody's concern.
-fn withhold<C: Cells>(
-    block: &Block<'_>,
-    (contact, row): (&str, u64),
+/// Adds what a block would enrol a suppressed contact in. Nothing is sent for it: it needs no fields, and a bad occurrence
+/// harms nobody.
+fn withhold<'c, C: Cells>(
+    target: &Target<'_>,
+    contact: &str,
+    place: (usize, usize, u64),
     cells: &C,
     withheld: &mut Entries,
-) -> Result<(), Full> {
-    for target in &block.targets {
-        let place = (target.automation, block.index, row);
-        match target.occurrence.map(|column| cells.text(column)) {
-            None => withheld.push(contact, None, place, None)?,
-            Some(Some(text)) if id::check(&text).is_ok() => {
-                withheld.push(contact, Some(&text), place, None)?;
-            }
-            Some(_) => {}
-        }
-    }
-    Ok(())
+) -> Result<(), RowIssue<'c>> {
+    let text = target.occurrence.map(|column| cells.text(column));
+    let occurrence = match &text {
+        None => None,
+        Some(Some(text)) if id::check(text).is_ok() => Some(text.as_ref()),
+        Some(_) => return Ok(()),
+    };
+    let pushed = withheld.push(contact, occurrence, place, None);
+    pushed.map_err(|Full| RowIssue::Full)
 }

@@ -5,7 +5,6 @@ use std::hash::BuildHasher;
 use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
 use icu_normalizer::ComposingNormalizerBorrowed;
 
-use super::Opened;
 use super::problems::{MOST, more, plain};
 use super::select::Declared;
 use crate::config::{Config, Diagnostic, Expectation, Place};
@@ -128,7 +127,7 @@ impl<'c> Named<'c> {
     /// Everything that can hardly be meant, without making anything wrong.
     pub(super) fn warnings(
         &self,
-        sources: &[Option<Opened>],
+        sources: &[Option<Table>],
         declared: &Declared<'_>,
         seen: &[Seen],
     ) -> Result<Vec<Diagnostic>, SourceError> {
@@ -149,16 +148,16 @@ impl<'c> Named<'c> {
         forms.sort_unstable_by_key(|(form, _)| *form);
         for (form, names) in forms {
             for name in names {
-                let has = |(_, seen): (&Opened, &Seen)| seen.exact.contains(name.id);
+                let has = |(_, seen): (&Table, &Seen)| seen.exact.contains(name.id);
                 let is_there = opened().any(has) || declared.find(name.id).is_some();
                 let is_suppressed = name.what == SUPPRESSED;
                 // Who is suppressed is not to be mailed under another writing either, wherever the one of the list is from.
                 if is_there && !is_suppressed {
                     continue;
                 }
-                let in_source = opened().find_map(|(Opened { table, index }, seen)| {
+                let in_source = opened().find_map(|(table, seen)| {
                     let (id, row) = seen.near.get(form)?;
-                    Some((id.as_str(), format!("{table}, {}", index.at(table, *row))))
+                    Some((id.as_str(), format!("{table}, {}", table.place(*row))))
                 });
                 let in_configuration = || {
                     let id = written.get(form)?;
@@ -186,14 +185,11 @@ impl<'c> Named<'c> {
             }
         }
         let mut buffer = RowBuffer::default();
-        for (Opened { table, index }, seen) in opened() {
+        for (table, seen) in opened() {
             for (one, other) in &seen.twins {
                 let mut told = |row: RowId| -> Result<_, SourceError> {
                     let id = table.row(row, &mut buffer)?.contact.to_owned();
-                    Ok((
-                        format!("{id} in {}", index.at(table, row)),
-                        id.to_lowercase(),
-                    ))
+                    Ok((format!("{id} in {}", table.place(row)), id.to_lowercase()))
                 };
                 let ((one, a), (other, b)) = (told(*one)?, told(*other)?);
                 let differ = match a == b {
@@ -223,7 +219,7 @@ fn are_twins(table: &Table, row: RowId, contact: &str) -> Result<bool, SourceErr
 /// Every two ids that only Unicode's normal form tells apart.
 pub(super) fn same_but_for_form(
     config: &Config,
-    sources: &[Option<Opened>],
+    sources: &[Option<Table>],
     seen: &[Seen],
 ) -> Result<Vec<Diagnostic>, SourceError> {
     let normal = ComposingNormalizerBorrowed::new_nfc();
@@ -269,13 +265,13 @@ pub(super) fn same_but_for_form(
         }
     }
     let mut buffer = RowBuffer::default();
-    for (Opened { table, index }, seen) in opened() {
-        let at = |row| format!("{table}, {}", index.at(table, row));
+    for (table, seen) in opened() {
+        let at = |row| format!("{table}, {}", table.place(row));
         for (form, (id, row)) in &seen.apart {
             add(form.clone(), id.clone(), at(*row));
         }
         let mut usual = HashSet::new();
-        for (_, row) in index.find(forms.iter().map(String::as_str)) {
+        for (_, row) in table.find(forms.iter().map(String::as_str)) {
             let contact = table.row(row, &mut buffer)?.contact;
             if forms.contains(contact) && usual.insert(contact.to_owned()) {
                 add(contact.to_owned(), contact.to_owned(), at(row));

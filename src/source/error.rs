@@ -2,13 +2,8 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::fs::File;
 use std::io;
-use std::sync::Arc;
 
-use super::RowId;
-use super::lines::Lines;
-use super::split::{Fault, FaultKind};
 use crate::config::Place;
 use crate::id::IdError;
 
@@ -116,40 +111,23 @@ pub enum SourceProblem {
     Changed,
     /// The file ends inside a quoted cell.
     #[error(
-        "ends inside a quoted cell that opens in {at}, column {column}: it was cut short, or a closing quote is missing"
+        "ends inside a quoted cell that opens in {0}: it was cut short, or a closing quote is missing"
     )]
-    UnclosedQuote {
-        /// The row.
-        at: RowAt,
-        /// The column's name, or its number where the header has none.
-        column: String,
-    },
+    UnclosedQuote(CellAt),
     /// Something else than a separator or a line end stands behind a closing quote.
-    #[error("has text behind the closing quote of a cell in {at}, column {column}{}", on_line(*.closed, at))]
+    #[error("has text behind the closing quote of a cell in {at}{}", on_line(*.closed, at.row))]
     BehindQuote {
-        /// The row.
-        at: RowAt,
-        /// The column's name, or its number where the header has none.
-        column: String,
+        /// The cell.
+        at: CellAt,
         /// The line of the closing quote.
         closed: u64,
     },
     /// A backslash stands before something that it gives no meaning.
-    #[error("has a backslash in {at}, column {column}, before something that it gives no meaning")]
-    BadEscape {
-        /// The row.
-        at: RowAt,
-        /// The column's name, or its number where the header has none.
-        column: String,
-    },
+    #[error("has a backslash in {0}, before something that it gives no meaning")]
+    BadEscape(CellAt),
     /// A cell holds a NUL byte.
-    #[error("holds a NUL byte in {at}, column {column}")]
-    Nul {
-        /// The row.
-        at: RowAt,
-        /// The column's name, or its number where the header has none.
-        column: String,
-    },
+    #[error("holds a NUL byte in {0}")]
+    Nul(CellAt),
     /// A row is the header once more.
     #[error("repeats its header in {0}")]
     HeaderAgain(RowAt),
@@ -167,28 +145,16 @@ pub enum SourceProblem {
         wanted: usize,
     },
     /// A cell is not UTF-8.
-    #[error("is not UTF-8 in {at}, column {column}")]
-    NotUtf8 {
-        /// The row.
-        at: RowAt,
-        /// The column's name, or its number where the header has none.
-        column: String,
-    },
+    #[error("is not UTF-8 in {0}")]
+    NotUtf8(CellAt),
     /// A contact's id is missing.
-    #[error("names no contact in {at}: column {column} is empty")]
-    NoContact {
-        /// The row.
-        at: RowAt,
-        /// The column.
-        column: String,
-    },
+    #[error("names no contact in {}: column {} is empty", .0.row, .0.column)]
+    NoContact(CellAt),
     /// A contact's id breaks the rules for ids.
-    #[error("has {shown} as the contact in {at}, column {column}, and {why}")]
+    #[error("has {shown} as the contact in {at}, and {why}")]
     BadContact {
-        /// The row.
-        at: RowAt,
-        /// The column.
-        column: String,
+        /// The cell.
+        at: CellAt,
         /// The id, quoted and safe to print.
         shown: String,
         /// Which rule.
@@ -197,25 +163,6 @@ pub enum SourceProblem {
 }
 
 impl SourceProblem {
-    /// What is wrong with a row by what its bytes cannot mean. No part of a cell is in it.
-    pub(super) fn of_fault(fault: Fault, at: RowAt, file: &Arc<File>, columns: &[String]) -> Self {
-        let column = match columns.get(fault.column) {
-            Some(name) => name.clone(),
-            None => format!("number {}", fault.column + 1),
-        };
-        match fault.what {
-            FaultKind::Unclosed => Self::UnclosedQuote { at, column },
-            FaultKind::BehindQuote(quote) => {
-                let closed = Lines::new().of(file, RowId(quote));
-                Self::BehindQuote { at, column, closed }
-            }
-            FaultKind::Escape => Self::BadEscape { at, column },
-            FaultKind::TooLong => Self::RowTooLong(at),
-            FaultKind::Nul => Self::Nul { at, column },
-            FaultKind::NotUtf8 => Self::NotUtf8 { at, column },
-        }
-    }
-
     fn help(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::NoContactColumn { nearest, .. } => {
@@ -237,8 +184,8 @@ impl SourceProblem {
             Self::HeaderTooLong | Self::RowTooLong(_) => {
                 "an opening quote in that row may be missing its closing one"
             }
-            Self::NotUtf8 { .. } => "export it as UTF-8 (spreadsheets call this \"CSV UTF-8\")",
-            Self::Nul { .. } => {
+            Self::NotUtf8(_) => "export it as UTF-8 (spreadsheets call this \"CSV UTF-8\")",
+            Self::Nul(_) => {
                 "export it as UTF-8 text; UTF-16, and a file that was damaged on its way, hold such bytes"
             }
             Self::BadColumn { .. } | Self::TwoContactColumns { .. } => {
@@ -253,12 +200,12 @@ impl SourceProblem {
             Self::Changed => {
                 "nothing is planned from it; let the export write to another name and rename it when it is complete"
             }
-            Self::UnclosedQuote { .. } | Self::BehindQuote { .. } => {
+            Self::UnclosedQuote(_) | Self::BehindQuote { .. } => {
                 "a cell that begins with a quote must end with one, and a quote within it is doubled; where the export puts no \
                  quotes around cells, set quote = \"none\" in its [source.*], and where it writes \\\" for a quote, \
                  escape = \"\\\\\""
             }
-            Self::BadEscape { .. } => {
+            Self::BadEscape(_) => {
                 "with escape = \"\\\\\", a backslash stands before a quote, a separator, a line end, a backslash, n, r or t, and \
                  \\N alone is an empty cell; take the setting out where the export means nothing by a backslash"
             }
@@ -268,7 +215,7 @@ impl SourceProblem {
             Self::Ragged { .. } => {
                 "a cell that holds the separator must be quoted; set `delimiter` if the separator was guessed wrongly"
             }
-            Self::NoContact { .. } | Self::BadContact { .. } => {
+            Self::NoContact(_) | Self::BadContact { .. } => {
                 "every row needs the id by which Spotler knows the contact"
             }
         })
@@ -296,9 +243,24 @@ impl fmt::Display for RowAt {
     }
 }
 
-/// Where the closing quote is, where it is not where the row begins.
-fn on_line(closed: u64, at: &RowAt) -> String {
-    match closed == at.line {
+/// Where a cell is, in words: `row 5, column status`.
+#[derive(Debug)]
+pub struct CellAt {
+    /// Its row.
+    pub row: RowAt,
+    /// Its column's name, or its number where the header has none.
+    pub column: String,
+}
+
+impl fmt::Display for CellAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, column {}", self.row, self.column)
+    }
+}
+
+/// The line of a closing quote, where it is not the one on which the row starts.
+fn on_line(closed: u64, row: RowAt) -> String {
+    match closed == row.line {
         true => String::new(),
         false => format!("; that quote is on line {closed}"),
     }

@@ -1,12 +1,9 @@
 //! The rows of a table, one after the other.
 
-use std::io;
-
 use super::cells::RowCells;
-use super::error::{RowAt, SourceError, SourceProblem};
-use super::lines::Lines;
-use super::split::{Fault, Splitter};
-use super::{MAX_ROW, RowId, Table};
+use super::csv::{Fault, Lines, Splitter};
+use super::error::{CellAt, RowAt, SourceError, SourceProblem};
+use super::table::Table;
 use crate::id::{self, IdError};
 use crate::text::quoted;
 
@@ -21,11 +18,16 @@ pub struct Row<'a> {
     pub id: RowId,
 }
 
+/// By which a table finds a row again: of two rows, the later has the greater one. What the number means is up to the kind
+/// of table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RowId(pub(crate) u64);
+
 /// All rows of a table, in order. Made by [`Table::rows`].
 #[derive(Debug)]
 pub struct Rows<'t> {
     table: &'t Table,
-    splitter: Splitter,
+    splitter: Splitter<'t>,
     lines: Lines,
     id: RowId,
     number: u64,
@@ -34,11 +36,10 @@ pub struct Rows<'t> {
 
 impl<'t> Rows<'t> {
     pub(super) fn new(table: &'t Table) -> Self {
-        let (file, header) = (table.file(), table.header());
         Self {
             table,
-            splitter: Splitter::new(file, header.end, header.dialect, MAX_ROW),
-            lines: Lines::new(),
+            splitter: table.csv.rows(),
+            lines: Lines::default(),
             id: RowId(0),
             number: 1,
             ended: false,
@@ -58,27 +59,21 @@ impl<'t> Rows<'t> {
             end => {
                 self.ended = true;
                 let checked = end.map_err(SourceProblem::from).and_then(|_| {
-                    self.table.unchanged()?;
+                    self.table.csv.check_unchanged()?;
                     self.table.check_rows(self.number - 1)
                 });
                 return checked.err().map(|problem| Err(self.table.error(problem)));
             }
         };
         self.number += 1;
-        self.id = RowId(match found {
-            Ok(at) => at,
-            Err(fault) => fault.at,
-        });
+        self.id = RowId(*found.as_ref().unwrap_or_else(|fault| &fault.at));
         if let Err(fault) = found {
             let problem = self.fault(fault);
             return Some(Err(self.table.error(problem)));
         }
         let cells = self.splitter.cells();
-        let contact = cells.get(self.table.contact()).unwrap_or_default();
-        let at = || RowAt {
-            row: self.number,
-            line: self.lines.of(self.table.file(), self.id),
-        };
+        let contact = cells.get(self.table.contact).unwrap_or_default();
+        let at = || self.table.at(self.number, self.id, &mut self.lines);
         if let Err(problem) = check(self.table, cells, contact, at) {
             return Some(Err(self.table.error(problem)));
         }
@@ -91,22 +86,19 @@ impl<'t> Rows<'t> {
 
     /// Where the row read last is.
     pub fn at(&mut self) -> RowAt {
-        RowAt {
-            row: self.number,
-            line: self.lines.of(self.table.file(), self.id),
-        }
+        self.table.at(self.number, self.id, &mut self.lines)
     }
 
     fn fault(&mut self, fault: Fault) -> SourceProblem {
-        let at = self.at();
+        let row = self.at();
         if !fault.what.is_of_its_row_alone() {
             self.ended = true;
             // Where a file is written over, anything may be found in it.
-            if let Err(problem) = self.table.unchanged() {
+            if let Err(problem) = self.table.csv.check_unchanged() {
                 return problem;
             }
         }
-        SourceProblem::of_fault(fault, at, self.table.file(), self.table.columns())
+        fault.problem(row, &self.table.csv.file, self.table.columns())
     }
 }
 
@@ -125,35 +117,24 @@ fn check(
             at: at(),
         });
     }
-    let column = &columns[table.contact()];
+    let column = &columns[table.contact];
     let is_name = |(cell, column): (&str, &String)| same_but_for_case(cell, column);
     if same_but_for_case(contact, column) && cells.iter().zip(columns).all(is_name) {
         return Err(SourceProblem::HeaderAgain(at()));
     }
-    let Err(why) = id::check(contact) else {
-        return Ok(());
-    };
-    let (at, column) = (at(), column.clone());
-    Err(match why {
-        IdError::Empty => SourceProblem::NoContact { at, column },
-        why => SourceProblem::BadContact {
-            at,
-            column,
-            shown: quoted(contact),
-            why,
-        },
+    id::check(contact).map_err(|why| {
+        let at = CellAt {
+            row: at(),
+            column: column.clone(),
+        };
+        let shown = quoted(contact);
+        match why {
+            IdError::Empty => SourceProblem::NoContact(at),
+            why => SourceProblem::BadContact { at, shown, why },
+        }
     })
 }
 
 fn same_but_for_case(a: &str, b: &str) -> bool {
     a.eq_ignore_ascii_case(b) || (!a.is_ascii() && a.to_lowercase() == b.to_lowercase())
-}
-
-impl From<io::Error> for SourceProblem {
-    fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::NotFound => Self::Missing,
-            _ => Self::Unreadable(error),
-        }
-    }
 }

@@ -1,19 +1,14 @@
-//! An opened source.
+//! An open source: the one seam through which contacts are read.
 
 use std::fmt;
-use std::fs::File;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::RowId;
-use super::cursor::fill;
+use super::csv::{Csv, Lines, RowBuffer};
 use super::error::{RowAt, SourceError, SourceProblem};
-use super::header::{Header, header};
-use super::lines::Lines;
-use super::rows::{Row, Rows};
-use super::split::RowBuffer;
+use super::index::RowIndex;
+use super::rows::{Row, RowId, Rows};
 use crate::config::{Limit, Source, SourceKind, nearest};
 
 /// A source whose file is open and whose header is read.
@@ -23,12 +18,10 @@ pub struct Table {
     shown: String,
     min_rows: Option<Limit<u64>>,
     max_age: Option<Limit<Duration>>,
-    file: Arc<File>,
-    len: u64,
-    modified: Option<SystemTime>,
-    header: Header,
-    contact: usize,
-    ends_with_line_end: bool,
+    pub(super) csv: Csv,
+    /// The place of the column with the contacts' ids.
+    pub(super) contact: usize,
+    index: RowIndex,
 }
 
 impl Table {
@@ -44,43 +37,29 @@ impl Table {
             delimiter,
             quoting,
         } = &source.kind;
-        let error = |problem| SourceError {
+        let open = || {
+            let csv = Csv::open(path, *delimiter, *quoting, &source.contact)?;
+            Ok((contact_column(csv.columns(), &source.contact)?, csv))
+        };
+        let (contact, csv) = open().map_err(|problem: SourceProblem| SourceError {
             name: source.name.clone(),
             file: shown.clone(),
             problem: Box::new(problem),
-        };
-        let open = || -> Result<Self, SourceProblem> {
-            // Asked first: opening a pipe would wait for its other end.
-            if !std::fs::metadata(path)?.is_file() {
-                return Err(SourceProblem::NotAFile);
-            }
-            let file = Arc::new(File::open(path)?);
-            let metadata = file.metadata()?;
-            let header = header(&file, *delimiter, *quoting, &source.contact)?;
-            let contact = contact_column(&header.columns, &source.contact)?;
-            let mut last = [0];
-            let end = metadata.len().saturating_sub(1);
-            let is_there = fill(&file, end, &mut last)? == 1;
-            let ends_with_line_end = is_there && matches!(last, [b'\n' | b'\r']);
-            Ok(Self {
-                name: source.name.clone(),
-                shown: shown.clone(),
-                min_rows: source.min_rows.clone(),
-                max_age: source.max_age.clone(),
-                len: metadata.len(),
-                modified: metadata.modified().ok(),
-                file,
-                header,
-                contact,
-                ends_with_line_end,
-            })
-        };
-        open().map_err(error)
+        })?;
+        Ok(Self {
+            name: source.name.clone(),
+            shown: shown.clone(),
+            min_rows: source.min_rows.clone(),
+            max_age: source.max_age.clone(),
+            csv,
+            contact,
+            index: RowIndex::default(),
+        })
     }
 
     /// The names of its columns, in their order.
     pub fn columns(&self) -> &[String] {
-        &self.header.columns
+        self.csv.columns()
     }
 
     /// All rows, from the first.
@@ -93,12 +72,9 @@ impl Table {
     /// # Errors
     /// If the file cannot be read, or has been changed in place so that there is no such row.
     pub fn row<'r>(&self, id: RowId, buffer: &'r mut RowBuffer) -> Result<Row<'r>, SourceError> {
-        let found = buffer.read(&self.file, id.0, self.header.dialect);
-        let found = found.map_err(|error| self.error(error.into()))?;
+        let read = self.csv.row(id.0, buffer);
+        read.map_err(|problem| self.error(problem))?;
         let cells = buffer.cells();
-        if !found || cells.len() != self.columns().len() {
-            return Err(self.error(SourceProblem::Changed));
-        }
         Ok(Row {
             contact: cells.get(self.contact).unwrap_or_default(),
             cells,
@@ -106,33 +82,48 @@ impl Table {
         })
     }
 
-    /// Where a row is, in words, given its number.
-    pub fn at(&self, number: u64, id: RowId) -> RowAt {
-        RowAt {
-            row: number,
-            line: Lines::new().of(&self.file, id),
-        }
+    /// Keeps where the rows of each contact are, after all were read.
+    pub fn set_index(&mut self, index: RowIndex) {
+        self.index = index;
     }
 
-    /// Where rows are, in words, given their numbers in ascending order. It costs one reading of the file up to the last.
-    pub fn places(&self, rows: Vec<(u64, RowId)>) -> Vec<(RowAt, RowId)> {
-        let mut lines = Lines::new();
-        let places = rows.into_iter().map(|(row, id)| {
-            let line = lines.of(&self.file, id);
-            (RowAt { row, line }, id)
-        });
-        places.collect()
+    /// How many rows it has, without its header, once the index is set.
+    pub fn len(&self) -> u64 {
+        self.index.len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The rows, with their numbers (the header is row 1), that may be of one of these contacts: all that are, and now and then another one. It goes through
+    /// the whole index once.
+    pub fn find<'a>(&self, contacts: impl IntoIterator<Item = &'a str>) -> Vec<(u64, RowId)> {
+        self.index.find(contacts)
+    }
+
+    /// Where a row is, in words.
+    pub fn place(&self, id: RowId) -> RowAt {
+        let number = self.index.number(id).unwrap_or_default();
+        self.at(number, id, &mut Lines::default())
+    }
+
+    /// Where a row with this number is, in words. Rows that are asked for in order, with the same lines, cost one reading of
+    /// the file together.
+    pub fn at(&self, row: u64, id: RowId, lines: &mut Lines) -> RowAt {
+        let line = lines.of(&self.csv.file, id.0);
+        RowAt { row, line }
     }
 
     /// When the file was last written, where the system knows.
     pub fn written(&self) -> Option<Timestamp> {
-        self.modified
-            .and_then(|time| Timestamp::try_from(time).ok())
+        Timestamp::try_from(self.csv.written()?).ok()
     }
 
     /// Whether the file ended with a line end when it was opened. One that did and does not is cut short.
     pub fn ends_with_line_end(&self) -> bool {
-        self.ends_with_line_end
+        self.csv.ends_with_line_end
     }
 
     /// Checks the file's age against `max_age`.
@@ -176,16 +167,8 @@ impl Table {
     /// # Errors
     /// If it was.
     pub fn check_unchanged(&self) -> Result<(), SourceError> {
-        self.unchanged().map_err(|problem| self.error(problem))
-    }
-
-    pub(super) fn unchanged(&self) -> Result<(), SourceProblem> {
-        let metadata = self.file.metadata()?;
-        if metadata.len() == self.len && metadata.modified().ok() == self.modified {
-            Ok(())
-        } else {
-            Err(SourceProblem::Changed)
-        }
+        let checked = self.csv.check_unchanged();
+        checked.map_err(|problem| self.error(problem))
     }
 
     pub(super) fn error(&self, problem: SourceProblem) -> SourceError {
@@ -194,18 +177,6 @@ impl Table {
             file: self.shown.clone(),
             problem: Box::new(problem),
         }
-    }
-
-    pub(super) fn contact(&self) -> usize {
-        self.contact
-    }
-
-    pub(super) fn header(&self) -> &Header {
-        &self.header
-    }
-
-    pub(super) fn file(&self) -> &Arc<File> {
-        &self.file
     }
 }
 

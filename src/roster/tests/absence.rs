@@ -1,13 +1,13 @@
 //! Why a contact is not in.
 
 use crate::config::{Span, Test};
-use crate::roster::Gone;
+use crate::roster::Undeclared;
 use crate::roster::testing::*;
 
 fn reasons(world: &World, gone: &[(&str, usize, Option<&str>)]) -> Vec<String> {
     let gone: Vec<_> = gone
         .iter()
-        .map(|&(contact, automation, occurrence)| Gone {
+        .map(|&(contact, automation, occurrence)| Undeclared {
             contact,
             automation,
             occurrence,
@@ -124,6 +124,23 @@ fn the_reason_of_an_occurrence_is_that_of_its_row() {
             "not in source orders any more",
             "the automation repeats by order now, and this participation has no occurrence",
         ]
+    );
+}
+
+#[test]
+fn of_many_blocks_a_dozen_are_listed_and_the_others_counted() {
+    let mut world = World::new(&["vips"]);
+    for _ in 0..20 {
+        world = world.enrol(block(&[0], None).only(&["c-2"]));
+    }
+    let reasons = reasons(&world, &[("c-1", 0, None)]);
+    assert!(
+        reasons[0].starts_with("no longer named in lifecycle/customers.toml:10 or "),
+        "{reasons:?}"
+    );
+    assert!(
+        reasons[0].ends_with("lifecycle/customers.toml:120 or 8 other blocks"),
+        "{reasons:?}"
     );
 }
 

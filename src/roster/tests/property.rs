@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use crate::config::{Span, Test, Value};
-use crate::roster::Gone;
+use crate::roster::Undeclared;
 use crate::roster::testing::*;
 
 const CONTACTS: [&str; 8] = [
@@ -263,7 +263,7 @@ proptest! {
                 });
                 prop_assert_eq!(explained, is_in);
                 if !is_in {
-                    let gone = Gone { contact, automation, occurrence };
+                    let gone = Undeclared { contact, automation, occurrence };
                     let reasons = roster.absence(&[gone]).unwrap();
                     prop_assert_ne!(&reasons[0], "");
                     prop_assert_ne!(&reasons[0], "no longer declared");

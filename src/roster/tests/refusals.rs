@@ -81,6 +81,35 @@ fn an_attribute_of_another_type_than_its_condition_is_refused() {
 }
 
 #[test]
+fn an_attribute_that_is_not_text_is_refused_by_a_condition_on_text() {
+    let world = World::new(&["customers"])
+        .contact("c-1", &[("age", Value::Integer(40))])
+        .enrol(block(&[0], None).is("age", &["40"]));
+    assert_eq!(
+        world.problems(),
+        [
+            "contact c-1: column age holds \"40\", which is not text, as lifecycle/customers.toml:11 wants it"
+        ]
+    );
+}
+
+#[test]
+fn a_cell_that_many_blocks_cannot_read_is_told_once() {
+    let older = |age| block(&[0], Some(0)).when("age", Test::Min(Value::Integer(age)));
+    let world = World::new(&["customers"])
+        .csv("crm", "id,age\nc-1,x\nc-2,50\n")
+        .enrol(older(40))
+        .enrol(older(60));
+    assert_eq!(
+        world.problems(),
+        [
+            "source crm: exports/crm.csv, row 2: column age holds \"x\", which is not a number, as \
+             lifecycle/customers.toml:11 wants it"
+        ]
+    );
+}
+
+#[test]
 fn of_many_problems_twenty_are_told_and_the_others_counted() {
     let rows: String = (0..50).map(|n| format!("c-{n},x\n")).collect();
     let world = World::new(&["customers"])

@@ -1,15 +1,12 @@
 //! The header of a CSV file: its separator and the names of its columns.
 
 use std::fs::File;
-use std::sync::Arc;
 
-use super::cursor::fill;
-use super::error::SourceProblem;
-use super::lines::Lines;
 use super::split::{Dialect, Fault, FaultKind, Splitter};
-use super::{MAX_HEADER, RowAt, RowId};
+use super::{Lines, fill};
 use crate::config::Quoting;
 use crate::id::{self, IdError};
+use crate::source::{MAX_HEADER, RowAt, SourceProblem};
 use crate::text::quoted;
 
 /// The separators that are tried where none is configured.
@@ -28,7 +25,7 @@ pub(super) struct Header {
 
 /// Finds the separator and the names of the columns.
 pub(super) fn header(
-    file: &Arc<File>,
+    file: &File,
     delimiter: Option<u8>,
     quoting: Quoting,
     contact: &str,
@@ -73,8 +70,8 @@ pub(super) fn header(
     let header = found.map_err(|fault| match fault.what {
         FaultKind::TooLong => SourceProblem::HeaderTooLong,
         _ => {
-            let line = Lines::new().of(file, RowId(fault.at));
-            SourceProblem::of_fault(fault, RowAt { row: 1, line }, file, &[])
+            let line = Lines::default().of(file, fault.at);
+            fault.problem(RowAt { row: 1, line }, file, &[])
         }
     })?;
     let cells = header.cells();

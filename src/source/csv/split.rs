@@ -6,14 +6,12 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
 
 use memchr::{memchr, memchr_iter, memchr2_iter, memrchr};
 
-use super::MAX_ROW;
-use super::cells::RowCells;
-use super::cursor::fill;
+use super::{Lines, fill};
 use crate::config::Quoting;
+use crate::source::{CellAt, MAX_ROW, RowAt, RowCells, SourceProblem};
 
 /// So many bytes are read at once.
 const PIECE: usize = 128 << 10;
@@ -27,16 +25,16 @@ pub(super) struct Dialect {
 
 /// What the bytes of a row cannot mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(in crate::source) struct Fault {
     /// Where in the file the row starts.
-    pub(super) at: u64,
+    pub(in crate::source) at: u64,
     /// In which cell, from 0.
-    pub(super) column: usize,
-    pub(super) what: FaultKind,
+    pub(in crate::source) column: usize,
+    pub(in crate::source) what: FaultKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FaultKind {
+pub(in crate::source) enum FaultKind {
     /// A quoted cell does not end before the file does.
     Unclosed,
     /// Something else than a separator or a line end stands behind a closing quote, at this byte of the file.
@@ -53,8 +51,33 @@ pub(super) enum FaultKind {
 
 impl FaultKind {
     /// Whether the rows behind can still be told apart.
-    pub(super) fn is_of_its_row_alone(self) -> bool {
+    pub(in crate::source) fn is_of_its_row_alone(self) -> bool {
         matches!(self, Self::Nul | Self::NotUtf8)
+    }
+}
+
+impl Fault {
+    /// What is wrong with the row, without any part of a cell.
+    pub(in crate::source) fn problem(
+        self,
+        row: RowAt,
+        file: &File,
+        columns: &[String],
+    ) -> SourceProblem {
+        let column = columns.get(self.column).cloned();
+        let column = column.unwrap_or_else(|| format!("number {}", self.column + 1));
+        let at = CellAt { row, column };
+        match self.what {
+            FaultKind::Unclosed => SourceProblem::UnclosedQuote(at),
+            FaultKind::BehindQuote(quote) => {
+                let closed = Lines::default().of(file, quote);
+                SourceProblem::BehindQuote { at, closed }
+            }
+            FaultKind::Escape => SourceProblem::BadEscape(at),
+            FaultKind::TooLong => SourceProblem::RowTooLong(row),
+            FaultKind::Nul => SourceProblem::Nul(at),
+            FaultKind::NotUtf8 => SourceProblem::NotUtf8(at),
+        }
     }
 }
 
@@ -87,7 +110,7 @@ pub struct RowBuffer {
 
 impl RowBuffer {
     /// The cells of the row that was read last.
-    pub(super) fn cells(&self) -> RowCells<'_> {
+    pub(in crate::source) fn cells(&self) -> RowCells<'_> {
         RowCells {
             text: &self.text,
             ends: &self.ends,
@@ -243,8 +266,8 @@ fn escaped(
 
 /// The rows of a file, one after the other.
 #[derive(Debug)]
-pub(super) struct Splitter {
-    file: Arc<File>,
+pub(in crate::source) struct Splitter<'f> {
+    file: &'f File,
     dialect: Dialect,
     /// The longest row, in bytes.
     most: u64,
@@ -271,11 +294,11 @@ enum Piece {
     Bytes(Vec<u8>),
 }
 
-impl Splitter {
+impl<'f> Splitter<'f> {
     /// Begins at a byte of a file.
-    pub(super) fn new(file: &Arc<File>, at: u64, dialect: Dialect, most: u64) -> Self {
+    pub(super) fn new(file: &'f File, at: u64, dialect: Dialect, most: u64) -> Self {
         Self {
-            file: Arc::clone(file),
+            file,
             dialect,
             most,
             piece: Piece::Bytes(Vec::new()),
@@ -290,7 +313,7 @@ impl Splitter {
 
     /// Goes to the next row, and says where in the file it starts; `None` behind the last. Behind a fault that is not of its
     /// row alone there is nothing to be read.
-    pub(super) fn advance(&mut self) -> io::Result<Option<Result<u64, Fault>>> {
+    pub(in crate::source) fn advance(&mut self) -> io::Result<Option<Result<u64, Fault>>> {
         loop {
             match &self.piece {
                 Piece::Lines(lines) => {
@@ -351,7 +374,7 @@ impl Splitter {
     }
 
     /// The cells of the row that was given last.
-    pub(super) fn cells(&self) -> RowCells<'_> {
+    pub(in crate::source) fn cells(&self) -> RowCells<'_> {
         match (&self.line, &self.piece) {
             (Some(line), Piece::Lines(lines)) => RowCells {
                 text: lines.get(line.clone()).unwrap_or_default(),
@@ -394,7 +417,7 @@ impl Splitter {
             Piece::Bytes(bytes) => bytes,
         };
         bytes.resize(self.room, 0);
-        let filled = fill(&self.file, self.at, &mut bytes)?;
+        let filled = fill(self.file, self.at, &mut bytes)?;
         bytes.truncate(filled);
         self.is_last = filled < self.room;
         // What follows the last line end comes with the next piece.

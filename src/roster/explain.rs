@@ -1,0 +1,45 @@
+//! Why a contact is or is not in each automation, block by block.
+
+use super::Roster;
+use super::verdict::Asked;
+use crate::source::{Lines, RowAt, SourceError};
+
+/// What a block says of a contact and one of its automations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockVerdict {
+    /// The block, as an index into [`Config::enrols`](crate::config::Config::enrols).
+    pub block: usize,
+    /// The automation, as an index into [`Config::automations`](crate::config::Config::automations).
+    pub automation: usize,
+    /// The source's row that it is about; `None` for a declared contact, and where there is no row.
+    pub row: Option<RowAt>,
+    /// The occurrence that the row gives.
+    pub occurrence: Option<String>,
+    /// Why the contact is not in; empty if it is, unless it is suppressed.
+    pub out: Vec<String>,
+}
+
+impl Roster<'_> {
+    /// What each block says of a contact, in their order: one verdict for each row of the contact, and each of the block's
+    /// automations.
+    ///
+    /// # Errors
+    /// If a source cannot be read again.
+    pub fn explain(&self, contact: &str) -> Result<Vec<BlockVerdict>, SourceError> {
+        let automations = (0..self.config.automations.len()).collect();
+        let mut verdicts = Vec::new();
+        let mut lines = Lines::default();
+        self.judge(&Asked::from([(contact, automations)]), |verdict| {
+            let row = verdict.row;
+            verdicts.push(BlockVerdict {
+                block: verdict.block.index,
+                automation: verdict.target.automation,
+                row: row.map(|(table, number, id)| table.at(number, id, &mut lines)),
+                occurrence: verdict.occurrence(),
+                out: verdict.reasons(self),
+            });
+        })?;
+        verdicts.sort_by_key(|verdict| verdict.block);
+        Ok(verdicts)
+    }
+}

@@ -1,0 +1,114 @@
+//! What each block says of each row of a contact. Explanations, the reasons of stops and what is expected all read it.
+
+use hashbrown::{HashMap, HashSet};
+
+use super::Roster;
+use super::block::{Block, Target};
+use super::cell::{Cells, SourceCells};
+use super::select::draws_on;
+use crate::source::{RowBuffer, RowId, SourceError, Table};
+
+/// So many of a kind are listed in one sentence; the others are counted.
+pub(super) const FEW: usize = 12;
+
+/// What a block says of a contact and one of its automations, by one of the contact's rows.
+pub(super) struct Verdict<'v, 'c> {
+    pub(super) contact: &'v str,
+    pub(super) block: &'v Block<'c>,
+    pub(super) target: &'v Target<'c>,
+    /// `None` where there is no row of the contact, and no `[contact.*]`.
+    pub(super) cells: Option<&'v dyn Cells>,
+    /// The source's row, with its number.
+    pub(super) row: Option<(&'v Table, u64, RowId)>,
+}
+
+impl Verdict<'_, '_> {
+    /// The occurrence that the row gives.
+    pub(super) fn occurrence(&self) -> Option<String> {
+        let text = self.cells?.text(self.target.occurrence?)?;
+        (!text.is_empty()).then(|| text.into_owned())
+    }
+
+    /// Why the contact is not in; empty if it is, unless it is suppressed.
+    pub(super) fn reasons(&self, roster: &Roster<'_>) -> Vec<String> {
+        let Some(cells) = self.cells else {
+            return vec![match self.block.enrol.source {
+                Some(source) => format!("not in source {}", roster.config.sources[source].name),
+                None => format!("no [contact.{}]", self.contact),
+            }];
+        };
+        let enrol = self.block.enrol;
+        let unnamed = self.block.leaves_out(self.contact);
+        let unnamed = unnamed.then(|| format!("not named in {}", enrol.place));
+        unnamed
+            .into_iter()
+            .chain(self.block.failures(cells))
+            .collect()
+    }
+}
+
+/// The automations that are asked about, for each contact.
+pub(super) type Asked<'k> = HashMap<&'k str, Vec<usize>>;
+
+impl<'c> Roster<'c> {
+    /// Gives every verdict on these contacts and automations, by source and row; those on the declared contacts come last.
+    /// It goes once through the small index of each source, and reads the rows of these contacts alone.
+    pub(super) fn judge(
+        &self,
+        asked: &Asked<'_>,
+        mut each: impl FnMut(Verdict<'_, 'c>),
+    ) -> Result<(), SourceError> {
+        let mut blocks: HashMap<_, Vec<(&Block<'c>, &Target<'c>)>> = HashMap::new();
+        for block in &self.blocks {
+            for target in &block.targets {
+                let of = (block.enrol.source, target.automation);
+                blocks.entry(of).or_default().push((block, target));
+            }
+        }
+        let mut give = |source: Option<usize>,
+                        contact: &str,
+                        cells: Option<&dyn Cells>,
+                        row: Option<(&Table, u64, RowId)>| {
+            let declared = self.declared.table_of(contact);
+            for automation in asked.get(contact).into_iter().flatten() {
+                let blocks = blocks.get(&(source, *automation)).into_iter().flatten();
+                for &(block, target) in blocks {
+                    each(Verdict {
+                        contact,
+                        block,
+                        target,
+                        cells: cells.filter(|_| source.is_some() || draws_on(block, declared)),
+                        row,
+                    });
+                }
+            }
+        };
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let contacts = || asked.keys().copied();
+        let mut buffer = RowBuffer::default();
+        for (source, table) in self.sources.iter().enumerate() {
+            let Some(table) = table else { continue };
+            let mut absent: HashSet<&str> = contacts().collect();
+            for (number, id) in table.find(contacts()) {
+                let row = table.row(id, &mut buffer)?;
+                absent.remove(row.contact);
+                let cells = SourceCells {
+                    cells: row.cells,
+                    zone: &self.config.zone,
+                };
+                let at = Some((table, number, id));
+                give(Some(source), row.contact, Some(&cells), at);
+            }
+            for contact in absent {
+                give(Some(source), contact, None, None);
+            }
+        }
+        for contact in contacts() {
+            let cells = self.declared.cells(self.declared.table_of(contact));
+            give(None, contact, Some(&cells), None);
+        }
+        Ok(())
+    }
+}
