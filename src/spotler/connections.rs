@@ -4,6 +4,9 @@
 //! is not used again: hyper, below reqwest, closes a kept connection as soon as anything comes through it that no request
 //! asked for. A request that waited for such a connection goes through another one, as not a byte of it was written; in no
 //! other case is a request repeated here.
+//!
+//! Bytes that come only once the next request is on its way cannot be told from its answer. Where that gives two contacts
+//! the same ids, the record finds it, and [`Connections::forget`] ends the use of all connections.
 
 use std::error::Error;
 use std::sync::{Arc, PoisonError, RwLock};
