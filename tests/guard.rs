@@ -120,6 +120,23 @@ fn many_small_cuts_count_as_the_large_one_that_they_are() {
 }
 
 #[test]
+fn the_count_begins_anew_also_where_all_that_is_allowed_waits() {
+    let window = "[guard]\nmax_triggers = 3\n[window]\ntriggers = \"Mon 08:00-18:00\"";
+    let setup = Setup::new().head(window);
+    let monday = ["--now", "2026-11-23T09:00:00Z"];
+    let sunday = ["--now", "2026-11-22T09:00:00Z"];
+    let apply = |more: &[&str]| setup.repo.run(&[&["apply", "--yes"], more].concat());
+    setup.rows(ids(0..2));
+    apply(&monday).exits(0);
+    setup.rows(ids(0..4));
+    apply(&sunday).exits(4);
+    apply(&[&sunday[..], &["--allow-large"]].concat()).exits(0);
+    assert_eq!(setup.spotler.calls(), 2);
+    apply(&monday).exits(0);
+    assert_eq!(setup.spotler.calls(), 4);
+}
+
+#[test]
 fn the_day_goes_by_the_clock_whatever_time_is_planned_for() {
     let setup = Setup::new();
     setup.rows(ids(0..100));

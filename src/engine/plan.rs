@@ -67,11 +67,13 @@ impl Planned {
     }
 
     /// Whether to apply it writes nothing at all: no action, and nothing to note of sources and automations, of enrolments that
-    /// went or came back, of who is withheld, and of which record it is. Where there is no record, none is begun for a note.
+    /// went or came back, of who is withheld, of which record it is, and of a count that begins anew. Where there is no record,
+    /// none is begun for a note.
     pub fn changes_nothing(&self, allow_large: bool) -> bool {
         let noting = Noting::of_apply(allow_large);
         let has_notes = || {
-            !self.start.is_empty()
+            allow_large
+                || !self.start.is_empty()
                 || sources::have_news(&self.roster, &self.applied_sources, noting)
         };
         self.plan.is_empty()
