@@ -1,11 +1,13 @@
 //! `[automation.*]` and personalisation fields.
 
+use std::collections::{BTreeMap, HashMap};
+
 use super::diagnostic::Diagnostic;
 use super::model::{
     Automation, Enrol, Field, FieldTemplate, Limit, OnChange, OnLeave, ParticipationSetting,
     ProductIds,
 };
-use super::reader::{Ctx, Item, Table};
+use super::reader::{Item, Table};
 use super::settings::stop_limit;
 use super::value::duration;
 use crate::field::is_web_address;
@@ -321,12 +323,11 @@ fn template(item: &Item<'_>) -> Option<String> {
 /// Warns of trigger codes that several automations share, and of such that are no UUIDs.
 pub(super) fn warnings(automations: &[Automation]) -> Vec<Diagnostic> {
     let mut warnings = Vec::new();
-    for (index, automation) in automations.iter().enumerate() {
+    let mut by_code: HashMap<&TriggerCode, &Automation> = HashMap::new();
+    for automation in automations {
         let code = &automation.trigger_code;
-        let first = automations[..index]
-            .iter()
-            .find(|other| other.trigger_code == *code);
-        if let Some(first) = first {
+        let first = *by_code.entry(code).or_insert(automation);
+        if first.name != automation.name {
             warnings.push(
                 Diagnostic::at(
                     automation.place.clone(),
@@ -357,41 +358,56 @@ pub(super) fn warnings(automations: &[Automation]) -> Vec<Diagnostic> {
 
 /// Warns of names of fields that differ in case alone: to Spotler these are two, and one of them stays empty.
 pub(super) fn alike(automations: &[Automation], enrols: &[Enrol]) -> Vec<Diagnostic> {
-    let own = automations.iter().map(|automation| {
-        let fields: Vec<&Field> = automation.fields.iter().collect();
-        fields
-    });
-    let of_blocks = enrols.iter().flat_map(|enrol| {
-        enrol.automations.iter().map(|&index| {
-            let fields = automations[index].fields.iter().chain(&enrol.fields);
-            fields.collect()
-        })
-    });
-    let mut warnings: Vec<Diagnostic> = Vec::new();
-    for fields in own.chain(of_blocks) {
-        for (index, field) in fields.iter().enumerate() {
-            let first = fields[..index].iter().find(|other| {
-                other.name != field.name && other.name.to_lowercase() == field.name.to_lowercase()
-            });
-            let Some(first) = first else { continue };
-            let message = format!(
-                "the fields {} and {} differ in upper and lower case alone, and to Spotler they are two",
-                first.name, field.name
-            );
-            let warning = Diagnostic::at(field.place.clone(), message)
-                .related(first.place.clone(), "the other one")
-                .help("write the name as the placeholder in the message has it");
-            if !warnings.contains(&warning) {
-                warnings.push(warning);
-            }
+    let mut warnings = Vec::new();
+    let mut own = Vec::new();
+    for automation in automations {
+        own.push(by_name(&automation.fields, &mut warnings));
+    }
+    for enrol in enrols {
+        let added = by_name(&enrol.fields, &mut warnings);
+        for &index in &enrol.automations {
+            let pairs = added
+                .iter()
+                .filter_map(|(name, field)| Some((own[index].get(name)?, field)));
+            let pairs = pairs.filter(|(first, field)| first.name != field.name);
+            warnings.extend(pairs.map(|(first, field)| differ_in_case(first, field)));
         }
     }
     warnings
 }
 
+/// Fields by their names in lower case, with a warning of each that differs from another in case alone.
+fn by_name<'f>(fields: &'f [Field], warnings: &mut Vec<Diagnostic>) -> BTreeMap<String, &'f Field> {
+    let mut names = BTreeMap::new();
+    for field in fields {
+        let first: &Field = names.entry(field.name.to_lowercase()).or_insert(field);
+        if first.name != field.name {
+            warnings.push(differ_in_case(first, field));
+        }
+    }
+    names
+}
+
+fn differ_in_case(first: &Field, field: &Field) -> Diagnostic {
+    let message = format!(
+        "the fields {} and {} differ in upper and lower case alone, and to Spotler they are two",
+        first.name, field.name
+    );
+    Diagnostic::at(field.place.clone(), message)
+        .related(first.place.clone(), "the other one")
+        .help("write the name as the placeholder in the message has it")
+}
+
 /// Reads the name of an automation where one is referred to.
-pub(super) fn unknown(ctx: Ctx<'_>, item: &Item<'_>, kind: &str, text: &str, names: &[&str]) {
+pub(super) fn unknown<'n>(
+    item: &Item<'_>,
+    kind: &str,
+    text: &str,
+    names: impl Iterator<Item = &'n str>,
+) {
     const MOST: usize = 12;
+    let is_shown = item.ctx.sink.shows_next(&item.ctx.doc.file);
+    let names: Vec<&str> = names.filter(|_| is_shown).collect();
     let help = match super::suggest::nearest(names.iter().copied(), text) {
         Some(near) => format!("did you mean {near:?}?"),
         None if names.is_empty() => format!("define it as [{kind}.{text}]"),
@@ -402,8 +418,8 @@ pub(super) fn unknown(ctx: Ctx<'_>, item: &Item<'_>, kind: &str, text: &str, nam
         ),
         None => format!(
             "define it as [{kind}.{text}], or use {}",
-            super::reader::list(names)
+            super::reader::list(&names)
         ),
     };
-    ctx.problem(item.span(), format!("there is no {kind} {text:?}"), help);
+    item.wrong(format!("there is no {kind} {text:?}"), help);
 }

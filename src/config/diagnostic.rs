@@ -39,6 +39,9 @@ impl fmt::Debug for Place {
 #[derive(Debug, Clone, Default)]
 pub struct Files(pub BTreeMap<Arc<str>, Arc<str>>);
 
+/// So many problems of one file are shown; a count tells of the others.
+pub(super) const SHOWN_OF_ONE_FILE: usize = 20;
+
 /// One problem, ready to be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {

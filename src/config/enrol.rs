@@ -1,6 +1,6 @@
 //! `[contact.*]`, `[[enrol]]` and `[[suppress]]`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::tz::TimeZone;
 
@@ -62,14 +62,60 @@ fn contacts(item: &Item<'_>) -> Vec<ContactId> {
     list
 }
 
-/// What an `[[enrol]]` block may refer to.
+/// What blocks may refer to.
 pub(super) struct Known<'a> {
+    /// Sorted by name.
     pub automations: &'a [Automation],
+    /// Sorted by name.
     pub sources: &'a [Source],
     pub contacts: &'a BTreeMap<ContactId, DeclaredContact>,
+    /// The attributes of all contacts.
+    pub attributes: HashMap<&'a str, Attribute<'a>>,
     pub zone: &'a TimeZone,
     /// Whether all files could be parsed, so that what is not known here does not exist.
     pub is_complete: bool,
+}
+
+/// An attribute that some declared contacts have.
+#[derive(Default)]
+pub(super) struct Attribute<'a> {
+    /// How many have it.
+    count: usize,
+    /// The types that it has, each with the first contact that has it so.
+    types: Vec<(&'static str, &'a Place)>,
+}
+
+impl Known<'_> {
+    /// The automation that is meant, as an index. That there is none is a problem.
+    pub(super) fn automation(&self, name: &str, item: &Item<'_>) -> Option<usize> {
+        let index = self
+            .automations
+            .binary_search_by(|automation| automation.name.as_str().cmp(name))
+            .ok();
+        if index.is_none() && self.is_complete {
+            let names = self.automations.iter().map(|a| a.name.as_str());
+            unknown(item, "automation", name, names);
+        }
+        index
+    }
+}
+
+/// The attributes of all contacts, by their names.
+pub(super) fn attributes(
+    contacts: &BTreeMap<ContactId, DeclaredContact>,
+) -> HashMap<&str, Attribute<'_>> {
+    let mut attributes: HashMap<&str, Attribute<'_>> = HashMap::new();
+    for contact in contacts.values() {
+        for (name, value) in &contact.attributes {
+            let attribute = attributes.entry(name).or_default();
+            attribute.count += 1;
+            let name = value.type_name();
+            if attribute.types.iter().all(|(known, _)| *known != name) {
+                attribute.types.push((name, &contact.place));
+            }
+        }
+    }
+    attributes
 }
 
 pub(super) fn enrol(table: Table<'_>, known: &Known<'_>) -> Option<Enrol> {
@@ -82,10 +128,13 @@ pub(super) fn enrol(table: Table<'_>, known: &Known<'_>) -> Option<Enrol> {
     let source = table.get("source").and_then(|item| {
         is_sourced = true;
         let text = item.text("the name of a source")?;
-        let index = known.sources.iter().position(|source| source.name == text);
+        let index = known
+            .sources
+            .binary_search_by(|source| source.name.as_str().cmp(text))
+            .ok();
         if index.is_none() && known.is_complete {
-            let names: Vec<&str> = known.sources.iter().map(|s| s.name.as_str()).collect();
-            unknown(table.ctx, &item, "source", text, &names);
+            let names = known.sources.iter().map(|source| source.name.as_str());
+            unknown(&item, "source", text, names);
         }
         index
     });
@@ -125,25 +174,18 @@ pub(super) fn enrol(table: Table<'_>, known: &Known<'_>) -> Option<Enrol> {
 }
 
 pub(super) fn automations(item: &Item<'_>, known: &Known<'_>) -> Vec<usize> {
+    let mut seen = HashSet::new();
     let mut list = Vec::new();
     for (text, item) in item.texts("the name of an automation, or an array of names") {
-        // They are sorted by name.
-        let index = known
-            .automations
-            .binary_search_by(|automation| automation.name.as_str().cmp(text));
-        match index.ok() {
-            Some(index) if list.contains(&index) => {
-                item.wrong(
-                    format!("{text:?} is named twice"),
-                    "take one of the two out",
-                );
-            }
-            Some(index) => list.push(index),
-            None if known.is_complete => {
-                let names: Vec<&str> = known.automations.iter().map(|a| a.name.as_str()).collect();
-                unknown(item.ctx, &item, "automation", text, &names);
-            }
-            None => {}
+        let Some(index) = known.automation(text, &item) else {
+            continue;
+        };
+        match seen.insert(index) {
+            true => list.push(index),
+            false => item.wrong(
+                format!("{text:?} is named twice"),
+                "take one of the two out",
+            ),
         }
     }
     list
@@ -153,36 +195,25 @@ pub(super) fn automations(item: &Item<'_>, known: &Known<'_>) -> Vec<usize> {
 /// can be compared.
 fn check_attribute(sink: &super::reader::Sink, condition: &Condition, known: &Known<'_>) {
     let column = condition.column.as_str();
-    let values = known
-        .contacts
-        .values()
-        .filter_map(|contact| Some((contact.attributes.get(column)?, &contact.place)));
-    let wanted = condition.tests.iter().find_map(Test::type_name);
-    let mut is_known = false;
-    for (value, place) in values {
-        is_known = true;
-        if let Some(wanted) = wanted
-            && value.type_name() != wanted
-        {
-            sink.push(
-                Diagnostic::at(
-                    condition.place.clone(),
-                    format!(
-                        "`{column}` is compared with {wanted}, and a declared contact has {} there",
-                        value.type_name()
-                    ),
-                )
-                .related(place.clone(), "this contact")
-                .help(
-                    "write both with the same type: text has quotes, dates and numbers have none",
-                ),
+    if let Some(attribute) = known.attributes.get(column) {
+        let wanted = condition.tests.iter().find_map(Test::type_name);
+        let other = |(name, _): &&(&str, _)| wanted.is_some_and(|wanted| wanted != *name);
+        if let (Some(wanted), Some((found, place))) = (wanted, attribute.types.iter().find(other)) {
+            let message = format!(
+                "`{column}` is compared with {wanted}, and a declared contact has {found} there"
             );
-            return;
+            let help =
+                "write both with the same type: text has quotes, dates and numbers have none";
+            sink.push(
+                Diagnostic::at(condition.place.clone(), message)
+                    .related((*place).clone(), "this contact")
+                    .help(help),
+            );
         }
-    }
-    if !is_known {
-        let names = known.contacts.values().flat_map(|c| c.attributes.keys());
-        let help = match nearest(names.map(String::as_str), column) {
+    } else {
+        let is_shown = sink.shows_next(&condition.place.file);
+        let names = known.attributes.keys().filter(|_| is_shown);
+        let help = match nearest(names.copied(), column) {
             Some(near) => format!("did you mean `{near}`?"),
             None => "a block without a `source` draws on the contacts in [contact.*] tables; add the attribute there, \
                      or add a `source`"
@@ -204,6 +235,10 @@ fn check_repeats(
     enrol: &Enrol,
     known: &Known<'_>,
 ) {
+    let all_have = |column: &str| {
+        let attribute = known.attributes.get(column);
+        attribute.is_some_and(|attribute| attribute.count == known.contacts.len())
+    };
     for &index in &enrol.automations {
         let automation = &known.automations[index];
         let Some(column) = &automation.repeat_by else {
@@ -215,7 +250,7 @@ fn check_repeats(
         };
         let missing = match &enrol.contacts {
             Some(contacts) => contacts.iter().find(|id| lacks(id)).map(ContactId::as_str),
-            None if enrol.conditions.is_empty() => known
+            None if enrol.conditions.is_empty() && !all_have(column) => known
                 .contacts
                 .keys()
                 .find(|id| lacks(id))

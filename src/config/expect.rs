@@ -1,6 +1,7 @@
 //! `[[expect]]`: tests for the rules.
 
-use super::automation::unknown;
+use std::collections::HashSet;
+
 use super::diagnostic::Place;
 use super::enrol::{Known, automations, contact_id};
 use super::reader::{Item, Table};
@@ -53,7 +54,8 @@ pub(super) fn expect(table: Table<'_>, known: &Known<'_>) -> Option<Expect> {
             let both = outside.clone();
             let (inside, outside) = (list(inside), list(outside));
             if let Some(item) = both
-                && let Some(index) = inside.iter().find(|index| outside.contains(index))
+                && let unwanted = outside.iter().collect::<HashSet<_>>()
+                && let Some(index) = inside.iter().find(|index| unwanted.contains(index))
             {
                 let name = &known.automations[*index].name;
                 item.wrong(
@@ -72,8 +74,9 @@ pub(super) fn expect(table: Table<'_>, known: &Known<'_>) -> Option<Expect> {
         }
         (None, Some(automation), None, None, Some(size)) => {
             let (min, max) = bounds(size)?;
+            let name = automation.text("the name of an automation")?;
             Expectation::Size {
-                automation: one(&automation, known)?,
+                automation: known.automation(name, &automation)?,
                 min,
                 max,
             }
@@ -88,18 +91,6 @@ pub(super) fn expect(table: Table<'_>, known: &Known<'_>) -> Option<Expect> {
         }
     };
     Some(Expect { what, place })
-}
-
-/// The automation whose size is told.
-fn one(item: &Item<'_>, known: &Known<'_>) -> Option<usize> {
-    let text = item.text("the name of an automation")?;
-    let mut names = known.automations.iter().map(|a| a.name.as_str());
-    let index = names.position(|name| name == text);
-    if index.is_none() && known.is_complete {
-        let names: Vec<&str> = known.automations.iter().map(|a| a.name.as_str()).collect();
-        unknown(item.ctx, item, "automation", text, &names);
-    }
-    index
 }
 
 /// Reads `size`.

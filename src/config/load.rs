@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::automation::{alike, automation, warnings};
 use super::diagnostic::{Diagnostic, Files, Place, Problems};
-use super::enrol::{Known, contact, enrol, suppress};
+use super::enrol::{Known, attributes, contact, enrol, suppress};
 use super::expect::expect;
 use super::files::{FILE_NAME, included, read, shown};
 use super::model::{Automation, Config, Source};
@@ -149,6 +149,7 @@ fn merge(
         automations: &automations,
         sources: &sources,
         contacts: &contacts,
+        attributes: attributes(&contacts),
         zone: &zone,
         // Where a definition has a problem of its own, that it is not known is no second one.
         is_complete: is_complete && sink.len() == before_names,

@@ -1,5 +1,7 @@
 //! `[[moved]]`: a new name for an automation, with the same participations.
 
+use std::collections::{HashMap, HashSet};
+
 use super::diagnostic::{Diagnostic, Place};
 use super::enrol::Known;
 use super::model::Config;
@@ -56,17 +58,22 @@ pub(super) fn moved(table: Table<'_>) -> Option<Block<'_>> {
 ///
 /// A name that others move to may have moved on itself, as in a swap.
 pub(super) fn resolve(blocks: Vec<Block<'_>>, known: &Known<'_>) -> Vec<Moved> {
-    let is_configured = |name: &AutomationName| known.automations.iter().any(|a| a.name == *name);
+    let configured: HashSet<&AutomationName> = known.automations.iter().map(|a| &a.name).collect();
+    let taken_over: HashSet<&AutomationName> = blocks.iter().map(|block| &block.moved.to).collect();
+    let mut first: HashMap<&AutomationName, &Moved> = HashMap::new();
+    for block in &blocks {
+        first.entry(&block.moved.from).or_insert(&block.moved);
+    }
+    let targets = targets(&first, &configured);
     let mut list: Vec<Moved> = Vec::new();
-    for (index, block) in blocks.iter().enumerate() {
+    for block in &blocks {
         let Moved { from, to, place } = &block.moved;
-        let earlier = blocks[..index]
-            .iter()
-            .find(|other| other.moved.from == *from);
-        if let Some(first) = earlier {
+        if let Some(first) = first.get(from)
+            && first.place != *place
+        {
             block.from.ctx.sink.push(
                 Diagnostic::at(block.from.place(), format!("{from} is moved twice"))
-                    .related(first.moved.place.clone(), "first moved here")
+                    .related(first.place.clone(), "first moved here")
                     .help("keep one of the two"),
             );
             continue;
@@ -75,8 +82,7 @@ pub(super) fn resolve(blocks: Vec<Block<'_>>, known: &Known<'_>) -> Vec<Moved> {
             block.to.wrong("it moves to itself", "take the block out");
             continue;
         }
-        let is_taken_over = blocks.iter().any(|other| other.moved.to == *from);
-        if is_configured(from) && !is_taken_over {
+        if configured.contains(from) && !taken_over.contains(from) {
             block.from.wrong(
                 format!(
                     "{from} is still configured, so that its participations stay where they are"
@@ -85,15 +91,16 @@ pub(super) fn resolve(blocks: Vec<Block<'_>>, known: &Known<'_>) -> Vec<Moved> {
             );
             continue;
         }
-        match target(block, &blocks, is_configured) {
-            Some(to) => list.push(Moved {
+        match targets.get(to) {
+            Some(&to) => list.push(Moved {
                 from: from.clone(),
-                to,
+                to: to.clone(),
                 place: place.clone(),
             }),
             None if known.is_complete => {
-                let names = known.automations.iter().map(|a| a.name.as_str());
-                let help = match nearest(names, to.as_str()) {
+                let is_shown = block.to.ctx.sink.shows_next(&place.file);
+                let names = configured.iter().filter(|_| is_shown);
+                let help = match nearest(names.map(|name| name.as_str()), to.as_str()) {
                     Some(near) => format!("did you mean {near:?}?"),
                     None => format!("define it as [automation.{to}], or take this block out"),
                 };
@@ -108,21 +115,28 @@ pub(super) fn resolve(blocks: Vec<Block<'_>>, known: &Known<'_>) -> Vec<Moved> {
     list
 }
 
-/// Where a name has come to in the end: the first one on its way that is configured.
-fn target(
-    block: &Block<'_>,
-    blocks: &[Block<'_>],
-    is_configured: impl Fn(&AutomationName) -> bool,
-) -> Option<AutomationName> {
-    let mut to = &block.moved.to;
-    // A circle of names that are not configured comes to no end.
-    for _ in 0..=blocks.len() {
-        if is_configured(to) {
-            return Some(to.clone());
-        }
-        to = &blocks.iter().find(|next| next.moved.from == *to)?.moved.to;
+/// Where each name has come to in the end: the first one on its way that is configured.
+fn targets<'b>(
+    moves: &HashMap<&'b AutomationName, &'b Moved>,
+    configured: &HashSet<&'b AutomationName>,
+) -> HashMap<&'b AutomationName, &'b AutomationName> {
+    let mut before: HashMap<&AutomationName, Vec<&AutomationName>> = HashMap::new();
+    for (from, moved) in moves {
+        before.entry(&moved.to).or_default().push(from);
     }
-    None
+    // Back from each name that is configured; names that move in a circle without one are never reached.
+    let mut targets: HashMap<_, _> = configured.iter().map(|name| (*name, *name)).collect();
+    let mut open: Vec<&AutomationName> = configured.iter().copied().collect();
+    while let Some(name) = open.pop() {
+        let target = targets[name];
+        for from in before.get(name).into_iter().flatten() {
+            if !configured.contains(from) {
+                targets.insert(from, target);
+                open.push(from);
+            }
+        }
+    }
+    targets
 }
 
 impl Config {
@@ -146,33 +160,41 @@ impl Config {
         &self,
         done: &[(AutomationName, AutomationName)],
     ) -> Vec<(AutomationName, AutomationName)> {
-        let is_configured =
-            |name: &AutomationName| self.automations.iter().any(|a| a.name == *name);
+        let configured: HashSet<&AutomationName> =
+            self.automations.iter().map(|a| &a.name).collect();
+        let done: HashSet<_> = done.iter().collect();
         let mut blocks = self.moved_blocks();
-        blocks.retain(|block| !(done.contains(block) && is_configured(&block.0)));
+        blocks.retain(|block| !(done.contains(block) && configured.contains(&block.0)));
         steps(blocks)
     }
 }
 
 /// The moves as steps, one after the other, each from a name to one that all have left by then. In a circle, one of the
 /// names goes by another in between.
-fn steps(mut left: Vec<(AutomationName, AutomationName)>) -> Vec<(AutomationName, AutomationName)> {
+fn steps(blocks: Vec<(AutomationName, AutomationName)>) -> Vec<(AutomationName, AutomationName)> {
+    let mut left: HashMap<_, _> = blocks.iter().cloned().collect();
     let mut steps = Vec::new();
-    while !left.is_empty() {
-        let is_free =
-            |(_, to): &(AutomationName, AutomationName)| left.iter().all(|(from, _)| from != to);
-        match left.iter().position(is_free) {
-            Some(index) => steps.push(left.remove(index)),
-            None => {
-                let (from, to) = left.remove(0);
-                // Two names of the longest kind make none, and such a circle stays as it is.
-                let Ok(between) = AutomationName::new(format!("{from} on its way to {to}")) else {
-                    continue;
-                };
-                steps.push((from, between.clone()));
-                left.push((between, to));
-            }
+    for (from, _) in blocks {
+        let mut path = Vec::new();
+        let mut at = from;
+        while let Some(to) = left.remove(&at) {
+            path.push((at, to.clone()));
+            at = to;
         }
+        let Some(start) = path.iter().position(|(from, _)| *from == at) else {
+            steps.extend(path.into_iter().rev());
+            continue;
+        };
+        // The end of the path leads back to its middle, and everybody there waits for the other.
+        let (from, to) = path[start].clone();
+        // Two names of the longest kind make none, and such a circle stays as it is.
+        let Ok(between) = AutomationName::new(format!("{from} on its way to {to}")) else {
+            continue;
+        };
+        steps.push((from, between.clone()));
+        steps.extend(path.drain(start + 1..).rev());
+        steps.push((between, to));
+        steps.extend(path.drain(..start).rev());
     }
     steps
 }
@@ -197,6 +219,15 @@ mod tests {
         assert_eq!(
             in_steps(&[("a", "b"), ("b", "a")]),
             ["a > a on its way to b", "b > a", "a on its way to b > b"]
+        );
+        assert_eq!(
+            in_steps(&[("a", "c"), ("c", "b"), ("b", "c")]),
+            [
+                "c > c on its way to b",
+                "b > c",
+                "c on its way to b > b",
+                "a > c"
+            ]
         );
         assert_eq!(in_steps(&[("a", "c"), ("b", "c")]), ["a > c", "b > c"]);
     }

@@ -3,14 +3,14 @@
 //! A [`Table`] notes which keys were asked for; what is left over when it is finished is unknown.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::diagnostic::{Diagnostic, Place};
+use super::diagnostic::{Diagnostic, Place, SHOWN_OF_ONE_FILE};
 use super::suggest::nearest;
 
 /// One file, parsed.
@@ -47,6 +47,9 @@ impl Doc {
 #[derive(Default)]
 pub(super) struct Sink {
     list: RefCell<Vec<Diagnostic>>,
+    /// How many problems each file has.
+    counts: RefCell<HashMap<Arc<str>, usize>>,
+    /// The parts of each file in which no problem is reported: in their order, none in another.
     passed_over: RefCell<BTreeMap<Arc<str>, Vec<Range<usize>>>>,
 }
 
@@ -54,12 +57,27 @@ impl Sink {
     pub(super) fn push(&self, diagnostic: Diagnostic) {
         let is_guess = diagnostic.at.as_ref().is_some_and(|at| {
             let passed_over = self.passed_over.borrow();
-            let mut parts = passed_over.get(&at.file).into_iter().flatten();
-            parts.any(|part| part.contains(&at.span.0))
+            let parts = passed_over.get(&at.file).map_or(&[][..], Vec::as_slice);
+            let before = parts.partition_point(|part| part.start <= at.span.0);
+            parts[..before]
+                .last()
+                .is_some_and(|part| part.contains(&at.span.0))
         });
-        if !is_guess {
-            self.list.borrow_mut().push(diagnostic);
+        if is_guess {
+            return;
         }
+        if let Some(at) = &diagnostic.at {
+            *self.counts.borrow_mut().entry(at.file.clone()).or_default() += 1;
+        }
+        self.list.borrow_mut().push(diagnostic);
+    }
+
+    /// Whether the next problem of a file will be shown: where it is only counted, nobody reads costly advice.
+    pub(super) fn shows_next(&self, file: &str) -> bool {
+        let counts = self.counts.borrow();
+        counts
+            .get(file)
+            .is_none_or(|count| *count < SHOWN_OF_ONE_FILE)
     }
 
     /// From now on, takes no problem in these parts of a file, in which something is no TOML.
@@ -132,7 +150,17 @@ impl<'a> Table<'a> {
     /// A key's value, if it is there.
     pub(super) fn get(&self, key: &'static str) -> Option<Item<'a>> {
         self.known.borrow_mut().push(key);
-        self.items().find(|item| item.key == key)
+        self.find(key)
+    }
+
+    fn find(&self, key: &str) -> Option<Item<'a>> {
+        let (key, value) = self.entries.get_key_value(key)?;
+        Some(Item {
+            ctx: self.ctx,
+            key: key.get_ref(),
+            key_span: key.span(),
+            value,
+        })
     }
 
     /// A key's value; that it is missing is a problem.
@@ -150,7 +178,7 @@ impl<'a> Table<'a> {
 
     /// Reports a key that must not be there, if it is.
     pub(super) fn refuse(&self, key: &'static str, message: &str, help: &str) {
-        if let Some(item) = self.items().find(|item| item.key == key) {
+        if let Some(item) = self.find(key) {
             self.ctx.problem(item.key_span, message, help);
             self.refused.borrow_mut().push(key);
         }

@@ -8,16 +8,13 @@ use std::sync::Arc;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode};
 use unicode_width::UnicodeWidthStr;
 
-use super::diagnostic::{Diagnostic, Files, Place, Problems};
+use super::diagnostic::{Diagnostic, Files, Place, Problems, SHOWN_OF_ONE_FILE};
 use super::excerpt::{Excerpt, masked};
 use super::veil::veiled;
 use crate::text::SafeText;
 
 /// The narrowest that a problem is laid out for, in columns.
 const NARROWEST: usize = 40;
-
-/// So many problems of one file are shown; a count tells of the others.
-const MOST: usize = 20;
 
 /// How many lines apart two places of one file may be to be shown in one piece.
 const NEAR: usize = 4;
@@ -52,16 +49,17 @@ pub fn rendered(list: &[Diagnostic], files: &Files, color: bool, width: usize) -
             .or_default();
         *count += 1;
         // What is in no file has been counted where it was found.
-        if diagnostic.at.is_none() || *count <= MOST {
+        if diagnostic.at.is_none() || *count <= SHOWN_OF_ONE_FILE {
             out.push(render(diagnostic, &mut texts, color, width));
         }
     }
     let more = counts
         .into_iter()
         .filter_map(|(file, count)| Some((file?, count)))
-        .filter(|(_, count)| *count > MOST);
+        .filter(|(_, count)| *count > SHOWN_OF_ONE_FILE);
     out.extend(more.map(|(file, count)| {
-        format!("{}: and {} more like these\n", harmless(file), count - MOST)
+        let more = count - SHOWN_OF_ONE_FILE;
+        format!("{}: and {more} more like these\n", harmless(file))
     }));
     out
 }

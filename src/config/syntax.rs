@@ -7,7 +7,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Error};
 
-use super::diagnostic::{Diagnostic, Place};
+use super::diagnostic::{Diagnostic, Place, SHOWN_OF_ONE_FILE};
 use super::reader::{Doc, Item, Sink};
 
 /// One file, parsed.
@@ -52,7 +52,8 @@ pub(super) fn parse<'a>(file: &Arc<str>, text: &'a Arc<str>, sink: &Sink) -> Par
     }
     for error in faults.iter().filter(|error| is_about_an_end(error)) {
         let at = span(error).start;
-        if let Some(value) = long.iter_mut().rfind(|value| value.span.start < at) {
+        let before = long.partition_point(|value| value.span.start < at);
+        if let Some(value) = long[..before].last_mut() {
             value.span.end = value.span.end.max(at);
             value.has_no_end = Some(error.message());
         }
@@ -68,8 +69,9 @@ pub(super) fn parse<'a>(file: &Arc<str>, text: &'a Arc<str>, sink: &Sink) -> Par
             continue;
         }
         line = place.line;
-        let around = |long: &&Long<'_>| long.span.start < span.start && span.start <= long.span.end;
-        let Some(long) = long.iter().find(around) else {
+        let before = long.partition_point(|value| value.span.start < span.start);
+        let around = long[..before].last();
+        let Some(long) = around.filter(|long| span.start <= long.span.end) else {
             sink.push(not_toml(place, error.message()));
             let is_known = |part: &Range<usize>| part.contains(&span.start);
             if !guesses.last().is_some_and(is_known) {
@@ -82,7 +84,11 @@ pub(super) fn parse<'a>(file: &Arc<str>, text: &'a Arc<str>, sink: &Sink) -> Par
             Some(message) => not_toml(value, message),
             None => not_toml(place, error.message()).related(value, "in what begins here"),
         });
-        guesses.push(section(text, long.span.start).start..section(text, long.span.end).end);
+        let part = section(text, long.span.start).start..section(text, long.span.end).end;
+        match guesses.last_mut() {
+            Some(last) if part.start < last.end => last.end = part.end,
+            _ => guesses.push(part),
+        }
         told_until = Some(long.span.end);
     }
     let again: Vec<Range<usize>> = again.iter().map(span).collect();
@@ -204,7 +210,10 @@ fn defined_again(doc: &Doc, text: &str, again: &[Range<usize>]) -> Vec<Diagnosti
             // That the table is there twice says it all.
             continue;
         }
-        let first = first_definition(text, table, span);
+        // Beyond these, problems of the file are only counted.
+        let first = (problems.len() < SHOWN_OF_ONE_FILE)
+            .then(|| first_definition(text, table, span))
+            .flatten();
         let key = &text[span.clone()];
         let (what, help) = match &first {
             Some(_) if table == line && is_header(&text[line..]) => (
