@@ -298,7 +298,7 @@ impl Plan {
             moves: Moves::new(moves),
             withheld: (Box::new(roster.withheld()) as Box<dyn Iterator<Item = _>>).peekable(),
             stops: Vec::new(),
-            figures: HashMap::new(),
+            figures: hashbrown::HashMap::new(),
             plan: Plan::default(),
         };
         let mut next = 0;
@@ -477,7 +477,7 @@ struct Planner<'a> {
     /// The stops of the contact under way, until it is known which calls they take.
     stops: Vec<Pending>,
     /// What the guard counts, by automation.
-    figures: HashMap<AutomationName, Figures>,
+    figures: hashbrown::HashMap<AutomationName, Figures>,
     plan: Plan,
 }
 
@@ -618,10 +618,7 @@ impl Planner<'_> {
 
     /// What is counted of an automation.
     fn figures(&mut self, name: &AutomationName) -> &mut Figures {
-        if !self.figures.contains_key(name) {
-            self.figures.insert(name.clone(), Figures::default());
-        }
-        self.figures.entry(name.clone()).or_default()
+        self.figures.entry_ref(name).or_default()
     }
 
     /// Whether it was stopped or let go within the guard's day, or began to leave.
