@@ -190,11 +190,17 @@ impl Columns {
             false => None,
         };
         let fields = match has(HAS_FIELDS) {
-            true => read_digest(self.fields.take().ok_or_else(short)?),
+            true => Some(read_digest(self.fields.take().ok_or_else(short)?)?),
             false => None,
         };
         let ids = match has(HAS_IDS) {
-            true => self.ids.take().map(read_ids).unwrap_or_default(),
+            // A plan only asks whether there are any.
+            true => self
+                .ids
+                .take()
+                .map(read_ids)
+                .transpose()?
+                .unwrap_or_default(),
             false => Vec::new(),
         };
         Ok(Listed {
@@ -274,16 +280,17 @@ pub(super) fn read_occurrence(text: &str) -> Result<Option<Occurrence>, String> 
     }
 }
 
-fn read_ids(json: &str) -> Vec<ParticipationId> {
-    let texts: Vec<String> = serde_json::from_str(json).unwrap_or_default();
-    let ids = texts
-        .iter()
-        .filter_map(|text| ParticipationId::new(text).ok());
-    ids.collect()
+fn read_ids(json: &str) -> Result<Vec<ParticipationId>, String> {
+    let texts: Vec<String> = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    let ids = texts.iter().map(ParticipationId::new);
+    let ids = ids.collect::<Result<_, _>>();
+    ids.map_err(|error| format!("an automationContactId of which {error}"))
 }
 
 /// Reads a digest as SQLite's `hex` writes it.
-pub(super) fn read_digest(hex: &str) -> Option<Digest> {
-    let number = u128::from_str_radix(hex, 16).ok()?;
-    (hex.len() == 32).then(|| Digest::from_bytes(number.to_be_bytes()))
+pub(super) fn read_digest(hex: &str) -> Result<Digest, String> {
+    match (hex.len(), u128::from_str_radix(hex, 16)) {
+        (32, Ok(number)) => Ok(Digest::from_bytes(number.to_be_bytes())),
+        _ => Err("a digest of fields that is none".to_owned()),
+    }
 }

@@ -191,20 +191,26 @@ impl View for Db {
         let rows: Vec<(String, String, Option<String>)> = rows.map_err(&failed)?;
         // What is no name of an automation can be none of the configuration's.
         let name = |name: &str| AutomationName::recorded(name).ok();
-        let with = rows
-            .into_iter()
-            .filter_map(|(automation, sources, repeat_by)| {
-                let sources = serde_json::from_str(&sources).ok()?;
-                Some((name(&automation)?, AppliedWith { sources, repeat_by }))
-            });
-        let moved = moved.and_then(|text| serde_json::from_str(&text).ok());
-        let moved: Vec<(String, String)> = moved.unwrap_or_default();
+        let unreadable =
+            |error: serde_json::Error| corrupt(&self.path, format!("what was applied, {error}"));
+        let mut with = BTreeMap::new();
+        for (automation, sources, repeat_by) in rows {
+            let sources = serde_json::from_str(&sources).map_err(unreadable)?;
+            if let Some(name) = name(&automation) {
+                with.insert(name, AppliedWith { sources, repeat_by });
+            }
+        }
+        let moved: Option<Vec<(String, String)>> = moved
+            .map(|text| serde_json::from_str(&text))
+            .transpose()
+            .map_err(unreadable)?;
+        let moved = moved.unwrap_or_default();
         let moved = moved
             .iter()
             .filter_map(|(from, to)| Some((name(from)?, name(to)?)));
         Ok(Applied {
             counted_from: counted_from.map(time),
-            with: with.collect(),
+            with,
             moved: moved.collect(),
         })
     }
@@ -287,7 +293,11 @@ impl View for Db {
                 },
                 all: occurrence.is_none(),
                 trigger_code: self.names.code(code)?,
-                fields: fields.as_deref().and_then(read_digest),
+                // `hex` makes nothing of NULL.
+                fields: match fields.as_deref() {
+                    None | Some("") => None,
+                    Some(hex) => Some(read_digest(hex)?),
+                },
                 sent_at: time(sent_at),
             })
         };
