@@ -3,8 +3,8 @@
 //! Data passes the modules in this order: [`config`] reads the TOML files; [`source`] streams the tables of contacts
 //! that they name; [`roster`] adds both up to the enrolments that are wanted; [`plan`] compares these with the
 //! participations on record; [`apply`] carries the plan out over the wire ([`spotler`]), writing every step to the
-//! [`record`] before and after; [`report`] shows it all to people and programs. The
-//! [`engine`] has the verbs, as a library without a terminal; [`cli`] is what a person types. [`sandbox`] is a stand-in for Spotler to try all this on.
+//! [`record`] before and after; [`report`] shows it all to people and programs. The [`engine`] has the verbs, as a library
+//! without a terminal; [`cli`] is what a person types. [`sandbox`] is a stand-in for Spotler to try all this on.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

@@ -1,6 +1,6 @@
 //! The roster, the record, and the plan that is made of both.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -332,7 +332,9 @@ pub(super) fn give_reasons(
     plan: &mut Plan,
 ) -> Result<(), Error> {
     let keys = plan.leaving();
-    let index = |name: &AutomationName| config.automations.iter().position(|a| a.name == *name);
+    let by_name: HashMap<&AutomationName, usize> =
+        (config.automations.iter().map(|a| &a.name).zip(0..)).collect();
+    let index = |name: &AutomationName| by_name.get(name).copied();
     // Most of many are the same.
     let mut kept: HashSet<Arc<str>> = HashSet::new();
     let mut once = |reason: &str| match kept.get(reason) {
