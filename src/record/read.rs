@@ -1,7 +1,7 @@
 //! Reading: a consistent snapshot for a plan, and lists for people.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 
 use jiff::Timestamp;
@@ -179,9 +179,11 @@ impl Record {
             .build()
             .map_err(io)?;
         let read = async move {
-            while let Some(page) = view.next_page(is_whole).await.transpose() {
+            loop {
+                let page = view.next_page(is_whole).await;
+                let is_last = !matches!(page, Ok(Some(_)));
                 // Who no longer listens needs no more.
-                if sender.send(page).is_err() {
+                if sender.send(page).is_err() || is_last {
                     break;
                 }
             }
@@ -190,8 +192,12 @@ impl Record {
             .name("record".to_owned())
             .spawn(move || runtime.block_on(read))
             .map_err(io)?;
-        let page = None;
-        Ok(Participations(open.over(Pages { pages, page })))
+        let pages = Pages {
+            path: self.path().to_owned(),
+            pages: Some(pages),
+            page: None,
+        };
+        Ok(Participations(open.over(pages)))
     }
 
     /// The `[[moved]]` blocks that were last applied.
@@ -398,16 +404,18 @@ impl Iterator for Participations {
 
 /// Pages as they are read.
 struct Pages {
-    pages: mpsc::Receiver<Result<Page, RecordError>>,
+    path: PathBuf,
+    /// The pages that are still to come, and that there are no more; `None` where that was said.
+    pages: Option<mpsc::Receiver<Result<Option<Page>, RecordError>>>,
     page: Option<Page>,
 }
 
 impl Pages {
     /// One page alone.
     fn of(page: Page) -> Self {
-        let (_, pages) = mpsc::sync_channel(1);
         Self {
-            pages,
+            path: PathBuf::new(),
+            pages: None,
             page: Some(page),
         }
     }
@@ -421,10 +429,22 @@ impl Iterator for Pages {
             if let Some(listed) = self.page.as_mut().and_then(Iterator::next) {
                 return Some(listed);
             }
-            match self.pages.recv().ok()? {
-                Ok(page) => self.page = Some(page),
-                Err(error) => return Some(Err(error)),
-            }
+            let ended = match self.pages.as_ref()?.recv() {
+                Ok(Ok(Some(page))) => {
+                    self.page = Some(page);
+                    continue;
+                }
+                Ok(Ok(None)) => None,
+                Ok(Err(error)) => Some(Err(error)),
+                // Whoever reads is gone before it said that this is all: what is missing is not nobody.
+                Err(_) => Some(Err(RecordError::Store {
+                    path: std::mem::take(&mut self.path),
+                    doing: "read",
+                    what: "its reading ended before its end".to_owned(),
+                })),
+            };
+            self.pages = None;
+            return ended;
         }
     }
 }
@@ -467,5 +487,37 @@ impl Listing {
             }
             flush(&mut group)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cut_short_is_never_taken_for_the_whole() {
+        let page = || -> Page { Box::new(std::iter::empty()) };
+        for (said, is_whole) in [
+            (vec![], false),
+            (vec![Some(page())], false),
+            (vec![Some(page()), None], true),
+        ] {
+            let (sender, pages) = mpsc::sync_channel(3);
+            for page in said {
+                sender.send(Ok(page)).unwrap();
+            }
+            // As when the thread that reads is gone.
+            drop(sender);
+            let mut pages = Pages {
+                path: PathBuf::from("rollcall.db"),
+                pages: Some(pages),
+                page: None,
+            };
+            match pages.next() {
+                None => assert!(is_whole),
+                Some(read) => assert!(!is_whole && read.is_err()),
+            }
+            assert!(pages.next().is_none());
+        }
     }
 }
