@@ -30,6 +30,5 @@ pub use read::{
 };
 pub use recovery::LeftOpen;
 
-pub use store::Memory;
 pub use writer::SAME_IDS;
 pub use writing::{Begun, LockRequest, Purpose, Writing};

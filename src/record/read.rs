@@ -12,7 +12,9 @@ use super::guarded::{AppliedSource, AppliedWith};
 use super::overview::Overview;
 use super::participation::{Participation, State};
 use super::recovery::{OpenCalls, Overlaid, told};
-use super::store::{Memory, Page, Sqlite, Store, View};
+#[cfg(test)]
+use super::store::Memory;
+use super::store::{Page, Sqlite, Store, View};
 use crate::id::{AutomationName, ContactId, ParticipationId, RecordId};
 
 /// `[[moved]]` blocks: from and to.
@@ -124,8 +126,9 @@ impl Record {
         }
     }
 
-    /// A record in memory, for tests. All clones of it are the same record.
-    pub fn in_memory(memory: Memory) -> Self {
+    /// A record in memory. All clones of it are the same record.
+    #[cfg(test)]
+    pub(super) fn in_memory(memory: Memory) -> Self {
         Self {
             store: Arc::new(memory),
         }

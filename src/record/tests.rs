@@ -5,6 +5,7 @@ use std::time::Duration;
 use sqlx::{Connection, SqliteConnection};
 
 use super::participation::{Key, Move, SUPPRESSED, State, StopOutcome, TriggerOutcome};
+use super::store::Memory;
 use super::*;
 use crate::digest::{Digest, Hasher};
 use crate::id::{AutomationName, ContactId, Occurrence, ParticipationId, TriggerCode};

@@ -1,5 +1,6 @@
 //! Where a record lies. What stands above decides what is written; what stands below is the only place that knows SQL.
 
+#[cfg(test)]
 mod memory;
 mod sqlite;
 
@@ -22,7 +23,8 @@ use super::recovery::OpenCall;
 use super::writing::LockRequest;
 use crate::id::{AutomationName, ContactId};
 
-pub use memory::Memory;
+#[cfg(test)]
+pub(super) use memory::Memory;
 pub(super) use sqlite::Sqlite;
 
 /// Where a record lies, whether or not there is one yet.
