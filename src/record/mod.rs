@@ -1,5 +1,5 @@
 //! The record: participations, the journal of every call, the lock. What stands here says what is written and what it means;
-//! [`store`] is the only place that knows where it lies.
+//! `store` is the only place that knows where it lies.
 
 mod batch;
 mod call;
