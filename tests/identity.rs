@@ -409,7 +409,40 @@ fn a_link_to_a_record_has_the_lock_of_the_file_itself() {
     // A link to a disk that is not there begins nothing.
     fs::remove_file(repo.file("linked.db")).unwrap();
     link("unmounted/rollcall.db");
-    refused(repo.run(&["apply", "--yes"]), &["There is no record"]);
+    let told = "linked.db (a symbolic link to unmounted/rollcall.db, which is not there)";
+    refused(repo.run(&["apply", "--yes"]), &["There is no record", told]);
+    let planned = repo.run(&["plan"]).exits(0);
+    assert!(planned.stderr.contains(told), "{}", planned.stderr);
+    let first_day = ["apply", "--yes", "--new-record"];
+    let calls = spotler.calls();
+    let told = repo.run(&first_day).exits(1).stderr;
+    assert!(told.contains("whose folder is not there"), "{told}");
+    assert_eq!(spotler.calls(), calls);
+    assert!(!repo.file("unmounted").exists());
+    // Where its folder is there, that is where the record is begun.
+    fs::create_dir(repo.file("unmounted")).unwrap();
+    repo.run(&first_day).exits(0);
+    assert!(repo.file("unmounted/rollcall.db").is_file());
+}
+
+#[test]
+fn a_folder_is_not_taken_for_a_record() {
+    let (repo, spotler) = after_the_first_day();
+    let calls = spotler.calls();
+    fs::remove_file(repo.file("state/rollcall.db")).unwrap();
+    fs::create_dir(repo.file("state/rollcall.db")).unwrap();
+    let readers: [&[&str]; 3] = [&["plan"], &["record", "list"], &["record", "unlock"]];
+    let begins: &[&str] = &["apply", "--yes", "--new-record"];
+    for command in WRITERS.into_iter().chain(readers).chain([begins]) {
+        refused(
+            repo.run(command),
+            &[
+                "rollcall.db is a folder, and must be a file",
+                "[record] url",
+            ],
+        );
+    }
+    assert_eq!(spotler.calls(), calls);
 }
 
 #[test]

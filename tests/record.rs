@@ -1052,7 +1052,8 @@ fn a_record_that_another_host_works_on_is_not_migrated_under_its_hands() {
         purpose: rollcall::record::Purpose::Act,
         may_begin: false,
     };
-    let begun = runtime.block_on(rollcall::record::Writing::begin(&path, request));
+    let record = rollcall::record::Record::at(&path);
+    let begun = runtime.block_on(rollcall::record::Writing::begin(&record, request));
     let error = begun.err().map(|error| error.to_string());
     assert!(
         error

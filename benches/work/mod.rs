@@ -130,7 +130,7 @@ pub fn prepare(folder: &Path, rows: u64) {
     });
     let changes = changes.collect();
     Runtime::new().unwrap().block_on(async {
-        let writing = Writing::begin(&config.record.path, request())
+        let writing = Writing::begin(&Record::at(&config.record.path), request())
             .await
             .unwrap();
         writing.journal().change(changes).await.unwrap();
@@ -203,7 +203,7 @@ pub fn journal(runtime: &Runtime, folder: &Path, calls: u64) {
     };
     runtime.block_on(async {
         let path = folder.join("journal.db");
-        let writing = Writing::begin(&path, request()).await.unwrap();
+        let writing = Writing::begin(&Record::at(&path), request()).await.unwrap();
         let journal = writing.journal();
         let intents = (0..calls).map(|call| {
             journal.intend(Intent {

@@ -99,10 +99,18 @@ pub struct RecordLocation {
 }
 
 impl Config {
-    /// The record's file as it is shown: relative to the configuration where it is below it.
-    pub fn record_shown(&self) -> std::path::Display<'_> {
+    /// The record's file as it is shown: relative to the configuration where it is below it, and with where it leads where it
+    /// is a symbolic link to what is not there.
+    pub fn record_shown(&self) -> String {
         let path = &self.record.path;
-        path.strip_prefix(&self.root).unwrap_or(path).display()
+        let shown = path.strip_prefix(&self.root).unwrap_or(path).display();
+        match std::fs::read_link(path) {
+            Ok(target) if !path.exists() => {
+                let target = target.display();
+                format!("{shown} (a symbolic link to {target}, which is not there)")
+            }
+            _ => shown.to_string(),
+        }
     }
 }
 

@@ -29,7 +29,7 @@ impl Engine {
             purpose,
             may_begin,
         };
-        let writing = Writing::begin(self.record.path(), request).await?;
+        let writing = Writing::begin(&self.record, request).await?;
         if writing.begun().is_made {
             self.emit(Event::Begun(writing.begun().id));
         }

@@ -26,7 +26,7 @@ impl Engine {
         let checked = self.check().await?;
         checked.refuse("Nothing was settled.")?;
         if checked.is_missing() && !checked.is_exempt() {
-            let path = self.config.record_shown().to_string();
+            let path = self.config.record_shown();
             return Err(Error::NothingToSettle(path));
         }
         let found = self.find_uncertain(which).await?;

@@ -20,6 +20,28 @@ pub enum RecordError {
         /// What the system says.
         error: std::io::Error,
     },
+    /// What has the name of the record is not a file.
+    #[error(
+        "The record {} is {what}, and must be a file. Nothing was sent and nothing was written. Correct `[record] url`: it \
+         names the file itself, such as \"sqlite:state/rollcall.db\".",
+        path.display()
+    )]
+    NotAFile {
+        /// Its path.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// A symbolic link leads into a folder that is missing.
+    #[error(
+        "The record is a symbolic link to {}, whose folder is not there, so no record was begun. Nothing was sent and \
+         nothing was written. Mount the disk that it is on; or where there was never a record, make the folder first.",
+        path.display()
+    )]
+    NoFolder {
+        /// Where the link leads.
+        path: PathBuf,
+    },
     /// There is no record, and nobody said that this is its first day.
     #[error(
         "There is no record at {}. Nothing was sent and nothing was written. Where there was one, put it back, or correct \

@@ -41,7 +41,7 @@ impl Place {
     }
 
     async fn begin(&self) -> Writing {
-        Writing::of(&self.record, request()).await.unwrap()
+        Writing::begin(&self.record, request()).await.unwrap()
     }
 
     /// What is on record, each as a line.
@@ -481,7 +481,7 @@ async fn equal_ids_of_two_contacts_are_a_doubt_of_both(place: Place) {
 
 async fn a_run_whose_lock_was_taken_writes_nothing_more(place: Place) {
     let writing = place.begin().await;
-    let held = Writing::of(&place.record, request()).await.err();
+    let held = Writing::begin(&place.record, request()).await.err();
     assert!(matches!(held, Some(LockError::Held(_))), "{held:?}");
     let journal = writing.journal();
     let id = journal.intend(trigger("c-1", None)).await.unwrap();
@@ -759,7 +759,7 @@ async fn there_is_no_record_until_one_may_begin(place: Place) {
         may_begin: false,
         ..request()
     };
-    let missing = Writing::of(&place.record, request.clone()).await.err();
+    let missing = Writing::begin(&place.record, request.clone()).await.err();
     assert!(matches!(
         missing,
         Some(LockError::Record(RecordError::Missing { .. }))
@@ -768,7 +768,7 @@ async fn there_is_no_record_until_one_may_begin(place: Place) {
     assert!(writing.begun().is_made);
     writing.end().await.unwrap();
     assert!(place.record.is_blank().await.unwrap());
-    let writing = Writing::of(&place.record, request).await.unwrap();
+    let writing = Writing::begin(&place.record, request).await.unwrap();
     assert!(!writing.begun().is_made);
     writing.end().await.unwrap();
 }

@@ -83,15 +83,7 @@ impl Writing {
     ///
     /// # Errors
     /// Who holds the lock, or what is wrong with the record.
-    pub async fn begin(path: &Path, request: LockRequest) -> Result<Self, LockError> {
-        Self::of(&Record::at(path), request).await
-    }
-
-    /// The same, wherever the record lies.
-    ///
-    /// # Errors
-    /// Who holds the lock, or what is wrong with the record.
-    pub async fn of(record: &Record, request: LockRequest) -> Result<Self, LockError> {
+    pub async fn begin(record: &Record, request: LockRequest) -> Result<Self, LockError> {
         let Acquired { mut lease, is_made } = record.store.acquire(&request).await?;
         let renewed = host::uptime();
         let (found, left_open) = match start(record, lease.as_mut(), request).await {

@@ -46,6 +46,8 @@ UPDATE meta SET file_inode = ?1, file_birth = ?2, service = ?3,
 #[derive(Debug)]
 pub(in crate::record) struct Sqlite {
     path: PathBuf,
+    /// Whether it was given by a symbolic link.
+    is_linked: bool,
 }
 
 impl Sqlite {
@@ -53,6 +55,7 @@ impl Sqlite {
     pub(in crate::record) fn at(path: &Path) -> Self {
         Self {
             path: files::resolved(path),
+            is_linked: path.is_symlink(),
         }
     }
 }
@@ -75,6 +78,11 @@ impl Store for Sqlite {
     }
 
     async fn acquire(&self, request: &LockRequest) -> Result<Acquired, LockError> {
+        // Most likely its disk is not mounted, and what would be begun here is another record.
+        if self.is_linked && !self.path.parent().is_some_and(Path::exists) {
+            let path = self.path.clone();
+            return Err(RecordError::NoFolder { path }.into());
+        }
         let Locked {
             lock,
             mut connection,

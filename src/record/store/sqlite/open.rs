@@ -50,14 +50,27 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
+/// Whether there is anything in a file. What is not a file is never taken for an empty one.
+fn has_content(path: &Path) -> Result<bool, RecordError> {
+    match fs::metadata(path) {
+        Ok(meta) if meta.is_file() => Ok(meta.len() > 0),
+        Ok(meta) => Err(RecordError::NotAFile {
+            path: path.to_owned(),
+            what: match meta.is_dir() {
+                true => "a folder",
+                false => "a device, a pipe or a socket",
+            },
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(io(path)(error)),
+    }
+}
+
 /// Opens a file to read, as it is at this moment: what is written later is not seen. `None` where there is no file yet,
 /// which is an empty record.
 pub(super) async fn reader(path: &Path) -> Result<Option<SqliteConnection>, RecordError> {
-    match fs::metadata(path) {
-        Ok(meta) if meta.len() == 0 => return Ok(None),
-        Ok(_) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(io(path)(error)),
+    if !has_content(path)? {
+        return Ok(None);
     }
     let known = newest();
     match reader_of_any_age(path).await? {
@@ -89,11 +102,8 @@ async fn reader_of_any_age(path: &Path) -> Result<(SqliteConnection, Kind), Reco
 /// What is in a file now. Only for the holder of the host's lock: what a run that was killed left half-written is rolled
 /// back, which a reader cannot do.
 async fn existing(path: &Path) -> Result<Kind, RecordError> {
-    match fs::metadata(path) {
-        Ok(meta) if meta.len() == 0 => return Ok(Kind::Empty),
-        Ok(_) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Kind::Empty),
-        Err(error) => return Err(io(path)(error)),
+    if !has_content(path)? {
+        return Ok(Kind::Empty);
     }
     // The journal's mode is not set here: that would already be to write.
     let mut connection = options(path).connect().await.map_err(sql(path, "opened"))?;
