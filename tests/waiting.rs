@@ -116,6 +116,12 @@ fn an_account_that_knows_nobody_costs_few_triggers_and_is_told_of() {
         "{}",
         done.stderr
     );
+    // One contact alone may well be new.
+    let repo = Repo::with(&config(&spotler, &names(1)));
+    let done = repo.run(&["apply", "--yes"]).exits(3);
+    let told =
+        "the contact of the only call of this run. Where it should, it may be another account";
+    assert!(done.stdout.contains(told), "{}", done.stdout);
     // As text, too, and where there are few.
     let repo = Repo::with(&config(&spotler, &names(3)));
     let done = repo.run(&["apply", "--yes"]).exits(3);

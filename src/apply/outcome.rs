@@ -162,13 +162,20 @@ impl Run {
 
     /// What the answers say of the account as a whole, where that is to be told.
     pub fn warning(&self) -> Option<String> {
-        let calls = match self.strangers? {
-            1 => "the contact of the only call".to_owned(),
-            count => format!("any of the contacts of all {count} calls"),
+        // One contact alone may well be new there, or gone from it.
+        let (contacts, is_it) = match self.strangers? {
+            1 => (
+                "the contact of the only call".to_owned(),
+                "Where it should, it may be",
+            ),
+            count => (
+                format!("any of the contacts of all {count} calls"),
+                "It is probably",
+            ),
         };
         Some(format!(
-            "Spotler did not know {calls} of this run. It is probably another account, or a key whose external id is \
-             another field of the contacts: check SPOTLER_CONSUMER_KEY and base_url"
+            "Spotler did not know {contacts} of this run. {is_it} another account, or a key whose external id is another \
+             field of the contacts: check SPOTLER_CONSUMER_KEY and base_url"
         ))
     }
 
