@@ -872,6 +872,42 @@ fn who_is_released_into_another_automation_counts_too() {
 }
 
 #[test]
+fn who_is_released_in_two_steps_counts_by_the_day() {
+    // Of those who were withheld, and of those who were stopped.
+    for is_triggered_before in [false, true] {
+        let mut setup = Setup::new();
+        let suppressed = |setup: &mut Setup, of: std::ops::Range<usize>| {
+            setup.head = format!("[[suppress]]\ncontacts = {:?}\n", ids(of));
+            setup.write();
+        };
+        setup.rows(ids(0..100));
+        if is_triggered_before {
+            setup.allowed();
+        }
+        suppressed(&mut setup, 0..15);
+        setup.allowed();
+        suppressed(&mut setup, 8..15);
+        setup.applies();
+        setup.head.clear();
+        setup.write();
+        setup.refuses(
+            "whose suppression is gone: 15, with 8 triggered in the last 24 hours, the limit is 10",
+        );
+        // Who is suppressed and released once more is one person.
+        suppressed(&mut setup, 0..15);
+        setup.allowed();
+        suppressed(&mut setup, 10..15);
+        setup.applies();
+        // What was allowed is not counted again.
+        setup.head.clear();
+        setup.write();
+        setup.allowed();
+        setup.rows(ids(0..101));
+        setup.applies();
+    }
+}
+
+#[test]
 fn one_who_runs_and_is_suppressed_under_another_writing_is_told_of() {
     let mut setup = Setup::new();
     let is_told = |setup: &Setup, text: &str| {

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::config::OnChange;
 use crate::digest::Digest;
 use crate::id::TriggerCode;
-use crate::participation::{Participation, SUPPRESSED, State};
+use crate::participation::{Participation, State};
 
 /// What is declared, as far as the decision needs it.
 #[derive(Debug, Clone, Copy)]
@@ -182,9 +182,7 @@ fn by_state(declared: Declared<'_>, recorded: Option<&Participation>) -> Decisio
     };
     let same_code = || recorded.trigger_code == *declared.trigger_code;
     match recorded.state {
-        State::Stopped if recorded.detail.as_deref() == Some(SUPPRESSED) => {
-            Decision::Trigger(WhyTrigger::Released)
-        }
+        State::Stopped if recorded.is_suppressed() => Decision::Trigger(WhyTrigger::Released),
         State::Stopped => Decision::Trigger(WhyTrigger::Returned),
         State::LetGo => Decision::Trigger(WhyTrigger::ReturnedAfterLetGo),
         State::Active | State::StopFailed
@@ -291,6 +289,7 @@ mod tests {
             left_at: None,
             tries: 0,
             gone_at: None,
+            released_at: None,
         }
     }
 

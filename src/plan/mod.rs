@@ -29,7 +29,7 @@ use jiff::Timestamp;
 
 use crate::config::{Config, OnLeave};
 use crate::id::{AutomationName, ContactId, Occurrence, TriggerCode};
-use crate::participation::{Before, Key, Participation, SUPPRESSED, State};
+use crate::participation::{Before, Key, Participation, State};
 use crate::roster::{Enrolment, Roster};
 use behind::Behind;
 use decide::{Decision, Declared, Leave};
@@ -702,15 +702,18 @@ impl Planner<'_> {
         }
     }
 
-    /// Counts a contact who is released from suppression, in whatever automation. What a contact was withheld from stays on
-    /// record; one who runs since before the guard's day was released then.
+    /// Counts a contact who is released from suppression, in whatever automation: by this plan, or within the guard's day. What
+    /// a contact was withheld from stays on record; one who runs since before that day was released then.
     fn count_released(&mut self, first_action: usize, recorded: &[Participation]) {
-        let was_suppressed = |of: &Participation| match of.state {
-            State::Withheld => true,
-            State::Stopped => of.detail.as_deref() == Some(SUPPRESSED),
-            _ => false,
-        };
-        let Some(suppressed) = recorded.iter().find(|of| was_suppressed(of)) else {
+        let was_released = |of: &Participation| of.released_at.is_some_and(|at| at > self.since);
+        let mut released = recorded.iter().filter(|of| was_released(of));
+        if let Some(of) = released.find(|of| !of.state.reached_nobody()) {
+            let released = (of.key.contact.clone(), true);
+            self.plan.released.push(released);
+            return;
+        }
+        let mut suppressed = recorded.iter();
+        let Some(suppressed) = suppressed.find(|of| of.is_suppressed() || was_released(of)) else {
             return;
         };
         let runs = |of: &&Participation| {

@@ -92,6 +92,7 @@ mod tests {
             left_at: None,
             tries: 0,
             gone_at: None,
+            released_at: None,
         }
     }
 

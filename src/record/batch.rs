@@ -81,7 +81,12 @@ impl Whole {
         let before = before.map(|before| &before.participation);
         let tries = before.map_or(0, |before| before.tries);
         let gone_at = before.and_then(|before| before.gone_at);
+        let released_at = before.and_then(|before| match before.is_suppressed() {
+            true => self.triggered_at.or(before.released_at),
+            false => before.released_at,
+        });
         let a_day_ago = at.saturating_sub(GUARDED_DAY).unwrap_or(Timestamp::MIN);
+        let of_day = |time: &Timestamp| *time > a_day_ago;
         Listed {
             participation: Participation {
                 key: self.key.clone(),
@@ -97,7 +102,8 @@ impl Whole {
                     true if before.is_some() => tries + 1,
                     is_first => u32::from(is_first),
                 },
-                gone_at: gone_at.filter(|gone| *gone > a_day_ago),
+                gone_at: gone_at.filter(of_day),
+                released_at: released_at.filter(of_day),
             },
             changed_at: at,
             ids: self.ids.clone(),

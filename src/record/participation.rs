@@ -54,9 +54,20 @@ pub struct Participation {
     pub tries: u32,
     /// When it was last stopped or let go, or began to leave, by the real clock.
     pub gone_at: Option<Timestamp>,
+    /// When it was last triggered after a suppression had kept it from running; not kept for longer than the guard counts.
+    pub released_at: Option<Timestamp>,
 }
 
 impl Participation {
+    /// Whether it does not run because its contact was suppressed.
+    pub fn is_suppressed(&self) -> bool {
+        match self.state {
+            State::Withheld => true,
+            State::Stopped => self.detail.as_deref() == Some(SUPPRESSED),
+            _ => false,
+        }
+    }
+
     /// Whether an id is on record that stops it alone. Where its trigger is in doubt or was refused, the ids are of an earlier
     /// run.
     pub fn can_be_stopped_alone(&self) -> bool {

@@ -106,6 +106,7 @@ on_every_store!(
     a_run_that_slept_too_long_sends_only_while_the_lock_is_still_its_own,
     the_serial_grows_with_what_an_old_record_would_not_know,
     a_saved_plan_is_claimed_once,
+    who_is_released_from_suppression_is_counted_on_that_day,
     who_leaves_is_counted_on_the_day_on_which_that_began,
     tries_in_a_row_are_counted,
     a_move_keeps_who_runs,
@@ -564,6 +565,29 @@ async fn a_saved_plan_is_claimed_once(place: Place) {
     assert!(standing.applied_at.is_some() && standing.identity.is_some());
     assert_eq!(standing.serial, serial + 1);
     assert_ne!(journal.claim(plan(), serial).await.unwrap(), serial);
+    drop(journal);
+    writing.end().await.unwrap();
+}
+
+async fn who_is_released_from_suppression_is_counted_on_that_day(place: Place) {
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    let released_at = async || place.one().await.participation.released_at;
+    call(&journal, trigger("c-1", None), ACTIVE, &[]).await;
+    let suppressed = Intent {
+        of_suppressed: true,
+        ..stop(&[("a", State::Active)], false)
+    };
+    let stopped = CallOutcome::Stop(StopOutcome::Stopped);
+    call(&journal, suppressed, stopped, &[]).await;
+    assert_eq!(released_at().await, None);
+    call(&journal, trigger("c-1", Some(State::Stopped)), ACTIVE, &[]).await;
+    let released = released_at().await;
+    assert_eq!(released, place.one().await.participation.triggered_at);
+    // Whatever becomes of it on that day.
+    call(&journal, stop(&[("a", State::Active)], false), stopped, &[]).await;
+    call(&journal, trigger("c-1", Some(State::Stopped)), ACTIVE, &[]).await;
+    assert_eq!(released_at().await, released);
     drop(journal);
     writing.end().await.unwrap();
 }

@@ -37,6 +37,7 @@ type Kind = (
     Option<i64>,
     u32,
     Option<i64>,
+    Option<i64>,
 );
 
 /// Selects columns for a plan. Rows come in the order of the primary key, since that is what they are read by.
@@ -45,11 +46,12 @@ macro_rules! columns {
         concat!(
             "SELECT count(*), group_concat(contact, '\x1f'), group_concat(\
              CASE WHEN state = 'active' AND occurrence = '' AND detail IS NULL AND left_at IS NULL AND gone_at IS NULL \
+                 AND released_at IS NULL \
              THEN (automation << 3) | (trigger_code << 27) \
                  | ((ids IS NOT NULL) << 2) | ((fields IS NOT NULL) << 1) | (triggered_at IS NOT NULL) \
              ELSE json_array(automation, trigger_code, \
                  ((ids IS NOT NULL) << 2) | ((fields IS NOT NULL) << 1) | (triggered_at IS NOT NULL), \
-                 occurrence, state, detail, left_at, tries, gone_at) END, '\x1f'), \
+                 occurrence, state, detail, left_at, tries, gone_at, released_at) END, '\x1f'), \
              group_concat(triggered_at, '\x1f'), \
              group_concat(CASE WHEN fields IS NOT NULL THEN hex(fields) END, '\x1f'), ",
             $($rest),*
@@ -164,26 +166,37 @@ impl Columns {
         };
         self.contact = Some(contact.clone());
         let kind = self.kinds.take().ok_or_else(short)?;
-        let (automation, code, flags, occurrence, state, detail, left_at, tries, gone_at) =
-            match kind.parse::<i64>() {
-                Ok(number) => {
-                    let low = |number: i64, bits: u32| number & ((1 << bits) - 1);
-                    let automation = low(number >> FLAGS, BITS);
-                    let (code, flags) = (number >> (FLAGS + BITS), low(number, FLAGS));
-                    (
-                        automation,
-                        code,
-                        flags,
-                        None,
-                        State::Active,
-                        None,
-                        None,
-                        0,
-                        None,
-                    )
-                }
-                Err(_) => few(kind)?,
-            };
+        let (
+            automation,
+            code,
+            flags,
+            occurrence,
+            state,
+            detail,
+            left_at,
+            tries,
+            gone_at,
+            released_at,
+        ) = match kind.parse::<i64>() {
+            Ok(number) => {
+                let low = |number: i64, bits: u32| number & ((1 << bits) - 1);
+                let automation = low(number >> FLAGS, BITS);
+                let (code, flags) = (number >> (FLAGS + BITS), low(number, FLAGS));
+                (
+                    automation,
+                    code,
+                    flags,
+                    None,
+                    State::Active,
+                    None,
+                    None,
+                    0,
+                    None,
+                    None,
+                )
+            }
+            Err(_) => few(kind)?,
+        };
         let has = |flag: i64| flags & flag != 0;
         let triggered_at = match has(HAS_TRIGGER) {
             true => Some(time(self.triggered.take_number().ok_or_else(short)?)),
@@ -219,6 +232,7 @@ impl Columns {
                 left_at,
                 tries,
                 gone_at,
+                released_at,
             },
             changed_at: self.changed.take_number().map(time).unwrap_or_default(),
             ids,
@@ -250,11 +264,13 @@ type Few = (
     Option<Timestamp>,
     u32,
     Option<Timestamp>,
+    Option<Timestamp>,
 );
 
 fn few(kind: &str) -> Result<Few, String> {
     let kind: Kind = serde_json::from_str(kind).map_err(|error| error.to_string())?;
-    let (automation, code, flags, occurrence, state, detail, left_at, tries, gone_at) = kind;
+    let (automation, code, flags, occurrence, state, detail, left_at, tries, gone_at, released_at) =
+        kind;
     let state = state
         .parse()
         .map_err(|error| format!("a state of which {error}"))?;
@@ -268,6 +284,7 @@ fn few(kind: &str) -> Result<Few, String> {
         left_at.map(time),
         tries,
         gone_at.map(time),
+        released_at.map(time),
     ))
 }
 

@@ -26,7 +26,10 @@ FROM jsonb_each($2) WHERE true
 ON CONFLICT (contact, automation, occurrence) DO UPDATE SET
     state = excluded.state, trigger_code = excluded.trigger_code, ids = excluded.ids, fields = excluded.fields,
     detail = excluded.detail, triggered_at = excluded.triggered_at, changed_at = excluded.changed_at, left_at = NULL,
-    tries = iif(excluded.tries, tries + 1, 0), gone_at = iif(gone_at > $3, gone_at, NULL)";
+    tries = iif(excluded.tries, tries + 1, 0), gone_at = iif(gone_at > $3, gone_at, NULL),
+    released_at = CASE
+        WHEN excluded.triggered_at > $3 AND (state = 'withheld' OR state = 'stopped' AND detail = 'suppressed')
+        THEN excluded.triggered_at WHEN released_at > $3 THEN released_at END";
 
 /// The rest: by a run, $4, up to a serial, $5. All of them pass to SQLite at once, as to wait for each would cost more than it
 /// does. Who began to leave was counted then, and who is back was not stopped and need not be counted.
