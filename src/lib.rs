@@ -9,6 +9,7 @@
 #![warn(missing_docs)]
 
 pub mod base_url;
+pub mod clock;
 pub mod digest;
 pub mod failpoint;
 pub mod field;

@@ -7,7 +7,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
 use std::thread::{Builder, available_parallelism, scope};
 
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
+
+/// Whether the runtime has this one thread alone. All is done on it then, one thing after the other: so a simulation does the
+/// same each time.
+pub fn is_alone() -> bool {
+    let flavor = Handle::try_current().map(|handle| handle.runtime_flavor());
+    matches!(flavor, Ok(RuntimeFlavor::CurrentThread))
+}
+
+/// Does something that takes its time on this thread; where the runtime has others, they go on with the rest.
+pub fn in_place<T>(work: impl FnOnce() -> T) -> T {
+    match is_alone() {
+        true => work(),
+        false => tokio::task::block_in_place(work),
+    }
+}
 
 /// Does something that takes its time, apart from those who wait for it.
 ///
@@ -17,6 +33,9 @@ pub async fn apart<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<T> {
+    if is_alone() {
+        return Ok(work());
+    }
     let (sender, receiver) = oneshot::channel();
     // Who no longer waits for it needs no answer.
     let work = move || drop(sender.send(catch_unwind(AssertUnwindSafe(work))));
@@ -91,8 +110,12 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn what_is_done_apart_comes_back() {
-        assert_eq!(apart("test", || 7).await.unwrap(), 7);
+    #[test]
+    fn what_is_done_apart_comes_back() {
+        use tokio::runtime::Builder;
+        for mut runtime in [Builder::new_multi_thread(), Builder::new_current_thread()] {
+            let done = runtime.build().unwrap().block_on(apart("test", || 7));
+            assert_eq!(done.unwrap(), 7);
+        }
     }
 }

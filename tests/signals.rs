@@ -58,6 +58,8 @@ fn ended(output: &Output, code: i32) -> String {
 /// A program in place of `git` that says that it was asked, and then hangs.
 fn hanging_git(repo: &Repo) -> String {
     let path = repo.file("bin/git");
+    // It is asked only where there is something of it.
+    repo.write(".git/HEAD", "");
     repo.write(
         "bin/git",
         // It ends with the run that started it.

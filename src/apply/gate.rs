@@ -10,7 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use governor::clock::DefaultClock;
+use governor::clock;
+use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use tokio::sync::{Notify, SetOnce};
@@ -121,7 +122,8 @@ pub enum Return {
 /// The gate.
 pub struct Gate {
     limits: Limits,
-    pace: RateLimiter<NotKeyed, InMemoryState, DefaultClock>,
+    pace: RateLimiter<NotKeyed, InMemoryState, Elapsed, NoOpMiddleware<Duration>>,
+    clock: Elapsed,
     inner: Mutex<Inner>,
     /// Wakes those who wait for room.
     changed: Notify,
@@ -143,6 +145,18 @@ struct Inner {
     paused_at: Option<Instant>,
     /// The end of the last pause that was told of.
     told: Option<Instant>,
+}
+
+/// The time since the gate was made: the same time by which all else in a run waits.
+#[derive(Debug, Clone)]
+struct Elapsed(Instant);
+
+impl clock::Clock for Elapsed {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        self.0.elapsed()
+    }
 }
 
 /// The right to make one call.
@@ -180,9 +194,11 @@ impl Gate {
         let quota = Quota::with_period(Duration::from_secs_f64((1.0 / rate).clamp(1e-9, 1e9)))
             .unwrap_or(Quota::per_second(NonZeroU32::MIN))
             .allow_burst(burst);
+        let clock = Elapsed(Instant::now());
         Self {
             limits,
-            pace: RateLimiter::direct(quota),
+            pace: RateLimiter::direct_with_clock(quota, clock.clone()),
+            clock,
             inner: Mutex::new(Inner {
                 under_way: 0,
                 doubts: 0,
@@ -210,11 +226,18 @@ impl Gate {
         self.wait_until(|| self.is_open()).await?;
         tokio::select! {
             biased;
-            () = self.pace.until_ready() => {}
+            () = self.keep_pace() => {}
             end = self.ended() => return Err(end),
         }
         // The pace may have taken a while, in which the gate narrowed or shut.
         self.wait_until(|| self.try_enter()).await
+    }
+
+    async fn keep_pace(&self) {
+        while let Err(early) = self.pace.check() {
+            let now = clock::Clock::now(&self.clock);
+            tokio::time::sleep(early.wait_time_from(now)).await;
+        }
     }
 
     /// Waits until `ask` gives something. What it gives instead is until when it will not, if that is known.
@@ -408,6 +431,7 @@ async fn wait_for(
 ) {
     match until {
         Some(at) => tokio::select! {
+            biased;
             () = notified => {}
             () = tokio::time::sleep_until(at) => {}
         },

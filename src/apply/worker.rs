@@ -630,6 +630,7 @@ impl Worker {
                 return meaning.settled().into();
             };
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(wait) => {}
                 _ = shared.gate.ended() => return meaning.settled().into(),
             }

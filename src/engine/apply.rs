@@ -1,6 +1,5 @@
 //! Applying a plan under the lock of the record.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -13,6 +12,7 @@ use super::{Engine, Error, Planned, Saved};
 use crate::apply::{self, Event, Job, Limits, Part, Run};
 use crate::config;
 use crate::record::{Purpose, Writing};
+use crate::threads;
 
 /// How a plan is applied.
 #[derive(Debug, Clone, Default)]
@@ -161,8 +161,7 @@ impl Applying<'_> {
         Ok(())
     }
 
-    /// Carries it out, until `interrupt` is cancelled; `tell` gets what happens. It must be called on a thread of a runtime of
-    /// several.
+    /// Carries it out, until `interrupt` is cancelled; `tell` gets what happens.
     ///
     /// # Errors
     /// That the record cannot be written. Calls may have been made all the same.
@@ -183,7 +182,7 @@ impl Applying<'_> {
             part,
             roster: planned.roster.clone(),
             config,
-            caller: Arc::new(self.line.client.clone()),
+            caller: self.line.caller.clone(),
             journal: self.writing.journal(),
             limits: Limits {
                 concurrency: config.spotler.concurrency,
@@ -193,7 +192,7 @@ impl Applying<'_> {
             triggers_until,
             interrupt,
         };
-        let run = on_one_thread(async {
+        let run = async {
             let (sender, mut events) = mpsc::channel(1024);
             let running = tokio::spawn(apply::run(job, sender));
             let mut batch = Vec::new();
@@ -201,8 +200,12 @@ impl Applying<'_> {
                 batch.drain(..).for_each(|event| tell(&event));
             }
             running.await
-        });
-        let run = run?.map_err(Error::Broken)?;
+        };
+        let run = match threads::is_alone() {
+            true => run.await,
+            false => on_one_thread(run)?,
+        };
+        let run = run.map_err(Error::Broken)?;
         if part == Part::Whole && self.options.allow_large {
             self.writing.journal().count_anew().await?;
         }

@@ -1,15 +1,17 @@
 //! The way to Spotler, or to a sandbox inside this process.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{Engine, Error};
+use crate::apply::Caller;
 use crate::config::{Base, Config, ParticipationSetting};
 use crate::sandbox::{self, Running, SANDBOX_KEY, SANDBOX_SECRET};
 use crate::spotler::{Client, Credentials, ListedAutomation, Options};
 
-/// A client, and the sandbox that it speaks to, where it is one.
+/// Spotler, and the sandbox that stands in for it, where it is one.
 pub(super) struct Line {
-    pub client: Client,
+    pub caller: Arc<dyn Caller>,
     sandbox: Option<Running>,
 }
 
@@ -25,9 +27,21 @@ impl Engine {
         }
     }
 
+    /// The way to Spotler, to the sandbox, or to what stands in for both.
+    pub(super) async fn line(&self, calls: u64) -> Result<Line, Error> {
+        let (caller, sandbox): (Arc<dyn Caller>, _) = match &self.spotler {
+            Some(caller) => (caller.clone(), None),
+            None => {
+                let (client, sandbox) = self.client(calls).await?;
+                (Arc::new(client), sandbox)
+            }
+        };
+        Ok(Line { caller, sandbox })
+    }
+
     /// Makes the client, and starts the sandbox where the configuration says so: one whose memory is lost gives no ids that
     /// may be among those of `calls` that were made before.
-    pub(super) async fn line(&self, calls: u64) -> Result<Line, Error> {
+    async fn client(&self, calls: u64) -> Result<(Client, Option<Running>), Error> {
         let config = self.config;
         let credentials = self.credentials()?;
         let (base_url, sandbox) = match &config.spotler.base {
@@ -50,7 +64,7 @@ impl Engine {
             timeout: config.spotler.timeout,
             connections: config.spotler.concurrency,
         })?;
-        Ok(Line { client, sandbox })
+        Ok((client, sandbox))
     }
 
     /// The automations that Spotler lists.
@@ -58,9 +72,10 @@ impl Engine {
     /// # Errors
     /// That it cannot be asked, or what it answers instead.
     pub async fn listed_automations(&self) -> Result<Vec<ListedAutomation>, Error> {
-        let line = self.line(0).await?;
-        let listed = line.client.automations().await;
-        line.close().await;
+        let (client, sandbox) = self.client(0).await?;
+        let listed = client.automations().await;
+        let caller = Arc::new(client);
+        Line { caller, sandbox }.close().await;
         listed.map_err(Error::NotListed)
     }
 }
@@ -68,7 +83,7 @@ impl Engine {
 impl Line {
     /// Ends the sandbox, if there is one.
     pub(super) async fn close(self) {
-        drop(self.client);
+        drop(self.caller);
         if let Some(sandbox) = self.sandbox {
             sandbox.shutdown().await;
         }

@@ -66,6 +66,9 @@ const FOR_GIT: [&str; 6] = [
 
 /// The Git revision of the configuration, if it is in a repository.
 async fn git_revision(root: &Path) -> Option<String> {
+    // A program is not started to say that there is none.
+    root.ancestors()
+        .find(|folder| folder.join(".git").exists())?;
     let value = |name| Some((name, std::env::var_os(name)?));
     let mut command = Command::new("git");
     command

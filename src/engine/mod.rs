@@ -3,8 +3,10 @@
 //! An [`Engine`] takes a configuration, a clock and the credentials. Its verbs return values, and what happens on the way is
 //! emitted as [`Event`]s. Nothing here prints, asks, or knows an exit code: what a person has to be asked lies between two
 //! calls. So [`Engine::plan`] returns a plan to look at, [`Engine::begin`] takes the lock of the record, [`Applying::plan_again`]
-//! makes the plan anew under the lock and says whether it is another one, and [`Applying::send`] carries it out. It needs a
-//! tokio runtime of several threads.
+//! makes the plan anew under the lock and says whether it is another one, and [`Applying::send`] carries it out.
+//!
+//! On a tokio runtime of several threads, what takes its time is done beside the rest. On one of a single thread all is done on
+//! that thread: nothing in it depends on the system then but the files that are read.
 
 mod adopt;
 mod apply;
@@ -30,11 +32,14 @@ pub use plan::{Planned, Scope};
 pub use resolve::Uncertain;
 pub use saved::Saved;
 
-use std::sync::LazyLock;
+pub use crate::clock::Clock;
+
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
 
+use crate::apply::Caller;
 use crate::config::{self, Config};
 use crate::id::RecordId;
 use crate::record::{LeftOpen, Record};
@@ -49,30 +54,14 @@ pub enum Event<'a> {
     LeftOpen(&'a [LeftOpen]),
 }
 
-/// What time it is.
-pub struct Clock {
-    /// The time to reckon with, where it is not the real one.
-    pub pinned: Option<Timestamp>,
-    /// The real time.
-    pub real: Box<dyn Fn() -> Timestamp + Send + Sync>,
-}
-
-impl Clock {
-    /// The clock of the system.
-    pub fn system() -> Self {
-        Self {
-            pinned: None,
-            real: Box::new(Timestamp::now),
-        }
-    }
-}
-
 type Found = Result<Credentials, CredentialsError>;
 
 /// The verbs on one configuration and its record.
 pub struct Engine {
     config: &'static Config,
     record: Record,
+    /// Stands in for Spotler, where something does.
+    spotler: Option<Arc<dyn Caller>>,
     clock: Clock,
     /// Looked for once, and only where they are needed: what a file descriptor gives cannot be read again.
     credentials: LazyLock<Found, Box<dyn FnOnce() -> Found + Send>>,
@@ -91,11 +80,22 @@ impl Engine {
     ) -> Self {
         Self {
             config,
-            record: Record::at(&config.record.path),
+            record: Record::at(&config.record.path).by(clock.clone()),
+            spotler: None,
             clock,
             credentials: LazyLock::new(Box::new(credentials)),
             tell: Box::new(tell),
             has_recovered: AtomicBool::new(false),
+        }
+    }
+
+    /// The same with another record and another Spotler than the configuration names.
+    #[must_use]
+    pub fn with(self, record: Record, spotler: Arc<dyn Caller>) -> Self {
+        Self {
+            record,
+            spotler: Some(spotler),
+            ..self
         }
     }
 

@@ -7,6 +7,7 @@ use super::guarded::{GUARDED_DAY, SourceNote};
 use super::participation::{IllegalMove, Key, Move, Participation, State, after};
 use super::read::Listed;
 
+use crate::clock::Clock;
 use crate::digest::Digest;
 use crate::id::{ContactId, ParticipationId, TriggerCode};
 
@@ -162,9 +163,9 @@ impl StateChange {
 
 impl Batch {
     /// An empty one of now.
-    pub fn now() -> Self {
+    pub fn now(clock: &Clock) -> Self {
         Self {
-            at: now(),
+            at: now(clock),
             ..Self::default()
         }
     }
@@ -213,8 +214,8 @@ impl Batch {
 }
 
 /// The time, as the record keeps it.
-pub(super) fn now() -> Timestamp {
-    time(Timestamp::now().as_millisecond())
+pub(super) fn now(clock: &Clock) -> Timestamp {
+    time((clock.real)().as_millisecond())
 }
 
 /// A time on record, in milliseconds since 1970.

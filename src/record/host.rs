@@ -1,7 +1,6 @@
-//! What is asked of this machine: its name, its processes, and how long it runs.
+//! What is asked of this machine: its name, and its processes.
 
 use std::fs;
-use std::time::Duration;
 
 /// Its name.
 pub(super) fn name() -> String {
@@ -32,23 +31,6 @@ fn of(pid: u32) -> Option<String> {
 /// Whether a process of this host that noted this of itself is alive.
 pub(super) fn is_alive(pid: u32, noted: &str) -> bool {
     of(pid).is_some_and(|found| found == noted)
-}
-
-/// The time since it was started, asleep or not.
-pub(super) fn uptime() -> Duration {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    let clock = rustix::time::ClockId::Boottime;
-    #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
-    let clock = rustix::time::ClockId::Monotonic;
-    #[cfg(unix)]
-    return Duration::try_from(rustix::time::clock_gettime(clock)).unwrap_or_default();
-    #[cfg(not(unix))]
-    {
-        use std::sync::LazyLock;
-        use std::time::Instant;
-        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-        START.elapsed()
-    }
 }
 
 #[cfg(test)]

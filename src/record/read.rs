@@ -15,7 +15,9 @@ use super::recovery::{OpenCalls, Overlaid, told};
 #[cfg(test)]
 use super::store::Memory;
 use super::store::{Page, Sqlite, Store, View};
+use crate::clock::Clock;
 use crate::id::{AutomationName, ContactId, ParticipationId, RecordId};
+use crate::threads;
 
 /// `[[moved]]` blocks: from and to.
 pub type Moved = Vec<(AutomationName, AutomationName)>;
@@ -28,6 +30,7 @@ const PAGES_AHEAD: usize = 16 << 10;
 #[derive(Debug, Clone)]
 pub struct Record {
     pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Clock,
 }
 
 /// The record as it was at one moment, for a plan.
@@ -123,6 +126,7 @@ impl Record {
     pub fn at(path: &Path) -> Self {
         Self {
             store: Arc::new(Sqlite::at(path)),
+            clock: Clock::system(),
         }
     }
 
@@ -131,7 +135,13 @@ impl Record {
     pub(super) fn in_memory(memory: Memory) -> Self {
         Self {
             store: Arc::new(memory),
+            clock: Clock::system(),
         }
+    }
+
+    /// The same, by another clock.
+    pub fn by(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// The file.
@@ -172,7 +182,15 @@ impl Record {
         mut view: Box<dyn View>,
         is_whole: bool,
     ) -> Result<Participations, RecordError> {
-        let open = open_calls(view.as_mut()).await?;
+        let open = open_calls(view.as_mut(), &self.clock).await?;
+        if threads::is_alone() {
+            let mut pages = Vec::new();
+            while let Some(page) = view.next_page(is_whole).await? {
+                pages.push(page);
+            }
+            let page: Page = Box::new(pages.into_iter().flatten());
+            return Ok(Participations(open.over(Pages::of(page))));
+        }
         let (sender, pages) = mpsc::sync_channel(PAGES_AHEAD);
         let io = |error| RecordError::Io {
             path: self.path().to_owned(),
@@ -248,7 +266,7 @@ impl Record {
             (None, _) => Participations::none(),
             (Some(view), None) => self.participations(view, true).await?,
             (Some(mut view), Some(contact)) => {
-                let open = open_calls(view.as_mut()).await?;
+                let open = open_calls(view.as_mut(), &self.clock).await?;
                 let page = view.of_contacts(std::slice::from_ref(contact)).await?;
                 Participations(open.over(Pages::of(page)))
             }
@@ -275,7 +293,7 @@ impl Record {
                 behind = *last;
                 for (_, mut call) in calls {
                     if call.outcome.is_none() {
-                        call.detail = Some(told(view.holder().await?.as_ref()));
+                        call.detail = Some(told(view.holder().await?.as_ref(), &self.clock));
                     }
                     each(call);
                 }
@@ -377,13 +395,16 @@ impl Record {
     }
 }
 
-pub(super) async fn open_calls(view: &mut dyn View) -> Result<OpenCalls, RecordError> {
+pub(super) async fn open_calls(
+    view: &mut dyn View,
+    clock: &Clock,
+) -> Result<OpenCalls, RecordError> {
     let calls = view.open_calls().await?;
     let holder = match calls.is_empty() {
         true => None,
         false => view.holder().await?,
     };
-    Ok(OpenCalls::new(calls, holder.as_ref()))
+    Ok(OpenCalls::new(calls, holder.as_ref(), clock))
 }
 
 /// All participations of a snapshot, one by one, for a thread that may wait.
@@ -459,8 +480,7 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// Passes each to `each`, sorted by contact, automation and occurrence, until that has an error. Blocks the thread;
-    /// it must be one of a runtime of several.
+    /// Passes each to `each`, sorted by contact, automation and occurrence, until that has an error. Blocks the thread.
     ///
     /// # Errors
     /// Those of `each`, and why the record cannot be read.
@@ -473,7 +493,7 @@ impl Listing {
             group.sort_by(|a, b| a.participation.key.cmp(&b.participation.key));
             group.drain(..).try_for_each(&mut each)
         };
-        tokio::task::block_in_place(|| {
+        threads::in_place(|| {
             let mut group: Vec<Listed> = Vec::new();
             for listed in self.rows.0 {
                 let listed = listed?;

@@ -10,6 +10,7 @@ use super::error::{DEAD_AFTER, Holder, RecordError};
 use super::host;
 use super::participation::{Key, State, StopOutcome, TriggerOutcome, UNDER_WAY};
 use super::read::Listed;
+use crate::clock::Clock;
 use crate::digest::Digest;
 use crate::id::{ContactId, TriggerCode};
 
@@ -105,20 +106,20 @@ pub(super) struct OpenCalls {
 
 impl OpenCalls {
     /// Calls, and who holds the lock.
-    pub fn new(calls: Vec<OpenCall>, holder: Option<&Holder>) -> Self {
+    pub fn new(calls: Vec<OpenCall>, holder: Option<&Holder>, clock: &Clock) -> Self {
         let mut by_contact: BTreeMap<ContactId, Vec<OpenCall>> = BTreeMap::new();
         for call in calls {
             let contact = call.key.contact.clone();
             by_contact.entry(contact).or_default().push(call);
         }
-        let detail = told(holder);
+        let detail = told(holder, clock);
         Self { by_contact, detail }
     }
 
     /// Settles all of them as in doubt, given what is on record of their contacts. Only for the holder of the lock: no other
     /// run can have them under way.
-    pub fn settle(self, mut on_record: Vec<Listed>) -> (Batch, Vec<LeftOpen>) {
-        let mut batch = Batch::now();
+    pub fn settle(self, mut on_record: Vec<Listed>, clock: &Clock) -> (Batch, Vec<LeftOpen>) {
+        let mut batch = Batch::now(clock);
         let mut calls: Vec<OpenCall> = self.by_contact.into_values().flatten().collect();
         calls.sort_by_key(|call| call.id);
         lay_over(&calls, LEFT_OPEN, &mut on_record, &mut batch);
@@ -212,12 +213,12 @@ impl<I: Iterator<Item = Result<Listed, RecordError>>> Iterator for Overlaid<I> {
 }
 
 /// What is told of calls that have no outcome yet: whether a run waits for their answers.
-pub(super) fn told(holder: Option<&Holder>) -> String {
+pub(super) fn told(holder: Option<&Holder>, clock: &Clock) -> String {
     let is_at_work = |holder: &Holder| match &holder.process {
         Some(process) if holder.host == host::name() => host::is_alive(holder.pid, process),
         // By clocks that may differ, which only words depend on.
         _ => {
-            let age = Timestamp::now()
+            let age = (clock.real)()
                 .duration_since(holder.heartbeat_at)
                 .unsigned_abs();
             age < DEAD_AFTER

@@ -538,7 +538,10 @@ async fn the_serial_grows_with_what_an_old_record_would_not_know(place: Place) {
     journal.hold().await.unwrap();
     assert_eq!(place.serial().await, last);
     journal
-        .mark(vec![(key("c-1", "a"), Some(batch::now()))])
+        .mark(vec![(
+            key("c-1", "a"),
+            Some(batch::now(&crate::clock::Clock::system())),
+        )])
         .await
         .unwrap();
     assert!(place.serial().await > last);
@@ -601,7 +604,7 @@ async fn who_leaves_is_counted_on_the_day_on_which_that_began(place: Place) {
     };
     call(&journal, trigger("c-1", None), ACTIVE, &[]).await;
     assert_eq!(of().await, (None, None));
-    let left_at = batch::now();
+    let left_at = batch::now(&crate::clock::Clock::system());
     let mark = |left_at| journal.mark(vec![(key("c-1", "a"), left_at)]);
     mark(Some(left_at)).await.unwrap();
     let (left, began) = of().await;
@@ -734,7 +737,7 @@ async fn what_was_applied_is_read_back(place: Place) {
     let sources = place.record.applied_sources().await.unwrap();
     assert_eq!((sources.len(), sources["crm"].rows), (1, 4));
     assert_eq!(sources["crm"].ends_with_line_end, Some(false));
-    let from = batch::now();
+    let from = batch::now(&crate::clock::Clock::system());
     journal.count_anew().await.unwrap();
     let counted_from = place.record.snapshot().await.unwrap().counted_from;
     assert!(counted_from.is_some_and(|at| at >= from));

@@ -14,14 +14,15 @@ use super::batch::{Batch, RunStep, StateChange, Whole};
 use super::call::{CallId, CallKind, CallOutcome, Intent, Settlement};
 use super::error::{JournalError, RecordError};
 use super::freshness::Freshness;
-use super::host;
 use super::journal::{Answer, Journal, Request, Write};
 use super::participation::{
     IllegalMove, Key, Move, SUPPRESSED, State, StopOutcome, TriggerOutcome, after,
 };
 use super::store::Lease;
+use crate::clock::Clock;
 use crate::failpoint::fail_point;
 use crate::id::ParticipationId;
+use crate::threads;
 
 /// So many requests are written in one transaction at the most.
 const BATCH: usize = 512;
@@ -39,6 +40,7 @@ type Mixups = Vec<(CallId, Vec<Key>)>;
 /// Writes what the journal is asked to.
 pub(super) struct Writer {
     lease: Box<dyn Lease>,
+    clock: Clock,
     freshness: Arc<Freshness>,
     serial: u64,
     next_call: i64,
@@ -49,9 +51,10 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// One for a lease that was last renewed at a time since this machine was started.
+    /// One for a lease that was last renewed at a time since this machine was started, by a clock.
     pub async fn new(
         mut lease: Box<dyn Lease>,
+        clock: Clock,
         serial: u64,
         renewed: Duration,
     ) -> Result<Self, RecordError> {
@@ -59,7 +62,8 @@ impl Writer {
         let (CallId(last), doubted) = (view.last_call().await?, view.doubted_ids().await?);
         Ok(Self {
             lease,
-            freshness: Arc::new(Freshness::since(renewed)),
+            freshness: Arc::new(Freshness::since(renewed, clock.clone())),
+            clock,
             serial,
             next_call: last + 1,
             open: HashMap::new(),
@@ -72,25 +76,27 @@ impl Writer {
         u64::try_from(self.next_call - 1).unwrap_or(0)
     }
 
-    /// Begins to write, on a thread of its own: whatever else keeps the others busy, there is a sign of life. It ends, and
-    /// says how, when the last clone of the journal is gone.
+    /// Begins to write, on a thread of its own where there are several: whatever else keeps the others busy, there is a sign of
+    /// life. It ends, and says how, when the last clone of the journal is gone.
     pub fn spawn(self) -> io::Result<(Journal, oneshot::Receiver<Result<(), JournalError>>)> {
         let (sender, requests) = mpsc::unbounded_channel();
         let (ends, ended) = oneshot::channel();
-        let freshness = self.freshness.clone();
+        let journal = Journal {
+            requests: sender,
+            freshness: self.freshness.clone(),
+        };
+        // Who no longer waits for it need not know how it ended.
+        let run = async move { drop(ends.send(self.run(requests).await)) };
+        if threads::is_alone() {
+            tokio::spawn(run);
+            return Ok((journal, ended));
+        }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()?;
         std::thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || {
-                // Who no longer waits for it need not know.
-                let _ = ends.send(runtime.block_on(self.run(requests)));
-            })?;
-        let journal = Journal {
-            requests: sender,
-            freshness,
-        };
+            .spawn(move || runtime.block_on(run))?;
         Ok((journal, ended))
     }
 
@@ -104,12 +110,12 @@ impl Writer {
                 Ok(0) => break,
                 Ok(_) => self.write(group.drain(..)).await,
                 // One that failed is noticed by the next transaction, which checks the lock itself.
-                Err(_) => drop(self.commit(Batch::now()).await),
+                Err(_) => drop(self.commit(Batch::now(&self.clock)).await),
             }
         }
         let end = Batch {
             run: Some(RunStep::End),
-            ..Batch::now()
+            ..Batch::now(&self.clock)
         };
         // Where that cannot be written, the run was cut short.
         let _ = self.commit(end).await;
@@ -118,7 +124,7 @@ impl Writer {
 
     /// Writes all requests of a group in one transaction, and answers them.
     async fn write(&mut self, group: impl Iterator<Item = Request>) {
-        let mut batch = Batch::now();
+        let mut batch = Batch::now(&self.clock);
         let mut replies = Vec::new();
         let mut rest = Vec::new();
         // Who no longer waits for an answer needs none.
@@ -193,7 +199,7 @@ impl Writer {
         if batch.is_change() {
             batch.serial = Some(self.serial + 1);
         }
-        let begun = host::uptime();
+        let begun = (self.clock.uptime)();
         fail("before");
         self.lease.commit(&batch).await?;
         self.serial = batch.serial.unwrap_or(self.serial);
@@ -210,7 +216,7 @@ impl Writer {
         let found = self.serial;
         let batch = Batch {
             claim: (found == serial).then_some(plan),
-            ..Batch::now()
+            ..Batch::now(&self.clock)
         };
         self.commit(batch).await?;
         Ok(found)

@@ -7,7 +7,6 @@ use tokio::sync::oneshot;
 
 use super::batch::{Batch, RunStep};
 use super::error::{JournalError, LockError, RecordError};
-use super::host;
 use super::identity::{self, Doubt, Expected, Found};
 use super::journal::Journal;
 use super::read::{Record, open_calls};
@@ -85,7 +84,7 @@ impl Writing {
     /// Who holds the lock, or what is wrong with the record.
     pub async fn begin(record: &Record, request: LockRequest) -> Result<Self, LockError> {
         let Acquired { mut lease, is_made } = record.store.acquire(&request).await?;
-        let renewed = host::uptime();
+        let renewed = (record.clock.uptime)();
         let (found, left_open) = match start(record, lease.as_mut(), request).await {
             Ok(started) => started,
             Err(error) => {
@@ -93,7 +92,7 @@ impl Writing {
                 return Err(error);
             }
         };
-        let writer = Writer::new(lease, found.serial, renewed).await?;
+        let writer = Writer::new(lease, record.clock.clone(), found.serial, renewed).await?;
         let calls_before = writer.calls_before();
         let (journal, ended) = writer.spawn().map_err(|error| RecordError::Io {
             path: record.path().to_owned(),
@@ -165,7 +164,7 @@ async fn start(
         }
         .into());
     }
-    let left_open = recover(lease, &mut found, path).await?;
+    let left_open = recover(lease, &mut found, record).await?;
     if matches!(request.purpose, Purpose::Accept(_)) {
         found.serial = found.serial.max(found.accepted_serial());
     }
@@ -181,7 +180,7 @@ async fn start(
     let begin = Batch {
         run: Some(run),
         serial: Some(found.serial),
-        ..Batch::now()
+        ..Batch::now(&record.clock)
     };
     commit(lease, &begin, path, "written").await?;
     Ok((found, left_open))
@@ -191,14 +190,15 @@ async fn start(
 async fn recover(
     lease: &mut dyn Lease,
     found: &mut Found,
-    path: &Path,
+    record: &Record,
 ) -> Result<Vec<LeftOpen>, LockError> {
-    let open = open_calls(lease.view()).await?;
+    let (path, clock) = (record.path(), &record.clock);
+    let open = open_calls(lease.view(), clock).await?;
     if open.is_empty() {
         return Ok(Vec::new());
     }
     let on_record = lease.view().of_contacts(&open.contacts()).await?;
-    let (mut batch, left) = open.settle(on_record.collect::<Result<_, _>>()?);
+    let (mut batch, left) = open.settle(on_record.collect::<Result<_, _>>()?, clock);
     tracing::warn!(
         event = "recovered",
         calls = left.len(),

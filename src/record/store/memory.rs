@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{Acquired, Applied, Lease, Page, Store, View};
+use crate::clock::Clock;
 use crate::digest::Digest;
 use crate::id::{AutomationName, ContactId, RecordId};
 use crate::record::batch::{Batch, RunStep, now};
@@ -123,8 +124,8 @@ impl Store for Memory {
             pid: std::process::id(),
             process: host::this_process(),
             command: request.command.clone(),
-            acquired_at: now(),
-            heartbeat_at: now(),
+            acquired_at: now(&Clock::system()),
+            heartbeat_at: now(&Clock::system()),
         });
         drop(world);
         let lease = Box::new(Held {
