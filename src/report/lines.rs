@@ -16,8 +16,9 @@ pub struct BrokenLines<W: Write> {
 }
 
 impl<W: Write> BrokenLines<W> {
-    /// Before a writer.
+    /// Before a writer. A terminal that does not know its width says 0.
     pub fn new(to: W, width: Option<usize>) -> Self {
+        let width = width.filter(|width| *width > 0);
         let line = Vec::new();
         Self { to, width, line }
     }
@@ -89,7 +90,9 @@ mod tests {
             "- stop  crm-1042  gone\n      status is\n      \"ex-customer\"\n  short\n\
              a-very-long-id-of-one-word\n      x\nend"
         );
-        assert_eq!(broken(text, None), text);
+        for unknown in [None, Some(0)] {
+            assert_eq!(broken(text, unknown), text);
+        }
     }
 
     #[test]
