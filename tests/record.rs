@@ -417,6 +417,18 @@ fn who_does_not_wait_is_told_who_holds_the_lock() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn who_has_only_just_taken_the_lock_is_not_called_process_0() {
+    let spotler = Spotler::open();
+    let repo = Repo::with(&config(&spotler.url(), "", &["c-1"]));
+    repo.apply().exits(0);
+    repo.write("rollcall.toml", config(&spotler.url(), "", &["c-1", "c-2"]));
+    let lock = std::fs::File::open(repo.file("state/rollcall.db.lock")).unwrap();
+    lock.lock().unwrap();
+    let told = repo.apply().exits(1).stderr;
+    assert!(told.contains("that has only just begun"), "{told}");
+}
+
+#[test]
 fn a_run_that_is_frozen_is_fenced_by_unlock() {
     let spotler = Spotler::open();
     let repo = Repo::with(&config(&spotler.url(), "", &["c-1"]));

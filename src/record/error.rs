@@ -232,6 +232,14 @@ impl Holder {
 
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // It has the lock and did not get to write down who it is.
+        if self.pid == 0 {
+            let host = &self.host;
+            return write!(
+                f,
+                "The record is locked by a run on {host} that has only just begun."
+            );
+        }
         write!(
             f,
             "The record is locked by `rollcall {}` (process {} on {}) since {}; its last sign of life was at {}.",
