@@ -332,8 +332,10 @@ impl View for Db {
     }
 
     async fn states(&mut self) -> Result<BTreeMap<(AutomationName, State), u64>, RecordError> {
-        let states = "SELECT automation.name, state, count(*) FROM participation \
-                      JOIN automation ON automation.id = participation.automation GROUP BY 1, 2";
+        // SQLite sorts what it groups: by numbers faster than by names.
+        let states = "SELECT name, state, number FROM \
+                      (SELECT automation, state, count(*) AS number FROM participation GROUP BY 1, 2) \
+                      JOIN automation ON automation.id = automation";
         let rows = sqlx::query_as(states).fetch_all(&mut self.connection).await;
         let key = |name, state: String| Some((name, state.parse().ok()?));
         Ok(Self::by_automation(rows.map_err(self.failed())?, key))
