@@ -7,15 +7,13 @@ use crate::report::{SafeText, call_json, call_line, entry_lines};
 pub(super) async fn run(args: &HistoryArgs, common: &Common) -> Result<Exit, CommandError> {
     let session = Session::begin(common)?;
     session.check_shown().await?;
-    let mut calls = Vec::new();
     let record = session.engine.record();
-    record
-        .calls(args.contact.as_ref(), |call| calls.push(call))
-        .await?;
+    let calls = record.calls(args.contact.as_ref()).await?;
     match args.format {
         Format::Text => session.output.lines(|out| {
-            for call in &calls {
-                write!(out, "{}", call_line(call))?;
+            for call in calls {
+                let call = call?;
+                write!(out, "{}", call_line(&call))?;
                 // The contact stands where one was not asked for.
                 if args.contact.is_none() {
                     write!(out, "  {}", SafeText(&call.contact))?;
@@ -26,15 +24,15 @@ pub(super) async fn run(args: &HistoryArgs, common: &Common) -> Result<Exit, Com
                     Some(revision) => writeln!(out, ", revision {revision:.8})")?,
                     None => writeln!(out, ")")?,
                 }
-                for line in entry_lines(call) {
+                for line in entry_lines(&call) {
                     writeln!(out, "  {line}")?;
                 }
             }
             Ok(())
         }),
         Format::Json => {
-            let list: Vec<_> = calls.iter().map(call_json).collect();
-            session.output.json(&serde_json::json!({ "calls": list }))
+            let json = calls.map(|call| Ok(serde_json::to_string_pretty(&call_json(&call?))?));
+            session.output.json_list("calls", json)
         }
     }?;
     Ok(Exit::Fine)

@@ -74,6 +74,28 @@ impl Output {
         })
     }
 
+    /// Writes a JSON document that is one list, of entries that are JSON already: one by one, since there may be millions.
+    ///
+    /// # Errors
+    /// Those of the entries, and what standard output says.
+    pub fn json_list(
+        &self,
+        name: &str,
+        entries: impl Iterator<Item = io::Result<String>>,
+    ) -> Result<(), CommandError> {
+        self.document(|out| {
+            write!(out, "{{\n  \"{name}\": [")?;
+            let mut before = "\n    ";
+            for entry in entries {
+                // Texts in it hold no line ends of their own: they are escaped.
+                write!(out, "{before}{}", entry?.replace('\n', "\n    "))?;
+                before = ",\n    ";
+            }
+            let end = if before.starts_with(',') { "\n  " } else { "" };
+            writeln!(out, "{end}]\n}}")
+        })
+    }
+
     /// Writes a document for programs to standard output, as it is: it has no colours to take out. That nobody reads on is
     /// no error.
     ///

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Engine, Error};
 use crate::id::ContactId;
-use crate::record::{Listed, RecordError, Selection, Writing};
+use crate::record::{Call, Listed, RecordError, Selection, Writing};
 
 /// What the record has of a contact.
 pub struct Remembered {
@@ -24,10 +24,7 @@ impl Engine {
             contact: Some(contact.clone()),
             ..Selection::default()
         };
-        let mut found = Vec::new();
-        let each = |listed| found.push(listed);
-        self.record.list(&selection, each).await?;
-        Ok(found)
+        self.record.list(selection).await
     }
 
     /// What there is to forget of a contact; `None` where there is nothing.
@@ -36,9 +33,9 @@ impl Engine {
     /// That the next apply would trigger the contact again, or what keeps this from being known.
     pub async fn remembered(&self, contact: &ContactId) -> Result<Option<Remembered>, Error> {
         let participations = self.participations(contact).await?;
-        let mut calls = 0;
-        self.record.calls(Some(contact), |_| calls += 1).await?;
-        if participations.is_empty() && calls == 0 {
+        let calls = self.record.calls(Some(contact)).await?;
+        let calls: Vec<Call> = calls.collect::<Result<_, _>>()?;
+        if participations.is_empty() && calls.is_empty() {
             return Ok(None);
         }
         if self.config.suppression(contact.as_str()).is_none() {
@@ -46,7 +43,7 @@ impl Engine {
         }
         Ok(Some(Remembered {
             participations,
-            calls,
+            calls: calls.len() as u64,
         }))
     }
 

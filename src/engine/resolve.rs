@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::{Engine, Error};
 use crate::id::{AutomationName, ContactId};
 use crate::participation::{Key, Move, Participation, State};
-use crate::record::{Change, Listed, RecordError, Selection, Writing};
+use crate::record::{Change, RecordError, Selection, Writing};
 
 /// Which uncertain triggers are meant.
 #[derive(Debug, Clone, Default)]
@@ -51,15 +51,10 @@ impl Engine {
             state: Some(State::Uncertain),
         };
         let contacts = &which.contacts;
-        let mut found = Vec::new();
-        let each = |listed: Listed| {
-            let participation = listed.participation;
-            if contacts.is_empty() || contacts.contains(&participation.key.contact) {
-                found.push(participation);
-            }
-        };
-        self.record.list(&selection, each).await?;
-        Ok(found)
+        let found = self.record.list(selection).await?.into_iter();
+        let found = found.map(|listed| listed.participation);
+        let found = found.filter(|of| contacts.is_empty() || contacts.contains(&of.key.contact));
+        Ok(found.collect())
     }
 
     /// Settles what was shown, and only as far as it is still so. Returns how many were settled.

@@ -293,6 +293,13 @@ pub(super) fn corrupt(path: &Path, what: impl Into<String>) -> RecordError {
     }
 }
 
+/// For those who write what they read.
+impl From<RecordError> for std::io::Error {
+    fn from(error: RecordError) -> Self {
+        Self::other(error)
+    }
+}
+
 impl From<RecordError> for JournalError {
     fn from(error: RecordError) -> Self {
         match error {

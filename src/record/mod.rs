@@ -26,7 +26,7 @@ pub use identity::{Doubt, Examined, Expected, Found};
 pub use journal::{Durable, Journal};
 pub use overview::{Calls, Failure, Overview, RunTold, Step, Trouble};
 pub use read::{
-    Call, Listed, Listing, Moved, Participations, Record, Selection, Snapshot, Standing,
+    Call, History, Listed, Listing, Moved, Participations, Record, Selection, Snapshot, Standing,
 };
 pub use recovery::LeftOpen;
 

@@ -1,6 +1,7 @@
 //! Reading: a consistent snapshot for a plan, and lists for people.
 
 use std::collections::BTreeMap;
+use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 
@@ -25,6 +26,9 @@ pub type Moved = Vec<(AutomationName, AutomationName)>;
 /// So many pages wait for a plan at the most, while the roster is still being made: some 16 million participations. Where
 /// the record had to wait for a roster of millions, one of two processors would be idle first, and the other one later.
 const PAGES_AHEAD: usize = 16 << 10;
+
+/// So many pages of calls wait to be shown at the most.
+const CALLS_AHEAD: usize = 4;
 
 /// The record, to read. A file that does not exist is an empty record and is not made.
 #[derive(Debug, Clone)]
@@ -183,41 +187,11 @@ impl Record {
         is_whole: bool,
     ) -> Result<Participations, RecordError> {
         let open = open_calls(view.as_mut(), &self.clock).await?;
-        if threads::is_alone() {
-            let mut pages = Vec::new();
-            while let Some(page) = view.next_page(is_whole).await? {
-                pages.push(page);
-            }
-            let page: Page = Box::new(pages.into_iter().flatten());
-            return Ok(Participations(open.over(Pages::of(page))));
-        }
-        let (sender, pages) = mpsc::sync_channel(PAGES_AHEAD);
-        let io = |error| RecordError::Io {
-            path: self.path().to_owned(),
-            error,
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .map_err(io)?;
-        let read = async move {
-            loop {
-                let page = view.next_page(is_whole).await;
-                let is_last = !matches!(page, Ok(Some(_)));
-                // Who no longer listens needs no more.
-                if sender.send(page).is_err() || is_last {
-                    break;
-                }
-            }
-        };
-        std::thread::Builder::new()
-            .name("record".to_owned())
-            .spawn(move || runtime.block_on(read))
-            .map_err(io)?;
-        let pages = Pages {
-            path: self.path().to_owned(),
-            pages: Some(pages),
-            page: None,
-        };
+        let pages = Ahead::of(self.path(), PAGES_AHEAD, async move || {
+            view.next_page(is_whole).await
+        });
+        let pages = pages.await?;
+        let pages = Pages { pages, page: None };
         Ok(Participations(open.over(pages)))
     }
 
@@ -241,23 +215,15 @@ impl Record {
         }
     }
 
-    /// Passes the selected participations to `each`, sorted by contact, automation and occurrence.
+    /// The selected participations as they are now, sorted by contact, automation and occurrence.
     ///
     /// # Errors
     /// Why the record cannot be read.
-    pub async fn list(
-        &self,
-        selection: &Selection,
-        mut each: impl FnMut(Listed),
-    ) -> Result<(), RecordError> {
-        let listing = self.listing(selection.clone()).await?;
-        listing.each(|listed| {
-            each(listed);
-            Ok(())
-        })
+    pub async fn list(&self, selection: Selection) -> Result<Vec<Listed>, RecordError> {
+        self.listing(selection).await?.collect()
     }
 
-    /// The selected participations as they are now, of which there may be millions.
+    /// The selected participations as they are now, of which there may be millions: one by one, for a thread that may wait.
     ///
     /// # Errors
     /// Why the record cannot be opened.
@@ -271,35 +237,40 @@ impl Record {
                 Participations(open.over(Pages::of(page)))
             }
         };
-        Ok(Listing { rows, selection })
+        Ok(Listing {
+            rows: rows.0.peekable(),
+            selection,
+            group: Vec::new().into_iter(),
+        })
     }
 
-    /// Every call that was made for a contact, or for all, the oldest first.
+    /// Every call that was made for a contact, or for all, the oldest first: one by one, for a thread that may wait.
     ///
     /// # Errors
-    /// Why the record cannot be read.
-    pub async fn calls(
-        &self,
-        contact: Option<&ContactId>,
-        mut each: impl FnMut(Call),
-    ) -> Result<(), RecordError> {
-        self.ask(async |view| {
-            let mut behind = CallId(0);
-            loop {
-                let calls = view.calls(contact, behind).await?;
-                let Some((last, _)) = calls.last() else {
-                    return Ok(());
-                };
-                behind = *last;
-                for (_, mut call) in calls {
-                    if call.outcome.is_none() {
-                        call.detail = Some(told(view.holder().await?.as_ref(), &self.clock));
-                    }
-                    each(call);
+    /// Why the record cannot be opened.
+    pub async fn calls(&self, contact: Option<&ContactId>) -> Result<History, RecordError> {
+        let Some(mut view) = self.store.read().await? else {
+            return Ok(History::default());
+        };
+        let (contact, clock) = (contact.cloned(), self.clock.clone());
+        let mut behind = CallId(0);
+        let pages = Ahead::of(self.path(), CALLS_AHEAD, async move || {
+            let mut calls = view.calls(contact.as_ref(), behind).await?;
+            let Some((last, _)) = calls.last() else {
+                return Ok(None);
+            };
+            behind = *last;
+            for (_, call) in &mut calls {
+                if call.outcome.is_none() {
+                    call.detail = Some(told(view.holder().await?.as_ref(), &clock));
                 }
             }
+            Ok(Some(calls))
+        });
+        Ok(History {
+            pages: Some(pages.await?),
+            page: Vec::new().into_iter(),
         })
-        .await
     }
 
     /// Whether there is nothing on record yet, or no record at all.
@@ -426,11 +397,84 @@ impl Iterator for Participations {
     }
 }
 
+/// What is read on a thread of its own, ahead of who wants it.
+struct Ahead<T> {
+    path: PathBuf,
+    /// What is still to come, and that there is no more; `None` where that was said.
+    parts: Option<mpsc::Receiver<Result<Option<T>, RecordError>>>,
+}
+
+impl<T: Send + 'static> Ahead<T> {
+    /// Reads part after part until there is none; so many wait at the most. A runtime of a single thread reads them first.
+    async fn of(
+        path: &Path,
+        most: usize,
+        read: impl AsyncFnMut() -> Result<Option<T>, RecordError> + Send + 'static,
+    ) -> Result<Self, RecordError> {
+        let io = |error| RecordError::Io {
+            path: path.to_owned(),
+            error,
+        };
+        let parts = if threads::is_alone() {
+            let (sender, parts) = mpsc::channel();
+            read_all(read, |part| sender.send(part).is_ok()).await;
+            parts
+        } else {
+            let (sender, parts) = mpsc::sync_channel(most);
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .build()
+                .map_err(io)?;
+            let read = move || runtime.block_on(read_all(read, |part| sender.send(part).is_ok()));
+            std::thread::Builder::new()
+                .name("record".to_owned())
+                .spawn(read)
+                .map_err(io)?;
+            parts
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            parts: Some(parts),
+        })
+    }
+}
+
+/// Passes part after part to `send`, and that there is none any more, until nobody listens.
+async fn read_all<T>(
+    mut read: impl AsyncFnMut() -> Result<Option<T>, RecordError>,
+    send: impl Fn(Result<Option<T>, RecordError>) -> bool,
+) {
+    loop {
+        let part = read().await;
+        let is_last = !matches!(part, Ok(Some(_)));
+        if !send(part) || is_last {
+            break;
+        }
+    }
+}
+
+impl<T> Iterator for Ahead<T> {
+    type Item = Result<T, RecordError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let ended = match self.parts.as_ref()?.recv() {
+            Ok(Ok(Some(part))) => return Some(Ok(part)),
+            Ok(Ok(None)) => None,
+            Ok(Err(error)) => Some(Err(error)),
+            // Whoever reads is gone before it said that this is all: what is missing is not nobody.
+            Err(_) => Some(Err(RecordError::Store {
+                path: std::mem::take(&mut self.path),
+                doing: "read",
+                what: "its reading ended before its end".to_owned(),
+            })),
+        };
+        self.parts = None;
+        ended
+    }
+}
+
 /// Pages as they are read.
 struct Pages {
-    path: PathBuf,
-    /// The pages that are still to come, and that there are no more; `None` where that was said.
-    pages: Option<mpsc::Receiver<Result<Option<Page>, RecordError>>>,
+    pages: Ahead<Page>,
     page: Option<Page>,
 }
 
@@ -438,8 +482,10 @@ impl Pages {
     /// One page alone.
     fn of(page: Page) -> Self {
         Self {
-            path: PathBuf::new(),
-            pages: None,
+            pages: Ahead {
+                path: PathBuf::new(),
+                parts: None,
+            },
             page: Some(page),
         }
     }
@@ -453,63 +499,68 @@ impl Iterator for Pages {
             if let Some(listed) = self.page.as_mut().and_then(Iterator::next) {
                 return Some(listed);
             }
-            let ended = match self.pages.as_ref()?.recv() {
-                Ok(Ok(Some(page))) => {
-                    self.page = Some(page);
-                    continue;
-                }
-                Ok(Ok(None)) => None,
-                Ok(Err(error)) => Some(Err(error)),
-                // Whoever reads is gone before it said that this is all: what is missing is not nobody.
-                Err(_) => Some(Err(RecordError::Store {
-                    path: std::mem::take(&mut self.path),
-                    doing: "read",
-                    what: "its reading ended before its end".to_owned(),
-                })),
-            };
-            self.pages = None;
-            return ended;
+            match self.pages.next()? {
+                Ok(page) => self.page = Some(page),
+                Err(error) => return Some(Err(error)),
+            }
         }
     }
 }
 
-/// Participations that are about to be read, one by one.
-pub struct Listing {
-    rows: Participations,
-    selection: Selection,
+/// Calls that are about to be read, one by one.
+#[derive(Default)]
+pub struct History {
+    pages: Option<Ahead<Vec<(CallId, Call)>>>,
+    page: std::vec::IntoIter<(CallId, Call)>,
 }
 
-impl Listing {
-    /// Passes each to `each`, sorted by contact, automation and occurrence, until that has an error. Blocks the thread.
-    ///
-    /// # Errors
-    /// Those of `each`, and why the record cannot be read.
-    pub fn each<E: From<RecordError>>(
-        self,
-        mut each: impl FnMut(Listed) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut flush = |group: &mut Vec<Listed>| {
+impl Iterator for History {
+    type Item = Result<Call, RecordError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some((_, call)) = self.page.next() {
+                return Some(Ok(call));
+            }
+            match self.pages.as_mut()?.next()? {
+                Ok(page) => self.page = page.into_iter(),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+/// Participations that are about to be read, one by one, sorted by contact, automation and occurrence.
+pub struct Listing {
+    rows: Peekable<Overlaid<Pages>>,
+    selection: Selection,
+    /// Those of one contact.
+    group: std::vec::IntoIter<Listed>,
+}
+
+impl Iterator for Listing {
+    type Item = Result<Listed, RecordError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(listed) = self.group.next() {
+                return Some(Ok(listed));
+            }
+            let first = match self.rows.next()? {
+                Ok(listed) => listed,
+                Err(error) => return Some(Err(error)),
+            };
+            let contact = first.participation.key.contact.clone();
+            let is_its = |row: &Result<Listed, RecordError>| matches!(row, Ok(of) if of.participation.key.contact == contact);
+            let mut group = vec![first];
+            while let Some(Ok(listed)) = self.rows.next_if(is_its) {
+                group.push(listed);
+            }
+            group.retain(|listed| self.selection.has(&listed.participation));
             // The record sorts automations by the order in which it came to know them.
             group.sort_by(|a, b| a.participation.key.cmp(&b.participation.key));
-            group.drain(..).try_for_each(&mut each)
-        };
-        threads::in_place(|| {
-            let mut group: Vec<Listed> = Vec::new();
-            for listed in self.rows.0 {
-                let listed = listed?;
-                let contact = &listed.participation.key.contact;
-                if group
-                    .first()
-                    .is_some_and(|first| first.participation.key.contact != *contact)
-                {
-                    flush(&mut group)?;
-                }
-                if self.selection.has(&listed.participation) {
-                    group.push(listed);
-                }
-            }
-            flush(&mut group)
-        })
+            self.group = group.into_iter();
+        }
     }
 }
 
@@ -531,11 +582,11 @@ mod tests {
             }
             // As when the thread that reads is gone.
             drop(sender);
-            let mut pages = Pages {
+            let pages = Ahead {
                 path: PathBuf::from("rollcall.db"),
-                pages: Some(pages),
-                page: None,
+                parts: Some(pages),
             };
+            let mut pages = Pages { pages, page: None };
             match pages.next() {
                 None => assert!(is_whole),
                 Some(read) => assert!(!is_whole && read.is_err()),

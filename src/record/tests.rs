@@ -56,11 +56,7 @@ impl Place {
     }
 
     async fn all(&self) -> Vec<Listed> {
-        let mut all = Vec::new();
-        let everything = Selection::default();
-        let listing = self.record.list(&everything, |listed| all.push(listed));
-        listing.await.unwrap();
-        all
+        self.record.list(Selection::default()).await.unwrap()
     }
 
     async fn one(&self) -> Listed {
@@ -243,12 +239,8 @@ async fn a_call_is_in_doubt_until_its_outcome_is_on_record(place: Place) {
     assert!(matches!(again, Err(JournalError::Closed)), "{again:?}");
     drop(journal);
     writing.end().await.unwrap();
-    let mut calls = Vec::new();
-    place
-        .record
-        .calls(None, |call| calls.push(call))
-        .await
-        .unwrap();
+    let calls: Vec<_> = place.record.calls(None).await.unwrap().collect();
+    let calls: Vec<_> = calls.into_iter().map(Result::unwrap).collect();
     assert_eq!(calls.len(), 1);
     assert_eq!(calls[0].outcome.as_deref(), Some("active"));
     assert_eq!(calls[0].config_digest.as_deref(), Some("digest"));
@@ -712,14 +704,9 @@ async fn nothing_is_left_of_who_is_forgotten(place: Place) {
         .unwrap();
     assert!(journal.wipe().await.unwrap());
     assert_eq!(place.listed().await, ["c-2 / a active"]);
-    let mut calls = 0;
     let contact = ContactId::new("c-1").unwrap();
-    place
-        .record
-        .calls(Some(&contact), |_| calls += 1)
-        .await
-        .unwrap();
-    assert_eq!(calls, 0);
+    let calls = place.record.calls(Some(&contact)).await.unwrap();
+    assert_eq!(calls.count(), 0);
     drop(journal);
     writing.end().await.unwrap();
 }

@@ -4,6 +4,7 @@ use crate::cli::args::{Format, RecordShowArgs};
 use crate::cli::{CommandError, Common, Exit, Session};
 use crate::engine::Checked;
 use crate::id::ContactId;
+use crate::record::Call;
 use crate::report::{
     SafeText, call_json, call_line, entry_lines, participation_json, participation_line, plural,
     time,
@@ -26,9 +27,8 @@ async fn of_contact(
     checked: &Checked,
 ) -> Result<(), CommandError> {
     let items = session.engine.participations(contact).await?;
-    let mut calls = Vec::new();
-    let record = session.engine.record();
-    record.calls(Some(contact), |call| calls.push(call)).await?;
+    let calls = session.engine.record().calls(Some(contact)).await?;
+    let calls: Vec<Call> = calls.collect::<Result<_, _>>()?;
     if format == Format::Json {
         return session.output.json(&serde_json::json!({
             "record": record_json(checked),
