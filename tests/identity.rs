@@ -723,6 +723,17 @@ fn who_reads_where_there_is_no_record_is_told_so() {
 }
 
 #[test]
+fn nobody_is_said_to_be_erased_from_a_record_that_is_not_there() {
+    let (repo, _spotler) = after_the_first_day();
+    fs::remove_dir_all(repo.file("state")).unwrap();
+    refused(
+        repo.run(&["record", "forget", "c-1", "--yes"]),
+        &["There is no record at state/rollcall.db, so that nothing in it can be erased"],
+    );
+    assert!(!repo.has_state());
+}
+
+#[test]
 fn a_record_that_was_lost_is_not_begun_anew_by_a_job() {
     let (repo, spotler) = after_the_first_day();
     let id = id(&repo);

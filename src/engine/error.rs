@@ -45,11 +45,11 @@ pub enum Error {
         "There is no record at {0}, so that all who are declared count as new. Nothing was sent and nothing was written.\n{1}"
     )]
     Lost(String, String),
-    /// There is no record to settle anything in; where it would be.
+    /// There is no record to change anything in; where it would be, and what cannot be done.
     #[error(
-        "There is no record at {0}, so that nothing in it can be settled. Put it back, or correct `[record] url`."
+        "There is no record at {0}, so that nothing in it can be {1}. Put it back, or correct `[record] url`."
     )]
-    NothingToSettle(String),
+    NoRecord(String, &'static str),
     /// The system gives no thread; for what.
     #[error("The system gives no thread for the {0}: {1}")]
     NoThread(&'static str, io::Error),

@@ -30,8 +30,9 @@ impl Engine {
     /// What there is to forget of a contact; `None` where there is nothing.
     ///
     /// # Errors
-    /// That the next apply would trigger the contact again, or what keeps this from being known.
+    /// That there is no record, that the next apply would trigger the contact again, or what keeps this from being known.
     pub async fn remembered(&self, contact: &ContactId) -> Result<Option<Remembered>, Error> {
+        self.refuse_missing(&self.check().await?, "erased")?;
         let participations = self.participations(contact).await?;
         let calls = self.record.calls(Some(contact)).await?;
         let calls: Vec<Call> = calls.collect::<Result<_, _>>()?;

@@ -62,6 +62,18 @@ impl Engine {
         })
     }
 
+    /// Takes no record that is missing for one that says nothing. `what` is what would be done in it, such as "settled".
+    pub(super) fn refuse_missing(
+        &self,
+        checked: &Checked,
+        what: &'static str,
+    ) -> Result<(), Error> {
+        match checked.is_missing() && !checked.is_exempt() {
+            true => Err(Error::NoRecord(self.config.record_shown(), what)),
+            false => Ok(()),
+        }
+    }
+
     /// Begins no other record in the place of one that was lost.
     pub(super) fn refuse_lost(&self, checked: &Checked, would: &str) -> Result<(), Error> {
         let path = self.config.record_shown();

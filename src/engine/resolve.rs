@@ -25,10 +25,7 @@ impl Engine {
     pub async fn uncertain(&self, which: &Uncertain) -> Result<Vec<Participation>, Error> {
         let checked = self.check().await?;
         checked.refuse("Nothing was settled.")?;
-        if checked.is_missing() && !checked.is_exempt() {
-            let path = self.config.record_shown();
-            return Err(Error::NothingToSettle(path));
-        }
+        self.refuse_missing(&checked, "settled")?;
         let found = self.find_uncertain(which).await?;
         let has_none = |contact: &&ContactId| found.iter().all(|of| of.key.contact != **contact);
         if let Some(contact) = which.contacts.iter().find(has_none) {
