@@ -36,7 +36,8 @@ impl fmt::Debug for Clock {
     }
 }
 
-fn uptime() -> Duration {
+/// The time since this machine was started, asleep or not.
+pub(crate) fn uptime() -> Duration {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let clock = rustix::time::ClockId::Boottime;
     #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]

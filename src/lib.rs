@@ -15,6 +15,7 @@ pub mod failpoint;
 pub mod field;
 pub mod hardening;
 pub mod id;
+pub mod location;
 pub mod paths;
 pub mod patient;
 pub mod text;

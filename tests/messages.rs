@@ -142,7 +142,21 @@ fn wrong_types_and_values() {
         ),
         (
             "another database",
-            "[record]\nurl = \"postgres://localhost/x\"",
+            "[record]\nurl = \"mysql://localhost/x\"",
+        ),
+        (
+            "a password in a file",
+            "[record]\nurl = \"postgres://me:hush@localhost/x\"",
+        ),
+        (
+            "an unknown parameter",
+            "[record]\nurl = \"postgres://localhost/x?channel_binding=require\"",
+        ),
+        ("no database", "[record]\nurl = \"postgres://localhost\""),
+        ("no variable", "[record]\nurl = \"$9\""),
+        (
+            "a schema that needs quotes",
+            "[record]\nurl = \"postgres://localhost/x\"\nschema = \"My Schema\"",
         ),
         ("a record outside", "[record]\nurl = \"sqlite:../x.db\""),
         ("no percentage", "[guard]\nmax_stops = \"a few\""),

@@ -253,7 +253,7 @@ fn what_a_setting_gives_as_its_default_is_what_it_is_without() {
         format!(
             "{:?}",
             (
-                (&config.spotler, &config.record, &config.zone),
+                (&config.spotler, &config.record.at, &config.zone),
                 (
                     &config.guard.max_triggers.value,
                     &config.guard.max_stops.value,
@@ -355,7 +355,9 @@ fn what_the_reader_refuses_for_its_shape_is_not_valid() {
         "[spotler]\nconsumer_secret = \"s\"",
         "[spotler.paths]\nstop = \"automation/stop\"",
         "[spotler.paths]\nstop_one = \"automation/stop/{trigger_code}\"",
-        "[record]\nurl = \"postgres://x/y\"",
+        "[record]\nurl = \"mysql://x/y\"",
+        "[record]\nurl = \"$9\"",
+        "[record]\nschema = \"My Schema\"",
         "[guard]\nmax_stops = \"101%\"",
         "[guard]\nmax_triggers = -1",
         "[guard]\nmax_triggers = 1.5",

@@ -130,7 +130,7 @@ pub fn prepare(folder: &Path, rows: u64) {
     });
     let changes = changes.collect();
     Runtime::new().unwrap().block_on(async {
-        let writing = Writing::begin(&Record::at(&config.record.path), request())
+        let writing = Writing::begin(&Record::of(&config.record.at), request())
             .await
             .unwrap();
         writing.journal().change(changes).await.unwrap();
@@ -163,7 +163,7 @@ pub fn select(config: &Config) -> Roster<'_> {
 
 /// Diffing: the roster against the record, which is read from its file.
 pub fn diff(runtime: &Runtime, config: &Config, roster: &Roster<'_>) -> Plan {
-    let record = Record::at(&config.record.path);
+    let record = Record::of(&config.record.at);
     let snapshot = runtime.block_on(record.snapshot()).unwrap();
     let recorded = snapshot.participations;
     Plan::build(

@@ -9,13 +9,14 @@ use super::diagnostic::{Diagnostic, Files, Place, Problems};
 use super::enrol::{Known, attributes, contact, enrol, suppress};
 use super::expect::expect;
 use super::files::{FILE_NAME, included, read, shown};
-use super::model::{Automation, Config, Source};
+use super::model::{Automation, Config, RecordLocation, Source};
 use super::moved::{moved, resolve};
 use super::reader::{Ctx, Item, Sink, Table};
 use super::settings::Settings;
 use super::source::source;
 use super::syntax::{Parsed, parse};
 use crate::digest::Hasher;
+use crate::location::Location;
 
 /// Reads and checks `rollcall.toml` and all that it includes. Touches neither the network nor the record, nor a source.
 ///
@@ -84,6 +85,7 @@ fn merge(
     let mut settings = Settings::default();
     let mut named = Named::default();
     let mut blocks = Vec::new();
+    let mut record_places = Vec::new();
     for (number, parsed) in parsed.iter().enumerate() {
         let ctx = Ctx {
             doc: &parsed.doc,
@@ -114,7 +116,8 @@ fn merge(
         if let Some(item) = top.get("record")
             && let Some(table) = item.table("[record]")
         {
-            settings.record(table, root);
+            let places = settings.record(table, root);
+            record_places.extend(places.into_iter().map(|span| (number, span)));
         }
         for key in ["automation", "source", "contact"] {
             if let Some(item) = top.get(key)
@@ -181,7 +184,21 @@ fn merge(
         .iter()
         .map(|parsed| (parsed.doc.file.clone(), parsed.text.clone()));
     let files = Files(texts.collect());
-    for (file, text) in &files.0 {
+    // A record that is moved makes no other configuration.
+    let mut hashed: BTreeMap<&str, String> = BTreeMap::new();
+    for (number, parsed) in parsed.iter().enumerate() {
+        let mut text = parsed.text.to_string();
+        let mut places: Vec<_> = record_places
+            .iter()
+            .filter(|(of, _)| *of == number)
+            .collect();
+        places.sort_by_key(|(_, span)| std::cmp::Reverse(span.start));
+        for (_, span) in places {
+            text.replace_range(span.clone(), "");
+        }
+        hashed.insert(&parsed.doc.file, text);
+    }
+    for (file, text) in hashed {
         hasher.part(file.as_bytes()).part(text.as_bytes());
     }
     let list = sink.take();
@@ -193,7 +210,12 @@ fn merge(
     Ok(Config {
         file: file.to_owned(),
         root: root.to_owned(),
-        warnings: [warnings(&automations), alike(&automations, &enrols)].concat(),
+        warnings: [
+            unsecured(&record),
+            warnings(&automations),
+            alike(&automations, &enrols),
+        ]
+        .concat(),
         digest: hasher.finish(),
         files,
         spotler,
@@ -209,6 +231,21 @@ fn merge(
         expects,
         moves,
     })
+}
+
+/// Warns of a way to the record on which anybody may listen, and may answer.
+fn unsecured(record: &RecordLocation) -> Vec<Diagnostic> {
+    let (Location::Database(database), Some(place)) = (&record.at, &record.place) else {
+        return Vec::new();
+    };
+    let warning = || {
+        let message =
+            "the connection to the record may be unencrypted, and who answers is not checked";
+        Diagnostic::at(place.clone(), message).help(
+            "add ?sslmode=verify-full, and sslrootcert=FILE where the server's certificate comes from an authority of your own",
+        )
+    };
+    database.is_unsecured().then(warning).into_iter().collect()
 }
 
 /// What is defined by name, over all files: a name that is defined twice is a problem.

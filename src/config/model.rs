@@ -12,6 +12,7 @@ use super::window::Window;
 use crate::base_url::BaseUrl;
 use crate::digest::Digest;
 use crate::id::{AutomationName, ContactId, RecordId, TriggerCode};
+use crate::location::Location;
 use crate::paths::Paths;
 use crate::text::SafeText;
 
@@ -92,20 +93,22 @@ impl Base {
 /// Where the record is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordLocation {
-    /// The SQLite file, made absolute with the configuration's root.
-    pub path: PathBuf,
+    /// The SQLite file, made absolute with the configuration's root, or the database.
+    pub at: Location,
+    /// Where the configuration says so.
+    pub place: Option<Place>,
     /// The id of the record that this repository belongs to, if it says so.
     pub id: Option<RecordId>,
 }
 
 impl Config {
-    /// The record's file as it is shown: relative to the configuration where it is below it, and with where it leads where it
-    /// is a symbolic link to what is not there.
+    /// Where the record is, as it is shown: a file relative to the configuration where it is below it, and with where it leads
+    /// where it is a symbolic link to what is not there.
     pub fn record_shown(&self) -> String {
-        let path = &self.record.path;
-        let shown = path.strip_prefix(&self.root).unwrap_or(path).display();
-        match std::fs::read_link(path) {
-            Ok(target) if !path.exists() => {
+        let place = self.record.at.shown();
+        let shown = place.strip_prefix(&self.root).unwrap_or(&place).display();
+        match std::fs::read_link(&place) {
+            Ok(target) if !place.exists() => {
                 let target = target.display();
                 format!("{shown} (a symbolic link to {target}, which is not there)")
             }

@@ -1,6 +1,7 @@
 //! `[spotler]`, `[record]`, `[guard]`, `[window]` and `[time]`: tables of which there is one of each, over all files.
 
-use std::path::{Path, PathBuf};
+use std::ops::Range;
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -13,6 +14,7 @@ use super::value::{duration, percent, rate};
 use super::window::{self, Unzoned, Window};
 use crate::base_url::{BaseUrl, BaseUrlError, SERVICE};
 use crate::id::RecordId;
+use crate::location::{Database, Location, is_database, is_schema};
 use crate::paths::Paths;
 
 /// A setting that may be set once.
@@ -68,7 +70,8 @@ pub(super) struct Settings {
     stop: Slot<String>,
     stop_one: Slot<String>,
     list: Slot<String>,
-    record: Slot<PathBuf>,
+    record: Slot<Location>,
+    record_schema: Slot<String>,
     record_id: Slot<RecordId>,
     max_triggers: Slot<u64>,
     max_stops: Slot<StopLimit>,
@@ -157,9 +160,16 @@ impl Settings {
         table.finish();
     }
 
-    pub(super) fn record(&mut self, table: Table<'_>, root: &Path) {
+    /// Returns the values that say where the record is, which are no part of what a configuration means.
+    pub(super) fn record(&mut self, table: Table<'_>, root: &Path) -> Vec<Range<usize>> {
+        let mut places = Vec::new();
         if let Some(item) = table.get("url") {
             self.record.set(&item, record_url(&item, root));
+            places.push(item.span());
+        }
+        if let Some(item) = table.get("schema") {
+            self.record_schema.set(&item, record_schema(&item));
+            places.push(item.span());
         }
         if let Some(item) = table.get("id") {
             let id = item.text("the id that `rollcall record show` prints");
@@ -181,6 +191,7 @@ impl Settings {
             "take it out; `rollcall record accept` says that the account is the same at its new address",
         );
         table.finish();
+        places
     }
 
     pub(super) fn guard(&mut self, table: Table<'_>) {
@@ -256,8 +267,17 @@ impl Settings {
                 list: self.list.or(default.list),
             },
         };
+        let (at, place) = self.record.0.unzip();
+        let at = match (at, self.record_schema.0) {
+            (None, _) => Location::File(root.join("state/rollcall.db")),
+            (Some(Location::Database(database)), Some((schema, _))) => {
+                Location::Database(database.in_schema(&schema))
+            }
+            (Some(at), _) => at,
+        };
         let record = RecordLocation {
-            path: self.record.or(root.join("state/rollcall.db")),
+            at,
+            place,
             id: self.record_id.0.map(|(id, _)| id),
         };
         let guard = GuardLimits {
@@ -322,13 +342,79 @@ fn path(item: &Item<'_>, wanted: &[&str]) -> Option<String> {
     None
 }
 
-fn record_url(item: &Item<'_>, root: &Path) -> Option<PathBuf> {
-    let example = "\"sqlite:state/rollcall.db\"";
+fn record_url(item: &Item<'_>, root: &Path) -> Option<Location> {
+    let example = "\"sqlite:state/rollcall.db\", or \"$ROLLCALL_RECORD_URL\" for what that environment variable says";
     let text = item.text(example)?;
+    let Some(name) = text.strip_prefix('$') else {
+        let location = location(item, "`url`", text, example, root)?;
+        if let Location::Database(database) = &location
+            && database.has_password()
+        {
+            item.wrong(
+                "`url` holds a password, which does not belong in a file",
+                "write \"$ROLLCALL_RECORD_URL\", and set that environment variable; where the file was shared, change the \
+                 password",
+            );
+            return None;
+        }
+        return Some(location);
+    };
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.is_empty()
+        || name.starts_with(|c: char| c.is_ascii_digit())
+        || !name.chars().all(is_part)
+    {
+        item.wrong(
+            "`url` names no environment variable",
+            "write \"$ROLLCALL_RECORD_URL\", or the URL itself",
+        );
+        return None;
+    }
+    match std::env::var(name) {
+        // Who only checks the configuration need not know where the record is.
+        Ok(value) if value.is_empty() => Some(Location::Unset(name.to_owned())),
+        Err(std::env::VarError::NotPresent) => Some(Location::Unset(name.to_owned())),
+        Ok(value) => location(
+            item,
+            &format!("the value of ${name}"),
+            &value,
+            example,
+            root,
+        ),
+        Err(_) => {
+            item.wrong(
+                format!("the value of ${name} is not text"),
+                "set it to a URL",
+            );
+            None
+        }
+    }
+}
+
+/// Reads a URL. What comes from the environment may hold a password, so nothing of it is shown.
+fn location(
+    item: &Item<'_>,
+    what: &str,
+    text: &str,
+    example: &str,
+    root: &Path,
+) -> Option<Location> {
+    if is_database(text) {
+        return match Database::parse(text, root) {
+            Ok(database) => Some(Location::Database(database)),
+            Err(error) => {
+                item.wrong(
+                    format!("{what} {error}"),
+                    "write it as postgres://db.example/shop?sslmode=verify-full",
+                );
+                None
+            }
+        };
+    }
     let Some(path) = text.strip_prefix("sqlite:") else {
         item.wrong(
-            "`url` does not begin with `sqlite:`",
-            format!("the record is a SQLite file; write {example}"),
+            format!("{what} begins with neither `sqlite:` nor `postgres:`"),
+            format!("the record is a SQLite file or in PostgreSQL; write {example}"),
         );
         return None;
     };
@@ -336,10 +422,23 @@ fn record_url(item: &Item<'_>, root: &Path) -> Option<PathBuf> {
     let path = path.strip_prefix("//").unwrap_or(path);
     let odd = path.is_empty() || path.contains(['?', '#', '\0']) || path.starts_with(":memory:");
     if odd {
-        item.wrong("`url` names no file", format!("write {example}"));
+        item.wrong(format!("{what} names no file"), format!("write {example}"));
         return None;
     }
-    within(root, path, item)
+    within(root, path, item).map(Location::File)
+}
+
+fn record_schema(item: &Item<'_>) -> Option<String> {
+    let example = "the name of a schema, such as \"rollcall\"";
+    let text = item.text(example)?;
+    if is_schema(text) {
+        return Some(text.to_owned());
+    }
+    item.wrong(
+        "`schema` is not the name of a schema",
+        "write lower-case letters, digits and `_`, 63 at the most, such as \"rollcall\"",
+    );
+    None
 }
 
 /// Reads `max_stops`.

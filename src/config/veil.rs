@@ -1,4 +1,5 @@
-//! What declared contacts are like is personal: where a problem shows lines of a file, their attributes are covered.
+//! What declared contacts are like is personal, and the URL of a database may hold a password: where a problem shows lines of
+//! a file, both are covered.
 
 use std::ops::Range;
 
@@ -21,6 +22,18 @@ pub(super) fn veiled(text: &str) -> String {
     }
     if !errors.is_empty() {
         lines(text, &mut cover);
+    }
+    for scheme in ["postgres://", "postgresql://"] {
+        for (at, _) in text.match_indices(scheme) {
+            let end = text[at..]
+                .find(['\n', '"', '\''])
+                .map_or(text.len(), |end| at + end);
+            // User and password go before an `@`, or are parameters.
+            let is_secret = ["@", "password"]
+                .iter()
+                .any(|of| text[at..end].contains(of));
+            cover(at + scheme.len()..if is_secret { end } else { at + scheme.len() });
+        }
     }
     // Whole values are covered, so that no character is cut.
     String::from_utf8_lossy(&bytes).into_owned()
@@ -79,6 +92,21 @@ mod tests {
             assert_eq!(veiled.len(), text.len());
             assert_eq!(veiled.lines().count(), text.lines().count());
         }
+    }
+
+    #[test]
+    fn the_url_of_a_database_is_covered_where_it_may_hold_a_password() {
+        for text in [
+            "[record]\nurl = \"postgres://me:hush@db.example/x\"\n",
+            "[record]\nurl = 'postgresql://db.example/x?password=hush'\n",
+            "[record\nurl = postgres://me:hush@db.example/x",
+        ] {
+            let veiled = veiled(text);
+            assert!(!veiled.contains("hush"), "{veiled}");
+            assert_eq!(veiled.len(), text.len());
+        }
+        let text = "[record]\nurl = \"postgres://db.example/x\"\n";
+        assert_eq!(veiled(text), text);
     }
 
     #[test]

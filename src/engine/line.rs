@@ -1,11 +1,12 @@
 //! The way to Spotler, or to a sandbox inside this process.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Engine, Error};
 use crate::apply::Caller;
 use crate::config::{Base, Config, ParticipationSetting};
+use crate::location::Location;
 use crate::sandbox::{self, Running, SANDBOX_KEY, SANDBOX_SECRET};
 use crate::spotler::{Client, Credentials, ListedAutomation, Options};
 
@@ -49,7 +50,7 @@ impl Engine {
             Base::Sandbox => {
                 let options = sandbox::Options {
                     triggers: sandbox_triggers(config),
-                    memory: Some(sandbox_memory(self.record.path())),
+                    memory: Some(sandbox_memory(config)),
                     given: calls,
                     ..sandbox::Options::default()
                 };
@@ -90,9 +91,18 @@ impl Line {
     }
 }
 
-/// The built-in sandbox remembers next to the record, so that a second apply finds what the first one did.
-fn sandbox_memory(record: &Path) -> PathBuf {
-    let mut name = record.as_os_str().to_owned();
+/// The built-in sandbox remembers next to the record, so that a second apply finds what the first one did. Where that is in
+/// a database, it remembers in the folder where a record would be else.
+fn sandbox_memory(config: &Config) -> PathBuf {
+    let mut name = match &config.record.at {
+        Location::File(path) => path.clone().into_os_string(),
+        _ => {
+            let folder = config.root.join("state");
+            // Where it cannot be made, the sandbox says so.
+            let _ = std::fs::create_dir_all(&folder);
+            folder.join("rollcall").into_os_string()
+        }
+    };
     name.push(".sandbox.jsonl");
     PathBuf::from(name)
 }

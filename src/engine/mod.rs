@@ -80,7 +80,7 @@ impl Engine {
     ) -> Self {
         Self {
             config,
-            record: Record::at(&config.record.path).by(clock.clone()),
+            record: Record::of(&config.record.at).by(clock.clone()),
             spotler: None,
             clock,
             credentials: LazyLock::new(Box::new(credentials)),

@@ -52,6 +52,15 @@ pub enum RecordError {
         /// Where it should be.
         path: PathBuf,
     },
+    /// Nobody said where it is.
+    #[error(
+        "`[record] url` is what the environment variable {variable} says, and that is not set. Nothing was sent and nothing \
+         was written. Set it to the URL of the record."
+    )]
+    Unset {
+        /// The variable.
+        variable: String,
+    },
     /// Somebody said that this is the first day, and it is not.
     #[error(
         "--new-record begins a record, and {} has something in it already. Nothing was sent and nothing was written. Leave \

@@ -33,6 +33,14 @@ pub(super) fn is_alive(pid: u32, noted: &str) -> bool {
     of(pid).is_some_and(|found| found == noted)
 }
 
+/// Whether a process that noted this of itself, in the world of process numbers of this one, is gone. What it was in another
+/// world or on another machine cannot be known.
+pub(super) fn is_gone(pid: u32, noted: &str) -> bool {
+    let world = |of: &str| of.rsplit_once(' ').map(|(world, _)| world.to_owned());
+    let is_of_here = this_process().is_some_and(|own| world(&own) == world(noted));
+    is_of_here && !is_alive(pid, noted)
+}
+
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {

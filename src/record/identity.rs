@@ -63,6 +63,75 @@ impl FileId {
     }
 }
 
+/// Tells a database from another one, from a copy, and from itself at an earlier time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct DatabaseId {
+    /// The cluster; `None` where the role may not ask.
+    pub system: Option<String>,
+    /// Which of its histories: another one begins with each restore and each promotion of a replica.
+    pub timeline: Option<i64>,
+    /// The database of the cluster.
+    pub database: i64,
+    /// The tables of the record.
+    pub tables: String,
+}
+
+impl DatabaseId {
+    /// How it is certainly another one. What is not known of either says nothing.
+    fn other(&self, than: &Self) -> Option<Elsewhere> {
+        let system = self.system.as_ref().zip(than.system.as_ref());
+        if system.is_some_and(|(is, was)| is != was) {
+            return Some(Elsewhere::Server);
+        }
+        if self.database != than.database {
+            return Some(Elsewhere::Database);
+        }
+        if self.tables != than.tables {
+            return Some(Elsewhere::Tables);
+        }
+        let timeline = self.timeline.zip(than.timeline);
+        let timeline = timeline.filter(|(is, was)| is != was);
+        timeline.map(|(is, was)| Elsewhere::Timeline { is, was })
+    }
+}
+
+/// How a record is elsewhere than the last run wrote to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// In another cluster.
+    Server,
+    /// In another database.
+    Database,
+    /// In other tables.
+    Tables,
+    /// In another history of the same cluster.
+    Timeline {
+        /// The one that it is on.
+        is: i64,
+        /// The one that it was on.
+        was: i64,
+    },
+}
+
+impl std::fmt::Display for Elsewhere {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Elsewhere::Server => f.write_str(
+                "it is on another server: it was copied there, restored from a backup, or the server was upgraded",
+            ),
+            Elsewhere::Database => {
+                f.write_str("it is in another database of the server: it was copied there, or restored from a dump")
+            }
+            Elsewhere::Tables => f.write_str("its tables are new ones: it was restored from a dump"),
+            Elsewhere::Timeline { is, was } => write!(
+                f,
+                "the server went over to a replica, which may lack the last commits, or was restored to an earlier time \
+                 (timeline {is}, before {was})"
+            ),
+        }
+    }
+}
+
 /// What is known beside a record of how far it was. It is noted after a commit and before anybody is told of that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Witness {
@@ -91,6 +160,9 @@ pub struct Found {
     pub(super) is_exposed: bool,
     /// The file that the last run wrote to.
     pub(super) noted_file: Option<FileId>,
+    /// Where in a database it is, and where the last run wrote to.
+    pub(super) database: Option<DatabaseId>,
+    pub(super) noted_database: Option<DatabaseId>,
     /// The host of the service that the last run wrote for, and the digest of the consumer key.
     pub(super) noted_host: Option<String>,
     pub(super) noted_account: Option<Digest>,
@@ -118,6 +190,15 @@ pub enum Doubt {
     },
     /// It is in another file than the last run wrote to.
     Copied {
+        /// When that run began.
+        last_run: Option<Timestamp>,
+        /// Its serial.
+        serial: u64,
+    },
+    /// It is elsewhere in PostgreSQL than the last run wrote to.
+    Elsewhere {
+        /// How.
+        how: Elsewhere,
         /// When that run began.
         last_run: Option<Timestamp>,
         /// Its serial.
@@ -165,7 +246,10 @@ impl Doubt {
     pub fn may_miss_people(&self) -> bool {
         matches!(
             self,
-            Doubt::Copied { .. } | Doubt::Old { .. } | Doubt::Replaced { .. }
+            Doubt::Copied { .. }
+                | Doubt::Elsewhere { .. }
+                | Doubt::Old { .. }
+                | Doubt::Replaced { .. }
         )
     }
 
@@ -208,6 +292,16 @@ impl std::fmt::Display for Doubt {
                 "It is not in the file that the last run wrote to (serial {serial}, {}): it was copied, moved from another \
                  disk, or restored from a backup or a cache. Whoever was triggered since that time with the original is not \
                  on it, and would be triggered again.",
+                Since(*last_run)
+            ),
+            Doubt::Elsewhere {
+                how,
+                last_run,
+                serial,
+            } => write!(
+                f,
+                "It is not where the last run wrote to (serial {serial}, {}): {how}. Whoever was triggered since that time with \
+                 the original is not on it, and would be triggered again.",
                 Since(*last_run)
             ),
             Doubt::Old {
@@ -259,6 +353,14 @@ impl Found {
         {
             doubts.push(Doubt::Copied { last_run, serial });
         }
+        let databases = self.database.as_ref().zip(self.noted_database.as_ref());
+        if let Some(how) = databases.and_then(|(is, was)| is.other(was)) {
+            doubts.push(Doubt::Elsewhere {
+                how,
+                last_run,
+                serial,
+            });
+        }
         match self.witness {
             Some(witness) if witness.id != found => {
                 let was = witness.id;
@@ -294,10 +396,13 @@ impl Found {
     /// that writes to it puts that right.
     fn lacks_marks(&self, expected: &Expected) -> bool {
         let is_behind = |of: Witness| of.id == self.id && of.serial < self.serial;
+        // Beside a database there is no witness.
+        let lacks_witness = self.database.is_none() && self.witness.is_none_or(is_behind);
         (self.noted_file.is_none() && self.file != FileId::default())
+            || (self.noted_database.is_none() && self.database.is_some())
             || self.noted_host.is_none()
             || (self.noted_account.is_none() && expected.key.is_some())
-            || self.witness.is_none_or(is_behind)
+            || lacks_witness
     }
 
     /// The serial from which it goes on once it is accepted: higher than all that was ever seen of it here, so that what it
@@ -380,6 +485,35 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_database_is_told_from_others_by_what_is_known_of_both() {
+        let noted = DatabaseId {
+            system: Some("7".to_owned()),
+            timeline: Some(1),
+            database: 5,
+            tables: "1 2 3".to_owned(),
+        };
+        let with = |change: fn(&mut DatabaseId)| {
+            let mut other = noted.clone();
+            change(&mut other);
+            other.other(&noted)
+        };
+        assert_eq!(with(|_| {}), None);
+        assert_eq!(with(|of| of.system = None), None);
+        assert_eq!(with(|of| of.timeline = None), None);
+        assert_eq!(
+            with(|of| of.system = Some("8".to_owned())),
+            Some(Elsewhere::Server)
+        );
+        assert_eq!(with(|of| of.database = 6), Some(Elsewhere::Database));
+        assert_eq!(
+            with(|of| of.tables = "4 5 6".to_owned()),
+            Some(Elsewhere::Tables)
+        );
+        let promoted = Some(Elsewhere::Timeline { is: 2, was: 1 });
+        assert_eq!(with(|of| of.timeline = Some(2)), promoted);
+    }
 
     #[test]
     fn what_is_not_known_of_a_file_says_nothing() {

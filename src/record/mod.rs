@@ -22,7 +22,7 @@ mod writing;
 pub use call::{ApplyStart, CallId, CallKind, CallOutcome, Change, Intent, Settlement};
 pub use error::{Holder, JournalError, LockError, RecordError};
 pub use guarded::{AppliedSource, AppliedWith, GUARDED_DAY, SourceNote, counted_since};
-pub use identity::{Doubt, Examined, Expected, Found};
+pub use identity::{Doubt, Elsewhere, Examined, Expected, Found};
 pub use journal::{Durable, Journal};
 pub use overview::{Calls, Failure, Overview, RunTold, Step, Trouble};
 pub use read::{

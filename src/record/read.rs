@@ -15,9 +15,10 @@ use super::participation::{Participation, State};
 use super::recovery::{OpenCalls, Overlaid, told};
 #[cfg(test)]
 use super::store::Memory;
-use super::store::{Page, Sqlite, Store, View};
+use super::store::{self, Page, Store, View};
 use crate::clock::Clock;
 use crate::id::{AutomationName, ContactId, ParticipationId, RecordId};
+use crate::location::Location;
 use crate::threads;
 
 /// `[[moved]]` blocks: from and to.
@@ -128,8 +129,13 @@ pub struct Standing {
 impl Record {
     /// A record by its file, or by a symbolic link to it. Nothing is opened yet.
     pub fn at(path: &Path) -> Self {
+        Self::of(&Location::File(path.to_owned()))
+    }
+
+    /// A record by where it lies. Nothing is opened yet.
+    pub fn of(location: &Location) -> Self {
         Self {
-            store: Arc::new(Sqlite::at(path)),
+            store: store::at(location),
             clock: Clock::system(),
         }
     }
@@ -148,7 +154,7 @@ impl Record {
         Self { clock, ..self }
     }
 
-    /// The file.
+    /// Its place, for messages.
     pub fn path(&self) -> &Path {
         self.store.path()
     }

@@ -9,24 +9,44 @@ use super::store::Memory;
 use super::*;
 use crate::digest::{Digest, Hasher};
 use crate::id::{AutomationName, ContactId, Occurrence, ParticipationId, TriggerCode};
+#[cfg(unix)]
+use crate::location::{Database, Location};
+
+#[cfg(unix)]
+#[path = "../../tests/common/postgres.rs"]
+mod postgres;
 
 /// A record, and a way to let somebody else take its lock.
 struct Place {
     record: Record,
-    memory: Option<Memory>,
-    _folder: Option<tempfile::TempDir>,
+    store: Kept,
+}
+
+/// Where it lies.
+enum Kept {
+    Memory(Memory),
+    Folder(#[expect(dead_code, reason = "it goes with the test")] tempfile::TempDir),
+    #[cfg(unix)]
+    Database(String, String),
 }
 
 impl Place {
     async fn steal(&self) {
-        match &self.memory {
-            Some(memory) => memory.steal(),
-            None => {
+        match &self.store {
+            Kept::Memory(memory) => memory.steal(),
+            Kept::Folder(_) => {
                 let path = self.record.path().display();
                 let mut thief = SqliteConnection::connect(&format!("sqlite:{path}"))
                     .await
                     .unwrap();
                 let steal = sqlx::query("UPDATE lock SET holder = 'somebody else'");
+                assert_eq!(steal.execute(&mut thief).await.unwrap().rows_affected(), 1);
+            }
+            #[cfg(unix)]
+            Kept::Database(url, schema) => {
+                let mut thief = sqlx::PgConnection::connect(url).await.unwrap();
+                let steal = format!("UPDATE {schema}.lock SET holder = 'somebody else'");
+                let steal = sqlx::raw_sql(sqlx::AssertSqlSafe(steal));
                 assert_eq!(steal.execute(&mut thief).await.unwrap().rows_affected(), 1);
             }
         }
@@ -76,7 +96,7 @@ macro_rules! on_every_store {
             async fn $name() {
                 let memory = super::Memory::default();
                 let record = super::Record::in_memory(memory.clone());
-                super::$name(super::Place { record, memory: Some(memory), _folder: None }).await;
+                super::$name(super::Place { record, store: super::Kept::Memory(memory) }).await;
             })*
         }
         mod in_sqlite {
@@ -84,10 +104,41 @@ macro_rules! on_every_store {
             async fn $name() {
                 let folder = tempfile::tempdir().unwrap();
                 let record = super::Record::at(&folder.path().join("rollcall.db"));
-                super::$name(super::Place { record, memory: None, _folder: Some(folder) }).await;
+                super::$name(super::Place { record, store: super::Kept::Folder(folder) }).await;
+            })*
+        }
+        #[cfg(unix)]
+        mod in_postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                let schema = stringify!($name);
+                if let Some(place) = super::in_schema(schema).await {
+                    super::$name(place).await;
+                }
             })*
         }
     };
+}
+
+/// A record in a schema of this name, which is not there yet.
+#[cfg(unix)]
+async fn in_schema(schema: &str) -> Option<Place> {
+    let server = tokio::task::spawn_blocking(postgres::Server::shared)
+        .await
+        .unwrap()?;
+    let schema = schema[..schema.len().min(63)].to_owned();
+    let url = server.url().to_owned();
+    let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+    let drop = format!("DROP SCHEMA IF EXISTS {schema} CASCADE");
+    let drop = sqlx::raw_sql(sqlx::AssertSqlSafe(drop));
+    drop.execute(&mut connection).await.unwrap();
+    let database = Database::parse(&url, std::path::Path::new(""))
+        .unwrap()
+        .in_schema(&schema);
+    Some(Place {
+        record: Record::of(&Location::Database(database)),
+        store: Kept::Database(url, schema),
+    })
 }
 
 on_every_store!(

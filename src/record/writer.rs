@@ -92,7 +92,7 @@ impl Writer {
             return Ok((journal, ended));
         }
         let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
+            .enable_all()
             .build()?;
         std::thread::Builder::new()
             .name("journal".to_owned())
@@ -104,6 +104,7 @@ impl Writer {
         mut self,
         mut requests: mpsc::UnboundedReceiver<Request>,
     ) -> Result<(), JournalError> {
+        self.lease.moves();
         let mut group = Vec::new();
         loop {
             match timeout(HEARTBEAT, requests.recv_many(&mut group, BATCH)).await {

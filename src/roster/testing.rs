@@ -17,6 +17,7 @@ use crate::config::{
 };
 use crate::digest::Hasher;
 use crate::id::{AutomationName, ContactId, TriggerCode};
+use crate::location::Location;
 use crate::paths::Paths;
 
 /// A configuration with the CSV files of its sources in a folder of its own.
@@ -61,7 +62,8 @@ impl World {
                     paths: Paths::default(),
                 },
                 record: RecordLocation {
-                    path: PathBuf::new(),
+                    at: Location::File(PathBuf::new()),
+                    place: None,
                     id: None,
                 },
                 guard: GuardLimits {

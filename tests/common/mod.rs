@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub mod page;
+#[cfg(unix)]
+pub mod postgres;
 
 use std::cell::RefCell;
 use std::fs;

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use super::values::{
     BaseUrl, Cell, Code, CodePath, Count, CountOrPercent, Date, Delimiter, FieldName, Filled,
     Hours, Name, NotYet, NumberOrDate, OneOrMore, ParticipationPath, Percent, Rate, RecordUrl,
-    Span,
+    SchemaName, Span,
 };
 
 /// # Rollcall
@@ -89,9 +89,20 @@ struct Paths {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Record {
-    /// The SQLite file, relative to rollcall.toml. It is made at first use, and does not belong in Git.
-    #[schemars(extend("default" = "sqlite:state/rollcall.db", "examples" = ["sqlite:///var/lib/rollcall/rollcall.db"]))]
+    /// The SQLite file, relative to rollcall.toml; it is made at first use, and does not belong in Git. Or a database of
+    /// PostgreSQL; one with a password comes from the environment.
+    #[schemars(extend(
+        "default" = "sqlite:state/rollcall.db",
+        "examples" = [
+            "sqlite:///var/lib/rollcall/rollcall.db",
+            "$ROLLCALL_RECORD_URL",
+            "postgres://db.example/shop?sslmode=verify-full"
+        ]
+    ))]
     url: Option<RecordUrl>,
+    /// The schema of the database that is this record. Others in the same database are other records.
+    #[schemars(extend("default" = "rollcall"))]
+    schema: Option<SchemaName>,
     /// The id of the one record that this repository belongs to, as `rollcall record show` prints it. Nothing is applied by
     /// another one.
     #[schemars(extend("examples" = ["0b6f1c2e-8d1f-4c4a-9a30-5f0e8b1c7f1d"]))]

@@ -58,7 +58,12 @@ text!(
 text!(
     /// Where the record is.
     RecordUrl,
-    r"^sqlite:[^?#]+$"
+    r"^(sqlite:[^?#]+|postgres(ql)?://.+|\$[A-Za-z_][A-Za-z0-9_]*)$"
+);
+text!(
+    /// The name of a schema of PostgreSQL.
+    SchemaName,
+    r"^(?!pg_|information_schema$)[a-z_][a-z0-9_]{0,62}$"
 );
 text!(
     /// A path that names the trigger code.

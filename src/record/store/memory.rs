@@ -340,6 +340,8 @@ impl View for MemoryView {
             names: 1,
             is_exposed: false,
             noted_file: None,
+            database: None,
+            noted_database: None,
             noted_host: host,
             noted_account: account.flatten(),
             is_bound: states.any(State::may_have_run) || world.calls.values().any(is_open),

@@ -2,11 +2,15 @@
 
 #[cfg(test)]
 mod memory;
+mod names;
+mod nowhere;
+mod postgres;
 mod sqlite;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -22,10 +26,22 @@ use super::read::{Call, Listed, Moved};
 use super::recovery::OpenCall;
 use super::writing::LockRequest;
 use crate::id::{AutomationName, ContactId};
+use crate::location::Location;
 
 #[cfg(test)]
 pub(super) use memory::Memory;
-pub(super) use sqlite::Sqlite;
+use nowhere::Nowhere;
+use postgres::Postgres;
+use sqlite::Sqlite;
+
+/// The store at a place.
+pub(super) fn at(location: &Location) -> Arc<dyn Store> {
+    match location {
+        Location::File(path) => Arc::new(Sqlite::at(path)),
+        Location::Database(database) => Arc::new(Postgres::at(database.clone())),
+        Location::Unset(variable) => Arc::new(Nowhere::new(variable)),
+    }
+}
 
 /// Where a record lies, whether or not there is one yet.
 #[async_trait]
@@ -59,6 +75,9 @@ pub(super) struct Acquired {
 /// The lock of a record, and the way to write to it for as long as it is held.
 #[async_trait]
 pub(super) trait Lease: Send {
+    /// Says that it is used from now on by the runtime of this thread alone.
+    fn moves(&mut self) {}
+
     /// What is on record. What this lease commits later is seen.
     fn view(&mut self) -> &mut dyn View;
 

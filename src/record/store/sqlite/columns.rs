@@ -8,19 +8,18 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use memchr::memchr;
 
-use super::names::Names;
 use crate::digest::Digest;
 use crate::id::{ContactId, Occurrence, ParticipationId};
 use crate::record::batch::time;
 use crate::record::error::{RecordError, corrupt};
 use crate::record::participation::{Key, Participation, State};
 use crate::record::read::Listed;
+use crate::record::store::names::{BITS, Names};
 
 /// Stands between the values of a column. No id can hold it, and JSON never does.
 const SEPARATOR: u8 = 0x1f;
 
 /// What most rows have fits in one number: two flags less than 3 bits, the number of the automation, that of the code.
-pub(super) const BITS: u32 = 24;
 const FLAGS: u32 = 3;
 const HAS_IDS: i64 = 4;
 const HAS_FIELDS: i64 = 2;

@@ -28,7 +28,6 @@ use crate::record::writing::LockRequest;
 use error::explain;
 use files::Files;
 use lock::{Lock, Locked};
-use names::Names;
 use view::Db;
 
 /// How long to wait for a reader that keeps the log from being emptied.
@@ -168,7 +167,7 @@ impl Held {
         let Db {
             path,
             connection,
-            names,
+            names: known,
             ..
         } = &mut self.db;
         let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
@@ -176,14 +175,14 @@ impl Held {
             return Ok(false);
         }
         let mut new = None;
-        if names.write_new(&mut tx, batch).await? {
-            new = Some(Arc::new(Names::read(&mut tx).await?));
+        if names::write_new(known, &mut tx, batch).await? {
+            new = Some(Arc::new(names::read(&mut tx).await?));
         }
         let mut run = self.run;
         if let Some(step) = &batch.run {
             run = write_run(&mut tx, step, now, run, path).await?;
         }
-        write::write(&mut tx, new.as_deref().unwrap_or(names), run, batch).await?;
+        write::write(&mut tx, new.as_deref().unwrap_or(known), run, batch).await?;
         tx.commit().await?;
         self.run = run;
         if let Some(new) = new {

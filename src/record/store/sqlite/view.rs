@@ -11,7 +11,7 @@ use sqlx::{Row as _, SqliteConnection};
 
 use super::columns::{Columns, Row, columns, read_digest, read_occurrence, whole};
 use super::error::sql;
-use super::names::Names;
+use super::names;
 use super::write::json;
 use super::{files, lock, report};
 use crate::digest::Digest;
@@ -25,6 +25,7 @@ use crate::record::overview::Overview;
 use crate::record::participation::{Key, State};
 use crate::record::read::Call;
 use crate::record::recovery::OpenCall;
+use crate::record::store::names::Names;
 use crate::record::store::{Applied, Page, View};
 
 /// So many participations are on a page, and as many calls.
@@ -95,7 +96,7 @@ impl Db {
         Ok(Self {
             path: path.to_owned(),
             names: Arc::new(
-                Names::read(&mut connection)
+                names::read(&mut connection)
                     .await
                     .map_err(sql(path, "read"))?,
             ),
@@ -174,6 +175,8 @@ impl View for Db {
             names: files::names(&meta),
             is_exposed: files::is_exposed(&meta),
             noted_file: (noted_file != FileId::default()).then_some(noted_file),
+            database: None,
+            noted_database: None,
             noted_host: host,
             noted_account: account,
             is_bound,

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::SqliteConnection;
 
-use super::names::Names;
 use crate::digest::Digest;
 use crate::record::batch::Batch;
 use crate::record::guarded::GUARDED_DAY;
 use crate::record::participation::{Key, State};
+use crate::record::store::names::Names;
 use crate::record::writer::{SAME_IDS, ids_json};
 
 /// So many participations are in one array at the most: a text has an end, and each is taken apart in memory.

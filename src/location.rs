@@ -1,0 +1,358 @@
+//! Where a record lies: in a file, or in a database of PostgreSQL. This alone decides what may be said of a database.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use url::Url;
+
+/// The schema of a record, where the configuration names none.
+pub const SCHEMA: &str = "rollcall";
+
+/// The parameters of a URL that are known here, by the names of libpq.
+const PARAMETERS: [&str; 11] = [
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "password",
+    "port",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "user",
+];
+
+/// What `sslmode` may be.
+const MODES: [&str; 6] = [
+    "disable",
+    "allow",
+    "prefer",
+    "require",
+    "verify-ca",
+    "verify-full",
+];
+
+/// Those that check who answers.
+const VERIFYING: [&str; 2] = ["verify-ca", "verify-full"];
+
+/// Where a record lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// A SQLite file.
+    File(PathBuf),
+    /// A schema of a database.
+    Database(Database),
+    /// What this environment variable says, which is not set.
+    Unset(String),
+}
+
+impl Location {
+    /// The place, for messages: without user and password.
+    pub fn shown(&self) -> PathBuf {
+        match self {
+            Location::File(path) => path.clone(),
+            Location::Database(database) => PathBuf::from(database.to_string()),
+            Location::Unset(name) => PathBuf::from(format!("${name}")),
+        }
+    }
+}
+
+/// Whether a text is the URL of a database.
+pub fn is_database(text: &str) -> bool {
+    text.starts_with("postgres:") || text.starts_with("postgresql:")
+}
+
+/// A schema of a database of PostgreSQL, and the way to it. It shows neither the user nor the password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Database {
+    url: Url,
+    schema: String,
+    /// What the paths of certificates are relative to.
+    root: PathBuf,
+}
+
+/// Why a text names no database. It repeats nothing of the text but names.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DatabaseError {
+    /// It cannot be read as a URL.
+    #[error("is not a URL: {0}")]
+    Malformed(#[from] url::ParseError),
+    /// It is of something else.
+    #[error("does not begin with postgres:")]
+    Scheme,
+    /// It does not say which database.
+    #[error("names no database")]
+    NoDatabase,
+    /// A part of it means nothing.
+    #[error("has a fragment")]
+    Fragment,
+    /// A parameter is not known here, so that what it asks for would not be done.
+    #[error("has the parameter {0:?}, which is not known here; known are {known}", known = PARAMETERS.join(", "))]
+    Unknown(String),
+    /// A parameter is there twice.
+    #[error("has the parameter {0:?} twice")]
+    Twice(String),
+    /// A parameter cannot be read.
+    #[error("has the parameter {0:?}, which is not {1}")]
+    Bad(&'static str, String),
+    /// Roots that nobody asks.
+    #[error("has `sslrootcert`, which is of no use without sslmode=verify-full")]
+    Unverified,
+}
+
+impl Database {
+    /// Reads the URL of a database, for a record in the usual schema. Paths of certificates in it are relative to `root`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str, root: &Path) -> Result<Self, DatabaseError> {
+        if !is_database(text) {
+            return Err(DatabaseError::Scheme);
+        }
+        let url = Url::parse(text)?;
+        if url.fragment().is_some() {
+            return Err(DatabaseError::Fragment);
+        }
+        let mut seen: Vec<String> = Vec::new();
+        for (key, value) in url.query_pairs() {
+            let Some(name) = PARAMETERS.into_iter().find(|name| *name == key) else {
+                return Err(DatabaseError::Unknown(key.into_owned()));
+            };
+            let wanted = match name {
+                "sslmode" if !MODES.contains(&&*value) => Some(MODES.join(", ")),
+                "port" if value.parse::<u16>().is_err() => Some("a port".to_owned()),
+                "hostaddr" if value.parse::<IpAddr>().is_err() => Some("an IP address".to_owned()),
+                _ => None,
+            };
+            if let Some(wanted) = wanted {
+                return Err(DatabaseError::Bad(name, wanted));
+            }
+            if seen.contains(&key.to_string()) {
+                return Err(DatabaseError::Twice(key.into_owned()));
+            }
+            seen.push(key.into_owned());
+        }
+        let database = Self {
+            url,
+            schema: SCHEMA.to_owned(),
+            root: root.to_owned(),
+        };
+        if database.name().is_empty() {
+            return Err(DatabaseError::NoDatabase);
+        }
+        let verifies =
+            (database.parameter("sslmode")).is_some_and(|mode| VERIFYING.contains(&&*mode));
+        if database.parameter("sslrootcert").is_some() && !verifies {
+            return Err(DatabaseError::Unverified);
+        }
+        Ok(database)
+    }
+
+    /// The same database, with another schema.
+    pub fn in_schema(self, schema: &str) -> Self {
+        Self {
+            schema: schema.to_owned(),
+            ..self
+        }
+    }
+
+    /// The URL, to connect by. It may hold a password.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The schema.
+    pub fn schema(&self) -> &str {
+        &self.schema
+    }
+
+    /// Whether the URL holds a password.
+    pub fn has_password(&self) -> bool {
+        self.url.password().is_some() || self.parameter("password").is_some()
+    }
+
+    /// Whether nobody said how the connection is to be secured, to a server on another machine.
+    pub fn is_unsecured(&self) -> bool {
+        let host = self.host();
+        let is_here = host.is_empty()
+            || host.starts_with('/')
+            || host == "localhost"
+            || host
+                .trim_matches(['[', ']'])
+                .parse()
+                .is_ok_and(|ip: IpAddr| ip.is_loopback());
+        !is_here && self.parameter("sslmode").is_none()
+    }
+
+    /// The file of a certificate or a key.
+    pub fn file(&self, parameter: &str) -> Option<PathBuf> {
+        self.parameter(parameter).map(|path| self.root.join(path))
+    }
+
+    fn parameter(&self, name: &str) -> Option<String> {
+        let mut pairs = self.url.query_pairs();
+        let value = pairs.find(|(key, _)| key == name);
+        value.map(|(_, value)| value.into_owned())
+    }
+
+    fn host(&self) -> String {
+        let host = self
+            .parameter("host")
+            .or_else(|| self.parameter("hostaddr"));
+        let host = host.or_else(|| self.url.host_str().map(decoded));
+        host.unwrap_or_default()
+    }
+
+    fn name(&self) -> String {
+        let path = self.url.path().trim_start_matches('/');
+        self.parameter("dbname").unwrap_or_else(|| decoded(path))
+    }
+}
+
+fn decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text)
+        .decode_utf8_lossy()
+        .into_owned()
+}
+
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let port =
+            (self.parameter("port")).or_else(|| self.url.port().map(|port| port.to_string()));
+        let port = port.map_or(String::new(), |port| format!(":{port}"));
+        let (host, name) = (self.host(), self.name());
+        write!(f, "postgres://{host}{port}/{name} (schema {})", self.schema)
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Whether a text may be the name of a schema: lower case, so that it is the same with and without quotes.
+pub fn is_schema(text: &str) -> bool {
+    let is_first = |c: char| c.is_ascii_lowercase() || c == '_';
+    text.starts_with(is_first)
+        && text.len() < 64
+        && text.chars().all(|c| is_first(c) || c.is_ascii_digit())
+        && !text.starts_with("pg_")
+        && text != "information_schema"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Database, DatabaseError> {
+        Database::parse(text, Path::new("/repo"))
+    }
+
+    #[test]
+    fn a_database_shows_neither_user_nor_password() {
+        for url in [
+            "postgres://me:hush@db.example/shop",
+            "postgresql://me@db.example/shop?password=hush",
+            "postgres://db.example/?dbname=shop&user=me&password=hush",
+        ] {
+            let database = parse(url).unwrap();
+            let shown = "postgres://db.example/shop (schema rollcall)";
+            assert_eq!(database.to_string(), shown);
+            assert_eq!(format!("{database:?}"), shown);
+            assert!(database.has_password());
+        }
+        let socket = parse("postgres://%2Frun%2Fpostgresql:5433/shop").unwrap();
+        assert_eq!(
+            socket.to_string(),
+            "postgres:///run/postgresql:5433/shop (schema rollcall)"
+        );
+        assert!(!socket.has_password() && !socket.is_unsecured());
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused() {
+        for (url, error) in [
+            (
+                "postgres://db.example/x?channel_binding=require",
+                "has the parameter \"channel_binding\", which is not known",
+            ),
+            (
+                "postgres://db.example/x?options=-c%20fsync%3Doff",
+                "has the parameter \"options\", which is not known",
+            ),
+            (
+                "postgres://db.example/x?sslmode=hush",
+                "has the parameter \"sslmode\", which is not disable, allow",
+            ),
+            (
+                "postgres://db.example/x?port=hush",
+                "has the parameter \"port\", which is not a port",
+            ),
+            (
+                "postgres://db.example/x?hostaddr=hush",
+                "has the parameter \"hostaddr\", which is not an IP address",
+            ),
+            (
+                "postgres://db.example/x?user=a&user=b",
+                "has the parameter \"user\" twice",
+            ),
+            (
+                "postgres://db.example/x?sslrootcert=ca.pem",
+                "has `sslrootcert`, which is of no use",
+            ),
+            (
+                "postgres://db.example/x?sslrootcert=ca.pem&sslmode=require",
+                "has `sslrootcert`, which is of no use",
+            ),
+            ("postgres://db.example", "names no database"),
+            (
+                "postgres://me:hush@db.example:x/y",
+                "is not a URL: invalid port number",
+            ),
+            ("postgres://db.example/x#y", "has a fragment"),
+            ("mysql://db.example/x", "does not begin with postgres:"),
+        ] {
+            let told = parse(url).unwrap_err().to_string();
+            assert!(told.starts_with(error), "{url}: {told}");
+            assert!(!told.contains("hush"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_remote_server_is_to_be_checked() {
+        for (url, is_unsecured) in [
+            ("postgres://db.example/x", true),
+            ("postgres://db.example/x?sslmode=prefer", false),
+            ("postgres://localhost/x", false),
+            ("postgres://[::1]/x", false),
+            ("postgres:///x?host=/run", false),
+            ("postgres:///x?host=db.example", true),
+        ] {
+            assert_eq!(parse(url).unwrap().is_unsecured(), is_unsecured, "{url}");
+        }
+        let own = parse("postgres://db.example/x?sslmode=verify-full&sslrootcert=ca.pem").unwrap();
+        assert_eq!(own.file("sslrootcert"), Some(PathBuf::from("/repo/ca.pem")));
+    }
+
+    #[test]
+    fn schemas_need_no_quotes() {
+        for schema in ["rollcall", "_x9", "public"] {
+            assert!(is_schema(schema), "{schema}");
+        }
+        for schema in [
+            "",
+            "9x",
+            "Rollcall",
+            "a-b",
+            "a\"b",
+            "pg_x",
+            "information_schema",
+            &"x".repeat(64),
+        ] {
+            assert!(!is_schema(schema), "{schema}");
+        }
+    }
+}

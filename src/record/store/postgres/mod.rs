@@ -1,0 +1,340 @@
+//! A record in a schema of PostgreSQL.
+//!
+//! Nothing lives in a session: each transaction says for itself what it needs, so that a pool such as PgBouncer may stand in
+//! between.
+
+mod columns;
+mod error;
+mod link;
+mod lock;
+mod names;
+mod open;
+mod report;
+mod view;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::Row;
+use sqlx::postgres::PgConnection;
+
+use super::{Acquired, Lease, Store, View};
+use crate::clock::uptime;
+use crate::location::Database;
+use crate::record::batch::{Batch, RunStep};
+use crate::record::error::{DEAD_AFTER, Holder, JournalError, LockError, RecordError};
+use crate::record::host;
+use crate::record::identity::{DatabaseId, Expected, Witness};
+use crate::record::writing::{LockRequest, Purpose};
+use error::{explain, sql};
+use link::{Link, Place, patience, within};
+use lock::Locked;
+use open::{Kind, Problem};
+use view::Db;
+use write::Fence;
+
+const RUN: &str = "\
+INSERT INTO ~run (command, started_at, host, pid, version, config_digest, git_revision)
+VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id";
+
+/// An account without its key stays as it is noted, as long as the host does.
+const MARK: &str = "\
+UPDATE ~meta SET service = $1, account = CASE WHEN $2::bytea IS NULL AND service = $1 THEN account ELSE $2 END,
+    system = $3, timeline = $4, database = $5, tables = $6";
+
+const LAST_RUN: &str = "SELECT coalesce(max(id), 0) FROM ~run";
+
+/// Where the record is, or is to be.
+#[derive(Debug)]
+pub(in crate::record) struct Postgres {
+    database: Database,
+    path: PathBuf,
+}
+
+impl Postgres {
+    pub(in crate::record) fn at(database: Database) -> Self {
+        Self {
+            path: PathBuf::from(database.to_string()),
+            database,
+        }
+    }
+
+    /// The record as it is at this moment. `None` where there is none; one of an older schema is an error.
+    async fn snapshot(&self) -> Result<Option<Db>, RecordError> {
+        let mut link = Link::to(&self.database);
+        let place = link.place.clone();
+        let connection = link.read().await.map_err(sql(&self.path, "opened"))?;
+        let known = open::newest();
+        match open::recognise(&place, connection).await {
+            Ok(Kind::Empty { .. }) => Ok(None),
+            Ok(Kind::Record(found)) if found < known => Err(RecordError::Older {
+                path: self.path.clone(),
+                found,
+                known,
+            }),
+            Ok(Kind::Record(_)) => Ok(Some(Db::new(link).await?)),
+            Err(Problem::Sql(error)) => Err(sql(&self.path, "read")(error)),
+            Err(Problem::Record(error)) => Err(error),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Postgres {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn witness(&self) -> Option<Witness> {
+        None
+    }
+
+    async fn read(&self) -> Result<Option<Box<dyn View>>, RecordError> {
+        let db = match self.snapshot().await {
+            Err(RecordError::Older { .. }) => {
+                let request = LockRequest {
+                    command: "record".to_owned(),
+                    // A run that has only just made the record brings it up to date itself.
+                    timeout: Duration::from_secs(1),
+                    config_digest: None,
+                    git_revision: None,
+                    expected: Expected::default(),
+                    purpose: Purpose::Erase,
+                    may_begin: false,
+                };
+                match lock::acquire(&self.database, &request).await {
+                    Ok(mut locked) => {
+                        let _ = lock::give_back(&mut locked.link, &locked.holder).await;
+                    }
+                    Err(LockError::Record(error)) => return Err(error),
+                    // Where it is older still, the reader says so.
+                    Err(LockError::Held(_) | LockError::Lost) => {}
+                }
+                self.snapshot().await?
+            }
+            result => result?,
+        };
+        Ok(match db {
+            Some(db) => Some(Box::new(db)),
+            None => None,
+        })
+    }
+
+    async fn acquire(&self, request: &LockRequest) -> Result<Acquired, LockError> {
+        let Locked {
+            link,
+            holder,
+            is_made,
+            home,
+        } = lock::acquire(&self.database, request).await?;
+        let lease = Box::new(Held {
+            db: Db::new(link).await?,
+            holder,
+            home,
+            batch: 0,
+            run: 0,
+        });
+        Ok(Acquired { lease, is_made })
+    }
+
+    async fn unlock(&self, holder: &Holder) -> Result<(), LockError> {
+        let mut link = Link::to(&self.database);
+        let unlocked = lock::give_back(&mut link, &holder.holder).await;
+        unlocked.map_err(sql(&self.path, "unlocked"))?;
+        link.close().await;
+        Ok(())
+    }
+}
+
+/// A record that is locked.
+struct Held {
+    db: Db,
+    /// The token of the lease.
+    holder: String,
+    /// Where the record is, as the server knew it when the lease was taken.
+    home: DatabaseId,
+    /// The number of the last batch that was committed.
+    batch: i64,
+    /// The number of the run; 0 before it begins.
+    run: i64,
+}
+
+/// What came of a batch.
+enum Tried {
+    /// It is committed.
+    Written,
+    /// It was committed before, by a connection that was lost before it could say so.
+    Was,
+    /// Somebody else has the lease.
+    Lost,
+    /// The record lacks what was committed before.
+    Behind,
+}
+
+#[async_trait]
+impl Lease for Held {
+    fn moves(&mut self) {
+        // A connection belongs to the runtime that made it.
+        self.db.link.drop_connection();
+    }
+
+    fn view(&mut self) -> &mut dyn View {
+        &mut self.db
+    }
+
+    async fn commit(&mut self, batch: &Batch) -> Result<(), JournalError> {
+        let begun = uptime();
+        let tried = loop {
+            match self.try_commit(batch).await {
+                Err(error) if self.db.link.tries_again(&error).await => {}
+                Err(error) => return Err(JournalError::Store(explain(&error))),
+                Ok(tried) => break tried,
+            }
+        };
+        match tried {
+            Tried::Written | Tried::Was => {
+                self.batch += 1;
+                self.db.link.until = Some(begun + DEAD_AFTER);
+                Ok(())
+            }
+            Tried::Lost => Err(JournalError::LockLost),
+            Tried::Behind => Err(JournalError::Gone(self.db.link.place.path.clone())),
+        }
+    }
+
+    async fn wipe(&mut self) -> Result<bool, JournalError> {
+        // Rows that were deleted are emptied once nobody can see them any more.
+        for table in ["VACUUM ~participation", "VACUUM ~call"] {
+            let statement = self.db.link.place.sql(table);
+            let connection = self.db.link.connection().await;
+            let connection = connection.map_err(|error| JournalError::Store(explain(&error)))?;
+            let vacuum = sqlx::raw_sql(statement).execute(connection);
+            if let Err(error) = within(patience(1_000_000), vacuum).await {
+                tracing::debug!("{table}: {error}");
+            }
+        }
+        Ok(true)
+    }
+
+    async fn release(mut self: Box<Self>) -> Result<(), JournalError> {
+        // Where that fails, the next run takes it over.
+        let _ = lock::give_back(&mut self.db.link, &self.holder).await;
+        self.db.link.close().await;
+        Ok(())
+    }
+}
+
+impl Held {
+    async fn try_commit(&mut self, batch: &Batch) -> Result<Tried, sqlx::Error> {
+        let at = &self.db.link.place.clone();
+        let known = self.db.names.clone();
+        let number = self.batch + 1;
+        let mut tx = self.db.link.write().await?;
+        let mut new = None;
+        let mut run = self.run;
+        let fence = Fence {
+            holder: &self.holder,
+            batch: number,
+        };
+        let rows = batch.participations.len() + batch.states.len() + batch.marks.len();
+        let written = within(patience(rows), async {
+            if names::write_new(at, &known, &mut tx, batch).await? {
+                new = Some(Arc::new(names::read(at, &mut tx).await?));
+            }
+            if let Some(step) = &batch.run {
+                run = write_run(at, &mut tx, step, batch, run, &self.home).await?;
+            }
+            write::write(
+                at,
+                &mut tx,
+                new.as_deref().unwrap_or(&known),
+                run,
+                batch,
+                fence,
+            )
+            .await
+        });
+        if written.await? {
+            within(patience(rows), tx.commit()).await?;
+            self.run = run;
+            if let Some(new) = new {
+                self.db.names = new;
+            }
+            return Ok(Tried::Written);
+        }
+        // Nothing of it is to stay, and a lost connection's transaction has ended: whoever holds the row kept this one waiting.
+        tx.rollback().await?;
+        let connection = self.db.link.connection().await?;
+        let row = sqlx::query(at.sql(lock::ROW)).persistent(false);
+        let row = row.fetch_optional(&mut *connection).await?;
+        let Some(row) = row else {
+            return Ok(Tried::Lost);
+        };
+        let (holder, found): (String, i64) = (row.try_get("holder")?, row.try_get("batch")?);
+        if holder != self.holder {
+            return Ok(Tried::Lost);
+        }
+        if found != number {
+            return Ok(Tried::Behind);
+        }
+        let names = names::read(at, connection).await?;
+        if batch.run.is_some() {
+            let run = sqlx::query_scalar(at.sql(LAST_RUN)).persistent(false);
+            self.run = run.fetch_one(connection).await?;
+        }
+        self.db.names = Arc::new(names);
+        Ok(Tried::Was)
+    }
+}
+
+/// Notes that a run begins or ends. Returns its number.
+async fn write_run(
+    at: &Place,
+    tx: &mut PgConnection,
+    step: &RunStep,
+    batch: &Batch,
+    run: i64,
+    home: &DatabaseId,
+) -> Result<i64, sqlx::Error> {
+    let now = batch.at.as_millisecond();
+    let RunStep::Begin {
+        command,
+        config_digest,
+        git_revision,
+        mark,
+    } = step
+    else {
+        let end = sqlx::query(at.sql("UPDATE ~run SET ended_at = $1 WHERE id = $2"));
+        end.bind(now)
+            .bind(run)
+            .persistent(false)
+            .execute(tx)
+            .await?;
+        return Ok(run);
+    };
+    if let Some((host, account)) = mark {
+        let account = account
+            .as_ref()
+            .map(|account| account.as_bytes().as_slice());
+        let mark = sqlx::query(at.sql(MARK))
+            .bind(host)
+            .bind(account)
+            .bind(&home.system)
+            .bind(home.timeline)
+            .bind(home.database)
+            .bind(&home.tables);
+        mark.persistent(false).execute(&mut *tx).await?;
+    }
+    let begin = sqlx::query_scalar(at.sql(RUN))
+        .bind(command)
+        .bind(now)
+        .bind(host::name())
+        .bind(i64::from(std::process::id()))
+        .bind(env!("CARGO_PKG_VERSION"))
+        .bind(config_digest)
+        .bind(git_revision);
+    begin.persistent(false).fetch_one(tx).await
+}

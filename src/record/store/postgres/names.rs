@@ -1,0 +1,46 @@
+//! The tables of names and codes.
+
+use sqlx::postgres::PgConnection;
+
+use super::link::Place;
+use crate::record::batch::Batch;
+use crate::record::store::names::Names;
+
+const NEW_AUTOMATIONS: &str = "\
+INSERT INTO ~automation (name) SELECT DISTINCT unnest($1::text[]) ON CONFLICT DO NOTHING";
+const NEW_CODES: &str = "\
+INSERT INTO ~trigger_code (code) SELECT DISTINCT ON (lower(code)) code FROM unnest($1::text[]) AS new (code)
+ON CONFLICT DO NOTHING";
+
+/// Reads all.
+pub(super) async fn read(at: &Place, connection: &mut PgConnection) -> Result<Names, sqlx::Error> {
+    let automations = pairs(at, connection, "SELECT id, name FROM ~automation").await?;
+    let codes = pairs(at, connection, "SELECT id, code FROM ~trigger_code").await?;
+    Names::new(automations, codes).map_err(|what| sqlx::Error::Decode(what.into()))
+}
+
+async fn pairs(
+    at: &Place,
+    connection: &mut PgConnection,
+    query: &str,
+) -> Result<Vec<(i64, String)>, sqlx::Error> {
+    let query = sqlx::query_as(at.sql(query)).persistent(false);
+    query.fetch_all(connection).await
+}
+
+/// Writes the names and codes of a batch that are new. Returns whether there are any, so that all are to be read anew.
+pub(super) async fn write_new(
+    at: &Place,
+    names: &Names,
+    tx: &mut PgConnection,
+    batch: &Batch,
+) -> Result<bool, sqlx::Error> {
+    let (automations, codes) = names.new_in(batch);
+    for (statement, new) in [(NEW_AUTOMATIONS, &automations), (NEW_CODES, &codes)] {
+        if !new.is_empty() {
+            let write = sqlx::query(at.sql(statement)).bind(new).persistent(false);
+            write.execute(&mut *tx).await?;
+        }
+    }
+    Ok(!automations.is_empty() || !codes.is_empty())
+}

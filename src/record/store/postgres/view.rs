@@ -1,0 +1,494 @@
+//! What can be asked of a record in PostgreSQL.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use jiff::Timestamp;
+use sqlx::Row as _;
+use sqlx::postgres::{PgConnection, PgRow};
+use tokio::sync::mpsc;
+
+use super::columns::{HEADER, Row, Rows, columns, read_occurrence};
+use super::error::sql;
+use super::link::{Link, Query};
+use super::{lock, open, report};
+use crate::digest::Digest;
+use crate::id::{AutomationName, ContactId};
+use crate::record::batch::{count, time};
+use crate::record::call::{CallId, CallKind};
+use crate::record::error::{Holder, RecordError, corrupt};
+use crate::record::guarded::{AppliedSource, AppliedWith};
+use crate::record::identity::{DatabaseId, FileId, Found};
+use crate::record::overview::Overview;
+use crate::record::participation::{Key, State};
+use crate::record::read::{Call, Listed};
+use crate::record::recovery::OpenCall;
+use crate::record::store::names::Names;
+use crate::record::store::{Applied, Page, View};
+
+/// So many bytes of participations are on a page.
+const PAGE: usize = 256 << 10;
+
+/// So many pages are read ahead of who passes them on.
+const AHEAD: usize = 4;
+
+const PLAN: &str = concat!(
+    "COPY (SELECT ",
+    columns!(),
+    " FROM ~participation ORDER BY contact COLLATE \"C\", automation, occurrence) TO STDOUT (FORMAT binary)"
+);
+const WHOLE: &str = concat!(
+    "COPY (SELECT ",
+    columns!(),
+    ", changed_at, ids FROM ~participation ORDER BY contact COLLATE \"C\", automation, occurrence) TO STDOUT (FORMAT binary)"
+);
+const OF_CONTACTS: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", changed_at, ids FROM ~participation WHERE contact = ANY ($1::text[]) ORDER BY contact, automation, occurrence"
+);
+const WITH_IDS: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", changed_at, ids FROM ~participation WHERE ids = ANY ($1::text[])"
+);
+
+const ABOUT: &str = "\
+SELECT identity, serial, service, account, system, timeline, database, tables,
+    EXISTS (SELECT FROM ~participation WHERE state NOT IN ('failed', 'failed-for-good', 'waiting', 'withheld'))
+        OR EXISTS (SELECT FROM ~call WHERE outcome IS NULL) AS is_bound,
+    (SELECT started_at FROM ~run ORDER BY id DESC LIMIT 1) AS last_run
+FROM ~meta";
+
+const OPEN_CALLS: &str = "\
+SELECT id, kind, contact, automation, occurrence, trigger_code, fields, sent_at FROM ~call WHERE outcome IS NULL ORDER BY id";
+
+/// Triggers that were carried out, or may have been, between two times.
+///
+/// Calls are numbered as they are made, so that older ones need not be read: a day more than asked for is, in case the
+/// clock was set back.
+const SENT: &str = "\
+SELECT a.name, count(*) FROM ~call AS c JOIN ~automation AS a ON a.id = c.automation
+WHERE c.id > coalesce((SELECT max(id) FROM ~call WHERE sent_at < $1 - 86400000), 0)
+  AND c.kind = 'trigger' AND c.sent_at >= $1 AND c.sent_at < $2
+  AND (c.outcome IS NULL OR c.outcome IN ('active', 'uncertain'))
+GROUP BY a.name";
+
+const CALLS: &str = "\
+SELECT c.id, c.sent_at, c.kind, a.name, c.contact, nullif(c.occurrence, ''), c.participation_id, c.outcome, c.http_status,
+    c.detail, c.entries, r.command, r.config_digest, r.git_revision
+FROM ~call AS c JOIN ~run AS r ON r.id = c.run JOIN ~automation AS a ON a.id = c.automation
+WHERE c.id > $1 AND ($2::text IS NULL OR c.contact = $2) ORDER BY c.id LIMIT 2000";
+
+const STATES: &str = "\
+SELECT a.name, p.state, count(*) FROM ~participation AS p JOIN ~automation AS a ON a.id = p.automation GROUP BY 1, 2";
+
+/// A record that is read: as it was at one moment, or, by who has its lease, as it is.
+pub(super) struct Db {
+    pub link: Link,
+    pub names: Arc<Names>,
+    pages: Pages,
+}
+
+/// The pages of all participations.
+enum Pages {
+    /// Nobody asked for them yet.
+    NotAsked,
+    /// They come from a task that has the connection.
+    Coming(mpsc::Receiver<Result<Vec<u8>, sqlx::Error>>),
+    /// That was all.
+    Ended,
+}
+
+impl Db {
+    /// One with a connection that is about to be used, or in a transaction that reads.
+    pub(super) async fn new(mut link: Link) -> Result<Self, RecordError> {
+        let failed = sql(&link.place.path, "read");
+        let place = link.place.clone();
+        let connection = link.connection().await.map_err(&failed)?;
+        let names = super::names::read(&place, connection)
+            .await
+            .map_err(&failed)?;
+        Ok(Self {
+            names: Arc::new(names),
+            link,
+            pages: Pages::NotAsked,
+        })
+    }
+
+    /// Makes an error of what PostgreSQL says while the record is being read.
+    fn failed(&self) -> impl Fn(sqlx::Error) -> RecordError + use<> {
+        sql(&self.link.place.path, "read")
+    }
+
+    async fn rows<'q>(
+        &mut self,
+        text: &str,
+        bind: impl Fn(Query<'q>) -> Query<'q> + Send,
+    ) -> Result<Vec<PgRow>, RecordError> {
+        let failed = self.failed();
+        self.link.rows(text, bind).await.map_err(failed)
+    }
+
+    /// The one row of a statement.
+    async fn row(&mut self, text: &str) -> Result<PgRow, RecordError> {
+        let row = self.rows(text, |query| query).await?.pop();
+        row.ok_or_else(|| corrupt(&self.link.place.path, "no row where there is always one"))
+    }
+
+    async fn page(&mut self, statement: &str, values: &[&str]) -> Result<Page, RecordError> {
+        let rows = self
+            .rows(statement, |query| query.bind(values.to_vec()))
+            .await?;
+        let (names, path) = (self.names.clone(), self.link.place.path.clone());
+        let listed = rows.into_iter().map(move |row| match listed(&row, &names) {
+            Ok(listed) => listed.map_err(|what| corrupt(&path, what)),
+            Err(error) => Err(sql(&path, "read")(error)),
+        });
+        Ok(Box::new(listed))
+    }
+}
+
+/// Reads a row of the statements for a few participations.
+fn listed(row: &PgRow, names: &Names) -> Result<Result<Listed, String>, sqlx::Error> {
+    let row = Row {
+        contact: row.try_get(0)?,
+        kind: row.try_get(1)?,
+        triggered_at: row.try_get(2)?,
+        fields: row.try_get(3)?,
+        rest: row.try_get(4)?,
+        changed_at: row.try_get(5)?,
+        ids: row.try_get(6)?,
+    };
+    Ok(row.listed(names, None))
+}
+
+/// Passes on all rows of a copy, many at once. Who is asked ends with an error, or with nothing after the last row.
+async fn copy(
+    mut connection: PgConnection,
+    statement: String,
+    pages: mpsc::Sender<Result<Vec<u8>, sqlx::Error>>,
+) {
+    /// What comes after the last row.
+    const END: &[u8] = &[0xff, 0xff];
+    let short = || sqlx::Error::Protocol("the participations were cut short".to_owned());
+    let mut read = async || {
+        let mut rows = connection.copy_out_raw(&statement).await?;
+        let mut page = Vec::with_capacity(PAGE + 1024);
+        let mut is_first = true;
+        while let Some(row) = rows.next().await {
+            let row = row?;
+            let mut row = row.as_ref();
+            if std::mem::take(&mut is_first) {
+                row = row.strip_prefix(HEADER).ok_or_else(short)?;
+            }
+            if row == END {
+                let _ = pages.send(Ok(std::mem::take(&mut page))).await;
+                return Ok(());
+            }
+            page.extend_from_slice(row);
+            if page.len() >= PAGE {
+                let full = std::mem::replace(&mut page, Vec::with_capacity(PAGE + 1024));
+                // Who no longer listens needs no more.
+                if pages.send(Ok(full)).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        Err(short())
+    };
+    if let Err(error) = read().await {
+        let _ = pages.send(Err(error)).await;
+    }
+}
+
+#[async_trait]
+impl View for Db {
+    async fn about(&mut self) -> Result<Found, RecordError> {
+        let failed = self.failed();
+        let row = self.row(ABOUT).await?;
+        let place = self.link.place.clone();
+        let connection = self.link.connection().await.map_err(&failed)?;
+        let database = open::place(&place, connection).await.map_err(&failed)?;
+        let read = || {
+            let noted: Option<i64> = row.try_get("database")?;
+            let noted = noted.map(|noted| {
+                Ok::<_, sqlx::Error>(DatabaseId {
+                    system: row.try_get("system")?,
+                    timeline: row.try_get("timeline")?,
+                    database: noted,
+                    tables: row
+                        .try_get::<Option<String>, _>("tables")?
+                        .unwrap_or_default(),
+                })
+            });
+            let identity: String = row.try_get("identity")?;
+            let account: Option<Vec<u8>> = row.try_get("account")?;
+            let last_run: Option<i64> = row.try_get("last_run")?;
+            let serial = count(row.try_get("serial")?);
+            let (host, is_bound) = (row.try_get("service")?, row.try_get("is_bound")?);
+            Ok((
+                identity,
+                account,
+                last_run,
+                serial,
+                host,
+                is_bound,
+                noted.transpose()?,
+            ))
+        };
+        let (identity, account, last_run, serial, noted_host, is_bound, noted_database) =
+            read().map_err(failed)?;
+        let corrupt = |what: &str| corrupt(&place.path, what);
+        let account = account.map(|bytes| <[u8; 16]>::try_from(bytes).map(Digest::from_bytes));
+        let account = account
+            .transpose()
+            .map_err(|_| corrupt("the digest of a key"))?;
+        Ok(Found {
+            id: identity.parse().map_err(|_| corrupt("its id"))?,
+            serial,
+            last_run: last_run.map(time),
+            running: 0,
+            file: FileId::default(),
+            names: 1,
+            is_exposed: false,
+            noted_file: None,
+            database: Some(database),
+            noted_database,
+            noted_host,
+            noted_account: account,
+            is_bound,
+            witness: None,
+        })
+    }
+
+    async fn standing(&mut self) -> Result<Applied, RecordError> {
+        let failed = self.failed();
+        let path = self.link.place.path.clone();
+        let meta = self.row("SELECT counted_from, moved FROM ~meta").await?;
+        let counted_from: Option<i64> = meta.try_get(0).map_err(&failed)?;
+        let moved: Option<String> = meta.try_get(1).map_err(&failed)?;
+        let applied = "SELECT automation, sources, repeat_by FROM ~applied";
+        let rows = self.rows(applied, |query| query).await?;
+        let rows = rows
+            .iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)));
+        let rows: Result<Vec<(String, String, Option<String>)>, _> = rows.collect();
+        // What is no name of an automation can be none of the configuration's.
+        let name = |name: &str| AutomationName::recorded(name).ok();
+        let unreadable =
+            |error: serde_json::Error| corrupt(&path, format!("what was applied, {error}"));
+        let mut with = BTreeMap::new();
+        for (automation, sources, repeat_by) in rows.map_err(&failed)? {
+            let sources = serde_json::from_str(&sources).map_err(unreadable)?;
+            if let Some(name) = name(&automation) {
+                with.insert(name, AppliedWith { sources, repeat_by });
+            }
+        }
+        let moved: Option<Vec<(String, String)>> = moved
+            .map(|text| serde_json::from_str(&text))
+            .transpose()
+            .map_err(unreadable)?;
+        let moved = moved.unwrap_or_default();
+        let moved = moved
+            .iter()
+            .filter_map(|(from, to)| Some((name(from)?, name(to)?)));
+        Ok(Applied {
+            counted_from: counted_from.map(time),
+            with,
+            moved: moved.collect(),
+        })
+    }
+
+    async fn next_page(&mut self, is_whole: bool) -> Result<Option<Page>, RecordError> {
+        let failed = self.failed();
+        if let Pages::NotAsked = self.pages {
+            let statement = self.link.place.sql(if is_whole { WHOLE } else { PLAN }).0;
+            let (sender, pages) = mpsc::channel(AHEAD);
+            self.link.connection().await.map_err(&failed)?;
+            if let Some(connection) = self.link.take() {
+                tokio::spawn(copy(connection, statement, sender));
+            }
+            self.pages = Pages::Coming(pages);
+        }
+        let Pages::Coming(pages) = &mut self.pages else {
+            return Ok(None);
+        };
+        let Some(page) = pages.recv().await else {
+            self.pages = Pages::Ended;
+            return Ok(None);
+        };
+        Ok(Some(Box::new(Rows {
+            path: self.link.place.path.clone(),
+            names: self.names.clone(),
+            bytes: page.map_err(failed)?,
+            at: 0,
+            contact: None,
+        })))
+    }
+
+    async fn of_contacts(&mut self, contacts: &[ContactId]) -> Result<Page, RecordError> {
+        let contacts: Vec<&str> = contacts.iter().map(ContactId::as_str).collect();
+        self.page(OF_CONTACTS, &contacts).await
+    }
+
+    async fn with_ids(&mut self, ids: &[String]) -> Result<Page, RecordError> {
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        self.page(WITH_IDS, &ids).await
+    }
+
+    async fn doubted_ids(&mut self) -> Result<Vec<String>, RecordError> {
+        let rows = self
+            .rows("SELECT ids FROM ~doubted_ids", |query| query)
+            .await?;
+        let ids = rows
+            .iter()
+            .map(|row| row.try_get(0))
+            .collect::<Result<_, _>>();
+        ids.map_err(self.failed())
+    }
+
+    async fn open_calls(&mut self) -> Result<Vec<OpenCall>, RecordError> {
+        let rows = self.rows(OPEN_CALLS, |query| query).await?;
+        let path = self.link.place.path.clone();
+        let calls = rows.iter().map(|row| match open_call(row, &self.names) {
+            Ok(call) => call.map_err(|what| corrupt(&path, what)),
+            Err(error) => Err(sql(&path, "read")(error)),
+        });
+        calls.collect()
+    }
+
+    async fn calls(
+        &mut self,
+        contact: Option<&ContactId>,
+        behind: CallId,
+    ) -> Result<Vec<(CallId, Call)>, RecordError> {
+        let contact = contact.map(ContactId::as_str);
+        let rows = self
+            .rows(CALLS, |query| query.bind(behind.0).bind(contact))
+            .await?;
+        let calls = rows.iter().map(call).collect::<Result<_, _>>();
+        calls.map_err(self.failed())
+    }
+
+    async fn last_call(&mut self) -> Result<CallId, RecordError> {
+        let row = self.row("SELECT coalesce(max(id), 0) FROM ~call").await?;
+        row.try_get(0).map(CallId).map_err(self.failed())
+    }
+
+    async fn holder(&mut self) -> Result<Option<Holder>, RecordError> {
+        let rows = self.rows(lock::ROW, |query| query).await?;
+        let row = rows.first().map(lock::holder).transpose();
+        row.map_err(self.failed())
+    }
+
+    async fn states(&mut self) -> Result<BTreeMap<(AutomationName, State), u64>, RecordError> {
+        let rows = self.rows(STATES, |query| query).await?;
+        let read = |row: &PgRow| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
+        let rows: Result<Vec<(String, String, i64)>, _> = rows.iter().map(read).collect();
+        let rows = rows.map_err(self.failed())?;
+        let counts = rows.iter().filter_map(|(name, state, number)| {
+            let name = AutomationName::recorded(name).ok()?;
+            Some(((name, state.parse().ok()?), count(*number)))
+        });
+        Ok(counts.collect())
+    }
+
+    async fn sent(
+        &mut self,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<BTreeMap<AutomationName, u64>, RecordError> {
+        let (from, to) = (from.as_millisecond(), to.as_millisecond());
+        let rows = self.rows(SENT, |query| query.bind(from).bind(to)).await?;
+        let read = |row: &PgRow| Ok((row.try_get(0)?, row.try_get(1)?));
+        let rows: Result<Vec<(String, i64)>, _> = rows.iter().map(read).collect();
+        let rows = rows.map_err(self.failed())?;
+        let counts = rows.iter().filter_map(|(name, number)| {
+            Some((AutomationName::recorded(name).ok()?, count(*number)))
+        });
+        Ok(counts.collect())
+    }
+
+    async fn sources(&mut self) -> Result<BTreeMap<String, AppliedSource>, RecordError> {
+        let sources = "SELECT name, rows, applied_at, ends_with_line_end FROM ~source";
+        let rows = self.rows(sources, |query| query).await?;
+        let sources = rows.iter().map(|row| {
+            let source = AppliedSource {
+                rows: count(row.try_get(1)?),
+                ends_with_line_end: row.try_get(3)?,
+                at: time(row.try_get(2)?),
+            };
+            Ok((row.try_get(0)?, source))
+        });
+        sources.collect::<Result<_, _>>().map_err(self.failed())
+    }
+
+    async fn applied_at(&mut self, plan: &str) -> Result<Option<Timestamp>, RecordError> {
+        let at = "SELECT started_at FROM ~run WHERE plan = $1";
+        let rows = self.rows(at, |query| query.bind(plan)).await?;
+        let at = rows.first().map(|row| row.try_get(0)).transpose();
+        Ok(at.map_err(self.failed())?.map(time))
+    }
+
+    async fn overview(&mut self, from: Timestamp, to: Timestamp) -> Result<Overview, RecordError> {
+        let (from, to) = (from.as_millisecond(), to.as_millisecond());
+        let overview = report::overview(&mut self.link, from, to).await;
+        overview.map_err(self.failed())
+    }
+}
+
+fn open_call(row: &PgRow, names: &Names) -> Result<Result<OpenCall, String>, sqlx::Error> {
+    let (kind, contact): (String, String) = (row.try_get(1)?, row.try_get(2)?);
+    let (automation, code): (i64, i64) = (row.try_get(3)?, row.try_get(5)?);
+    let occurrence: Option<String> = row.try_get(4)?;
+    let fields: Option<Vec<u8>> = row.try_get(6)?;
+    let (id, sent_at) = (row.try_get(0)?, row.try_get(7)?);
+    let read = || {
+        let digest = |bytes: Vec<u8>| {
+            let bytes = bytes
+                .try_into()
+                .map_err(|_| "a digest of fields that is none")?;
+            Ok::<_, String>(Digest::from_bytes(bytes))
+        };
+        Ok(OpenCall {
+            id: CallId(id),
+            kind: match kind.as_str() {
+                "trigger" => CallKind::Trigger,
+                _ => CallKind::Stop,
+            },
+            key: Key {
+                contact: ContactId::recorded(contact)
+                    .map_err(|error| format!("a contact id of which {error}"))?,
+                automation: names.automation(automation)?,
+                occurrence: read_occurrence(occurrence.as_deref().unwrap_or_default())?,
+            },
+            all: occurrence.is_none(),
+            trigger_code: names.code(code)?,
+            fields: fields.map(digest).transpose()?,
+            sent_at: time(sent_at),
+        })
+    };
+    Ok(read())
+}
+
+fn call(row: &PgRow) -> Result<(CallId, Call), sqlx::Error> {
+    let call = Call {
+        sent_at: time(row.try_get(1)?),
+        kind: row.try_get(2)?,
+        automation: row.try_get(3)?,
+        contact: row.try_get(4)?,
+        occurrence: row.try_get(5)?,
+        participation: row.try_get(6)?,
+        outcome: row.try_get(7)?,
+        http_status: row.try_get(8)?,
+        detail: row.try_get(9)?,
+        entries: row.try_get(10)?,
+        command: row.try_get(11)?,
+        config_digest: row.try_get(12)?,
+        git_revision: row.try_get(13)?,
+    };
+    Ok((CallId(row.try_get(0)?), call))
+}

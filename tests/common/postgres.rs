@@ -1,0 +1,303 @@
+//! A server of PostgreSQL for tests: that of `ROLLCALL_TEST_POSTGRES`, or one of this process's own where PostgreSQL is
+//! installed, which ends with it.
+#![allow(dead_code, reason = "each user needs a part of it")]
+
+use std::fs;
+use std::io::Write;
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// The URL of a server that is there already, with a user who may make databases.
+const VARIABLE: &str = "ROLLCALL_TEST_POSTGRES";
+
+/// The superuser's.
+pub const PASSWORD: &str = "hush-hush";
+
+/// Who runs the server where root may not.
+const NOBODY: u32 = 65534;
+
+/// A server.
+pub struct Server {
+    url: String,
+    own: Option<Own>,
+}
+
+/// One that the tests have started.
+struct Own {
+    folder: tempfile::TempDir,
+    bin: PathBuf,
+    port: u16,
+    /// Ends the server when its input ends, as it does with this process.
+    keeper: std::sync::Mutex<Option<Child>>,
+}
+
+impl Server {
+    /// The one of this process. Without one, the test says that it is skipped.
+    pub fn shared() -> Option<&'static Self> {
+        static SHARED: OnceLock<Option<Server>> = OnceLock::new();
+        let found = SHARED.get_or_init(|| match std::env::var(VARIABLE) {
+            Ok(url) => Some(Self { url, own: None }),
+            Err(_) => Self::start(),
+        });
+        if found.is_none() {
+            let said = format!("skipped: there is no PostgreSQL here, and {VARIABLE} is not set\n");
+            // Past the test's own capture, so that it is seen.
+            let _ = std::io::stderr().lock().write_all(said.as_bytes());
+        }
+        found.as_ref()
+    }
+
+    /// One of the test's own, where PostgreSQL is installed.
+    pub fn start() -> Option<Self> {
+        let bin = binaries()?;
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let password = folder.path().join("password");
+        fs::write(&password, PASSWORD).unwrap();
+        if is_root() {
+            for path in [folder.path(), &password] {
+                std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+            }
+        }
+        let own = Own {
+            folder,
+            bin,
+            port,
+            keeper: std::sync::Mutex::new(None),
+        };
+        let made = own
+            .command("initdb")
+            .args([
+                "--no-sync",
+                "--username=postgres",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+            ])
+            .args(["--auth=scram-sha-256", "--pwfile"])
+            .arg(&password)
+            .arg(own.data())
+            .output()
+            .unwrap();
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        own.run();
+        let url = format!("postgres://postgres:{PASSWORD}@127.0.0.1:{port}/postgres");
+        Some(Self {
+            url,
+            own: Some(own),
+        })
+    }
+
+    /// The URL of the superuser's database.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The URL of another database, that may not be there yet.
+    pub fn url_of(&self, database: &str) -> String {
+        let (server, _) = self.url.rsplit_once('/').unwrap();
+        format!("{server}/{database}")
+    }
+
+    /// Makes a database. Returns its URL.
+    pub fn database(&self) -> String {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("rollcall_{}_{count}", std::process::id());
+        self.sql(&format!("DROP DATABASE IF EXISTS {name}"));
+        self.sql(&format!("CREATE DATABASE {name}"));
+        self.url_of(&name)
+    }
+
+    /// Runs statements as the superuser.
+    pub fn sql(&self, script: &str) {
+        run(&self.url, script);
+    }
+
+    /// The folder of a server of the test's own.
+    pub fn data(&self) -> PathBuf {
+        self.own.as_ref().unwrap().data()
+    }
+
+    /// The port of a server of the test's own.
+    pub fn port(&self) -> u16 {
+        self.own.as_ref().unwrap().port
+    }
+
+    /// Where its programs are.
+    pub fn bin(&self) -> &Path {
+        &self.own.as_ref().unwrap().bin
+    }
+
+    /// Kills the server of the test's own, as a power cut does, and starts it again.
+    pub fn kill(&self) {
+        let own = self.own.as_ref().unwrap();
+        own.end("KILL");
+        own.run();
+    }
+
+    /// Ends the server of the test's own.
+    pub fn stop(&self) {
+        self.own.as_ref().unwrap().end("INT");
+    }
+
+    /// Starts it again.
+    pub fn go_on(&self) {
+        self.own.as_ref().unwrap().run();
+    }
+}
+
+impl Own {
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.bin.join(program));
+        command.current_dir(self.folder.path());
+        if is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command
+    }
+
+    /// Starts the server and waits until it answers.
+    fn run(&self) {
+        let keeper = r#""$@" & server=$!; read -r _; kill -QUIT $server 2>/dev/null; wait $server"#;
+        let log = fs::File::options();
+        let log = log
+            .clone()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join("log"));
+        let log = log.unwrap();
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", keeper, "sh"])
+            .arg(self.bin.join("postgres"));
+        command
+            .arg("-D")
+            .arg(self.data())
+            .args(["-p", &self.port.to_string()]);
+        for setting in [
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            // A killed process loses nothing by it, and a test of a cut of the power would need another machine.
+            "fsync=off",
+            "max_connections=300",
+            "shared_buffers=64MB",
+            "log_checkpoints=off",
+        ] {
+            command.args(["-c", setting]);
+        }
+        if is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let child = command
+            .current_dir(self.folder.path())
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        *self.keeper.lock().unwrap() = Some(child);
+        let until = Instant::now() + Duration::from_secs(20);
+        let state = self.data().join("postmaster.pid");
+        let is_ready = || fs::read_to_string(&state).is_ok_and(|text| text.contains("ready"));
+        while !is_ready() {
+            assert!(Instant::now() < until, "the server does not start");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn end(&self, signal: &str) {
+        let pid = fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
+        let pid = pid.lines().next().unwrap().to_owned();
+        let kill = Command::new("kill")
+            .args(["-s", signal, &pid])
+            .status()
+            .unwrap();
+        assert!(kill.success());
+        if let Some(mut keeper) = self.keeper.lock().unwrap().take() {
+            drop(keeper.stdin.take());
+            let _ = keeper.wait();
+        }
+        // Its processes hold the memory that the next one needs until they notice.
+        let until = Instant::now() + Duration::from_secs(30);
+        while TcpListener::bind(("127.0.0.1", self.port)).is_err() {
+            assert!(Instant::now() < until, "the server does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        if let Ok(Some(mut keeper)) = self.keeper.lock().map(|mut keeper| keeper.take()) {
+            drop(keeper.stdin.take());
+            let _ = keeper.wait();
+        }
+    }
+}
+
+/// Runs statements, of which each that returns rows gives their first column.
+pub fn run(url: &str, script: &str) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(async {
+        let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(url)
+            .await
+            .unwrap();
+        let rows = sqlx::raw_sql(sqlx::AssertSqlSafe(script.to_owned()));
+        let rows = rows.fetch_all(&mut connection).await;
+        let rows = rows.unwrap_or_else(|error| panic!("{script}: {error}"));
+        let text = |row: &sqlx::postgres::PgRow| {
+            let value = sqlx::Row::try_get_raw(row, 0).unwrap();
+            sqlx::postgres::PgValueRef::as_str(&value)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        rows.iter().map(text).collect()
+    })
+}
+
+/// Where the programs of PostgreSQL are: the newest ones.
+fn binaries() -> Option<PathBuf> {
+    let has_it =
+        |folder: &PathBuf| folder.join("initdb").is_file() && folder.join("postgres").is_file();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let versions = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut versions: Vec<PathBuf> = versions.map(|entry| entry.path().join("bin")).collect();
+    versions.sort();
+    folders.extend(versions.into_iter().rev());
+    let found = folders.into_iter().find(has_it)?;
+    // Where it is a link, the others are beside what it leads to.
+    let program = fs::canonicalize(found.join("initdb")).ok()?;
+    Some(program.parent()?.to_owned())
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output().unwrap();
+    id.stdout == b"0\n"
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
