@@ -428,6 +428,7 @@ impl<T: Send + 'static> Ahead<T> {
         } else {
             let (sender, parts) = mpsc::sync_channel(most);
             let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
                 .build()
                 .map_err(io)?;
             let read = move || runtime.block_on(read_all(read, |part| sender.send(part).is_ok()));
