@@ -619,6 +619,33 @@ fn a_moved_automation_keeps_its_participations() {
 }
 
 #[test]
+fn a_doubt_is_settled_by_the_new_name_too_before_the_move_is_made() {
+    let mut setup = Setup::new();
+    setup.rows(ids(0..2));
+    setup
+        .spotler
+        .fault(serde_json::json!([{ "fault": "reset-after" }]));
+    setup.repo.apply().exits(3);
+    setup.spotler.fault(serde_json::json!([]));
+    setup.head = "[[moved]]\nfrom = \"welcome\"\nto = \"hello\"\n".to_owned();
+    setup.automation = setup.automation.replace("welcome", "hello");
+    setup.tail = setup.tail.replace("welcome", "hello");
+    setup.write();
+    // As a plan shows them.
+    let held = setup.repo.plan().json()["held"].to_string();
+    assert!(held.contains("hello"), "{held}");
+    let resolve = ["resolve", "--as", "active", "--automation", "hello"];
+    setup
+        .repo
+        .run(&[&resolve[..], &["crm-0", "--yes"]].concat())
+        .exits(0);
+    assert_eq!(
+        setup.repo.recorded(),
+        ["welcome crm-0 active", "welcome crm-1 uncertain"]
+    );
+}
+
+#[test]
 fn a_move_goes_with_what_else_is_to_be_done_and_follows_chains() {
     let mut setup = Setup::new();
     setup.rows(ids(0..3));

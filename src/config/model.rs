@@ -102,6 +102,14 @@ pub struct RecordLocation {
 }
 
 impl Config {
+    /// Whether an automation on record has this name, or takes it with the next apply, as plans show it already.
+    pub fn is_called(&self, recorded: &AutomationName, name: &AutomationName) -> bool {
+        let is_configured = || self.automations.iter().any(|of| of.name == *recorded);
+        let mut moved = self.moves.iter();
+        recorded == name
+            || moved.any(|moved| moved.from == *recorded && moved.to == *name) && !is_configured()
+    }
+
     /// Where the record is, as it is shown: a file relative to the configuration where it is below it, and with where it leads
     /// where it is a symbolic link to what is not there.
     pub fn record_shown(&self) -> String {

@@ -43,13 +43,16 @@ impl Engine {
 
     async fn find_uncertain(&self, which: &Uncertain) -> Result<Vec<Participation>, RecordError> {
         let selection = Selection {
-            contact: None,
-            automation: which.automation.clone(),
             state: Some(State::Uncertain),
+            ..Selection::default()
         };
         let contacts = &which.contacts;
+        let wanted = which.automation.as_ref();
+        let is_meant =
+            |name: &AutomationName| wanted.is_none_or(|wanted| self.config.is_called(name, wanted));
         let found = self.record.list(selection).await?.into_iter();
         let found = found.map(|listed| listed.participation);
+        let found = found.filter(|of| is_meant(&of.key.automation));
         let found = found.filter(|of| contacts.is_empty() || contacts.contains(&of.key.contact));
         Ok(found.collect())
     }
