@@ -14,16 +14,29 @@ const MOST_REASONS: i64 = 50;
 /// The most runs that are told.
 const MOST_RUNS: i64 = 20;
 
+/// When the next call that stopped or triggered the same was made, for one of two kinds of calls: those for the occurrence
+/// alone, and those for all of the contact's.
+macro_rules! next_call {
+    ($occurrence:literal) => {
+        concat!(
+            "coalesce((SELECT CASE s.kind WHEN 'stop' THEN s.settled_at ELSE s.sent_at END FROM call s \
+             WHERE s.contact = c.contact AND s.automation = c.automation AND s.occurrence ",
+            $occurrence,
+            " AND s.id > c.id AND s.outcome IN ('stopped', 'active', 'uncertain') ORDER BY s.id LIMIT 1), p.triggered_at)"
+        )
+    };
+}
+
 /// When participations began and ended to run. The last time that each one ran is in its own row; those before it are in
 /// the calls, and end with the next call that stopped or triggered the same. They are looked for only where the last one
 /// began in the time asked for: else all of them had ended before, and add up to nothing.
-const STEPS: &str = "\
-WITH past AS (
-    SELECT c.automation AS automation, c.sent_at AS began, min(p.triggered_at, coalesce((
-        SELECT min(CASE s.kind WHEN 'stop' THEN s.settled_at ELSE s.sent_at END) FROM call s
-        WHERE s.contact = c.contact AND s.automation = c.automation AND s.id > c.id
-          AND (s.occurrence IS NULL OR s.occurrence = c.occurrence)
-          AND s.outcome IN ('stopped', 'active', 'uncertain')), p.triggered_at)) AS ended
+const STEPS: &str = concat!(
+    "WITH past AS (
+    SELECT c.automation AS automation, c.sent_at AS began, min(p.triggered_at, ",
+    next_call!("= c.occurrence"),
+    ", ",
+    next_call!("IS NULL"),
+    ") AS ended
     FROM participation p CROSS JOIN call c
       ON c.contact = p.contact AND c.automation = p.automation AND c.occurrence = p.occurrence
     WHERE p.triggered_at >= ?1 AND c.kind = 'trigger' AND c.outcome IN ('active', 'uncertain') AND c.sent_at < p.triggered_at
@@ -37,7 +50,8 @@ WITH past AS (
 )
 SELECT automation.name AS automation, max(step.at, ?1) / ?2 * ?2 AS at, sum(step.delta) AS \"by\"
 FROM step JOIN automation ON automation.id = step.automation
-WHERE step.at < ?3 GROUP BY 1, 2 ORDER BY 1, 2";
+WHERE step.at < ?3 GROUP BY 1, 2 ORDER BY 1, 2"
+);
 
 const CALLS: &str = "\
 SELECT sent_at / ?2 * ?2 AS at, kind, outcome, count(*) AS count FROM call WHERE sent_at >= ?1 AND sent_at < ?3
@@ -65,7 +79,7 @@ const RUNS: &str = "\
 SELECT id, command, started_at, ended_at, git_revision FROM run WHERE started_at < ?1 ORDER BY id DESC LIMIT ?2";
 
 const CALLS_OF_RUNS: &str = "\
-SELECT run, coalesce(outcome, 'under way'), count(*) FROM call WHERE run >= ?1 GROUP BY 1, 2 ORDER BY 1, 2";
+SELECT run, coalesce(outcome, 'under way'), count(*) FROM call WHERE sent_at >= ?1 AND run >= ?2 GROUP BY 1, 2 ORDER BY 1, 2";
 
 /// Sums up what is on record from a time on to another one, in milliseconds since 1970.
 pub(super) async fn overview(
@@ -102,8 +116,9 @@ async fn runs(db: &mut SqliteConnection, to: i64) -> Result<Vec<RunTold>, sqlx::
         .bind(MOST_RUNS)
         .fetch_all(&mut *db)
         .await?;
-    let first = rows.last().map_or(0, |row| row.0);
+    let (first, began) = rows.last().map_or((0, 0), |row| (row.0, row.2));
     let calls: Vec<(i64, String, i64)> = sqlx::query_as(CALLS_OF_RUNS)
+        .bind(began)
         .bind(first)
         .fetch_all(&mut *db)
         .await?;

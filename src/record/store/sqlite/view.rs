@@ -54,30 +54,27 @@ const OPEN_CALLS: &str = "\
 SELECT id, kind, contact, automation, occurrence, trigger_code, hex(fields), sent_at FROM call WHERE outcome IS NULL ORDER BY id";
 
 /// Triggers that were carried out, or may have been, between two times.
-///
-/// Calls are numbered as they are made, so that older ones need not be read: a day more than asked for is, in case the
-/// clock was set back.
 const SENT: &str = "\
 SELECT automation.name, '', count(*) FROM call JOIN automation ON automation.id = call.automation
-WHERE call.id > coalesce((SELECT max(id) FROM call WHERE sent_at < ?1 - 86400000), 0)
-  AND call.kind = 'trigger' AND call.sent_at >= ?1 AND call.sent_at < ?2
+WHERE call.kind = 'trigger' AND call.sent_at >= ?1 AND call.sent_at < ?2
   AND (call.outcome IS NULL OR call.outcome IN ('active', 'uncertain'))
 GROUP BY automation.name";
 
 macro_rules! calls {
-    ($where:literal) => {
+    ($where:literal, $most:literal) => {
         concat!(
             "SELECT call.id, call.sent_at, call.kind, automation.name AS automation, call.contact, \
              nullif(call.occurrence, '') AS occurrence, call.participation_id, call.outcome, call.http_status, call.detail, \
              call.entries, run.command, run.config_digest, run.git_revision FROM call JOIN run ON run.id = call.run \
              JOIN automation ON automation.id = call.automation WHERE ",
             $where,
-            " ORDER BY call.id LIMIT 2000"
+            " ORDER BY call.id LIMIT ",
+            $most
         )
     };
 }
-const CALLS_OF_ONE: &str = calls!("call.id > ? AND call.contact = ?");
-const CALLS_OF_ALL: &str = calls!("call.id > ?");
+const CALLS_OF_ONE: &str = calls!("call.id > ? AND call.contact = ?", -1);
+const CALLS_OF_ALL: &str = calls!("call.id > ?", 2000);
 
 /// A connection to a record.
 pub(super) struct Db {
