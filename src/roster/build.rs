@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::block::Block;
+use super::columns::Columns;
 use super::condition::Clock;
 use super::dispatch::Dispatch;
 use super::entries::{Entries, Entry};
@@ -87,11 +88,20 @@ fn read<'c>(
         now,
         zone: &config.zone,
     };
+    let attributes = Columns::new(
+        &declared.columns,
+        "an attribute of any declared contact".to_owned(),
+    );
+    let columns = config.sources.iter().zip(&tables).map(|(source, table)| {
+        let origin = format!("a column of source {}", source.name);
+        Some(Columns::new(table.as_ref()?.columns(), origin))
+    });
+    let columns: Vec<_> = columns.collect();
     let mut blocks = Vec::with_capacity(config.enrols.len());
     for (index, enrol) in config.enrols.iter().enumerate() {
         let columns = match enrol.source {
-            None => Some(declared.columns.as_slice()),
-            Some(source) => tables[source].as_ref().map(Table::columns),
+            None => Some(&attributes),
+            Some(source) => columns[source].as_ref(),
         };
         if let Some(columns) = columns {
             let block = Block::new(

@@ -11,10 +11,9 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Object;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 
-use super::block::{NotOne, find};
 use super::cell::Cells;
+use super::columns::{Columns, NotOne};
 use super::problems::plain;
-use crate::config::nearest;
 use crate::config::{Automation, Diagnostic, Enrol, Field, FieldTemplate, ProductIds};
 use crate::field::{FieldContent, FieldValue, is_web_address};
 
@@ -114,13 +113,12 @@ pub(super) struct FieldIssue<'c> {
 impl<'c> Fields<'c> {
     /// Compiles the fields of an automation, with a block's own over them; `None` where there are none.
     ///
-    /// `columns` are those that a template may name; each is `origin` ("a column of source crm").
+    /// `columns` are those that a template may name.
     pub(super) fn new(
         templates: &mut Templates<'c>,
         automation: &'c Automation,
         enrol: &'c Enrol,
-        columns: &[String],
-        origin: &str,
+        columns: &Columns<'_>,
         problems: &mut Vec<Diagnostic>,
     ) -> Option<Self> {
         let both = automation.fields.iter().chain(&enrol.fields);
@@ -137,15 +135,15 @@ impl<'c> Fields<'c> {
                         "contact" => Some(Input::Contact),
                         "automation" => Some(Input::Automation),
                         "occurrence" => automation.repeat_by.is_some().then_some(Input::Occurrence),
-                        _ => match find(columns, &name) {
+                        _ => match columns.find(&name) {
                             Ok(column) => Some(Input::Column(column)),
                             Err(not_one @ NotOne::Two(..)) => {
                                 let message = format!(
                                     "field {} names `{name}`, which {}",
                                     field.name,
-                                    not_one.of(origin)
+                                    columns.problem(not_one)
                                 );
-                                let advice = not_one.advice(columns, &name);
+                                let advice = columns.advice(not_one, &name);
                                 problems.push(plain(message, Some(field.place.clone()), advice));
                                 continue;
                             }
@@ -154,7 +152,7 @@ impl<'c> Fields<'c> {
                     };
                     match input {
                         Some(input) => _ = names.insert(name, input),
-                        None => problems.push(unknown_name(field, &name, enrol, columns, origin)),
+                        None => problems.push(unknown_name(field, &name, enrol, columns)),
                     }
                 }
             }
@@ -287,14 +285,8 @@ fn not_a_template(field: &Field, why: &str) -> Diagnostic {
     }
 }
 
-fn unknown_name(
-    field: &Field,
-    name: &str,
-    enrol: &Enrol,
-    columns: &[String],
-    origin: &str,
-) -> Diagnostic {
-    let help = match nearest(columns.iter().map(String::as_str), name) {
+fn unknown_name(field: &Field, name: &str, enrol: &Enrol, columns: &Columns<'_>) -> Diagnostic {
+    let help = match columns.nearest(name) {
         _ if name == "occurrence" => {
             "give the automation a `repeat_by`, or leave the occurrence out".to_owned()
         }
@@ -308,7 +300,10 @@ fn unknown_name(
                 "field {} names an occurrence, and there is none",
                 field.name
             ),
-            _ => format!("field {} names `{name}`, which is not {origin}", field.name),
+            _ => format!(
+                "field {} names `{name}`, which is not {}",
+                field.name, columns.origin
+            ),
         },
         at: Some(field.place.clone()),
         label: None,

@@ -8,6 +8,7 @@ mod absence;
 mod block;
 mod build;
 mod cell;
+mod columns;
 mod condition;
 mod dispatch;
 mod entries;
