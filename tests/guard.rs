@@ -619,6 +619,32 @@ fn a_moved_automation_keeps_its_participations() {
 }
 
 #[test]
+fn who_runs_under_another_name_is_not_adopted_for_the_next_apply_to_stop() {
+    let mut setup = Setup::new();
+    setup.rows(ids(0..3));
+    setup.applies();
+    setup.automation = setup.automation.replace("welcome", "hello");
+    setup.tail = setup.tail.replace("\"welcome\"", "\"hello\"");
+    setup.write();
+    let told = setup.repo.run(&["adopt", "--yes"]).exits(1).stderr;
+    let advice = "[[moved]] with from = \"welcome\" and to = \"hello\"";
+    assert!(told.contains(advice), "{told}");
+    assert_eq!(
+        setup.repo.recorded()[..1],
+        ["welcome crm-0 active".to_owned()]
+    );
+    setup.refuses(advice);
+    // As advised.
+    setup.head = "[[moved]]\nfrom = \"welcome\"\nto = \"hello\"\n".to_owned();
+    setup.write();
+    setup.rows(ids(0..4));
+    setup.repo.run(&["adopt", "--yes"]).exits(0);
+    setup.applies();
+    assert_eq!(setup.repo.recorded().len(), 4);
+    assert_eq!(setup.spotler.calls(), 3);
+}
+
+#[test]
 fn a_doubt_is_settled_by_the_new_name_too_before_the_move_is_made() {
     let mut setup = Setup::new();
     setup.rows(ids(0..2));

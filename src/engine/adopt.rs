@@ -31,12 +31,16 @@ impl Engine {
     /// What of a part can be adopted: what a plan would trigger.
     ///
     /// # Errors
-    /// That no plan can be made, or an id in the roster is none.
+    /// That no plan can be made, an automation was renamed, or an id in the roster is none.
     pub async fn adoption(&self, filter: Filter) -> Result<Adoption, Error> {
         let scope = self.scope(filter, &[]);
         let roster = self.roster(scope.now).await?;
         self.check_expected(&roster, Vec::new()).await?;
         let planned = self.plan_of(roster, scope, false).await?;
+        if let Some((from, to)) = planned.guard.renamed() {
+            let (from, to) = (from.clone(), to.clone());
+            return Err(Error::Renamed { from, to });
+        }
         let changes = changes(&planned)?;
         Ok(Adoption { planned, changes })
     }

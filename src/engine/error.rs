@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::base_url::BaseUrlError;
 use crate::config::Problems;
-use crate::id::{ContactId, IdError};
+use crate::id::{AutomationName, ContactId, IdError};
 use crate::plan::saved::{SavedError, Stale};
 use crate::plan::{Breach, Guard};
 use crate::record::{JournalError, LockError, RecordError};
@@ -95,6 +95,18 @@ pub enum Error {
     /// An apply broke down, which is a fault in Rollcall.
     #[error("The apply failed: {0}")]
     Broken(tokio::task::JoinError),
+    /// An automation has another name, and adopting its people anew would stop them; the name then, and the name now.
+    #[error(
+        "{from} has become {to}, which has its trigger code. Nobody was adopted: the people of {from} would be on record \
+         twice, and the next apply would stop them. Write [[moved]] with from = \"{from}\" and to = \"{to}\", which keeps \
+         their participations, and adopt the others then."
+    )]
+    Renamed {
+        /// The name on record.
+        from: AutomationName,
+        /// The name in the configuration.
+        to: AutomationName,
+    },
     /// Nobody is enrolled who could be adopted: the contact that was asked for, if one was.
     #[error("{}", not_enrolled(.0.as_ref()))]
     NotEnrolled(Option<ContactId>),

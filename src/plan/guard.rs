@@ -162,6 +162,21 @@ impl Guard {
         !self.breaches.is_empty()
     }
 
+    /// An automation that is gone and has become another one, with the same people: its name then, and its name now.
+    pub fn renamed(&self) -> Option<(&AutomationName, &AutomationName)> {
+        self.breaches.iter().find_map(|breach| match breach {
+            Breach::Same(
+                SamePeople::Renamed {
+                    from,
+                    to,
+                    is_configured: false,
+                },
+                _,
+            ) => Some((from, to)),
+            _ => None,
+        })
+    }
+
     /// What to do where the plan is meant.
     pub fn way_on(&self) -> &'static str {
         let is_limit = |breach: &Breach| {
