@@ -3,8 +3,8 @@
 
 mod common;
 
-use common::Repo;
-use common::postgres::{self, PASSWORD, Server};
+use common::postgres::{self, Cutter, PASSWORD, Server};
+use common::{Repo, Spotler};
 
 const CONFIG: &str = r#"
 [spotler]
@@ -138,5 +138,334 @@ fn what_is_wrong_with_the_way_to_the_record_is_one_sentence_without_the_password
         );
         let said = keeps_quiet(&repo, &["apply", "--yes", "--new-record"], 1);
         assert!(said.contains(expected), "{url}: {said}");
+    }
+}
+
+/// A repository with a sandbox beside it, whose record is in a database.
+fn repo_of(spotler: &Spotler, url: &str, contacts: usize) -> Repo {
+    let repo = Repo::new().env("ROLLCALL_RECORD_URL", url);
+    declare(&repo, spotler, contacts);
+    repo
+}
+
+fn declare(repo: &Repo, spotler: &Spotler, contacts: usize) {
+    let contacts: Vec<String> = (0..contacts).map(|number| format!("c-{number}")).collect();
+    let toml = CONFIG
+        .replace(
+            "\"sandbox\"",
+            &format!("{:?}\nrate = \"100000/s\"\nconcurrency = 2", spotler.url()),
+        )
+        .replace(
+            "[\"crm-1\", \"crm-2\", \"crm-3\"]",
+            &format!("{contacts:?}"),
+        );
+    repo.write("rollcall.toml", toml);
+}
+
+/// How often each contact was triggered, at the most.
+fn most_triggers(spotler: &Spotler) -> usize {
+    let ledger = spotler.ledger();
+    let times = |line: &String| ledger.iter().filter(|other| *other == line).count();
+    ledger.iter().map(times).max().unwrap_or(0)
+}
+
+#[test]
+fn whichever_commit_has_no_answer_nobody_is_triggered_twice_and_nobody_is_lost() {
+    let Some(server) = Server::shared() else {
+        return;
+    };
+    for reaches in [true, false] {
+        for after in 0.. {
+            let url = server.database();
+            let cutter = Cutter::before(&url);
+            let spotler = Spotler::open();
+            let repo = repo_of(&spotler, &cutter.url(&url), 3);
+            cutter.cut(after, reaches);
+            let done = repo.apply();
+            // What is cut off before the run began ends it; later it goes on by another connection.
+            let is_begun = after > 0;
+            assert_eq!(
+                done.code,
+                Some(if is_begun { 0 } else { 1 }),
+                "{after} {}",
+                done.stderr
+            );
+            if !is_begun {
+                repo.apply().exits(0);
+            }
+            assert_eq!(spotler.ledger().len(), 3, "{after} {reaches}");
+            assert_eq!(most_triggers(&spotler), 1, "{after} {reaches}");
+            assert!(
+                repo.recorded().iter().all(|of| of.ends_with(" active")),
+                "{after} {reaches}"
+            );
+            if !cutter.has_cut() {
+                assert!(after > 3, "only {after} commits were cut off");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_run_that_cannot_reach_the_database_sends_nothing_more() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let spotler = Spotler::open();
+    spotler.fault(serde_json::json!([{ "fault": "slow", "ms": 300 }]));
+    let url = server.database();
+    let repo = repo_of(&spotler, &url, 40);
+    let mut command = repo.command(&["apply", "--yes"]);
+    command
+        .stderr(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null());
+    let mut run = spotler.start_run(command);
+    spotler.wait_for_calls(4);
+    server.stop();
+    // It may not be there for longer than the run waits for it; here it comes back in time.
+    let calls = spotler.calls_ever();
+    assert!(calls <= 8, "{calls}");
+    server.go_on();
+    assert_eq!(spotler.end_of(&mut run).code(), Some(0));
+    assert_eq!((spotler.ledger().len(), most_triggers(&spotler)), (40, 1));
+    assert_eq!(repo.recorded().len(), 40);
+}
+
+#[test]
+fn a_server_that_dies_in_mid_apply_triggers_nobody_twice() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let spotler = Spotler::open();
+    let url = server.database();
+    let repo = repo_of(&spotler, &url, 300);
+    let mut command = repo.command(&["apply", "--yes"]);
+    command
+        .stderr(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null());
+    let mut run = spotler.start_run(command);
+    for calls in [20, 80, 160] {
+        spotler.wait_for_calls(calls);
+        server.kill();
+    }
+    assert_eq!(spotler.end_of(&mut run).code(), Some(0));
+    assert_eq!((spotler.ledger().len(), most_triggers(&spotler)), (300, 1));
+    assert!(repo.recorded().iter().all(|of| of.ends_with(" active")));
+}
+
+#[test]
+fn sessions_that_are_ended_one_after_the_other_end_no_run() {
+    let Some(server) = Server::shared() else {
+        return;
+    };
+    let spotler = Spotler::open();
+    let url = server.database();
+    let (_, name) = url.rsplit_once('/').unwrap();
+    let repo = repo_of(&spotler, &url, 600);
+    let mut command = repo.command(&["apply", "--yes"]);
+    command
+        .stderr(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null());
+    let mut run = spotler.start_run(command);
+    let end = format!(
+        "SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' \
+         AND application_name = 'rollcall') AS ended"
+    );
+    let mut ended = 0;
+    for calls in (10..580).step_by(10) {
+        spotler.wait_for_calls(calls);
+        let count = postgres::run(server.url(), &end).remove(0);
+        ended += count.parse::<usize>().unwrap();
+    }
+    assert_eq!(spotler.end_of(&mut run).code(), Some(0));
+    assert!(ended >= 20, "{ended}");
+    assert_eq!((spotler.ledger().len(), most_triggers(&spotler)), (600, 1));
+    assert!(repo.recorded().iter().all(|of| of.ends_with(" active")));
+}
+
+#[test]
+fn a_record_that_is_elsewhere_than_before_is_refused_until_somebody_accepts_it() {
+    let Some(server) = Server::shared() else {
+        return;
+    };
+    let url = server.database();
+    let (_, name) = url.rsplit_once('/').unwrap();
+    let repo = repo(&url);
+    keeps_quiet(&repo, &["apply", "--yes", "--new-record"], 0);
+    // A copy of the database.
+    server.sql(&format!("DROP DATABASE IF EXISTS {name}_copy"));
+    server.sql(&format!("CREATE DATABASE {name}_copy TEMPLATE {name}"));
+    let copy = self::repo(&server.url_of(&format!("{name}_copy")));
+    let said = keeps_quiet(&copy, &["apply", "--yes"], 1);
+    assert!(
+        said.contains("it is in another database of the server"),
+        "{said}"
+    );
+    assert_eq!(
+        copy.plan().json()["record"]["problems"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    // Tables that are new ones, as those of a dump that is restored in the same database.
+    postgres::run(
+        &url,
+        "ALTER TABLE rollcall.run RENAME TO old; CREATE TABLE rollcall.run (LIKE rollcall.old INCLUDING ALL); \
+         INSERT INTO rollcall.run OVERRIDING SYSTEM VALUE SELECT * FROM rollcall.old; \
+         SELECT setval(pg_get_serial_sequence('rollcall.run', 'id'), 1000); DROP TABLE rollcall.old",
+    );
+    let said = keeps_quiet(&repo, &["apply", "--yes"], 1);
+    assert!(said.contains("its tables are new ones"), "{said}");
+    // A server that went over to a replica.
+    let said = keeps_quiet(&repo, &["record", "accept", "--yes"], 0);
+    assert!(said.contains("Accepted."), "{said}");
+    keeps_quiet(&repo, &["apply", "--yes"], 0);
+    postgres::run(&url, "UPDATE rollcall.meta SET timeline = timeline + 1");
+    let said = keeps_quiet(&repo, &["apply", "--yes"], 1);
+    assert!(said.contains("the server went over to a replica"), "{said}");
+    postgres::run(
+        &url,
+        "UPDATE rollcall.meta SET timeline = timeline - 1, system = '7'",
+    );
+    let said = keeps_quiet(&repo, &["apply", "--yes"], 1);
+    assert!(said.contains("it is on another server"), "{said}");
+}
+
+#[test]
+fn a_role_that_may_only_read_plans_and_does_not_apply() {
+    let Some(server) = Server::shared() else {
+        return;
+    };
+    let url = server.database();
+    keeps_quiet(&repo(&url), &["apply", "--yes", "--new-record"], 0);
+    postgres::run(
+        &url,
+        "DROP ROLE IF EXISTS rollcall_reader; CREATE ROLE rollcall_reader LOGIN PASSWORD 'hush-hush'; \
+         GRANT USAGE ON SCHEMA rollcall TO rollcall_reader; \
+         GRANT SELECT ON ALL TABLES IN SCHEMA rollcall TO rollcall_reader",
+    );
+    let repo = repo(&url.replace("postgres:hush", "rollcall_reader:hush"));
+    let said = keeps_quiet(&repo, &["plan"], 0);
+    assert!(said.contains("Nothing to do"), "{said}");
+    keeps_quiet(&repo, &["record", "show"], 0);
+    repo.write("rollcall.toml", CONFIG.replace("\"crm-1\", ", ""));
+    let said = keeps_quiet(&repo, &["apply", "--yes"], 1);
+    assert!(said.contains("the role may not do that"), "{said}");
+    postgres::run(
+        &url,
+        "DROP OWNED BY rollcall_reader; DROP ROLE rollcall_reader",
+    );
+}
+
+#[test]
+fn a_lease_is_kept_for_a_minute_after_the_last_sign_of_life_by_the_clock_of_the_server() {
+    let Some(server) = Server::shared() else {
+        return;
+    };
+    let spotler = Spotler::open();
+    let url = server.database();
+    let repo = repo_of(&spotler, &url, 1);
+    repo.apply().exits(0);
+    let held = |ago: &str| {
+        format!(
+            "INSERT INTO rollcall.lock (one, holder, host, pid, process, command, acquired_at, heartbeat_at) \
+             VALUES (1, 'x', 'runner-7', 4711, 'another boot 1', 'apply', now(), now() - interval '{ago}') \
+             ON CONFLICT (one) DO UPDATE SET holder = 'x', heartbeat_at = excluded.heartbeat_at"
+        )
+    };
+    declare(&repo, &spotler, 2);
+    postgres::run(&url, &held("50 seconds"));
+    let said = keeps_quiet(&repo, &["apply", "--yes"], 1);
+    assert!(said.contains("process 4711 on runner-7"), "{said}");
+    postgres::run(&url, &held("61 seconds"));
+    keeps_quiet(&repo, &["apply", "--yes"], 0);
+    postgres::run(&url, &held("1 second"));
+    keeps_quiet(&repo, &["record", "unlock", "--yes"], 0);
+    keeps_quiet(&repo, &["apply", "--yes"], 0);
+    assert_eq!(spotler.ledger().len(), 2);
+}
+
+#[test]
+fn a_pool_may_stand_before_the_server_and_share_its_sessions() {
+    use std::os::unix::process::CommandExt;
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let config = format!(
+        "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+         auth_type = plain\nauth_file = {folder}/users\npool_mode = transaction\ndefault_pool_size = 2\n\
+         unix_socket_dir =\n",
+        server.port(),
+        folder = folder.path().display()
+    );
+    std::fs::write(folder.path().join("pgbouncer.ini"), config).unwrap();
+    std::fs::write(
+        folder.path().join("users"),
+        format!("\"postgres\" \"{PASSWORD}\"\n"),
+    )
+    .unwrap();
+    let mut pool = std::process::Command::new("pgbouncer");
+    pool.arg("-q").arg(folder.path().join("pgbouncer.ini"));
+    let is_root = std::process::Command::new("id")
+        .arg("-u")
+        .output()
+        .unwrap()
+        .stdout
+        == b"0\n";
+    if is_root {
+        for file in ["", "pgbouncer.ini", "users"] {
+            std::os::unix::fs::chown(folder.path().join(file), Some(65534), Some(65534)).unwrap();
+        }
+        pool.uid(65534).gid(65534);
+    }
+    pool.stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null());
+    let Ok(pool) = pool.spawn() else {
+        eprintln!("skipped: there is no pgbouncer here");
+        return;
+    };
+    let mut pool = Ended(pool);
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(
+            pool.0.try_wait().unwrap().is_none(),
+            "the pool does not start"
+        );
+    }
+    let spotler = Spotler::open();
+    let url = server.database();
+    let (_, name) = url.rsplit_once('/').unwrap();
+    let pooled = format!("postgres://postgres:{PASSWORD}@127.0.0.1:{port}/{name}");
+    let repo = repo_of(&spotler, &pooled, 50);
+    // Two runs at once on two sessions: one of them waits.
+    let args = ["apply", "--yes", "--lock-timeout", "60s"];
+    repo.run(&["apply", "--yes"]).exits(0);
+    declare(&repo, &spotler, 100);
+    let quiet = || {
+        let mut command = repo.command(&args);
+        command.stdout(std::process::Stdio::null());
+        command
+    };
+    let mut runs = [spotler.start_run(quiet()), spotler.start_run(quiet())];
+    for run in &mut runs {
+        assert_eq!(spotler.end_of(run).code(), Some(0));
+    }
+    assert_eq!((spotler.ledger().len(), most_triggers(&spotler)), (100, 1));
+    assert_eq!(repo.recorded().len(), 100);
+    keeps_quiet(&repo, &["record", "forget", "c-1", "--yes"], 1);
+}
+
+/// A program that ends with the test.
+struct Ended(std::process::Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }

@@ -121,6 +121,15 @@ impl Repo {
             false => config.parent().unwrap(),
         };
         let text = fs::read_to_string(folder.join("rollcall.toml")).unwrap_or_default();
+        #[cfg(unix)]
+        if text.contains("\"$ROLLCALL_RECORD_URL\"") {
+            let url = self
+                .env
+                .iter()
+                .find(|(name, _)| name == "ROLLCALL_RECORD_URL");
+            let is_there = || url.is_none_or(|(_, url)| postgres::has_record(url));
+            return is_writer && !is_said && !is_there();
+        }
         let url = text.split("\"sqlite:").nth(1);
         let url = url.and_then(|rest| rest.split('"').next());
         let record = folder.join(url.unwrap_or("state/rollcall.db"));

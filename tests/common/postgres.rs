@@ -254,9 +254,10 @@ pub fn run(url: &str, script: &str) -> Vec<String> {
         .enable_all()
         .build();
     runtime.unwrap().block_on(async {
-        let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(url)
-            .await
-            .unwrap();
+        let options: sqlx::postgres::PgConnectOptions = url.parse().unwrap();
+        // A pool refuses what it does not know.
+        let options = options.extra_float_digits(None);
+        let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
         let rows = sqlx::raw_sql(sqlx::AssertSqlSafe(script.to_owned()));
         let rows = rows.fetch_all(&mut connection).await;
         let rows = rows.unwrap_or_else(|error| panic!("{script}: {error}"));
@@ -268,6 +269,11 @@ pub fn run(url: &str, script: &str) -> Vec<String> {
         };
         rows.iter().map(text).collect()
     })
+}
+
+/// Whether there is a record in the usual schema of a database.
+pub fn has_record(url: &str) -> bool {
+    run(url, "SELECT to_regclass('rollcall.meta') IS NOT NULL") == ["t"]
 }
 
 /// Where the programs of PostgreSQL are: the newest ones.
@@ -287,6 +293,116 @@ fn binaries() -> Option<PathBuf> {
     // Where it is a link, the others are beside what it leads to.
     let program = fs::canonicalize(found.join("initdb")).ok()?;
     Some(program.parent()?.to_owned())
+}
+
+/// Stands between a run and the server, and cuts the connection at one commit.
+pub struct Cutter {
+    port: u16,
+    state: std::sync::Arc<std::sync::Mutex<Cut>>,
+}
+
+#[derive(Clone, Copy)]
+struct Cut {
+    /// So many commits pass before; `None` where all pass.
+    after: Option<usize>,
+    /// Whether the commit that is cut off reaches the server.
+    reaches: bool,
+    has_cut: bool,
+}
+
+impl Cutter {
+    /// One before the server of a URL.
+    pub fn before(url: &str) -> Self {
+        let (_, rest) = url.split_once('@').unwrap();
+        let (server, _) = rest.split_once('/').unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let cut = Cut {
+            after: None,
+            reaches: false,
+            has_cut: false,
+        };
+        let state = std::sync::Arc::new(std::sync::Mutex::new(cut));
+        let (of, server) = (state.clone(), server.to_owned());
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let (of, server) = (of.clone(), server.clone());
+                std::thread::spawn(move || pass(&client.unwrap(), &server, &of));
+            }
+        });
+        Self { port, state }
+    }
+
+    /// The URL by which it is reached.
+    pub fn url(&self, url: &str) -> String {
+        let (user, rest) = url.split_once('@').unwrap();
+        let (_, database) = rest.split_once('/').unwrap();
+        format!("{user}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// Lets so many commits pass, and cuts off the next one.
+    pub fn cut(&self, after: usize, reaches: bool) {
+        *self.state.lock().unwrap() = Cut {
+            after: Some(after),
+            reaches,
+            has_cut: false,
+        };
+    }
+
+    /// Whether one was cut off since.
+    pub fn has_cut(&self) -> bool {
+        self.state.lock().unwrap().has_cut
+    }
+}
+
+fn pass(client: &std::net::TcpStream, server: &str, cut: &std::sync::Mutex<Cut>) {
+    use std::io::Read;
+    use std::net::{Shutdown, TcpStream};
+    const COMMIT: &[u8] = b"COMMIT\0";
+    let Ok(server) = TcpStream::connect(server) else {
+        return;
+    };
+    let end = || {
+        let _ = client.shutdown(Shutdown::Both);
+        let _ = server.shutdown(Shutdown::Both);
+    };
+    // Whether answers pass.
+    let open = std::sync::atomic::AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut bytes = [0; 65536];
+            while let Ok(len @ 1..) = (&server).read(&mut bytes) {
+                if !open.load(Ordering::SeqCst) || (&*client).write_all(&bytes[..len]).is_err() {
+                    break;
+                }
+            }
+            end();
+        });
+        let mut bytes = [0; 65536];
+        while let Ok(len @ 1..) = (&*client).read(&mut bytes) {
+            let is_commit = bytes[..len]
+                .windows(COMMIT.len())
+                .any(|part| part == COMMIT);
+            let mut cut = cut.lock().unwrap();
+            let is_cut = is_commit && cut.after == Some(0);
+            if is_commit {
+                cut.after = cut.after.and_then(|after| after.checked_sub(1));
+            }
+            if is_cut {
+                cut.has_cut = true;
+                open.store(false, Ordering::SeqCst);
+                if !cut.reaches {
+                    end();
+                    break;
+                }
+            }
+            drop(cut);
+            if (&server).write_all(&bytes[..len]).is_err() {
+                break;
+            }
+        }
+        end();
+    });
 }
 
 fn is_root() -> bool {

@@ -15,7 +15,7 @@ use crate::location::Database;
 use crate::record::identity::DatabaseId;
 
 /// How long to wait for a connection.
-const CONNECTS_IN: Duration = Duration::from_secs(10);
+const CONNECTS_IN: Duration = Duration::from_secs(15);
 
 /// How long a statement may take, and one of many rows by each of them: longer than that, the way to the server is broken.
 const ANSWERS_IN: Duration = Duration::from_secs(20);

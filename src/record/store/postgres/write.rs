@@ -47,6 +47,8 @@ const HOT: &str = "\
     SELECT id, $16, kind, contact, automation, occurrence, code, participation, fields, $1
     FROM unnest($17::bigint[], $18::text[], $19::text[], $20::bigint[], $21::text[], $22::bigint[], $23::text[], $24::bytea[])
         AS new (id, kind, contact, automation, occurrence, code, participation, fields)
+    -- Where this was committed before, they are there already.
+    WHERE EXISTS (SELECT FROM held)
 ), settled AS (
     UPDATE ~call AS c SET settled_at = $1, outcome = new.outcome, http_status = new.status, detail = new.detail,
         entries = new.entries
