@@ -17,6 +17,14 @@ const FILES: [(&str, usize); 6] = [
     ("kubernetes/cronjob.yaml", 1),
 ];
 
+/// Those whose record is in PostgreSQL.
+const ON_POSTGRES: [(&str, usize); 4] = [
+    ("github/hosted-plan.yml", 1),
+    ("github/hosted-apply.yml", 2),
+    ("gitlab/hosted.gitlab-ci.yml", 3),
+    ("kubernetes/postgres.yaml", 3),
+];
+
 /// The arguments of every run of Rollcall in a file.
 fn commands(text: &str) -> Vec<Vec<String>> {
     let lines = text.lines().map(str::trim);
@@ -34,25 +42,50 @@ fn commands(text: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
+/// Runs every command of an example.
+fn run(name: &str, count: usize, repo: &Repo) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/ci");
+    let text = fs::read_to_string(folder.join(name)).unwrap();
+    let mut commands = commands(&text);
+    assert_eq!(commands.len(), count, "{name}: {commands:?}");
+    // The first day is the first.
+    commands.sort_by_key(|command| !command.iter().any(|word| word == "--new-record"));
+    for mut command in commands {
+        // Their folders are not those of this machine.
+        for (option, path) in [("--config", "."), ("--metrics", "rollcall.prom")] {
+            if let Some(at) = command.iter().position(|word| word == option) {
+                command[at + 1] = path.to_owned();
+            }
+        }
+        let args: Vec<&str> = command.iter().map(String::as_str).collect();
+        repo.run(&args).exits(0);
+    }
+}
+
 #[test]
 fn every_command_of_the_ci_examples_runs() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/ci");
     for (name, count) in FILES {
-        let text = fs::read_to_string(folder.join(name)).unwrap();
-        let commands = commands(&text);
-        assert_eq!(commands.len(), count, "{name}: {commands:?}");
         let repo = Repo::new();
         repo.run(&["init"]).exits(0);
-        for mut command in commands {
-            // Their folders are not those of this machine.
-            for (option, path) in [("--config", "."), ("--metrics", "rollcall.prom")] {
-                if let Some(at) = command.iter().position(|word| word == option) {
-                    command[at + 1] = path.to_owned();
-                }
-            }
-            let args: Vec<&str> = command.iter().map(String::as_str).collect();
-            repo.run(&args).exits(0);
-        }
+        run(name, count, &repo);
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn those_on_postgres_run_against_a_server() {
+    let Some(server) = common::postgres::Server::shared() else {
+        return;
+    };
+    for (name, count) in ON_POSTGRES {
+        let repo = Repo::new().env("ROLLCALL_RECORD_URL", &server.database());
+        repo.run(&["init"]).exits(0);
+        let toml = fs::read_to_string(repo.file("rollcall.toml")).unwrap();
+        assert!(toml.contains("[record]\n"), "{toml}");
+        let url = "[record]\nurl = \"$ROLLCALL_RECORD_URL\"\n";
+        repo.write("rollcall.toml", toml.replace("[record]\n", url));
+        run(name, count, &repo);
+        assert!(!repo.file("state/rollcall.db").exists());
     }
 }
 

@@ -63,7 +63,7 @@ text!(
 text!(
     /// The name of a schema of PostgreSQL.
     SchemaName,
-    r"^(?!pg_|information_schema$)[a-z_][a-z0-9_]{0,62}$"
+    r"^[a-z_][a-z0-9_]{0,62}$"
 );
 text!(
     /// A path that names the trigger code.
