@@ -169,14 +169,15 @@ impl Engine {
         Err(Problems { list, files }.into())
     }
 
-    /// Makes the roster and the plan. The record begins to be read while the sources are.
+    /// Makes the roster and the plan. The record goes on being read while the sources are, but it is opened before them: what
+    /// another run does by newer sources than these has to be seen under the lock as a later change of the record.
     ///
     /// # Errors
     /// What is wrong with the sources, which is told first since it is what people change; or with the record.
     pub async fn plan(&self, scope: Scope) -> Result<Planned, Error> {
         self.check_names("source", scope.allow_shrink.iter().map(String::as_str))?;
-        let (roster, snapshot) = tokio::join!(self.roster(scope.now), self.snapshot());
-        let roster = roster?;
+        let snapshot = self.snapshot().await;
+        let roster = self.roster(scope.now).await?;
         let snapshot = snapshot.map_err(Error::NotPlanned)?;
         self.check_roster(&roster, &scope).await?;
         self.merge(roster, snapshot, scope, true).await
