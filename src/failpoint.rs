@@ -1,4 +1,4 @@
-//! Named points at which the reliability tests kill the process.
+//! Named points at which the reliability tests kill the process, and faults that they plant to see that these are found.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,4 +27,50 @@ pub fn fail_point(name: &str) {
 /// Whether the environment says that something is to go wrong at this point, this time.
 pub fn is_hit(name: &str) -> bool {
     matches!(&*ARMED, Some((armed, left)) if armed == name && left.fetch_sub(1, Ordering::SeqCst) == 1)
+}
+
+/// A fault that a test of the simulation plants in the code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Planted {
+    /// A call is sent, and an outcome is told, before the record has it for certain.
+    IntentAfterSend,
+    /// A run that lost its lock writes on.
+    FenceNotChecked,
+    /// A run that was frozen does not ask whether its time is over.
+    LeaseNotChecked,
+    /// A trigger in doubt is sent again.
+    DoubtResent,
+    /// That a trigger was carried out is not on record.
+    OutcomeLost,
+    /// What a run left open is closed without a doubt.
+    OpenForgotten,
+    /// The plan is not made again under the lock.
+    OldPlan,
+}
+
+/// Whether this fault is planted. It never is outside of tests.
+#[cfg(not(test))]
+pub const fn is_planted(_: Planted) -> bool {
+    false
+}
+
+#[cfg(test)]
+pub use planted::{is_planted, plant};
+
+#[cfg(test)]
+mod planted {
+    use super::Planted;
+    use std::cell::Cell;
+
+    thread_local!(static PLANTED: Cell<Option<Planted>> = const { Cell::new(None) });
+
+    /// Plants a fault in all that this thread does, or none.
+    pub fn plant(fault: Option<Planted>) {
+        PLANTED.set(fault);
+    }
+
+    /// Whether this fault is planted.
+    pub fn is_planted(fault: Planted) -> bool {
+        PLANTED.get() == Some(fault)
+    }
 }

@@ -43,3 +43,6 @@ pub mod engine;
 pub mod cli;
 
 pub mod sandbox;
+
+#[cfg(test)]
+mod simulation;

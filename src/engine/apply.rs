@@ -11,6 +11,7 @@ use super::sources::{self, Noting};
 use super::{Engine, Error, Planned, Saved};
 use crate::apply::{self, Event, Job, Limits, Part, Run};
 use crate::config;
+use crate::failpoint::{Planted, is_planted};
 use crate::record::{Purpose, Writing};
 use crate::threads;
 
@@ -90,6 +91,10 @@ impl Applying<'_> {
     /// What is no longer as it was and cannot be planned again: a saved plan, or the configuration.
     pub async fn plan_again(&mut self) -> Result<bool, Error> {
         let engine = self.engine;
+        if is_planted(Planted::OldPlan) {
+            self.is_planned_again = true;
+            return Ok(false);
+        }
         if let Some(saved) = self.saved {
             saved.check(engine).await?;
         }

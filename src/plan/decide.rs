@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::config::OnChange;
 use crate::digest::Digest;
+use crate::failpoint::{Planted, is_planted};
 use crate::id::TriggerCode;
 use crate::participation::{Participation, State};
 
@@ -209,7 +210,8 @@ fn by_state(declared: Declared<'_>, recorded: Option<&Participation>) -> Decisio
         State::Refused => Decision::Hold(WhyHeld::Refused),
         // Spotler's own limit guards the publications behind one code, not those behind another.
         State::Uncertain | State::Triggering
-            if declared.second_trigger_is_harmless && same_code() =>
+            if (declared.second_trigger_is_harmless || is_planted(Planted::DoubtResent))
+                && same_code() =>
         {
             Decision::Trigger(WhyTrigger::Harmless)
         }

@@ -29,6 +29,8 @@ pub use read::{
     Call, History, Listed, Listing, Moved, Participations, Record, Selection, Snapshot, Standing,
 };
 pub use recovery::LeftOpen;
+#[cfg(test)]
+pub(crate) use store::{Disk, Fate, Memory};
 
 pub use writer::SAME_IDS;
 pub use writing::{Begun, LockRequest, Purpose, Writing};

@@ -142,7 +142,7 @@ impl Record {
 
     /// A record in memory. All clones of it are the same record.
     #[cfg(test)]
-    pub(super) fn in_memory(memory: Memory) -> Self {
+    pub(crate) fn in_memory(memory: Memory) -> Self {
         Self {
             store: Arc::new(memory),
             clock: Clock::system(),

@@ -20,7 +20,7 @@ use super::participation::{
 };
 use super::store::Lease;
 use crate::clock::Clock;
-use crate::failpoint::fail_point;
+use crate::failpoint::{Planted, fail_point, is_planted};
 use crate::id::ParticipationId;
 use crate::threads;
 
@@ -153,7 +153,11 @@ impl Writer {
                 request => rest.push(request),
             }
         }
-        if !replies.is_empty() {
+        if is_planted(Planted::IntentAfterSend) {
+            let told = replies.drain(..);
+            told.for_each(|reply: Reply| reply.give(&Ok(Mixups::new())));
+            drop(self.commit_calls(batch).await);
+        } else if !replies.is_empty() {
             let result = self.commit_calls(batch).await;
             for reply in replies {
                 reply.give(&result);
@@ -261,6 +265,9 @@ impl Writer {
                 continue;
             };
             let is_trigger = from == State::Triggering;
+            if is_trigger && is_planted(Planted::OutcomeLost) {
+                continue;
+            }
             let not_carried_out = CallOutcome::Trigger(TriggerOutcome::NotCarriedOut);
             // A stop that changed nothing, or a trigger that left an earlier doubt as it was. A trigger that fails as the one
             // before it did was sent with fields and a code of its own, which the next plan compares.

@@ -1,17 +1,20 @@
 //! A record in memory, for tests: the plainest thing that does what a store promises.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use tokio::time::Instant;
 
-use super::{Acquired, Applied, Lease, Page, Store, View};
-use crate::clock::Clock;
+use super::{Acquired, Applied, Lease, Page, Store, View, Watch};
 use crate::digest::Digest;
-use crate::id::{AutomationName, ContactId, RecordId};
-use crate::record::batch::{Batch, RunStep, now};
+use crate::failpoint::{Planted, is_planted};
+use crate::id::{AutomationName, ContactId, ParticipationId, RecordId, TriggerCode};
+use crate::record::batch::{Batch, RunStep};
 use crate::record::call::{CallId, CallKind, Intent, Settlement};
 use crate::record::error::{Holder, JournalError, LockError, RecordError};
 use crate::record::guarded::AppliedSource;
@@ -20,13 +23,78 @@ use crate::record::identity::{FileId, Found, Witness};
 use crate::record::overview::Overview;
 use crate::record::participation::{Key, State};
 use crate::record::read::{Call, Listed};
-use crate::record::recovery::OpenCall;
+use crate::record::recovery::{LEFT_OPEN, OpenCall};
 use crate::record::writer::{SAME_IDS, ids_json};
 use crate::record::writing::LockRequest;
 
 /// A record in memory. All clones of it are the same record.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    kept: Arc<Mutex<Kept>>,
+    fate: Arc<dyn Fate>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            kept: Arc::default(),
+            fate: Arc::new(Good),
+        }
+    }
+}
+
+/// What befalls a run, and on which host it is.
+#[async_trait]
+pub trait Fate: Debug + Send + Sync {
+    /// Comes before each step that others could see, and behind it. A run that was killed goes no further.
+    async fn step(&self, _: &'static str) {}
+
+    /// What becomes of the next commit.
+    fn disk(&self) -> Disk {
+        Disk::Keeps
+    }
+
+    /// What its lock is called.
+    fn holder(&self) -> String {
+        uuid::Uuid::new_v4().to_string()
+    }
+
+    /// The name of its host.
+    fn host(&self) -> String {
+        host::name()
+    }
+
+    /// Whether a run of this host is alive.
+    fn is_alive(&self, _holder: &str) -> bool {
+        true
+    }
+}
+
+/// What a disk does with a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disk {
+    /// It keeps it.
+    Keeps,
+    /// It is full.
+    IsFull,
+    /// It keeps it, and says that it does not.
+    KeepsAndDenies,
+}
+
+/// The fate of a run that goes well.
+#[derive(Debug)]
+struct Good;
+
+impl Fate for Good {}
+
+/// What lies on the disk.
 #[derive(Debug, Clone, Default)]
-pub struct Memory(Arc<Mutex<World>>);
+struct Kept {
+    world: Arc<World>,
+    /// The record before the last commit, where that is not on the disk for certain yet.
+    before: Option<Arc<World>>,
+    witness: Option<Witness>,
+}
 
 /// All that is on record.
 #[derive(Debug, Clone, Default)]
@@ -65,25 +133,164 @@ struct Run {
 impl Memory {
     /// Lets somebody else take the lock, whoever holds it.
     pub fn steal(&self) {
-        let mut world = self.world();
-        if let Some(holder) = &mut world.holder {
+        let mut kept = self.kept();
+        if let Some(holder) = &mut Arc::make_mut(&mut kept.world).holder {
             holder.holder = "somebody else".to_owned();
         }
     }
 
-    fn world(&self) -> MutexGuard<'_, World> {
+    /// The same record, for a run with a fate of its own.
+    pub fn with(&self, fate: Arc<dyn Fate>) -> Self {
+        let kept = self.kept.clone();
+        Self { kept, fate }
+    }
+
+    /// Another record that is as this one is now.
+    pub fn copy(&self) -> Self {
+        Self {
+            kept: Arc::new(Mutex::new(self.kept().clone())),
+            fate: self.fate.clone(),
+        }
+    }
+
+    /// Puts a copy in the place of the record. What is known beside it of how far it was stays.
+    pub fn put_back(&self, copy: &Memory) {
+        let world = copy.kept().world.clone();
+        self.kept().world = world;
+    }
+
+    /// Forgets the last commit, where it is not on the disk for certain.
+    pub fn cut_power(&self) {
+        let mut kept = self.kept();
+        if let Some(before) = kept.before.take() {
+            kept.world = before;
+        }
+    }
+
+    /// Its serial.
+    pub fn serial(&self) -> u64 {
+        self.kept().world.serial
+    }
+
+    /// The highest serial that is known beside it.
+    pub fn seen(&self) -> u64 {
+        self.kept().witness.map_or(0, |witness| witness.serial)
+    }
+
+    /// Who holds the lock.
+    pub fn holder(&self) -> Option<String> {
+        let kept = self.kept();
+        kept.world.holder.as_ref().map(|of| of.holder.clone())
+    }
+
+    /// The call of this kind that is on the disk for certain and has no outcome yet, and what it is for.
+    pub fn announced(
+        &self,
+        kind: CallKind,
+        contact: &ContactId,
+        code: &TriggerCode,
+        participation: Option<&ParticipationId>,
+    ) -> Option<(CallId, Key)> {
+        let kept = self.kept();
+        let world = kept.before.as_ref().unwrap_or(&kept.world);
+        let is_it = |call: &Sent| {
+            let of = &call.intent;
+            call.settled.is_none()
+                && of.kind == kind
+                && call.key.contact == *contact
+                && of.trigger_code == *code
+                && of.participation.as_ref() == participation
+        };
+        let mut calls = world.calls.iter().rev();
+        let found = calls.find(|(_, call)| is_it(call));
+        found.map(|(id, call)| (*id, call.key.clone()))
+    }
+
+    /// Where a participation stands, and its ids.
+    pub fn standing(&self, key: &Key) -> Option<(State, Vec<ParticipationId>)> {
+        let kept = self.kept();
+        let listed = kept.world.participations.get(key);
+        listed.map(|of| (of.participation.state, of.ids.clone()))
+    }
+
+    /// Whether a call for it has no outcome yet.
+    pub fn is_open(&self, key: &Key) -> bool {
+        let kept = self.kept();
+        let mut calls = kept.world.calls.values();
+        calls.any(|call| {
+            let mut affected = call.intent.affected.iter();
+            call.settled.is_none() && affected.any(|(of, _)| of == key)
+        })
+    }
+
+    /// How many calls were left open by runs that were cut short.
+    pub fn left_open(&self) -> usize {
+        let kept = self.kept();
+        let settled = kept
+            .world
+            .calls
+            .values()
+            .filter_map(|of| of.settled.as_ref());
+        settled
+            .filter(|of| of.detail.as_deref() == Some(LEFT_OPEN))
+            .count()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
         // Nothing panics while it holds this.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn view(&self) -> MemoryView {
-        let world = self.world().clone();
+        let world = self.kept().world.clone();
         MemoryView {
             world,
             is_read: false,
         }
     }
+
+    /// Takes the lock, unless a holder keeps it.
+    fn take(
+        &self,
+        request: &LockRequest,
+        watch: &mut Watch,
+    ) -> Result<Result<bool, Holder>, RecordError> {
+        let mut kept = self.kept();
+        if let Some(other) = &kept.world.holder {
+            let is_alive = match other.host == self.fate.host() {
+                true => self.fate.is_alive(&other.holder),
+                false => watch.is_alive(other, Instant::now()),
+            };
+            if is_alive {
+                return Ok(Err(other.clone()));
+            }
+        }
+        let is_made = kept.world.id.is_none();
+        if is_made && !request.may_begin {
+            let path = self.path().to_owned();
+            return Err(RecordError::Missing { path });
+        }
+        let at = Timestamp::UNIX_EPOCH;
+        let world = Arc::make_mut(&mut kept.world);
+        world.id = world
+            .id
+            .or(request.expected.id)
+            .or_else(|| Some(RecordId::new()));
+        world.holder = Some(Holder {
+            holder: self.fate.holder(),
+            host: self.fate.host(),
+            pid: std::process::id(),
+            process: None,
+            command: request.command.clone(),
+            acquired_at: at,
+            heartbeat_at: at,
+        });
+        Ok(Ok(is_made))
+    }
 }
+
+/// How often a waiting run looks again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 #[async_trait]
 impl Store for Memory {
@@ -92,10 +299,11 @@ impl Store for Memory {
     }
 
     fn witness(&self) -> Option<Witness> {
-        None
+        self.kept().witness
     }
 
     async fn read(&self) -> Result<Option<Box<dyn View>>, RecordError> {
+        self.fate.step("read").await;
         let view = self.view();
         Ok(match view.world.id {
             Some(_) => Some(Box::new(view)),
@@ -104,42 +312,37 @@ impl Store for Memory {
     }
 
     async fn acquire(&self, request: &LockRequest) -> Result<Acquired, LockError> {
-        let mut world = self.world();
-        if let Some(holder) = &world.holder {
-            return Err(LockError::Held(holder.clone()));
-        }
-        let is_made = world.id.is_none();
-        if is_made && !request.may_begin {
-            let path = self.path().to_owned();
-            return Err(RecordError::Missing { path }.into());
-        }
-        world.id = world
-            .id
-            .or(request.expected.id)
-            .or_else(|| Some(RecordId::new()));
-        let holder = uuid::Uuid::new_v4().to_string();
-        world.holder = Some(Holder {
-            holder: holder.clone(),
-            host: host::name(),
-            pid: std::process::id(),
-            process: host::this_process(),
-            command: request.command.clone(),
-            acquired_at: now(&Clock::system()),
-            heartbeat_at: now(&Clock::system()),
-        });
-        drop(world);
+        let until = Instant::now() + request.timeout;
+        let mut watch = Watch::default();
+        let is_made = loop {
+            self.fate.step("lock").await;
+            match self.take(request, &mut watch)? {
+                Ok(is_made) => break is_made,
+                Err(other) if Instant::now() >= until => return Err(LockError::Held(other)),
+                Err(_) => tokio::time::sleep(LOOK_AGAIN).await,
+            }
+        };
+        let holder = self.holder().unwrap_or_default();
         let lease = Box::new(Held {
             memory: self.clone(),
             view: self.view(),
             holder,
         });
+        self.fate.step("locked").await;
         Ok(Acquired { lease, is_made })
     }
 
     async fn unlock(&self, holder: &Holder) -> Result<(), LockError> {
-        let mut world = self.world();
-        world.holder.take_if(|other| other.holder == holder.holder);
+        self.give_back(&holder.holder);
         Ok(())
+    }
+}
+
+impl Memory {
+    fn give_back(&self, holder: &str) {
+        let mut kept = self.kept();
+        let world = Arc::make_mut(&mut kept.world);
+        world.holder.take_if(|other| other.holder == holder);
     }
 }
 
@@ -147,6 +350,34 @@ struct Held {
     memory: Memory,
     view: MemoryView,
     holder: String,
+}
+
+impl Held {
+    /// Writes a batch, which is not on the disk for certain yet.
+    fn write(&self, batch: &Batch) -> Result<(), JournalError> {
+        let mut kept = self.memory.kept();
+        let before = kept.world.clone();
+        let world = Arc::make_mut(&mut kept.world);
+        match &mut world.holder {
+            Some(holder) if holder.holder == self.holder => {
+                let next = holder.heartbeat_at + Duration::from_millis(1);
+                holder.heartbeat_at = next.max(batch.at);
+            }
+            _ if is_planted(Planted::FenceNotChecked) => {}
+            _ => return Err(JournalError::LockLost),
+        }
+        world.write(batch);
+        kept.before = Some(before);
+        Ok(())
+    }
+
+    fn witness(&self, batch: &Batch) {
+        let mut kept = self.memory.kept();
+        kept.before = None;
+        if let (Some(id), Some(serial)) = (kept.world.id, batch.serial) {
+            kept.witness = Some(Witness { id, serial });
+        }
+    }
 }
 
 #[async_trait]
@@ -157,12 +388,19 @@ impl Lease for Held {
     }
 
     async fn commit(&mut self, batch: &Batch) -> Result<(), JournalError> {
-        let mut world = self.memory.world();
-        match &mut world.holder {
-            Some(holder) if holder.holder == self.holder => holder.heartbeat_at = batch.at,
-            _ => return Err(JournalError::LockLost),
+        let fate = self.memory.fate.clone();
+        fate.step("commit").await;
+        let disk = fate.disk();
+        if disk == Disk::IsFull {
+            return Err(JournalError::Store("the disk is full".to_owned()));
         }
-        world.write(batch);
+        self.write(batch)?;
+        fate.step("flush").await;
+        self.witness(batch);
+        if disk == Disk::KeepsAndDenies {
+            return Err(JournalError::Store("the disk fails".to_owned()));
+        }
+        fate.step("committed").await;
         Ok(())
     }
 
@@ -171,8 +409,8 @@ impl Lease for Held {
     }
 
     async fn release(self: Box<Self>) -> Result<(), JournalError> {
-        let mut world = self.memory.world();
-        world.holder.take_if(|holder| holder.holder == self.holder);
+        self.memory.fate.step("release").await;
+        self.memory.give_back(&self.holder);
         Ok(())
     }
 }
@@ -305,7 +543,7 @@ impl World {
 
 /// The record as it was at one moment.
 struct MemoryView {
-    world: World,
+    world: Arc<World>,
     is_read: bool,
 }
 

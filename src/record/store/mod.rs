@@ -6,6 +6,7 @@ mod names;
 mod nowhere;
 mod postgres;
 mod sqlite;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -29,10 +30,11 @@ use crate::id::{AutomationName, ContactId};
 use crate::location::Location;
 
 #[cfg(test)]
-pub(super) use memory::Memory;
+pub(crate) use memory::{Disk, Fate, Memory};
 use nowhere::Nowhere;
 use postgres::Postgres;
 use sqlite::Sqlite;
+use watch::Watch;
 
 /// The store at a place.
 pub(super) fn at(location: &Location) -> Arc<dyn Store> {

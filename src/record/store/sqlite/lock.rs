@@ -16,9 +16,10 @@ use super::files::{beside, io};
 use super::{open, witness};
 use crate::failpoint::fail_point;
 use crate::record::batch::time;
-use crate::record::error::{DEAD_AFTER, Holder, LockError, RecordError};
+use crate::record::error::{Holder, LockError, RecordError};
 use crate::record::host;
 use crate::record::identity::{Expected, Witness};
+use crate::record::store::Watch;
 use crate::record::writing::{LockRequest, Purpose};
 
 /// How often a waiting run looks again.
@@ -74,32 +75,6 @@ impl Lock {
         let give_back = sqlx::query(GIVE_BACK).bind(&self.holder);
         let _ = give_back.execute(&mut connection).await;
         let _ = connection.close().await;
-    }
-}
-
-/// The signs of life of a holder on another host, while it is waited for.
-///
-/// The clocks of two hosts need not agree, so that the time of a sign of life says nothing of its age. A holder is dead when
-/// no other sign came for as long as that, by this host's own measure.
-#[derive(Default)]
-struct Watch {
-    last: Option<(String, Timestamp, Instant)>,
-}
-
-impl Watch {
-    fn is_alive(&mut self, other: &Holder, instant: Instant) -> bool {
-        let since = match &self.last {
-            Some((holder, heartbeat, since))
-                if *holder == other.holder && *heartbeat == other.heartbeat_at =>
-            {
-                *since
-            }
-            _ => {
-                self.last = Some((other.holder.clone(), other.heartbeat_at, instant));
-                instant
-            }
-        };
-        instant.duration_since(since) < DEAD_AFTER
     }
 }
 
@@ -362,21 +337,6 @@ mod tests {
             command: "apply".to_owned(),
             acquired_at: Timestamp::UNIX_EPOCH,
             heartbeat_at: Timestamp::from_second(second).unwrap(),
-        }
-    }
-
-    #[test]
-    fn a_holder_elsewhere_is_dead_when_its_sign_of_life_did_not_change_for_a_minute() {
-        let start = Instant::now();
-        let after = |seconds| start + Duration::from_secs(seconds);
-        let mut watch = Watch::default();
-        // Whatever time it says that it was: its clock may be years away.
-        for (start, second) in [(0, 1000), (1000, 4_000_000_000), (2000, 5)] {
-            assert!(watch.is_alive(&sign_of_life(second), after(start)));
-            assert!(watch.is_alive(&sign_of_life(second), after(start + 59)));
-            assert!(watch.is_alive(&sign_of_life(second + 1), after(start + 60)));
-            assert!(watch.is_alive(&sign_of_life(second + 1), after(start + 119)));
-            assert!(!watch.is_alive(&sign_of_life(second + 1), after(start + 120)));
         }
     }
 

@@ -1,0 +1,631 @@
+//! A small world: some contacts, exports and configurations that change, a record in memory, Spotler, and people who run it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::{Instant, sleep};
+
+use super::faults::{Life, Weather};
+use super::law::{Declared, Law};
+use super::spotler::{Call, Line, Spotler};
+use crate::apply::{Event, Part};
+use crate::config::{self, Config};
+use crate::engine::{
+    ApplyOptions, Applying, Beginning, Clock, Engine, Error, Event as Told, Planned, Uncertain,
+};
+use crate::id::{AutomationName, ContactId, Occurrence, ParticipationId, TriggerCode};
+use crate::participation::{Key, Move};
+use crate::plan::{Action, Filter};
+use crate::record::{CallKind, Memory, Purpose, Record};
+use crate::spotler::Credentials;
+
+/// One contact in the export.
+#[derive(Debug, Clone, Default)]
+struct Row {
+    name: u32,
+    /// Whether it is to be in each of the automations a, b and c.
+    is_in: [bool; 3],
+    /// Which of its orders are there, of the repeating automation d.
+    orders: [bool; 2],
+}
+
+/// What people change.
+#[derive(Debug, Default)]
+struct Files {
+    rows: BTreeMap<String, Row>,
+    variant: usize,
+}
+
+/// So many configurations there are.
+const VARIANTS: usize = 96;
+
+impl Files {
+    fn has(&self, bit: usize) -> bool {
+        self.variant & (1 << bit) != 0
+    }
+
+    fn suppressed(&self) -> &'static [&'static str] {
+        match self.has(3) {
+            true => &["c-2", "c-3"],
+            false => &[],
+        }
+    }
+
+    fn csv(&self) -> String {
+        let mut csv = "id,name,a,b,c,d,order\n".to_owned();
+        for (id, row) in &self.rows {
+            let yes = |is_in: bool| if is_in { "y" } else { "" };
+            let [a, b, c] = row.is_in.map(yes);
+            let name = row.name;
+            let _ = writeln!(csv, "{id},Name {name},{a},{b},{c},,");
+            for order in (0..2).filter(|order| row.orders[*order]) {
+                let _ = writeln!(csv, "{id},Name {name},,,,y,o-{order}");
+            }
+        }
+        csv
+    }
+
+    fn toml(&self) -> String {
+        let concurrency = [1, 2, 4][self.variant / 32];
+        let mut toml = format!(
+            "[spotler]\nbase_url = \"https://spotler.example/api\"\nconcurrency = {concurrency}\nrate = \"{}/s\"\n\
+             [record]\nid = \"0b6f1c2e-0000-4000-8000-000000000001\"\n\
+             [source.crm]\ncsv = \"crm.csv\"\ncontact = \"id\"\n",
+            [5, 50, 1000][self.variant / 32]
+        );
+        let settings = [
+            ("b", self.has(0), "participation = \"once-while-running\""),
+            ("c", true, "participation = \"once\""),
+            ("d", self.has(4), "repeat_by = \"order\""),
+        ];
+        let _ = writeln!(toml, "[automation.a]\ntrigger_code = \"code-a\"");
+        if self.has(1) {
+            let _ = writeln!(toml, "on_leave = \"keep\"");
+        }
+        if self.has(2) {
+            let _ = writeln!(toml, "on_change = \"retrigger\"");
+        }
+        let _ = writeln!(toml, "fields = {{ name = \"{{{{ name }}}}\" }}");
+        let _ = writeln!(
+            toml,
+            "[[enrol]]\nautomation = \"a\"\nsource = \"crm\"\nwhere.a = \"y\""
+        );
+        for (name, _, setting) in settings.iter().filter(|(_, is_there, _)| *is_there) {
+            let _ = writeln!(
+                toml,
+                "[automation.{name}]\ntrigger_code = \"code-{name}\"\n{setting}\n\
+                 [[enrol]]\nautomation = \"{name}\"\nsource = \"crm\"\nwhere.{name} = \"y\""
+            );
+        }
+        for contact in self.suppressed() {
+            let _ = writeln!(
+                toml,
+                "[[suppress]]\ncontacts = [{contact:?}]\nreason = \"objected\""
+            );
+        }
+        toml
+    }
+
+    fn declared(&self) -> Declared {
+        let mut declared = Declared::new();
+        let rows = self.rows.iter();
+        for (id, row) in rows.filter(|(id, _)| !self.suppressed().contains(&id.as_str())) {
+            let mut declare = |automation: &str, occurrence: Option<String>, value: String| {
+                let key = Key {
+                    contact: ContactId::new(id).unwrap(),
+                    automation: AutomationName::new(automation).unwrap(),
+                    occurrence: occurrence.map(|of| Occurrence::new(of).unwrap()),
+                };
+                declared.insert(key, value);
+            };
+            if row.is_in[0] {
+                let name = if self.has(2) {
+                    row.name.to_string()
+                } else {
+                    String::new()
+                };
+                declare("a", None, name);
+            }
+            if row.is_in[1] && self.has(0) {
+                declare("b", None, String::new());
+            }
+            if row.is_in[2] {
+                declare("c", None, String::new());
+            }
+            for order in (0..2).filter(|order| row.orders[*order] && self.has(4)) {
+                declare("d", Some(format!("o-{order}")), String::new());
+            }
+        }
+        declared
+    }
+}
+
+/// A folder, and the configurations in it, each read once.
+type Folder = (tempfile::TempDir, Vec<Option<&'static Config>>);
+
+thread_local! {
+    /// The folder of this thread.
+    static FOLDER: RefCell<Option<Folder>> = const { RefCell::new(None) };
+}
+
+/// Puts an export in its place, and gives the configuration.
+fn write(files: &Files) -> &'static Config {
+    FOLDER.with_borrow_mut(|folder| {
+        let (folder, known) = folder.get_or_insert_with(|| {
+            let memory = std::path::Path::new("/dev/shm");
+            let folder = match memory.is_dir() {
+                true => tempfile::tempdir_in(memory),
+                false => tempfile::tempdir(),
+            };
+            (folder.unwrap(), vec![None; VARIANTS])
+        });
+        let (new, csv) = (folder.path().join("new"), folder.path().join("crm.csv"));
+        std::fs::write(&new, files.csv()).unwrap();
+        std::fs::rename(new, csv).unwrap();
+        *known[files.variant].get_or_insert_with(|| {
+            let file = folder
+                .path()
+                .join(format!("rollcall-{}.toml", files.variant));
+            std::fs::write(&file, files.toml()).unwrap();
+            Box::leak(Box::new(config::load(&file).unwrap()))
+        })
+    })
+}
+
+pub struct World {
+    pub memory: Memory,
+    random: Mutex<fastrand::Rng>,
+    law: Mutex<Law>,
+    spotler: Mutex<Spotler>,
+    files: Mutex<Files>,
+    weather: Mutex<Weather>,
+    lives: Mutex<Vec<Arc<Life>>>,
+    trace: Option<Mutex<Vec<String>>>,
+    began: Instant,
+    /// How far the clocks of the day are off, in seconds.
+    off: AtomicI64,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl World {
+    pub fn new(seed: u64, is_traced: bool) -> Arc<Self> {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut draw = |most| random.u32(..most);
+        let weather = Weather {
+            run: [0, 500, 900][draw(3) as usize],
+            call: [0, 100, 500][draw(3) as usize],
+            disk: [0, 0, 30][draw(3) as usize],
+        };
+        let variant = draw(VARIANTS as u32) as usize;
+        let rows = (0..3 + draw(10)).map(|n| (format!("c-{n}"), Row::default()));
+        let files = Files {
+            rows: rows.collect(),
+            variant,
+        };
+        Arc::new(Self {
+            memory: Memory::default(),
+            random: Mutex::new(random),
+            law: Mutex::default(),
+            spotler: Mutex::default(),
+            files: Mutex::new(files),
+            weather: Mutex::new(weather),
+            lives: Mutex::default(),
+            trace: is_traced.then(Mutex::default),
+            began: Instant::now(),
+            off: AtomicI64::new(0),
+        })
+    }
+
+    pub fn random(&self) -> MutexGuard<'_, fastrand::Rng> {
+        lock(&self.random)
+    }
+
+    pub fn law(&self) -> MutexGuard<'_, Law> {
+        lock(&self.law)
+    }
+
+    pub fn spotler(&self) -> MutexGuard<'_, Spotler> {
+        lock(&self.spotler)
+    }
+
+    pub fn weather(&self) -> Weather {
+        *lock(&self.weather)
+    }
+
+    pub fn version(&self) -> usize {
+        self.law().version
+    }
+
+    pub fn tell(&self, what: impl FnOnce() -> String) {
+        if let Some(trace) = &self.trace {
+            let line = format!("{:>9.3} {}", self.began.elapsed().as_secs_f64(), what());
+            lock(trace).push(line);
+        }
+    }
+
+    pub fn trace(&self) -> Vec<String> {
+        self.trace
+            .as_ref()
+            .map(|trace| lock(trace).clone())
+            .unwrap_or_default()
+    }
+
+    /// Whether no other run is alive.
+    pub fn is_alone(&self, name: &str) -> bool {
+        lock(&self.lives)
+            .iter()
+            .all(|of| of.name == name || of.is_over())
+    }
+
+    pub fn is_alive(&self, name: &str) -> bool {
+        lock(&self.lives)
+            .iter()
+            .any(|of| of.name == name && !of.is_over())
+    }
+
+    pub fn run_ended(&self, was_killed: bool) {
+        Law::note_let_go(&mut self.spotler(), &self.memory);
+        self.law().each_doubt_is_named(&self.memory, was_killed);
+    }
+
+    fn chance(&self, parts: u32) -> bool {
+        self.random().u32(..100) < parts
+    }
+
+    /// A call leaves a run. What it is for, where it may leave.
+    pub fn sent(
+        &self,
+        life: &Life,
+        kind: CallKind,
+        code: &TriggerCode,
+        contact: &ContactId,
+        participation: Option<&ParticipationId>,
+    ) -> Option<Call> {
+        let what = format!(
+            "the {} of {contact} at {code} by {}",
+            kind.as_str(),
+            life.name
+        );
+        self.tell(|| format!("sent: {what}"));
+        let mut law = self.law();
+        let holder = self.memory.holder();
+        if holder.as_ref() != Some(&life.name) {
+            law.broke(format!(
+                "{what} was sent, and the lock is held by {holder:?}"
+            ));
+            return None;
+        }
+        let Some((id, key)) = self.memory.announced(kind, contact, code, participation) else {
+            law.broke(format!("{what} was sent without a durable intent"));
+            return None;
+        };
+        law.announced(id, &what);
+        Some(Call {
+            kind,
+            code: code.clone(),
+            key,
+            participation: participation.cloned(),
+            versions: (life.version, law.version),
+        })
+    }
+
+    fn clock(self: &Arc<Self>) -> Clock {
+        let (day, boot) = (self.clone(), self.clone());
+        Clock {
+            pinned: None,
+            real: Arc::new(move || {
+                let off = day.off.load(Ordering::SeqCst);
+                let passed = SignedDuration::try_from(day.began.elapsed()).unwrap();
+                let start = Timestamp::from_second(1_800_000_000 + off).unwrap();
+                start + passed
+            }),
+            uptime: Arc::new(move || Duration::from_secs(1000) + boot.began.elapsed()),
+        }
+    }
+
+    fn born(self: &Arc<Self>) -> Arc<Life> {
+        let number = lock(&self.lives).len();
+        let life = Life::new(self, number, self.weather());
+        lock(&self.lives).push(life.clone());
+        life
+    }
+
+    fn engine(self: &Arc<Self>, life: &Arc<Life>) -> Engine {
+        let config = write(&lock(&self.files));
+        let record = Record::in_memory(self.memory.with(life.clone())).by(self.clock());
+        let line = Arc::new(Line {
+            life: life.clone(),
+            may_send: None,
+        });
+        let credentials = || Ok(Credentials::new("key", "hush"));
+        let world = self.clone();
+        let tell = move |event: Told<'_>| {
+            if let Told::LeftOpen(calls) = event {
+                world.tell(|| format!("left open: {calls:?}"));
+                world.law().named += calls.len();
+            }
+        };
+        Engine::new(config, self.clock(), credentials, tell).with(record, line)
+    }
+
+    /// One apply, as the command line makes it.
+    async fn apply(self: &Arc<Self>) {
+        let timeout = [0, 30, 200, 300][self.random().usize(..4)];
+        self.apply_within(timeout).await;
+    }
+
+    async fn apply_within(self: &Arc<Self>, timeout: u64) {
+        let life = self.born();
+        let timeout = Duration::from_secs(timeout);
+        let allow_large = timeout.as_secs() > 100 || self.chance(80);
+        let options = ApplyOptions {
+            may_begin: true,
+            allow_large,
+            lock_timeout: timeout,
+            retry_for: Duration::from_secs(60),
+        };
+        let engine = self.engine(&life);
+        let run = async {
+            match self.applied(&engine, &life, options).await {
+                Ok(end) => end,
+                Err(error @ Error::Problems(_)) => {
+                    self.law().broke(error.to_string());
+                    error.to_string()
+                }
+                Err(error) => error.to_string(),
+            }
+        };
+        // On the heap: it is large, and moved about.
+        life.clone().live(Box::pin(run)).await;
+    }
+
+    async fn applied(
+        &self,
+        engine: &Engine,
+        life: &Life,
+        options: ApplyOptions,
+    ) -> Result<String, Error> {
+        engine.recover(options.lock_timeout).await?;
+        let planned = engine.plan(engine.scope(Filter::default(), &[])).await?;
+        let beginning = engine.beginning(&planned.record, false, "").await?;
+        let Some(part) = part(&planned, beginning, options.allow_large) else {
+            return Ok("nothing to do".to_owned());
+        };
+        let mut applying = engine.begin(planned, None, options.clone()).await?;
+        let done = self.locked(&mut applying, part, life, options.allow_large);
+        let done = done.await;
+        applying.end().await?;
+        done
+    }
+
+    async fn locked(
+        &self,
+        applying: &mut Applying<'_>,
+        mut part: Part,
+        life: &Life,
+        allow_large: bool,
+    ) -> Result<String, Error> {
+        if applying.plan_again().await? {
+            let again = self::part(applying.planned(), Beginning::IsThere, allow_large);
+            let Some(again) = again else {
+                return Ok("nothing to do any more".to_owned());
+            };
+            part = again;
+        }
+        applying.start(part).await?;
+        let planned = applying.planned();
+        let tell = |event: &Event| {
+            self.tell(|| format!("{}: {event:?}", life.name));
+            if let Event::Settled { action, settled } = event
+                && self.memory.holder().as_ref() == Some(&life.name)
+            {
+                let key = key(planned, *action);
+                // What is stopped to be triggered again may have been by the time that it is told.
+                let mut behind = action + 1..planned.plan.actions.len();
+                if behind.any(|other| self::key(planned, other) == key) {
+                    return;
+                }
+                self.law().told(&key, settled.outcome, &self.memory);
+            }
+        };
+        let run = applying.send(part, life.interrupt.clone(), tell).await?;
+        Ok(format!("{:?}", run.end))
+    }
+
+    /// A person settles the doubts, mostly by what is so at Spotler.
+    async fn resolve(self: &Arc<Self>, errs: bool) {
+        let life = self.born();
+        let engine = self.engine(&life);
+        let run = async {
+            match self.resolved(&engine, errs).await {
+                Ok(()) => "resolved".to_owned(),
+                Err(error) => error.to_string(),
+            }
+        };
+        life.clone().live(Box::pin(run)).await;
+    }
+
+    async fn resolved(&self, engine: &Engine, errs: bool) -> Result<(), Error> {
+        let which = Uncertain::default();
+        let mut shown = engine.uncertain(&which).await?;
+        // What may still be carried out is left until it was.
+        shown.retain(|of| !self.spotler().late.contains(&of.key));
+        if shown.is_empty() {
+            return Ok(());
+        }
+        let timeout = Duration::from_secs(300);
+        let writing = engine
+            .write("resolve", timeout, Purpose::Act, false)
+            .await?;
+        let mut done = Ok(());
+        for of in &shown {
+            let is_running = self.spotler().running(&of.key) > 0;
+            let as_active = is_running ^ (errs && self.chance(20));
+            let mv = match as_active {
+                true => Move::ResolveActive,
+                false => Move::ResolveNotSent,
+            };
+            self.tell(|| format!("resolved: {} {mv:?}", of.key));
+            self.law().resolved(&of.key, as_active, is_running);
+            let one = std::slice::from_ref(of);
+            done = engine.resolve(&which, one, mv, &writing).await.map(drop);
+            if done.is_err() {
+                break;
+            }
+        }
+        writing.end().await?;
+        done
+    }
+
+    /// People change the exports and what Spotler has, and between runs the configuration.
+    fn change(&self, is_between: bool) {
+        let mut files = lock(&self.files);
+        let mut random = self.random();
+        for row in files.rows.values_mut() {
+            if random.u32(..3) == 0 {
+                let place = random.usize(..6);
+                match place {
+                    0..3 => row.is_in[place] ^= true,
+                    3..5 => row.orders[place - 3] ^= true,
+                    _ => row.name += 1,
+                }
+            }
+        }
+        if is_between && random.u32(..4) == 0 {
+            let bit = random.usize(..5);
+            files.variant = (files.variant / 32 * 32) | ((files.variant % 32) ^ (1 << bit));
+        }
+        if random.u32(..4) == 0 {
+            let jump = random.i64(-100_000..100_000);
+            self.off.fetch_add(jump, Ordering::SeqCst);
+        }
+        let mut spotler = self.spotler();
+        spotler.unknown.clear();
+        spotler.inactive.clear();
+        if random.u32(..4) == 0 {
+            // Of whom Spotler does not know, nothing runs.
+            let contact = format!("c-{}", random.u32(..12));
+            let mut started = spotler.started.iter();
+            if started.all(|of| of.key.contact.as_str() != contact) {
+                spotler.unknown.insert(contact);
+            }
+        }
+        if random.u32(..8) == 0 {
+            spotler.inactive.insert("code-a".to_owned());
+        }
+        write(&files);
+        self.law().declare(files.declared());
+        self.tell(|| format!("changed: variant {}, {:?}", files.variant, files.rows));
+    }
+
+    /// One turn: something changes, one run or two at once, and a person who looks after the doubts.
+    async fn turn(self: &Arc<Self>) {
+        self.change(true);
+        let copy = self.memory.copy();
+        match self.chance(50) {
+            true => {
+                let later = self.random().u64(..120_000);
+                let second = async {
+                    sleep(Duration::from_millis(later)).await;
+                    if self.chance(30) {
+                        self.change(false);
+                    }
+                    self.apply().await;
+                };
+                tokio::join!(self.apply(), second);
+            }
+            false => self.apply().await,
+        }
+        self.law().nobody_is_lost(&mut self.spotler(), &self.memory);
+        if self.chance(10) {
+            self.meet_an_old_record(&copy).await;
+        }
+        if self.chance(30) {
+            self.resolve(true).await;
+        }
+        let pause = self.random().u64(..7200);
+        sleep(Duration::from_secs(pause)).await;
+    }
+
+    /// An older copy is in the place of the record: a run on it does nothing, until the right one is back.
+    async fn meet_an_old_record(self: &Arc<Self>, copy: &Memory) {
+        let newest = self.memory.copy();
+        // One that was killed before it noted how far it was has not sent anything since.
+        if copy.serial() >= newest.seen() {
+            return;
+        }
+        self.memory.put_back(copy);
+        let sent = self.spotler().started.len();
+        self.apply().await;
+        self.memory.put_back(&newest);
+        let is_late = !self.spotler().late.is_empty();
+        if self.spotler().started.len() > sent && !is_late {
+            self.law()
+                .broke("a run went on with an old record".to_owned());
+        }
+    }
+
+    /// A few turns, and then all is well again.
+    pub async fn live(self: &Arc<Self>) -> Option<String> {
+        let turns = 2 + self.random().u32(..4);
+        for _ in 0..turns {
+            self.turn().await;
+            if self.law().broken.is_some() {
+                return self.law().broken.clone();
+            }
+        }
+        *lock(&self.weather) = Weather {
+            run: 0,
+            call: 0,
+            disk: 0,
+        };
+        self.spotler().unknown.clear();
+        self.spotler().inactive.clear();
+        self.off.store(0, Ordering::SeqCst);
+        // Longer than any wait, so that whatever is late has come.
+        for _ in 0..3 {
+            sleep(Duration::from_secs(30 * 60 * 60)).await;
+            self.apply_within(200).await;
+            self.resolve(false).await;
+        }
+        let (mut spotler, mut law) = (self.spotler(), self.law());
+        law.nobody_is_lost(&mut spotler, &self.memory);
+        law.all_is_as_declared(&spotler, &self.memory);
+        law.broken.clone()
+    }
+}
+
+/// What of a plan is applied by somebody who says yes.
+fn part(planned: &Planned, beginning: Beginning, allow_large: bool) -> Option<Part> {
+    let guard = &planned.guard;
+    if guard.refuses() && !allow_large {
+        let any = planned.plan.stops_of_suppressed() > 0 && !guard.refuses_stops_of_suppressed();
+        return any.then_some(Part::StopsOfSuppressed);
+    }
+    let is_begun = beginning != Beginning::IsThere;
+    (is_begun || !planned.changes_nothing(allow_large)).then_some(Part::Whole)
+}
+
+/// What an action of a plan is for.
+fn key(planned: &Planned, action: usize) -> Key {
+    match &planned.plan.actions[action] {
+        Action::Stop(stop) => stop.participation.key.clone(),
+        Action::Trigger(trigger) => {
+            let of = planned.roster.get(trigger.enrolment as usize);
+            let config = planned.view().config;
+            Key {
+                contact: ContactId::new(of.contact).unwrap(),
+                automation: config.automations[of.automation].name.clone(),
+                occurrence: of.occurrence.map(|of| Occurrence::new(of).unwrap()),
+            }
+        }
+    }
+}
