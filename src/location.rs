@@ -59,6 +59,64 @@ impl Location {
     }
 }
 
+/// Why what was typed names no place for a record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TypedError {
+    /// It is nothing of the kind.
+    #[error(
+        "write sqlite:PATH, a URL that begins with postgres:, or '$NAME' for what an environment variable says"
+    )]
+    Other,
+    /// A variable is not set.
+    #[error("the environment variable {0} is not set")]
+    Unset(String),
+    /// Others could read it.
+    #[error(
+        "it holds a password, which others on this machine see in `ps`: put the URL into an environment variable, and name \
+         that: '$NAME'"
+    )]
+    Password,
+    /// It is a database, and not right.
+    #[error("it {0}")]
+    Database(#[from] DatabaseError),
+}
+
+impl Location {
+    /// Reads what was typed as a place: a URL, or `$NAME`, which is what that environment variable says. Paths are relative to
+    /// `root`.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn typed(text: &str, schema: &str, root: &Path) -> Result<Self, TypedError> {
+        let Some(name) = text.strip_prefix('$') else {
+            return match Self::read(text, schema, root)? {
+                Location::Database(database) if database.has_password() => {
+                    Err(TypedError::Password)
+                }
+                location => Ok(location),
+            };
+        };
+        let value = std::env::var(name).unwrap_or_default();
+        match value.is_empty() {
+            true => Err(TypedError::Unset(name.to_owned())),
+            false => Self::read(&value, schema, root),
+        }
+    }
+
+    fn read(text: &str, schema: &str, root: &Path) -> Result<Self, TypedError> {
+        if is_database(text) {
+            let database = Database::parse(text, root)?;
+            return Ok(Location::Database(database.in_schema(schema)));
+        }
+        let path = text
+            .strip_prefix("sqlite:")
+            .map(|path| path.strip_prefix("//").unwrap_or(path));
+        let path = path.filter(|path| !path.is_empty() && !path.contains(['?', '#', '\0']));
+        path.map(|path| Location::File(root.join(path)))
+            .ok_or(TypedError::Other)
+    }
+}
+
 /// Whether a text is the URL of a database.
 pub fn is_database(text: &str) -> bool {
     text.starts_with("postgres:") || text.starts_with("postgresql:")

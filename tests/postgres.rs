@@ -469,3 +469,141 @@ impl Drop for Ended {
         let _ = self.0.wait();
     }
 }
+
+#[test]
+fn a_record_is_moved_both_ways_and_closed_where_it_was() {
+    let Some(server) = Server::shared() else {
+        return;
+    };
+    let url = server.database();
+    let repo = repo(&url);
+    let at = |place: &str| {
+        repo.write(
+            "rollcall.toml",
+            CONFIG.replace("$ROLLCALL_RECORD_URL", place),
+        )
+    };
+    at("sqlite:first.db");
+    keeps_quiet(&repo, &["apply", "--yes", "--new-record"], 0);
+    at("sqlite:first.db");
+    let text = CONFIG
+        .replace("$ROLLCALL_RECORD_URL", "sqlite:first.db")
+        .replace("\"crm-1\", ", "");
+    repo.write("rollcall.toml", text);
+    keeps_quiet(&repo, &["apply", "--yes"], 0);
+    at("sqlite:first.db");
+    let seen = || {
+        let show = repo
+            .run(&["record", "show", "--format", "json"])
+            .exits(0)
+            .json();
+        let export = repo
+            .run(&["record", "export", "--format", "json"])
+            .exits(0)
+            .json();
+        let history = repo.run(&["history", "--format", "json"]).exits(0).json();
+        (show["record"]["id"].clone(), export, history)
+    };
+    let before = seen();
+    for (from, to) in [
+        ("sqlite:first.db", "$ROLLCALL_RECORD_URL"),
+        ("$ROLLCALL_RECORD_URL", "sqlite:second.db"),
+        ("sqlite:second.db", "sqlite:third.db"),
+    ] {
+        at(from);
+        let said = keeps_quiet(&repo, &["record", "move", to, "--yes"], 0);
+        assert!(said.contains("the same in both"), "{said}");
+        let said = keeps_quiet(&repo, &["apply", "--yes"], 1);
+        assert!(
+            said.contains("was moved to") && said.contains("is closed"),
+            "{said}"
+        );
+        keeps_quiet(
+            &repo,
+            &["record", "move", "sqlite:elsewhere.db", "--yes"],
+            1,
+        );
+        at(to);
+        assert_eq!(seen(), before, "{to}");
+        assert_eq!(repo.plan().actions(), ["trigger welcome crm-1"]);
+    }
+    // Where there is one already, none is carried.
+    at("sqlite:third.db");
+    let other = self::repo(&server.database());
+    keeps_quiet(&other, &["apply", "--yes", "--new-record"], 0);
+    keeps_quiet(
+        &other,
+        &[
+            "record",
+            "move",
+            &format!("sqlite://{}", repo.file("third.db").display()),
+            "--yes",
+        ],
+        1,
+    );
+    assert_eq!(seen(), before);
+    keeps_quiet(&repo, &["apply", "--yes"], 0);
+    assert_eq!(repo.recorded().len(), 3);
+    let said = keeps_quiet(
+        &repo,
+        &[
+            "record",
+            "move",
+            &format!("postgres://me:{}@db.example/x", "other"),
+            "--yes",
+        ],
+        1,
+    );
+    assert!(said.contains("it holds a password"), "{said}");
+}
+
+#[test]
+fn a_move_that_is_cut_short_goes_on_and_there_is_never_more_than_one_record() {
+    let Some(server) = Server::shared() else {
+        return;
+    };
+    for reaches in [true, false] {
+        for after in (usize::from(reaches)..).step_by(2) {
+            let url = server.database();
+            let cutter = Cutter::before(&url);
+            let spotler = Spotler::open();
+            let repo = repo_of(&spotler, &cutter.url(&url), 2).without_new_record();
+            let config = std::fs::read_to_string(repo.file("rollcall.toml")).unwrap();
+            let at = |place: &str| {
+                repo.write(
+                    "rollcall.toml",
+                    config.replace("$ROLLCALL_RECORD_URL", place),
+                )
+            };
+            at("sqlite:first.db");
+            keeps_quiet(&repo, &["apply", "--yes", "--new-record"], 0);
+            cutter.cut(after, reaches);
+            let done = repo.run(&["record", "move", "$ROLLCALL_RECORD_URL", "--yes"]);
+            let can_plan = |place: &str| {
+                at(place);
+                repo.run(&["apply", "--yes"]).code == Some(0)
+            };
+            let both = [
+                can_plan("sqlite:first.db"),
+                can_plan("$ROLLCALL_RECORD_URL"),
+            ];
+            assert_ne!(both, [true, true], "{after} {reaches}");
+            if done.code != Some(0) && both != [false, true] {
+                at("sqlite:first.db");
+                keeps_quiet(
+                    &repo,
+                    &["record", "move", "$ROLLCALL_RECORD_URL", "--yes"],
+                    0,
+                );
+            }
+            at("$ROLLCALL_RECORD_URL");
+            let said = keeps_quiet(&repo, &["apply", "--yes"], 0);
+            assert!(said.contains("Nothing to do."), "{said}");
+            assert_eq!(spotler.ledger().len(), 2, "{after} {reaches}");
+            if !cutter.has_cut() {
+                assert!(after > 5, "{after}");
+                break;
+            }
+        }
+    }
+}

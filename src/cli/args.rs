@@ -268,6 +268,8 @@ pub enum RecordCommand {
     Forget(RecordForgetArgs),
     /// Say that this is the record to go on with: a copy, an older one, or one of another account
     Accept(RecordAcceptArgs),
+    /// Carry the record to another place, and close the old one for good
+    Move(RecordMoveArgs),
     /// Take the lock away from a holder that is gone without a trace
     Unlock(RecordUnlockArgs),
 }
@@ -303,6 +305,17 @@ pub struct RecordForgetArgs {
     /// The contact
     #[arg(value_name = "CONTACT", value_parser = parse_contact)]
     pub contact: ContactId,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `record move`.
+#[derive(Debug, Args)]
+pub struct RecordMoveArgs {
+    /// Where to: sqlite:PATH, postgres://HOST/DATABASE, or '$NAME' for what that environment variable says
+    #[arg(value_name = "URL")]
+    pub url: String,
     /// Do not ask
     #[arg(long)]
     pub yes: bool,

@@ -178,6 +178,9 @@ async fn command(command: &Command, common: &Common) -> Result<Exit, CommandErro
         Command::Record(RecordCommand::Accept(args)) => {
             guarded(async |signals| record::accept(args, common, signals).await).await
         }
+        Command::Record(RecordCommand::Move(args)) => {
+            guarded(async |signals| record::moving(args, common, signals).await).await
+        }
         Command::Record(RecordCommand::Unlock(args)) => {
             guarded(async |signals| record::unlock(args, common, signals).await).await
         }

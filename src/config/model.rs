@@ -95,6 +95,8 @@ impl Base {
 pub struct RecordLocation {
     /// The SQLite file, made absolute with the configuration's root, or the database.
     pub at: Location,
+    /// The schema that it has, or would have, in a database.
+    pub schema: String,
     /// Where the configuration says so.
     pub place: Option<Place>,
     /// The id of the record that this repository belongs to, if it says so.

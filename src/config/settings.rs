@@ -14,7 +14,7 @@ use super::value::{duration, percent, rate};
 use super::window::{self, Unzoned, Window};
 use crate::base_url::{BaseUrl, BaseUrlError, SERVICE};
 use crate::id::RecordId;
-use crate::location::{Database, Location, is_database, is_schema};
+use crate::location::{Database, Location, SCHEMA, is_database, is_schema};
 use crate::paths::Paths;
 
 /// A setting that may be set once.
@@ -268,15 +268,15 @@ impl Settings {
             },
         };
         let (at, place) = self.record.0.unzip();
-        let at = match (at, self.record_schema.0) {
-            (None, _) => Location::File(root.join("state/rollcall.db")),
-            (Some(Location::Database(database)), Some((schema, _))) => {
-                Location::Database(database.in_schema(&schema))
-            }
-            (Some(at), _) => at,
+        let schema = self.record_schema.or(SCHEMA.to_owned());
+        let at = match at {
+            None => Location::File(root.join("state/rollcall.db")),
+            Some(Location::Database(database)) => Location::Database(database.in_schema(&schema)),
+            Some(at) => at,
         };
         let record = RecordLocation {
             at,
+            schema,
             place,
             id: self.record_id.0.map(|(id, _)| id),
         };

@@ -10,7 +10,7 @@ use crate::config::Problems;
 use crate::id::{AutomationName, ContactId, IdError};
 use crate::plan::saved::{SavedError, Stale};
 use crate::plan::{Breach, Guard};
-use crate::record::{JournalError, LockError, RecordError};
+use crate::record::{CarryError, JournalError, LockError, RecordError};
 use crate::sandbox::SandboxError;
 use crate::source::SourceError;
 use crate::spotler::{CallError, ClientError};
@@ -34,6 +34,9 @@ pub enum Error {
     /// The record cannot be locked.
     #[error(transparent)]
     Lock(Box<LockError>),
+    /// The record is not carried to another place.
+    #[error(transparent)]
+    Carry(#[from] Box<CarryError>),
     /// The record cannot be written.
     #[error(transparent)]
     Journal(#[from] JournalError),

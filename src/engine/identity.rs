@@ -3,7 +3,8 @@
 use super::{Engine, Error};
 use crate::config::{Base, Config};
 use crate::id::RecordId;
-use crate::record::{Doubt, Examined, Expected, RecordError};
+use crate::location::Location;
+use crate::record::{Carried, Doubt, Examined, Expected, Record, RecordError};
 use crate::spotler::Credentials;
 
 impl Engine {
@@ -37,6 +38,14 @@ impl Engine {
             false => checked.doubts().iter().map(Doubt::to_string).collect(),
         };
         Ok(checked)
+    }
+
+    /// Carries the record to another place, and closes the old one for good.
+    ///
+    /// # Errors
+    /// Why it was not carried.
+    pub async fn carry(&self, to: &Location) -> Result<Carried, Error> {
+        Ok(self.record.carry(&Record::of(to)).await.map_err(Box::new)?)
     }
 
     /// Whether a record has to be begun, and whether that is meant. `would` says what the verb would have done.

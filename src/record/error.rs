@@ -61,6 +61,27 @@ pub enum RecordError {
         /// The variable.
         variable: String,
     },
+    /// It was carried to another place.
+    #[error(
+        "The record {} was moved to {to}, and is closed. Nothing was sent and nothing was written. Correct `[record] url`.",
+        path.display()
+    )]
+    Moved {
+        /// Where it was.
+        path: PathBuf,
+        /// Where it is.
+        to: String,
+    },
+    /// It is being filled with another one.
+    #[error(
+        "The record {} is a copy that is not whole: a `rollcall record move` to it was cut short, or is under way. Nothing was \
+         sent and nothing was written. Begin the move again where the record is.",
+        path.display()
+    )]
+    NotWhole {
+        /// Where it is.
+        path: PathBuf,
+    },
     /// Somebody said that this is the first day, and it is not.
     #[error(
         "--new-record begins a record, and {} has something in it already. Nothing was sent and nothing was written. Leave \

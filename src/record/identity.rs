@@ -3,10 +3,11 @@
 //! What this cannot see: two machines that work on two copies at the same moment, and a copy within the same file that no
 //! run has been at since.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::carry;
 use super::error::RecordError;
 use super::read::Record;
 use super::store::View;
@@ -160,6 +161,8 @@ pub struct Found {
     pub(super) is_exposed: bool,
     /// The file that the last run wrote to.
     pub(super) noted_file: Option<FileId>,
+    /// Where it was carried to: it is closed then.
+    pub(super) moved_to: Option<String>,
     /// Where in a database it is, and where the last run wrote to.
     pub(super) database: Option<DatabaseId>,
     pub(super) noted_database: Option<DatabaseId>,
@@ -418,11 +421,13 @@ impl Found {
 /// # Errors
 /// Why it cannot be read.
 pub(super) async fn examine(
+    path: &Path,
     view: &mut dyn View,
     witness: Option<Witness>,
     expected: &Expected,
 ) -> Result<(Found, Vec<Doubt>), RecordError> {
     let mut found = view.about().await?;
+    carry::refuse(path, found.moved_to.as_deref())?;
     found.witness = witness;
     if !found.doubts(expected).is_empty() {
         let states = view.states().await?;
@@ -465,7 +470,7 @@ impl Record {
                 ..Examined::default()
             });
         };
-        let (found, doubts) = examine(view.as_mut(), witness, expected).await?;
+        let (found, doubts) = examine(self.path(), view.as_mut(), witness, expected).await?;
         // A run that is at work wrote more of the record than the witness knew of when that was read.
         let later = || Found {
             witness: self.store.witness(),

@@ -3,6 +3,7 @@
 
 mod batch;
 mod call;
+mod carry;
 mod error;
 mod freshness;
 mod guarded;
@@ -20,6 +21,7 @@ mod writer;
 mod writing;
 
 pub use call::{ApplyStart, CallId, CallKind, CallOutcome, Change, Intent, Settlement};
+pub use carry::{Carried, CarryError};
 pub use error::{Holder, JournalError, LockError, RecordError};
 pub use guarded::{AppliedSource, AppliedWith, GUARDED_DAY, SourceNote, counted_since};
 pub use identity::{Doubt, Elsewhere, Examined, Expected, Found};

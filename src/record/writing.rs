@@ -44,6 +44,8 @@ pub enum Purpose {
     Erase,
     /// To settle these doubts, which somebody has seen.
     Accept(Vec<Doubt>),
+    /// To carry a record: one that is made for it is no record before it is whole.
+    Carry,
 }
 
 impl Purpose {
@@ -53,7 +55,7 @@ impl Purpose {
             Purpose::Act => {}
             Purpose::Accept(seen) if *seen == doubts => doubts.clear(),
             Purpose::Accept(_) => {}
-            Purpose::Erase => doubts.retain(Doubt::is_hidden_by_writing),
+            Purpose::Erase | Purpose::Carry => doubts.retain(Doubt::is_hidden_by_writing),
         }
         doubts
     }
@@ -153,7 +155,7 @@ async fn start(
     let path = record.path();
     let witness = record.store.witness();
     let expected = &request.expected;
-    let (mut found, doubts) = identity::examine(lease.view(), witness, expected).await?;
+    let (mut found, doubts) = identity::examine(path, lease.view(), witness, expected).await?;
     let doubts = request.purpose.refused(doubts);
     if !doubts.is_empty() {
         let (path, would) = (path.to_owned(), String::new());
@@ -169,7 +171,7 @@ async fn start(
         found.serial = found.serial.max(found.accepted_serial());
     }
     // From whatever record a person is erased, it is not the right one by that.
-    let is_marked = request.purpose != Purpose::Erase;
+    let is_marked = !matches!(request.purpose, Purpose::Erase | Purpose::Carry);
     let mark = is_marked.then(|| (expected.host().to_owned(), expected.account(found.id)));
     let run = RunStep::Begin {
         command: request.command,

@@ -63,6 +63,7 @@ impl World {
                 },
                 record: RecordLocation {
                     at: Location::File(PathBuf::new()),
+                    schema: String::new(),
                     place: None,
                     id: None,
                 },

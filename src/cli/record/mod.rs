@@ -3,11 +3,13 @@
 mod accept;
 mod forget;
 mod list;
+mod moving;
 mod show;
 mod unlock;
 
 pub(super) use accept::accept;
 pub(super) use forget::forget;
 pub(super) use list::{export, list};
+pub(super) use moving::moving;
 pub(super) use show::show;
 pub(super) use unlock::unlock;

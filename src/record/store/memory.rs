@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::carry::{Row, Table};
 use super::{Acquired, Applied, Lease, Page, Store, View, Watch};
 use crate::digest::Digest;
 use crate::failpoint::{Planted, is_planted};
@@ -408,6 +409,22 @@ impl Lease for Held {
         Ok(true)
     }
 
+    async fn rows(&mut self, _: &Table, _: Option<&Row>) -> Result<Vec<Row>, JournalError> {
+        Err(JournalError::Closed)
+    }
+
+    async fn fill(&mut self, _: &Table, _: &[Row]) -> Result<(), JournalError> {
+        Err(JournalError::Closed)
+    }
+
+    async fn empty(&mut self) -> Result<(), JournalError> {
+        Err(JournalError::Closed)
+    }
+
+    async fn close(&mut self, _: Option<&str>) -> Result<(), JournalError> {
+        Err(JournalError::Closed)
+    }
+
     async fn release(self: Box<Self>) -> Result<(), JournalError> {
         self.memory.fate.step("release").await;
         self.memory.give_back(&self.holder);
@@ -580,6 +597,7 @@ impl View for MemoryView {
             noted_file: None,
             database: None,
             noted_database: None,
+            moved_to: None,
             noted_host: host,
             noted_account: account.flatten(),
             is_bound: states.any(State::may_have_run) || world.calls.values().any(is_open),

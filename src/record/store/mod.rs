@@ -1,5 +1,6 @@
 //! Where a record lies. What stands above decides what is written; what stands below is the only place that knows SQL.
 
+pub(super) mod carry;
 #[cfg(test)]
 mod memory;
 mod names;
@@ -29,6 +30,7 @@ use super::writing::LockRequest;
 use crate::id::{AutomationName, ContactId};
 use crate::location::Location;
 
+use carry::{Row, Table};
 #[cfg(test)]
 pub(crate) use memory::{Disk, Fate, Memory};
 use nowhere::Nowhere;
@@ -92,6 +94,19 @@ pub(super) trait Lease: Send {
     /// Makes sure that nothing is left of what was erased. Returns whether that could be done now: not while somebody else
     /// still reads it.
     async fn wipe(&mut self) -> Result<bool, JournalError>;
+
+    /// The rows of a table behind one, in the order of its key: none, where there are no more.
+    async fn rows(&mut self, table: &Table, behind: Option<&Row>)
+    -> Result<Vec<Row>, JournalError>;
+
+    /// Writes rows into a table that does not have them.
+    async fn fill(&mut self, table: &Table, rows: &[Row]) -> Result<(), JournalError>;
+
+    /// Takes all rows away.
+    async fn empty(&mut self) -> Result<(), JournalError>;
+
+    /// Closes the record, since it is somewhere else from now on, or opens it.
+    async fn close(&mut self, moved_to: Option<&str>) -> Result<(), JournalError>;
 
     /// Gives the lock back. Where that fails, the next run takes it over.
     ///

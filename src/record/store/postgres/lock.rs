@@ -112,7 +112,7 @@ async fn attempt(link: &mut Link, request: &LockRequest, holder: &str) -> Result
             return Err(RecordError::Missing { path }.into());
         }
         Kind::Empty { has_schema } => {
-            open::make(at, &mut tx, has_schema, request.expected.id).await?;
+            open::make(at, &mut tx, has_schema, request).await?;
             is_made = true;
         }
         Kind::Record(_) => {

@@ -3,6 +3,7 @@
 //! Nothing lives in a session: each transaction says for itself what it needs, so that a pool such as PgBouncer may stand in
 //! between.
 
+mod carry;
 mod columns;
 mod error;
 mod link;
@@ -18,9 +19,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::Row;
+use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
+use super::carry::{Row, Table};
 use super::{Acquired, Lease, Store, View};
 use crate::clock::uptime;
 use crate::location::Database;
@@ -44,6 +46,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id";
 const MARK: &str = "\
 UPDATE ~meta SET service = $1, account = CASE WHEN $2::bytea IS NULL AND service = $1 THEN account ELSE $2 END,
     system = $3, timeline = $4, database = $5, tables = $6";
+
+const SIGN_OF_LIFE: &str = "UPDATE ~lock SET heartbeat_at = clock_timestamp() WHERE holder = $1";
 
 const LAST_RUN: &str = "SELECT coalesce(max(id), 0) FROM ~run";
 
@@ -219,6 +223,35 @@ impl Lease for Held {
         Ok(true)
     }
 
+    async fn rows(
+        &mut self,
+        table: &Table,
+        behind: Option<&Row>,
+    ) -> Result<Vec<Row>, JournalError> {
+        let rows = carry::rows(&mut self.db.link, table, behind).await;
+        rows.map_err(|error| JournalError::Store(explain(&error)))
+    }
+
+    async fn fill(&mut self, table: &Table, rows: &[Row]) -> Result<(), JournalError> {
+        let at = self.db.link.place.clone();
+        self.fenced(async |tx| carry::fill(&at, tx, table, rows).await)
+            .await
+    }
+
+    async fn empty(&mut self) -> Result<(), JournalError> {
+        let at = self.db.link.place.clone();
+        self.fenced(async |tx| carry::empty(&at, tx).await).await
+    }
+
+    async fn close(&mut self, moved_to: Option<&str>) -> Result<(), JournalError> {
+        let close = self.db.link.place.sql("UPDATE ~meta SET moved_to = $1");
+        self.fenced(async |tx| {
+            let close = sqlx::query(close).bind(moved_to).persistent(false);
+            close.execute(tx).await.map(drop)
+        })
+        .await
+    }
+
     async fn release(mut self: Box<Self>) -> Result<(), JournalError> {
         // Where that fails, the next run takes it over.
         let _ = lock::give_back(&mut self.db.link, &self.holder).await;
@@ -228,6 +261,34 @@ impl Lease for Held {
 }
 
 impl Held {
+    /// Does something in one transaction, while the lease is held.
+    async fn fenced(
+        &mut self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<(), sqlx::Error>,
+    ) -> Result<(), JournalError> {
+        let at = self.db.link.place.clone();
+        let done = async {
+            let mut tx = self.db.link.write().await?;
+            let sign = sqlx::query(at.sql(SIGN_OF_LIFE))
+                .bind(&self.holder)
+                .persistent(false);
+            if sign.execute(&mut *tx).await?.rows_affected() == 0 {
+                return Ok(false);
+            }
+            work(&mut tx).await?;
+            within(patience(100_000), tx.commit()).await?;
+            Ok(true)
+        };
+        match done.await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(JournalError::LockLost),
+            Err(error) => {
+                let error: sqlx::Error = error;
+                Err(JournalError::Store(explain(&error)))
+            }
+        }
+    }
+
     async fn try_commit(&mut self, batch: &Batch) -> Result<Tried, sqlx::Error> {
         let at = &self.db.link.place.clone();
         let known = self.db.names.clone();

@@ -6,8 +6,10 @@ use sqlx::{AssertSqlSafe, Row};
 
 use super::link::Place;
 use crate::id::RecordId;
+use crate::record::carry::NOT_WHOLE;
 use crate::record::error::RecordError;
 use crate::record::identity::DatabaseId;
+use crate::record::writing::{LockRequest, Purpose};
 
 static MIGRATOR: Migrator = sqlx::migrate!("state/migrations/postgres");
 
@@ -47,8 +49,8 @@ SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bi
 const TIMELINE_OF_REPLICA: &str = "SELECT timeline_id::bigint FROM pg_control_checkpoint()";
 
 const META: &str = "\
-INSERT INTO ~meta (one, identity, serial, counted_from)
-VALUES (1, $1, 0, (extract(epoch FROM now()) * 1000)::bigint)";
+INSERT INTO ~meta (one, identity, serial, counted_from, moved_to)
+VALUES (1, $1, 0, (extract(epoch FROM now()) * 1000)::bigint, $2)";
 
 /// Why a record cannot be opened, before it is said where it is.
 pub(super) enum Problem {
@@ -143,7 +145,7 @@ pub(super) async fn make(
     at: &Place,
     connection: &mut PgConnection,
     has_schema: bool,
-    id: Option<RecordId>,
+    request: &LockRequest,
 ) -> Result<(), sqlx::Error> {
     // A role that may fill a schema need not be one that may make it.
     if !has_schema {
@@ -153,8 +155,12 @@ pub(super) async fn make(
             .await?;
     }
     migrate(at, connection, 0).await?;
-    let id = id.unwrap_or_else(RecordId::new).to_string();
-    let meta = sqlx::query(at.sql(META)).bind(id).persistent(false);
+    let id = request.expected.id.unwrap_or_else(RecordId::new);
+    let moved_to = (request.purpose == Purpose::Carry).then_some(NOT_WHOLE);
+    let meta = sqlx::query(at.sql(META))
+        .bind(id.to_string())
+        .bind(moved_to);
+    let meta = meta.persistent(false);
     meta.execute(&mut *connection).await?;
     Ok(())
 }

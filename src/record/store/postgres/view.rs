@@ -56,7 +56,7 @@ const WITH_IDS: &str = concat!(
 );
 
 const ABOUT: &str = "\
-SELECT identity, serial, service, account, system, timeline, database, tables,
+SELECT identity, serial, service, account, system, timeline, database, tables, moved_to,
     EXISTS (SELECT FROM ~participation WHERE state NOT IN ('failed', 'failed-for-good', 'waiting', 'withheld'))
         OR EXISTS (SELECT FROM ~call WHERE outcome IS NULL) AS is_bound,
     (SELECT started_at FROM ~run ORDER BY id DESC LIMIT 1) AS last_run
@@ -229,6 +229,7 @@ impl View for Db {
             let last_run: Option<i64> = row.try_get("last_run")?;
             let serial = count(row.try_get("serial")?);
             let (host, is_bound) = (row.try_get("service")?, row.try_get("is_bound")?);
+            let moved_to: Option<String> = row.try_get("moved_to")?;
             Ok((
                 identity,
                 account,
@@ -237,9 +238,10 @@ impl View for Db {
                 host,
                 is_bound,
                 noted.transpose()?,
+                moved_to,
             ))
         };
-        let (identity, account, last_run, serial, noted_host, is_bound, noted_database) =
+        let (identity, account, last_run, serial, noted_host, is_bound, noted_database, moved_to) =
             read().map_err(failed)?;
         let corrupt = |what: &str| corrupt(&place.path, what);
         let account = account.map(|bytes| <[u8; 16]>::try_from(bytes).map(Digest::from_bytes));
@@ -257,6 +259,7 @@ impl View for Db {
             noted_file: None,
             database: Some(database),
             noted_database,
+            moved_to,
             noted_host,
             noted_account: account,
             is_bound,

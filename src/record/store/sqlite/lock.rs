@@ -112,7 +112,7 @@ pub(super) async fn acquire(path: &Path, request: &LockRequest) -> Result<Locked
         None => {
             // It knows of a record that is gone.
             witness::clear(&file).map_err(io(path))?;
-            open::make(path, request.expected.id).await?;
+            open::make(path, request).await?;
             is_made = true;
             open::writer(path).await?.ok_or_else(missing)?
         }

@@ -1,5 +1,6 @@
 //! A record in a SQLite file.
 
+mod carry;
 mod columns;
 mod error;
 mod files;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::{Connection, SqliteConnection};
 
+use super::carry::{Row, Table};
 use super::{Acquired, Lease, Store, View};
 use crate::id::RecordId;
 use crate::record::batch::{Batch, RunStep};
@@ -147,6 +149,32 @@ impl Lease for Held {
         wiped.map_err(|error| JournalError::Store(explain(&error)))
     }
 
+    async fn rows(
+        &mut self,
+        table: &Table,
+        behind: Option<&Row>,
+    ) -> Result<Vec<Row>, JournalError> {
+        let rows = carry::rows(&mut self.db.connection, table, behind).await;
+        rows.map_err(|error| JournalError::Store(explain(&error)))
+    }
+
+    async fn fill(&mut self, table: &Table, rows: &[Row]) -> Result<(), JournalError> {
+        self.fenced(async |tx| carry::fill(tx, table, rows).await)
+            .await
+    }
+
+    async fn empty(&mut self) -> Result<(), JournalError> {
+        self.fenced(async |tx| carry::empty(tx).await).await
+    }
+
+    async fn close(&mut self, moved_to: Option<&str>) -> Result<(), JournalError> {
+        self.fenced(async |tx| {
+            let close = sqlx::query("UPDATE meta SET moved_to = ?").bind(moved_to);
+            close.execute(tx).await.map(drop)
+        })
+        .await
+    }
+
     async fn release(mut self: Box<Self>) -> Result<(), JournalError> {
         if let Err(error) = self.files.check() {
             // To close it would write to what is left of it.
@@ -161,6 +189,31 @@ impl Lease for Held {
 }
 
 impl Held {
+    /// Does something in one transaction, while the lock is held.
+    async fn fenced(
+        &mut self,
+        work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<(), sqlx::Error>,
+    ) -> Result<(), JournalError> {
+        self.files.check()?;
+        let done = async {
+            let mut tx = self.db.connection.begin_with("BEGIN IMMEDIATE").await?;
+            if !self.lock.prove(&mut tx).await? {
+                return Ok(false);
+            }
+            work(&mut tx).await?;
+            tx.commit().await?;
+            Ok(true)
+        };
+        match done.await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(JournalError::LockLost),
+            Err(error) => {
+                let error: sqlx::Error = error;
+                Err(JournalError::Store(explain(&error)))
+            }
+        }
+    }
+
     /// Returns whether the lock is still held; nothing is written otherwise.
     async fn try_commit(&mut self, batch: &Batch) -> Result<bool, sqlx::Error> {
         let now = batch.at.as_millisecond();

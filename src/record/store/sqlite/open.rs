@@ -12,7 +12,9 @@ use super::error::sql;
 use super::files::{beside, io};
 use crate::failpoint::fail_point;
 use crate::id::RecordId;
+use crate::record::carry::NOT_WHOLE;
 use crate::record::error::RecordError;
+use crate::record::writing::{LockRequest, Purpose};
 
 static MIGRATOR: Migrator = sqlx::migrate!("state/migrations");
 
@@ -131,7 +133,7 @@ pub(super) async fn writer(path: &Path) -> Result<Option<(SqliteConnection, Kind
 
 /// Makes a record where there is none: whole, under another name, and only then under its own. So a run that is killed
 /// meanwhile leaves no record, and nothing that looks like one. It gets this id, or a new one. Only for the holder of the host's lock.
-pub(super) async fn make(path: &Path, id: Option<RecordId>) -> Result<(), RecordError> {
+pub(super) async fn make(path: &Path, request: &LockRequest) -> Result<(), RecordError> {
     let new = beside(path, ".new");
     for suffix in ["", "-journal", "-wal", "-shm"] {
         remove(&beside(&new, suffix))?;
@@ -146,8 +148,11 @@ pub(super) async fn make(path: &Path, id: Option<RecordId>) -> Result<(), Record
         .await
         .map_err(failed)?;
     migrate(path, &mut connection, Kind::Empty).await?;
-    sqlx::query("UPDATE meta SET identity = ?")
-        .bind(id.unwrap_or_else(RecordId::new).to_string())
+    let id = request.expected.id.unwrap_or_else(RecordId::new);
+    let moved_to = (request.purpose == Purpose::Carry).then_some(NOT_WHOLE);
+    sqlx::query("UPDATE meta SET identity = ?, moved_to = ?")
+        .bind(id.to_string())
+        .bind(moved_to)
         .execute(&mut connection)
         .await
         .map_err(failed)?;
@@ -259,7 +264,16 @@ mod tests {
     async fn temporary_files_are_kept_in_memory() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rollcall.db");
-        make(&path, None).await.unwrap();
+        let request = LockRequest {
+            command: "apply".to_owned(),
+            timeout: Duration::ZERO,
+            config_digest: None,
+            git_revision: None,
+            expected: crate::record::identity::Expected::default(),
+            purpose: Purpose::Act,
+            may_begin: true,
+        };
+        make(&path, &request).await.unwrap();
         let mut reader = reader(&path).await.unwrap().unwrap();
         let kept: (i64,) = sqlx::query_as("PRAGMA temp_store")
             .fetch_one(&mut reader)

@@ -47,7 +47,7 @@ const ABOUT: &str = "\
 SELECT identity, serial, file_inode, file_birth, service, account,
   EXISTS (SELECT * FROM participation WHERE state NOT IN ('failed', 'failed-for-good', 'waiting', 'withheld'))
     OR EXISTS (SELECT * FROM call WHERE outcome IS NULL),
-  (SELECT started_at FROM run ORDER BY id DESC LIMIT 1)
+  (SELECT started_at FROM run ORDER BY id DESC LIMIT 1), moved_to
 FROM meta";
 
 const OPEN_CALLS: &str = "\
@@ -153,9 +153,10 @@ impl View for Db {
             Option<Vec<u8>>,
             bool,
             Option<i64>,
+            Option<String>,
         );
         let row = sqlx::query_as(ABOUT).fetch_one(&mut self.connection).await;
-        let (identity, serial, inode, birth, host, account, is_bound, last_run): Row =
+        let (identity, serial, inode, birth, host, account, is_bound, last_run, moved_to): Row =
             row.map_err(self.failed())?;
         let meta = std::fs::metadata(&self.path).map_err(files::io(&self.path))?;
         let account = account.map(|bytes| <[u8; 16]>::try_from(bytes).map(Digest::from_bytes));
@@ -174,6 +175,7 @@ impl View for Db {
             noted_file: (noted_file != FileId::default()).then_some(noted_file),
             database: None,
             noted_database: None,
+            moved_to,
             noted_host: host,
             noted_account: account,
             is_bound,
