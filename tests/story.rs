@@ -574,7 +574,7 @@ impl<'a> Story<'a> {
         if let Some(State::Uncertain) = before.map(|entry| entry.state)
             && state == State::Uncertain
         {
-            self.record.get_mut(key).unwrap().run = Some(self.runs);
+            // The earlier doubt stays as it was, and with it the time by which its turn comes.
             return;
         }
         let entry = Entry {
