@@ -166,7 +166,7 @@ async fn start(
         }
         .into());
     }
-    let left_open = recover(lease, &mut found, record).await?;
+    let (recovered, left_open) = recover(lease, &mut found, record).await?;
     if matches!(request.purpose, Purpose::Accept(_)) {
         found.serial = found.serial.max(found.accepted_serial());
     }
@@ -182,50 +182,41 @@ async fn start(
     let begin = Batch {
         run: Some(run),
         serial: Some(found.serial),
-        ..Batch::now(&record.clock)
+        ..recovered
     };
-    commit(lease, &begin, path, "written").await?;
+    // Together with the doubts: where they are on record, there is a run that told of them.
+    commit(lease, &begin, path).await?;
+    if !left_open.is_empty() {
+        fail_point("recover:after");
+    }
     Ok((found, left_open))
 }
 
-/// Settles all open calls as in doubt.
+/// Settles all open calls as in doubt: what is to be written, and which they are.
 async fn recover(
     lease: &mut dyn Lease,
     found: &mut Found,
     record: &Record,
-) -> Result<Vec<LeftOpen>, LockError> {
-    let (path, clock) = (record.path(), &record.clock);
+) -> Result<(Batch, Vec<LeftOpen>), LockError> {
+    let clock = &record.clock;
     let open = open_calls(lease.view(), clock).await?;
     if open.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Batch::now(clock), Vec::new()));
     }
     let on_record = lease.view().of_contacts(&open.contacts()).await?;
-    let (mut batch, left) = open.settle(on_record.collect::<Result<_, _>>()?, clock);
+    let (batch, left) = open.settle(on_record.collect::<Result<_, _>>()?, clock);
     tracing::warn!(
         event = "recovered",
         calls = left.len(),
         "an earlier run was cut short; its open calls are uncertain now"
     );
     found.serial += 1;
-    batch.serial = Some(found.serial);
     fail_point("recover:before");
-    commit(
-        lease,
-        &batch,
-        path,
-        "recovered after a run that was cut short",
-    )
-    .await?;
-    fail_point("recover:after");
-    Ok(left)
+    Ok((batch, left))
 }
 
-async fn commit(
-    lease: &mut dyn Lease,
-    batch: &Batch,
-    path: &Path,
-    doing: &'static str,
-) -> Result<(), LockError> {
+async fn commit(lease: &mut dyn Lease, batch: &Batch, path: &Path) -> Result<(), LockError> {
+    let doing = "written";
     lease.commit(batch).await.map_err(|error| match error {
         JournalError::LockLost => LockError::Lost,
         JournalError::Store(what) => RecordError::Store {
