@@ -563,7 +563,12 @@ impl<'a> Story<'a> {
     fn enter(&mut self, key: &Key, state: State, ids: &[BTreeSet<String>]) {
         let world = self.scene.world(&BTreeMap::new());
         let before = self.record.get(key);
-        if before.is_some_and(|entry| entry.state == State::LetGo) {
+        let is_let_go = before.is_some_and(|entry| entry.state == State::LetGo);
+        if is_let_go && matches!(state, State::Failed | State::FailedForGood | State::Waiting) {
+            // What runs out goes on to.
+            return;
+        }
+        if is_let_go {
             // What was let go and runs on is no longer known.
             let ids = self
                 .owners

@@ -84,6 +84,32 @@ fn what_was_let_go_is_stopped_when_its_contact_is_suppressed() {
 }
 
 #[test]
+fn what_was_let_go_is_stopped_where_a_new_trigger_of_it_failed() {
+    let spotler = Spotler::open();
+    let url = spotler.url();
+    let keep = &format!("{CARE}\non_leave = \"keep\"");
+    let declared: &[(&str, &[&str])] = &[("care", &["c-1"])];
+    let repo = Repo::with(&config(&url, keep, declared, &[]));
+    repo.apply().exits(0);
+    repo.write("rollcall.toml", config(&url, keep, &[], &[]));
+    repo.apply().exits(0);
+    // Declared again, and not triggered: the first run of it goes on at Spotler.
+    repo.write("rollcall.toml", config(&url, keep, declared, &[]));
+    spotler.fault(json!([{ "fault": "revoked" }]));
+    repo.apply().exits(3);
+    assert_eq!(repo.recorded(), ["care c-1 let-go"]);
+    spotler.fault(json!([]));
+    spotler.put("unknown", &json!(["c-1"]));
+    repo.apply();
+    assert_eq!(repo.recorded(), ["care c-1 let-go"]);
+    spotler.put("unknown", &json!([]));
+    repo.write("rollcall.toml", config(&url, keep, declared, &["c-1"]));
+    assert_eq!(repo.plan().actions(), ["stop care c-1"]);
+    repo.apply().exits(0);
+    assert_eq!(repo.recorded(), ["care c-1 stopped"]);
+}
+
+#[test]
 fn all_behind_one_code_are_stopped_when_their_contact_is_suppressed() {
     let spotler = Spotler::open();
     let url = spotler.url();

@@ -333,6 +333,12 @@ pub fn after(from: Before, mv: Move) -> Result<Before, IllegalMove> {
             {
                 S::Uncertain
             }
+            // Nor of what runs out: where the contact is suppressed, it is stopped.
+            TriggerOutcome::Failed | TriggerOutcome::FailedForGood | TriggerOutcome::Waiting
+                if before == Some(S::LetGo) =>
+            {
+                S::LetGo
+            }
             TriggerOutcome::Failed => S::Failed,
             TriggerOutcome::FailedForGood => S::FailedForGood,
             TriggerOutcome::Waiting => S::Waiting,

@@ -269,11 +269,11 @@ impl Writer {
                 continue;
             }
             let not_carried_out = CallOutcome::Trigger(TriggerOutcome::NotCarriedOut);
-            // A stop that changed nothing, or a trigger that left an earlier doubt as it was. A trigger that fails as the one
-            // before it did was sent with fields and a code of its own, which the next plan compares.
+            // A stop that changed nothing, or a trigger that left an earlier doubt, or what runs out, as it was. A trigger that
+            // fails as the one before it did was sent with fields and a code of its own, which the next plan compares.
             if Some(state) == *before
                 && (!is_trigger
-                    || state == State::Uncertain
+                    || matches!(state, State::Uncertain | State::LetGo)
                     || settlement.outcome == not_carried_out)
             {
                 continue;

@@ -111,29 +111,18 @@ impl Law {
         }
     }
 
-    /// Notes who is left to run out.
-    pub fn note_let_go(spotler: &mut Spotler, memory: &Memory) {
-        for of in &mut spotler.started {
-            let state = memory.standing(&of.key).map(|(state, _)| state);
-            of.was_let_go |= state == Some(State::LetGo);
-        }
-    }
-
     /// Whoever runs at Spotler is on record as that, or as a doubt.
     pub fn nobody_is_lost(&mut self, spotler: &mut Spotler, memory: &Memory) {
-        Self::note_let_go(spotler, memory);
         for of in spotler.started.iter().filter(|of| of.is_running) {
             let standing = memory.standing(&of.key);
             let state = standing.as_ref().map(|(state, _)| *state);
             let is_known = state.is_some_and(State::may_run_at_spotler) || memory.is_open(&of.key);
             // It was carried out behind the stop of it.
             let is_late = of.is_late && state == Some(State::Stopped);
-            // What was let go runs out; where the next trigger fails, the record has that alone.
-            let is_let_go = of.was_let_go && !matches!(state, None | Some(State::Stopped));
             if is_late {
                 self.forgiven.insert(of.key.clone());
             }
-            if !is_known && !is_late && !is_let_go && !self.forgiven.contains(&of.key) {
+            if !is_known && !is_late && !self.forgiven.contains(&of.key) {
                 self.broke(format!("{} runs and is on record as {state:?}", of.key));
             }
             if let Some((State::Active, ids)) = standing

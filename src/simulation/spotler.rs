@@ -24,8 +24,6 @@ pub struct Started {
     pub is_running: bool,
     /// Whether the run that sent it had no answer by then.
     pub is_late: bool,
-    /// Whether it was left to run out.
-    pub was_let_go: bool,
 }
 
 /// What Spotler knows.
@@ -104,7 +102,6 @@ impl Spotler {
             id: id.clone(),
             is_running: true,
             is_late,
-            was_let_go: false,
         });
         let entries = vec![entry(Some(id), "OK")];
         (TriggerAnswer::Started(entries), true)

@@ -272,7 +272,6 @@ impl World {
     }
 
     pub fn run_ended(&self, was_killed: bool) {
-        Law::note_let_go(&mut self.spotler(), &self.memory);
         self.law().each_doubt_is_named(&self.memory, was_killed);
     }
 
