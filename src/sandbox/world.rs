@@ -1,6 +1,7 @@
 //! What the stand-in knows, and what each call does to it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 
 use jiff::Timestamp;
@@ -16,6 +17,8 @@ use super::options::{Contacts, Publication, Setting, Trigger};
 /// Automations, contacts, and what has happened to them.
 pub(super) struct World {
     automations: BTreeMap<String, Known>,
+    /// Their codes as they were first written, by the same in small letters: case says nothing.
+    written: HashMap<String, String>,
     /// Whether a code that is not among the automations is one all the same.
     open: bool,
     inactive: HashSet<String>,
@@ -66,6 +69,7 @@ impl World {
     ) -> Self {
         let mut world = Self {
             automations: BTreeMap::new(),
+            written: HashMap::new(),
             open: true,
             inactive: inactive.into_iter().collect(),
             unknown: Contacts::new(unknown_contacts),
@@ -80,11 +84,9 @@ impl World {
     pub fn set_triggers(&mut self, triggers: Vec<Trigger>) {
         self.open = triggers.is_empty();
         self.automations.clear();
+        self.written.clear();
         for trigger in triggers {
-            let code = self.as_known(&trigger.code);
-            self.automations
-                .entry(code)
-                .or_insert_with(|| trigger.into());
+            self.add(trigger);
         }
     }
 
@@ -324,12 +326,17 @@ impl World {
 
     /// A code as it was first written: its case says nothing.
     fn as_known(&self, code: &str) -> String {
-        let mut known = self.automations.keys();
-        let same = match self.automations.contains_key(code) {
-            true => None,
-            false => known.find(|known| known.eq_ignore_ascii_case(code)),
-        };
-        same.map_or_else(|| code.to_owned(), String::clone)
+        let known = self.written.get(&code.to_ascii_lowercase());
+        known.map_or(code, String::as_str).to_owned()
+    }
+
+    fn add(&mut self, trigger: Trigger) {
+        let lower = trigger.code.to_ascii_lowercase();
+        if let Entry::Vacant(entry) = self.written.entry(lower) {
+            entry.insert(trigger.code.clone());
+            self.automations
+                .insert(trigger.code.clone(), trigger.into());
+        }
     }
 
     /// Makes an automation of a code that nobody gave, where any may come.
@@ -340,8 +347,7 @@ impl World {
             && (1..=64).contains(&code.len())
             && code.chars().all(safe)
         {
-            let trigger = Trigger::new(code, code, Setting::Unlimited);
-            self.automations.insert(code.to_owned(), trigger.into());
+            self.add(Trigger::new(code, code, Setting::Unlimited));
         }
     }
 
