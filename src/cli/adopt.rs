@@ -1,5 +1,7 @@
 //! `rollcall adopt`: takes enrolments into the record as active without triggering them.
 
+use std::io;
+
 use super::args::AdoptArgs;
 use super::notices::count;
 use super::signals::Signals;
@@ -17,19 +19,20 @@ pub(super) async fn run(
     let Session { engine, output } = &session;
     engine.check_names("automation", args.part.automation())?;
     let adoption = engine.adoption(args.part.clone().into()).await?;
-    let shown = count(adoption.keys().len(), "enrolment");
+    let shown = count(adoption.count(), "enrolment");
     let record = &adoption.planned().record;
     let asked = ("adopt", args.new_record, args.yes);
     let would = format!("It would have adopted {shown}.");
     let beginning = session.check_beginning(record, asked, &would).await?;
     session.warn(record);
-    if adoption.keys().len() == 0 {
+    if adoption.count() == 0 {
         engine.check_enrolled(&adoption)?;
         output.result(|out| writeln!(out, "Nothing to adopt: all is on record."))?;
         return Ok(Exit::Fine);
     }
     output.result(|out| {
         for key in adoption.keys() {
+            let key = key.map_err(io::Error::other)?;
             writeln!(out, "adopt  {}", SafeText(&key.to_string()))?;
         }
         writeln!(

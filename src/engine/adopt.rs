@@ -1,24 +1,32 @@
 //! Adopting: enrolments are taken into the record as active without being triggered.
 
-use std::collections::HashSet;
-
 use super::sources::{self, Noting};
 use super::{Engine, Error, Planned};
 use crate::id::{ContactId, IdError, Occurrence};
 use crate::participation::{Key, Move};
-use crate::plan::{Action, Filter, WhyTrigger};
+use crate::plan::{Action, Filter, Trigger, WhyTrigger};
 use crate::record::{Change, Writing};
 
 /// What can be adopted.
 pub struct Adoption {
     planned: Planned,
-    changes: Vec<Change>,
+    /// Their places in the roster, of which there may be millions.
+    enrolments: Vec<u32>,
 }
 
 impl Adoption {
-    /// The enrolments.
-    pub fn keys(&self) -> impl ExactSizeIterator<Item = &Key> {
-        self.changes.iter().map(|change| &change.key)
+    /// How many enrolments there are.
+    pub fn count(&self) -> usize {
+        self.enrolments.len()
+    }
+
+    /// The enrolments, in the order of the plan.
+    ///
+    /// # Errors
+    /// That an id in the roster is none.
+    pub fn keys(&self) -> impl Iterator<Item = Result<Key, IdError>> {
+        let enrolments = self.enrolments.iter();
+        enrolments.map(|&enrolment| key(&self.planned, enrolment))
     }
 
     /// The plan that would trigger them.
@@ -31,7 +39,7 @@ impl Engine {
     /// What of a part can be adopted: what a plan would trigger.
     ///
     /// # Errors
-    /// That no plan can be made, an automation was renamed, or an id in the roster is none.
+    /// That no plan can be made, or an automation was renamed.
     pub async fn adoption(&self, filter: Filter) -> Result<Adoption, Error> {
         let scope = self.scope(filter, &[]);
         let roster = self.roster(scope.now).await?;
@@ -41,8 +49,11 @@ impl Engine {
             let (from, to) = (from.clone(), to.clone());
             return Err(Error::Renamed { from, to });
         }
-        let changes = changes(&planned)?;
-        Ok(Adoption { planned, changes })
+        let enrolments = adoptable(&planned).map(|trigger| trigger.enrolment);
+        Ok(Adoption {
+            enrolments: enrolments.collect(),
+            planned,
+        })
     }
 
     /// Checks that anybody is enrolled in the part, adopted or not.
@@ -68,11 +79,14 @@ impl Engine {
     /// # Errors
     /// That the record cannot be read or written.
     pub async fn adopt(&self, adoption: &Adoption, writing: &Writing) -> Result<usize, Error> {
-        let shown: HashSet<&Key> = adoption.keys().collect();
+        let mut shown = adoption.enrolments.clone();
+        shown.sort_unstable();
         let Planned { roster, scope, .. } = &adoption.planned;
         let planned = self.plan_of(roster.clone(), scope.clone(), false).await?;
-        let mut changes = changes(&planned)?;
-        changes.retain(|change| shown.contains(&change.key));
+        let is_shown = |trigger: &&Trigger| shown.binary_search(&trigger.enrolment).is_ok();
+        let changes = adoptable(&planned).filter(is_shown);
+        let changes = changes.map(|trigger| change(&planned, trigger));
+        let changes: Vec<Change> = changes.collect::<Result<_, _>>()?;
         let count = changes.len();
         let notes = sources::notes(roster, &planned.applied_sources, Noting::Adopted);
         let journal = writing.journal();
@@ -85,29 +99,40 @@ impl Engine {
     }
 }
 
-/// What a plan would trigger, as adoptions. What is in doubt is for `resolve` to settle.
-fn changes(planned: &Planned) -> Result<Vec<Change>, IdError> {
-    let mut changes = Vec::new();
-    for action in &planned.plan.actions {
-        let Action::Trigger(trigger) = action else {
-            continue;
-        };
-        if matches!(trigger.why, WhyTrigger::Harmless | WhyTrigger::AfterStop(_)) {
-            continue;
-        }
-        let enrolment = planned.roster.get(trigger.enrolment as usize);
-        let automation = &planned.config.automations[enrolment.automation];
-        changes.push(Change {
-            key: Key {
-                contact: ContactId::new(enrolment.contact)?,
-                automation: automation.name.clone(),
-                occurrence: enrolment.occurrence.map(Occurrence::new).transpose()?,
-            },
-            before: trigger.before,
-            mv: Move::Adopt,
-            trigger_code: automation.trigger_code.clone(),
-            fields: enrolment.fields,
+/// What a plan would trigger and can be adopted. What is in doubt is for `resolve` to settle.
+fn adoptable(planned: &Planned) -> impl Iterator<Item = &Trigger> {
+    let triggers = planned
+        .plan
+        .actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::Trigger(trigger) => Some(trigger),
+            Action::Stop(_) => None,
         });
-    }
-    Ok(changes)
+    let is_open = |why: &_| matches!(why, WhyTrigger::Harmless | WhyTrigger::AfterStop(_));
+    triggers.filter(move |trigger| !is_open(&trigger.why))
+}
+
+fn key(planned: &Planned, enrolment: u32) -> Result<Key, IdError> {
+    let enrolment = planned.roster.get(enrolment as usize);
+    Ok(Key {
+        contact: ContactId::new(enrolment.contact)?,
+        automation: planned.config.automations[enrolment.automation]
+            .name
+            .clone(),
+        occurrence: enrolment.occurrence.map(Occurrence::new).transpose()?,
+    })
+}
+
+fn change(planned: &Planned, trigger: &Trigger) -> Result<Change, IdError> {
+    let enrolment = planned.roster.get(trigger.enrolment as usize);
+    Ok(Change {
+        key: key(planned, trigger.enrolment)?,
+        before: trigger.before,
+        mv: Move::Adopt,
+        trigger_code: planned.config.automations[enrolment.automation]
+            .trigger_code
+            .clone(),
+        fields: enrolment.fields,
+    })
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use sqlx::SqliteConnection;
 
 use crate::digest::Digest;
-use crate::record::batch::Batch;
+use crate::record::batch::{Batch, Whole};
 use crate::record::guarded::GUARDED_DAY;
 use crate::record::participation::{Key, State};
 use crate::record::store::names::Names;
@@ -100,27 +100,28 @@ pub(super) async fn write(
     let day = i64::try_from(GUARDED_DAY.as_millis()).unwrap_or(i64::MAX);
     let key = |key: &'_ Key| names.number(&key.automation);
     start(tx, batch).await?;
-    let whole = batch.participations.iter().map(|of| {
-        (
-            of.key.contact.as_str(),
-            key(&of.key),
-            occurrence(&of.key),
-            of.state.as_str(),
-            names.code_number(&of.trigger_code),
-            (!of.ids.is_empty()).then(|| ids_json(&of.ids)),
-            hex(of.fields.as_ref()),
-            &of.detail,
-            of.triggered_at.map(Timestamp::as_millisecond),
-            i64::from(of.is_try()),
-        )
-    });
-    let whole: Vec<_> = whole.collect();
-    let mut chunks = whole.chunks(ROWS);
+    let whole = |rows: &[Whole]| {
+        array(rows.iter().map(|of| {
+            (
+                of.key.contact.as_str(),
+                key(&of.key),
+                occurrence(&of.key),
+                of.state.as_str(),
+                names.code_number(&of.trigger_code),
+                (!of.ids.is_empty()).then(|| ids_json(&of.ids)),
+                hex(of.fields.as_ref()),
+                &of.detail,
+                of.triggered_at.map(Timestamp::as_millisecond),
+                i64::from(of.is_try()),
+            )
+        }))
+    };
+    let mut chunks = batch.participations.chunks(ROWS);
     let last = chunks.next_back().unwrap_or_default();
     for chunk in chunks {
         let part = sqlx::query(WHOLE)
             .bind(now)
-            .bind(json(chunk)?)
+            .bind(whole(chunk)?)
             .bind(now - day);
         part.execute(&mut *tx).await?;
     }
@@ -170,7 +171,7 @@ pub(super) async fn write(
         .map(|serial| i64::try_from(serial).unwrap_or(i64::MAX));
     let write = sqlx::query(WRITE.as_str())
         .bind(now)
-        .bind(json(last)?)
+        .bind(whole(last)?)
         .bind(now - day)
         .bind(run)
         .bind(serial)
