@@ -8,6 +8,8 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+#[cfg(unix)]
+use common::postgres::{self, Server};
 use common::{Done, Repo, Spotler};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -126,6 +128,11 @@ struct Proof {
     runs: usize,
     /// How often the record was refused without its log.
     refused: usize,
+    /// Where the record is in a database: the server, its URL, and how often its sessions and it were killed.
+    #[cfg(unix)]
+    database: Option<(Server, String)>,
+    sessions: usize,
+    servers: usize,
     /// Of the rounds that are over.
     calls: u64,
     carried_out: usize,
@@ -148,9 +155,73 @@ impl Proof {
             kills: 0,
             runs: 0,
             refused: 0,
+            #[cfg(unix)]
+            database: None,
+            sessions: 0,
+            servers: 0,
             calls: 0,
             carried_out: 0,
         }
+    }
+
+    /// The same with the record in a database.
+    #[cfg(unix)]
+    fn on(server: Server, seed: u64) -> Self {
+        let url = server.database();
+        let mut proof = Self::new(seed);
+        proof.repo = Repo::new().env("ROLLCALL_RECORD_URL", &url);
+        proof.database = Some((server, url));
+        proof
+    }
+
+    /// Whether there is a record.
+    fn has_record(&self) -> bool {
+        #[cfg(unix)]
+        if let Some((_, url)) = &self.database {
+            return postgres::has_record(url);
+        }
+        self.repo.file("state/rollcall.db").exists()
+    }
+
+    fn is_in_database(&self) -> bool {
+        #[cfg(unix)]
+        return self.database.is_some();
+        #[cfg(not(unix))]
+        false
+    }
+
+    /// Takes the record away.
+    fn lose_record(&self) {
+        #[cfg(unix)]
+        if let Some((_, url)) = &self.database {
+            postgres::run(url, "DROP SCHEMA rollcall CASCADE");
+            return;
+        }
+        std::fs::remove_dir_all(self.repo.file("state")).unwrap();
+    }
+
+    /// Kills what the record lies in, where it lies in a database and it is its turn. Says whether it did.
+    fn kill_database(&mut self) -> bool {
+        #[cfg(unix)]
+        if let Some((server, url)) = &self.database {
+            let turn = self.random.random_range(0..16);
+            if turn == 0 {
+                server.kill();
+                self.servers += 1;
+                return true;
+            }
+            if turn < 8 {
+                let (_, name) = url.rsplit_once('/').unwrap();
+                let end = format!(
+                    "SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' \
+                     AND application_name = 'rollcall') AS ended"
+                );
+                let ended = postgres::run(server.url(), &end).remove(0);
+                self.sessions += ended.parse::<usize>().unwrap();
+                return true;
+            }
+        }
+        false
     }
 
     fn declare(&self, contacts: &[String], stage: &Stage) {
@@ -181,6 +252,10 @@ impl Proof {
         let suppressed: Vec<_> = contacts.iter().filter(|c| is_suppressed(c)).collect();
         if stage.suppresses && !suppressed.is_empty() {
             toml.push_str(&format!("[[suppress]]\ncontacts = {suppressed:?}\n"));
+        }
+        #[cfg(unix)]
+        if self.database.is_some() {
+            toml.push_str("[record]\nurl = \"$ROLLCALL_RECORD_URL\"\n");
         }
         self.repo.write("rollcall.toml", toml);
     }
@@ -219,9 +294,11 @@ impl Proof {
             args.push("plan.json");
         }
         let mut command = self.repo.command(&args);
-        let at_point = self.random.random_bool(0.7);
+        let at_point = self
+            .random
+            .random_bool(if self.is_in_database() { 0.5 } else { 0.7 });
         if at_point {
-            let points: &[(&str, usize)] = if !self.repo.file("state/rollcall.db").exists() {
+            let points: &[(&str, usize)] = if !self.has_record() {
                 &AT_FIRST
             } else if is_saved && self.random.random_bool(0.3) {
                 &AT_CLAIM
@@ -240,7 +317,8 @@ impl Proof {
         let before = self.spotler.calls_ever();
         let after = self.random.random_range(0..120);
         let mut child = self.spotler.start_run(command);
-        if !at_point && self.spotler.calls_or(before + after, child.wait()) {
+        let is_its_turn = !at_point && self.spotler.calls_or(before + after, child.wait());
+        if is_its_turn && !self.kill_database() {
             child.start_kill().unwrap();
         }
         // One that was killed, or died by its own hand, has no exit code.
@@ -361,7 +439,7 @@ impl Proof {
         self.carried_out += self.spotler.ledger().len();
         self.spotler.put("reset", &Value::Null);
         if self.random.random_bool(0.5) {
-            std::fs::remove_dir_all(self.repo.file("state")).unwrap();
+            self.lose_record();
         }
     }
 
@@ -501,6 +579,35 @@ fn nothing_is_carried_out_twice_or_lost_whenever_the_process_is_killed() {
         proof.kills,
         proof.runs,
         proof.refused,
+        proof.calls,
+        proof.carried_out,
+        start.elapsed().as_secs_f64()
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn nothing_is_carried_out_twice_or_lost_whenever_a_process_a_session_or_the_server_is_killed() {
+    let Some(server) = Server::start() else {
+        println!("skipped: there is no PostgreSQL here");
+        return;
+    };
+    let kills = number("ROLLCALL_KILLS", 12);
+    let seed = number("ROLLCALL_SEED", 1);
+    let start = Instant::now();
+    let mut proof = Proof::on(server, seed as u64);
+    let mut round = 0;
+    while proof.kills < kills {
+        round += 1;
+        proof.round(round, 6);
+    }
+    println!(
+        "seed {seed}, PostgreSQL: {} kills, {} sessions and {} servers killed, in {} runs and {round} rounds, {} calls \
+         received, {} carried out, in {:.0} s: 0 carried out twice, 0 lost",
+        proof.kills,
+        proof.sessions,
+        proof.servers,
+        proof.runs,
         proof.calls,
         proof.carried_out,
         start.elapsed().as_secs_f64()

@@ -387,6 +387,94 @@ fn a_lease_is_kept_for_a_minute_after_the_last_sign_of_life_by_the_clock_of_the_
     assert_eq!(spotler.ledger().len(), 2);
 }
 
+/// A run in a world of its own, with other processes and another host name, as on another machine.
+fn elsewhere(command: &std::process::Command) -> std::process::Command {
+    let mut apart = std::process::Command::new("unshare");
+    apart.args([
+        "--pid",
+        "--fork",
+        "--uts",
+        "--mount-proc",
+        "--kill-child",
+        "sh",
+        "-c",
+    ]);
+    apart.arg("hostname elsewhere-$$ 2>/dev/null; exec \"$0\" \"$@\"");
+    apart.arg(command.get_program()).args(command.get_args());
+    apart.current_dir(command.get_current_dir().unwrap());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => apart.env(name, value),
+            None => apart.env_remove(name),
+        };
+    }
+    apart
+}
+
+#[test]
+fn a_run_that_was_frozen_beyond_its_lease_sends_nothing_more() {
+    let Some(server) = Server::shared() else {
+        return;
+    };
+    let may = std::process::Command::new("unshare")
+        .args(["--pid", "--fork", "--uts", "true"])
+        .status();
+    if !may.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: worlds of their own are not allowed here");
+        return;
+    }
+    let spotler = Spotler::open();
+    spotler.fault(serde_json::json!([{ "fault": "slow", "ms": 300 }]));
+    let url = server.database();
+    let repo = repo_of(&spotler, &url, 30);
+    let signal = |signal: &str| {
+        // Not this shell itself.
+        let of = format!("kill -{signal} $(pgrep -f '[a]pply --yes --lock-timeout 7s')");
+        assert!(
+            std::process::Command::new("sh")
+                .args(["-c", &of])
+                .status()
+                .unwrap()
+                .success()
+        );
+    };
+    let quiet = |args: &[&str]| {
+        let mut command = elsewhere(&repo.command(args));
+        command
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
+        command
+    };
+    let mut frozen = spotler.start_run(quiet(&["apply", "--yes", "--lock-timeout", "7s"]));
+    spotler.wait_for_calls(10);
+    signal("STOP");
+    // It is alive there, but here nobody can see that: only its lease counts.
+    let said = keeps_quiet(&repo, &["apply", "--yes"], 1);
+    assert!(said.contains("on elsewhere-"), "{said}");
+    postgres::run(
+        &url,
+        "UPDATE rollcall.lock SET heartbeat_at = heartbeat_at - interval '61 seconds'",
+    );
+    spotler.fault(serde_json::json!([]));
+    let done = repo.run(&["apply", "--yes"]).exits(3);
+    assert!(
+        done.stderr.contains("An earlier run was cut short"),
+        "{}",
+        done.stderr
+    );
+    signal("CONT");
+    assert_eq!(spotler.end_of(&mut frozen).code(), Some(3));
+    assert_eq!(most_triggers(&spotler), 1);
+    assert_eq!(repo.recorded().len(), 30);
+    let known = repo
+        .recorded()
+        .iter()
+        .filter(|of| of.ends_with(" active"))
+        .count();
+    assert!(spotler.ledger().len() >= known, "{known}");
+    assert!(repo.plan().actions().is_empty());
+}
+
 #[test]
 fn a_pool_may_stand_before_the_server_and_share_its_sessions() {
     use std::os::unix::process::CommandExt;
