@@ -34,6 +34,8 @@ struct Own {
     port: u16,
     /// Ends the server when its input ends, as it does with this process.
     keeper: std::sync::Mutex<Option<Child>>,
+    /// The number of the process that ended last.
+    last: std::sync::Mutex<String>,
 }
 
 impl Server {
@@ -69,6 +71,7 @@ impl Server {
             bin,
             port,
             keeper: std::sync::Mutex::new(None),
+            last: std::sync::Mutex::default(),
         };
         let made = own
             .command("initdb")
@@ -211,7 +214,12 @@ impl Own {
         *self.keeper.lock().unwrap() = Some(child);
         let until = Instant::now() + Duration::from_secs(20);
         let state = self.data().join("postmaster.pid");
-        let is_ready = || fs::read_to_string(&state).is_ok_and(|text| text.contains("ready"));
+        // One that was killed leaves the file as it was.
+        let last = self.last.lock().unwrap().clone();
+        let is_ready = || {
+            let text = fs::read_to_string(&state).unwrap_or_default();
+            text.contains("ready") && text.lines().next() != Some(&last)
+        };
         while !is_ready() {
             assert!(Instant::now() < until, "the server does not start");
             std::thread::sleep(Duration::from_millis(20));
@@ -221,6 +229,7 @@ impl Own {
     fn end(&self, signal: &str) {
         let pid = fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
         let pid = pid.lines().next().unwrap().to_owned();
+        self.last.lock().unwrap().clone_from(&pid);
         let kill = Command::new("kill")
             .args(["-s", signal, &pid])
             .status()
