@@ -6,7 +6,12 @@ use std::path::{Path, PathBuf};
 
 /// What each module may import besides those that stand below all: `id`, `digest`, `text` and the like, and
 /// `participation`.
-const HOUSE: [(&str, &str); 11] = [
+const HOUSE: [(&str, &str); 12] = [
+    // Built for tests alone.
+    (
+        "simulation",
+        "engine report apply plan roster source config record spotler",
+    ),
     (
         "cli",
         "engine report apply plan roster source config record spotler sandbox",
