@@ -32,7 +32,8 @@ pub fn folded(id: &str) -> Cow<'_, str> {
             let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
             let seen: String = id.chars().filter(|&c| !ignorable.contains(c)).collect();
             let normal = ComposingNormalizerBorrowed::new_nfkc().normalize(&seen);
-            normal.to_lowercase()
+            // By way of capitals, some of which are two letters: ß and SS.
+            normal.to_uppercase().to_lowercase()
         }
     };
     let mut bare = lower.trim();
@@ -109,6 +110,8 @@ mod tests {
             ("３０２", "302"),
             ("re\u{301}ne", "r\u{e9}ne"),
             ("RÉNE", "réne"),
+            ("Straße", "strasse"),
+            ("STRASSE", "strasse"),
             ("000", "0"),
             ("0", "0"),
             ("a0b", "a0b"),
