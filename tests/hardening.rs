@@ -31,6 +31,8 @@ fn executable(repo: &Repo, name: &str, text: &str) {
 fn git_gets_no_more_of_the_environment_than_it_needs() {
     let spotler = Spotler::open();
     let repo = Repo::with(&config(&spotler.url(), 1));
+    // Git is asked only where a folder says that there is a repository.
+    repo.write(".git/HEAD", "");
     executable(&repo, "bin/git", "#!/bin/sh\n/usr/bin/env > environment\n");
     let path = std::env::var("PATH").unwrap();
     let path = format!("{}:{path}", repo.file("bin").display());
