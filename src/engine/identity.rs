@@ -45,7 +45,8 @@ impl Engine {
     /// # Errors
     /// Why it was not carried.
     pub async fn carry(&self, to: &Location) -> Result<Carried, Error> {
-        Ok(self.record.carry(&Record::of(to)).await.map_err(Box::new)?)
+        let carried = self.record.carry(&Record::of(to), &self.expected()).await;
+        Ok(carried.map_err(Box::new)?)
     }
 
     /// Whether a record has to be begun, and whether that is meant. `would` says what the verb would have done.

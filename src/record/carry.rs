@@ -5,7 +5,7 @@
 
 use super::batch::{Batch, RunStep};
 use super::error::{JournalError, LockError, RecordError};
-use super::identity::Expected;
+use super::identity::{self, Expected};
 use super::read::Record;
 use super::store::Lease;
 use super::store::carry::{META, ROWS, TABLES, Table};
@@ -81,27 +81,46 @@ fn request(expected: Expected, may_begin: bool) -> LockRequest {
 }
 
 impl Record {
-    /// Carries all of it to another place. Where that was begun before, it goes on.
+    /// Carries all of it to another place. Where that was begun before, it goes on. What is expected of the record is looked at
+    /// under its lock: from the new place on, nobody could see any more that it was another one.
     ///
     /// # Errors
     /// Why it was not carried.
-    pub async fn carry(&self, to: &Record) -> Result<Carried, CarryError> {
+    pub async fn carry(&self, to: &Record, expected: &Expected) -> Result<Carried, CarryError> {
         let mut from = self
             .store
             .acquire(&request(Expected::default(), false))
             .await?
             .lease;
-        let done = self.carry_from(from.as_mut(), to).await;
+        let done = self.carry_from(from.as_mut(), to, expected).await;
         let _ = from.release().await;
         done
     }
 
-    async fn carry_from(&self, from: &mut dyn Lease, to: &Record) -> Result<Carried, CarryError> {
+    async fn carry_from(
+        &self,
+        from: &mut dyn Lease,
+        to: &Record,
+        expected: &Expected,
+    ) -> Result<Carried, CarryError> {
         let found = from.view().about().await?;
         let place = to.path().display().to_string();
         let is_closed = found.moved_to.is_some();
         if is_closed && found.moved_to.as_deref() != Some(&*place) {
             refuse(self.path(), found.moved_to.as_deref())?;
+        }
+        if !is_closed {
+            let (view, witness) = (from.view(), self.store.witness());
+            let (_, doubts) = identity::examine(self.path(), view, witness, expected).await?;
+            if !doubts.is_empty() {
+                let (path, would) = (self.path().to_owned(), String::new());
+                return Err(RecordError::Doubtful {
+                    path,
+                    doubts,
+                    would,
+                }
+                .into());
+            }
         }
         let expected = Expected {
             id: Some(found.id),

@@ -874,3 +874,23 @@ async fn many_participations_are_read_in_their_order(place: Place) {
     drop(journal);
     writing.end().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_not_moved_to_where_nobody_sees_that_it_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let record = Record::at(&at("rollcall.db"));
+    let writing = Writing::begin(&record, request()).await.unwrap();
+    call(&writing.journal(), trigger("c-1", None), ACTIVE, &["id-1"]).await;
+    writing.end().await.unwrap();
+    std::fs::copy(at("rollcall.db"), at("copy.db")).unwrap();
+    let (copy, new) = (Record::at(&at("copy.db")), Record::at(&at("new.db")));
+    let expected = Expected::default();
+    let error = copy.carry(&new, &expected).await.unwrap_err().to_string();
+    assert!(error.contains("copy"), "{error}");
+    assert!(!at("new.db").exists());
+    // The record itself is, and is closed then.
+    record.carry(&new, &expected).await.unwrap();
+    assert_eq!(new.list(Selection::default()).await.unwrap().len(), 1);
+    assert!(Writing::begin(&record, request()).await.is_err());
+}

@@ -52,10 +52,10 @@ impl Purpose {
     /// The doubts that keep the run from writing.
     fn refused(&self, mut doubts: Vec<Doubt>) -> Vec<Doubt> {
         match self {
-            Purpose::Act => {}
+            Purpose::Act | Purpose::Carry => {}
             Purpose::Accept(seen) if *seen == doubts => doubts.clear(),
             Purpose::Accept(_) => {}
-            Purpose::Erase | Purpose::Carry => doubts.retain(Doubt::is_hidden_by_writing),
+            Purpose::Erase => doubts.retain(Doubt::is_hidden_by_writing),
         }
         doubts
     }
@@ -171,7 +171,7 @@ async fn start(
         found.serial = found.serial.max(found.accepted_serial());
     }
     // From whatever record a person is erased, it is not the right one by that.
-    let is_marked = !matches!(request.purpose, Purpose::Erase | Purpose::Carry);
+    let is_marked = request.purpose != Purpose::Erase;
     let mark = is_marked.then(|| (expected.host().to_owned(), expected.account(found.id)));
     let run = RunStep::Begin {
         command: request.command,
