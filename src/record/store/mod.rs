@@ -6,6 +6,7 @@ mod memory;
 mod names;
 mod nowhere;
 mod postgres;
+mod rows;
 mod sqlite;
 mod watch;
 

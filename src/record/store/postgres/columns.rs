@@ -7,15 +7,11 @@ use std::cmp::Ordering;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
-use crate::digest::Digest;
-use crate::id::{ContactId, Occurrence, ParticipationId};
-use crate::record::batch::time;
+use crate::id::ContactId;
 use crate::record::error::{RecordError, corrupt};
-use crate::record::participation::{Key, Participation, State};
 use crate::record::read::Listed;
 use crate::record::store::names::{BITS, Names};
+use crate::record::store::rows::{ParticipationRow, read_contact, read_digest};
 
 const HAS_IDS: i64 = 1;
 
@@ -30,17 +26,6 @@ macro_rules! columns {
     };
 }
 pub(super) use columns;
-
-/// What few rows have.
-type Rest = (
-    String,
-    String,
-    Option<String>,
-    Option<i64>,
-    u32,
-    Option<i64>,
-    Option<i64>,
-);
 
 /// The start of a stream.
 pub(super) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -65,85 +50,23 @@ impl Row<'_> {
     ) -> Result<Listed, String> {
         let contact = match contact {
             Some(contact) => contact,
-            None => ContactId::recorded(self.contact)
-                .map_err(|error| format!("a contact id of which {error}"))?,
+            None => read_contact(self.contact)?,
         };
         let low = |number: i64| number & ((1 << BITS) - 1);
-        let (automation, code) = (low(self.kind >> 1), self.kind >> (1 + BITS));
-        let rest = self.rest.map(rest).transpose()?;
-        let (occurrence, state, detail, left_at, tries, gone_at, released_at) =
-            rest.unwrap_or((None, State::Active, None, None, 0, None, None));
-        let digest = |bytes: &[u8]| {
-            let bytes = bytes
-                .try_into()
-                .map_err(|_| "a digest of fields that is none")?;
-            Ok::<_, String>(Digest::from_bytes(bytes))
+        let rest = self.rest.map(serde_json::from_str).transpose();
+        let row = ParticipationRow {
+            contact,
+            automation: low(self.kind >> 1),
+            code: self.kind >> (1 + BITS),
+            fields: self.fields.map(read_digest).transpose()?,
+            has_ids: self.kind & HAS_IDS != 0,
+            triggered_at: self.triggered_at,
+            rest: rest.map_err(|error| error.to_string())?,
+            changed_at: self.changed_at,
+            ids: self.ids,
         };
-        Ok(Listed {
-            participation: Participation {
-                key: Key {
-                    contact,
-                    automation: names.automation(automation)?,
-                    occurrence,
-                },
-                state,
-                trigger_code: names.code(code)?,
-                fields: self.fields.map(digest).transpose()?,
-                has_ids: self.kind & HAS_IDS != 0,
-                detail,
-                triggered_at: self.triggered_at.map(time),
-                left_at,
-                tries,
-                gone_at,
-                released_at,
-            },
-            changed_at: self.changed_at.map(time).unwrap_or_default(),
-            ids: self.ids.map(read_ids).transpose()?.unwrap_or_default(),
-        })
+        row.listed(names)
     }
-}
-
-type Few = (
-    Option<Occurrence>,
-    State,
-    Option<String>,
-    Option<Timestamp>,
-    u32,
-    Option<Timestamp>,
-    Option<Timestamp>,
-);
-
-fn rest(json: &str) -> Result<Few, String> {
-    let rest: Rest = serde_json::from_str(json).map_err(|error| error.to_string())?;
-    let (occurrence, state, detail, left_at, tries, gone_at, released_at) = rest;
-    let state = state
-        .parse()
-        .map_err(|error| format!("a state of which {error}"))?;
-    Ok((
-        read_occurrence(&occurrence)?,
-        state,
-        detail,
-        left_at.map(time),
-        tries,
-        gone_at.map(time),
-        released_at.map(time),
-    ))
-}
-
-pub(super) fn read_occurrence(text: &str) -> Result<Option<Occurrence>, String> {
-    match text {
-        "" => Ok(None),
-        text => Occurrence::recorded(text)
-            .map(Some)
-            .map_err(|error| format!("an occurrence of which {error}")),
-    }
-}
-
-fn read_ids(json: &str) -> Result<Vec<ParticipationId>, String> {
-    let texts: Vec<String> = serde_json::from_str(json).map_err(|error| error.to_string())?;
-    let ids = texts.iter().map(ParticipationId::new);
-    let ids = ids.collect::<Result<_, _>>();
-    ids.map_err(|error| format!("an automationContactId of which {error}"))
 }
 
 /// A part of the stream, of which one row after the other is taken: whole rows, each as PostgreSQL sends it.

@@ -6,6 +6,7 @@ use sqlx::{FromRow, Row};
 use super::link::{Link, Query};
 use crate::record::batch::time;
 use crate::record::overview::{Overview, RunTold};
+use crate::record::store::rows::{self, RunRow};
 
 /// How fine times are told, in milliseconds: the days of every zone begin at one of these.
 const SLOT: i64 = 15 * 60 * 1000;
@@ -98,23 +99,9 @@ pub(super) async fn overview(link: &mut Link, from: i64, to: i64) -> Result<Over
 }
 
 async fn runs(link: &mut Link, to: i64) -> Result<Vec<RunTold>, sqlx::Error> {
-    type Run = (i64, String, i64, Option<i64>, Option<String>);
-    let rows: Vec<Run> = all(link, RUNS, |query| query.bind(to).bind(MOST_RUNS)).await?;
+    let rows: Vec<RunRow> = all(link, RUNS, |query| query.bind(to).bind(MOST_RUNS)).await?;
     let first = rows.last().map_or(0, |row| row.0);
     let calls: Vec<(i64, String, i64)> =
         all(link, CALLS_OF_RUNS, |query| query.bind(first)).await?;
-    let runs = rows
-        .into_iter()
-        .map(|(id, command, started, ended, revision)| RunTold {
-            command,
-            started_at: time(started),
-            ended_at: ended.map(time),
-            git_revision: revision,
-            calls: calls
-                .iter()
-                .filter(|(run, _, _)| *run == id)
-                .map(|(_, outcome, count)| (outcome.clone(), *count))
-                .collect(),
-        });
-    Ok(runs.collect())
+    Ok(rows::runs(rows, &calls))
 }

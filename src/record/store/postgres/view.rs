@@ -10,22 +10,23 @@ use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgRow};
 use tokio::sync::mpsc;
 
-use super::columns::{HEADER, Row, Rows, columns, read_occurrence};
+use super::columns::{HEADER, Row, Rows, columns};
 use super::error::sql;
 use super::link::{Link, Query};
 use super::{lock, open, report};
 use crate::digest::Digest;
 use crate::id::{AutomationName, ContactId};
 use crate::record::batch::{count, time};
-use crate::record::call::{CallId, CallKind};
+use crate::record::call::CallId;
 use crate::record::error::{Holder, RecordError, corrupt};
-use crate::record::guarded::{AppliedSource, AppliedWith};
+use crate::record::guarded::AppliedSource;
 use crate::record::identity::{DatabaseId, FileId, Found};
 use crate::record::overview::Overview;
-use crate::record::participation::{Key, State};
+use crate::record::participation::State;
 use crate::record::read::{Call, Listed};
 use crate::record::recovery::OpenCall;
 use crate::record::store::names::Names;
+use crate::record::store::rows::{self, OpenCallRow, read_digest};
 use crate::record::store::{Applied, Page, View};
 
 /// So many bytes of participations are on a page.
@@ -271,38 +272,17 @@ impl View for Db {
         let failed = self.failed();
         let path = self.link.place.path.clone();
         let meta = self.row("SELECT counted_from, moved FROM ~meta").await?;
-        let counted_from: Option<i64> = meta.try_get(0).map_err(&failed)?;
-        let moved: Option<String> = meta.try_get(1).map_err(&failed)?;
+        let meta = (
+            meta.try_get(0).map_err(&failed)?,
+            meta.try_get(1).map_err(&failed)?,
+        );
         let applied = "SELECT automation, sources, repeat_by FROM ~applied";
         let rows = self.rows(applied, |query| query).await?;
         let rows = rows
             .iter()
             .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)));
-        let rows: Result<Vec<(String, String, Option<String>)>, _> = rows.collect();
-        // What is no name of an automation can be none of the configuration's.
-        let name = |name: &str| AutomationName::recorded(name).ok();
-        let unreadable =
-            |error: serde_json::Error| corrupt(&path, format!("what was applied, {error}"));
-        let mut with = BTreeMap::new();
-        for (automation, sources, repeat_by) in rows.map_err(&failed)? {
-            let sources = serde_json::from_str(&sources).map_err(unreadable)?;
-            if let Some(name) = name(&automation) {
-                with.insert(name, AppliedWith { sources, repeat_by });
-            }
-        }
-        let moved: Option<Vec<(String, String)>> = moved
-            .map(|text| serde_json::from_str(&text))
-            .transpose()
-            .map_err(unreadable)?;
-        let moved = moved.unwrap_or_default();
-        let moved = moved
-            .iter()
-            .filter_map(|(from, to)| Some((name(from)?, name(to)?)));
-        Ok(Applied {
-            counted_from: counted_from.map(time),
-            with,
-            moved: moved.collect(),
-        })
+        let rows = rows.collect::<Result<_, _>>().map_err(&failed)?;
+        rows::applied(&path, rows, meta)
     }
 
     async fn next_page(&mut self, is_whole: bool) -> Result<Option<Page>, RecordError> {
@@ -390,13 +370,8 @@ impl View for Db {
     async fn states(&mut self) -> Result<BTreeMap<(AutomationName, State), u64>, RecordError> {
         let rows = self.rows(STATES, |query| query).await?;
         let read = |row: &PgRow| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
-        let rows: Result<Vec<(String, String, i64)>, _> = rows.iter().map(read).collect();
-        let rows = rows.map_err(self.failed())?;
-        let counts = rows.iter().filter_map(|(name, state, number)| {
-            let name = AutomationName::recorded(name).ok()?;
-            Some(((name, state.parse().ok()?), count(*number)))
-        });
-        Ok(counts.collect())
+        let rows = rows.iter().map(read).collect::<Result<_, _>>();
+        rows::states(&self.link.place.path, rows.map_err(self.failed())?)
     }
 
     async fn sent(
@@ -407,12 +382,8 @@ impl View for Db {
         let (from, to) = (from.as_millisecond(), to.as_millisecond());
         let rows = self.rows(SENT, |query| query.bind(from).bind(to)).await?;
         let read = |row: &PgRow| Ok((row.try_get(0)?, row.try_get(1)?));
-        let rows: Result<Vec<(String, i64)>, _> = rows.iter().map(read).collect();
-        let rows = rows.map_err(self.failed())?;
-        let counts = rows.iter().filter_map(|(name, number)| {
-            Some((AutomationName::recorded(name).ok()?, count(*number)))
-        });
-        Ok(counts.collect())
+        let rows = rows.iter().map(read).collect::<Result<_, _>>();
+        Ok(rows::counts(rows.map_err(self.failed())?))
     }
 
     async fn sources(&mut self) -> Result<BTreeMap<String, AppliedSource>, RecordError> {
@@ -444,37 +415,19 @@ impl View for Db {
 }
 
 fn open_call(row: &PgRow, names: &Names) -> Result<Result<OpenCall, String>, sqlx::Error> {
-    let (kind, contact): (String, String) = (row.try_get(1)?, row.try_get(2)?);
-    let (automation, code): (i64, i64) = (row.try_get(3)?, row.try_get(5)?);
-    let occurrence: Option<String> = row.try_get(4)?;
     let fields: Option<Vec<u8>> = row.try_get(6)?;
-    let (id, sent_at) = (row.try_get(0)?, row.try_get(7)?);
-    let read = || {
-        let digest = |bytes: Vec<u8>| {
-            let bytes = bytes
-                .try_into()
-                .map_err(|_| "a digest of fields that is none")?;
-            Ok::<_, String>(Digest::from_bytes(bytes))
-        };
-        Ok(OpenCall {
-            id: CallId(id),
-            kind: match kind.as_str() {
-                "trigger" => CallKind::Trigger,
-                _ => CallKind::Stop,
-            },
-            key: Key {
-                contact: ContactId::recorded(contact)
-                    .map_err(|error| format!("a contact id of which {error}"))?,
-                automation: names.automation(automation)?,
-                occurrence: read_occurrence(occurrence.as_deref().unwrap_or_default())?,
-            },
-            all: occurrence.is_none(),
-            trigger_code: names.code(code)?,
-            fields: fields.map(digest).transpose()?,
-            sent_at: time(sent_at),
-        })
+    let fields = fields.map(|bytes| read_digest(&bytes)).transpose();
+    let row = OpenCallRow {
+        id: row.try_get(0)?,
+        kind: row.try_get(1)?,
+        contact: row.try_get(2)?,
+        automation: row.try_get(3)?,
+        occurrence: row.try_get(4)?,
+        code: row.try_get(5)?,
+        fields: None,
+        sent_at: row.try_get(7)?,
     };
-    Ok(read())
+    Ok(fields.and_then(|fields| OpenCallRow { fields, ..row }.call(names)))
 }
 
 fn call(row: &PgRow) -> Result<(CallId, Call), sqlx::Error> {

@@ -5,16 +5,14 @@ use std::cmp::Ordering;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use memchr::memchr;
 
 use crate::digest::Digest;
-use crate::id::{ContactId, Occurrence, ParticipationId};
-use crate::record::batch::time;
+use crate::id::ContactId;
 use crate::record::error::{RecordError, corrupt};
-use crate::record::participation::{Key, Participation, State};
 use crate::record::read::Listed;
 use crate::record::store::names::{BITS, Names};
+use crate::record::store::rows::{ParticipationRow, Rest, read_contact};
 
 /// Stands between the values of a column. No id can hold it, and JSON never does.
 const SEPARATOR: u8 = 0x1f;
@@ -26,18 +24,7 @@ const HAS_FIELDS: i64 = 2;
 const HAS_TRIGGER: i64 = 1;
 
 /// What few rows have is a JSON array.
-type Kind = (
-    i64,
-    i64,
-    i64,
-    String,
-    String,
-    Option<String>,
-    Option<i64>,
-    u32,
-    Option<i64>,
-    Option<i64>,
-);
+type Kind = (i64, i64, i64, Rest);
 
 /// Selects columns for a plan. Rows come in the order of the primary key, since that is what they are read by.
 macro_rules! columns {
@@ -50,7 +37,7 @@ macro_rules! columns {
                  | ((ids IS NOT NULL) << 2) | ((fields IS NOT NULL) << 1) | (triggered_at IS NOT NULL) \
              ELSE json_array(automation, trigger_code, \
                  ((ids IS NOT NULL) << 2) | ((fields IS NOT NULL) << 1) | (triggered_at IS NOT NULL), \
-                 occurrence, state, detail, left_at, tries, gone_at, released_at) END, '\x1f'), \
+                 json_array(occurrence, state, detail, left_at, tries, gone_at, released_at)) END, '\x1f'), \
              group_concat(triggered_at, '\x1f'), \
              group_concat(CASE WHEN fields IS NOT NULL THEN hex(fields) END, '\x1f'), ",
             $($rest),*
@@ -160,82 +147,42 @@ impl Columns {
             (_, Some(Ordering::Greater)) if self.is_sorted => {
                 return Err("contacts out of their order".to_owned());
             }
-            _ => ContactId::recorded(contact)
-                .map_err(|error| format!("a contact id of which {error}"))?,
+            _ => read_contact(contact)?,
         };
         self.contact = Some(contact.clone());
         let kind = self.kinds.take().ok_or_else(short)?;
-        let (
-            automation,
-            code,
-            flags,
-            occurrence,
-            state,
-            detail,
-            left_at,
-            tries,
-            gone_at,
-            released_at,
-        ) = match kind.parse::<i64>() {
+        let (automation, code, flags, rest) = match kind.parse::<i64>() {
             Ok(number) => {
                 let low = |number: i64, bits: u32| number & ((1 << bits) - 1);
-                let automation = low(number >> FLAGS, BITS);
-                let (code, flags) = (number >> (FLAGS + BITS), low(number, FLAGS));
-                (
-                    automation,
-                    code,
-                    flags,
-                    None,
-                    State::Active,
-                    None,
-                    None,
-                    0,
-                    None,
-                    None,
-                )
+                let (automation, code) = (low(number >> FLAGS, BITS), number >> (FLAGS + BITS));
+                (automation, code, low(number, FLAGS), None)
             }
-            Err(_) => few(kind)?,
+            Err(_) => {
+                let kind: Kind = serde_json::from_str(kind).map_err(|error| error.to_string())?;
+                let (automation, code, flags, rest) = kind;
+                (automation, code, flags, Some(rest))
+            }
         };
         let has = |flag: i64| flags & flag != 0;
-        let triggered_at = match has(HAS_TRIGGER) {
-            true => Some(time(self.triggered.take_number().ok_or_else(short)?)),
-            false => None,
-        };
-        let fields = match has(HAS_FIELDS) {
-            true => Some(read_digest(self.fields.take().ok_or_else(short)?)?),
-            false => None,
-        };
-        let ids = match has(HAS_IDS) {
-            // A plan only asks whether there are any.
-            true => self
-                .ids
-                .take()
-                .map(read_ids)
-                .transpose()?
-                .unwrap_or_default(),
-            false => Vec::new(),
-        };
-        Ok(Listed {
-            participation: Participation {
-                key: Key {
-                    contact,
-                    automation: self.names.automation(automation)?,
-                    occurrence,
-                },
-                state,
-                trigger_code: self.names.code(code)?,
-                fields,
-                has_ids: has(HAS_IDS),
-                detail,
-                triggered_at,
-                left_at,
-                tries,
-                gone_at,
-                released_at,
+        let row = ParticipationRow {
+            contact,
+            automation,
+            code,
+            fields: match has(HAS_FIELDS) {
+                true => Some(read_hex(self.fields.take().ok_or_else(short)?)?),
+                false => None,
             },
-            changed_at: self.changed.take_number().map(time).unwrap_or_default(),
-            ids,
-        })
+            has_ids: has(HAS_IDS),
+            triggered_at: match has(HAS_TRIGGER) {
+                true => Some(self.triggered.take_number().ok_or_else(short)?),
+                false => None,
+            },
+            rest,
+            changed_at: self.changed.take_number(),
+            // A plan only asks whether there are any.
+            ids: if has(HAS_IDS) { self.ids.take() } else { None },
+        };
+        row.listed(&self.names)
     }
 }
 
@@ -253,58 +200,8 @@ impl Iterator for Columns {
     }
 }
 
-type Few = (
-    i64,
-    i64,
-    i64,
-    Option<Occurrence>,
-    State,
-    Option<String>,
-    Option<Timestamp>,
-    u32,
-    Option<Timestamp>,
-    Option<Timestamp>,
-);
-
-fn few(kind: &str) -> Result<Few, String> {
-    let kind: Kind = serde_json::from_str(kind).map_err(|error| error.to_string())?;
-    let (automation, code, flags, occurrence, state, detail, left_at, tries, gone_at, released_at) =
-        kind;
-    let state = state
-        .parse()
-        .map_err(|error| format!("a state of which {error}"))?;
-    Ok((
-        automation,
-        code,
-        flags,
-        read_occurrence(&occurrence)?,
-        state,
-        detail,
-        left_at.map(time),
-        tries,
-        gone_at.map(time),
-        released_at.map(time),
-    ))
-}
-
-pub(super) fn read_occurrence(text: &str) -> Result<Option<Occurrence>, String> {
-    match text {
-        "" => Ok(None),
-        text => Occurrence::recorded(text)
-            .map(Some)
-            .map_err(|error| format!("an occurrence of which {error}")),
-    }
-}
-
-fn read_ids(json: &str) -> Result<Vec<ParticipationId>, String> {
-    let texts: Vec<String> = serde_json::from_str(json).map_err(|error| error.to_string())?;
-    let ids = texts.iter().map(ParticipationId::new);
-    let ids = ids.collect::<Result<_, _>>();
-    ids.map_err(|error| format!("an automationContactId of which {error}"))
-}
-
 /// Reads a digest as SQLite's `hex` writes it.
-pub(super) fn read_digest(hex: &str) -> Result<Digest, String> {
+pub(super) fn read_hex(hex: &str) -> Result<Digest, String> {
     match (hex.len(), u128::from_str_radix(hex, 16)) {
         (32, Ok(number)) => Ok(Digest::from_bytes(number.to_be_bytes())),
         _ => Err("a digest of fields that is none".to_owned()),

@@ -4,6 +4,7 @@ use sqlx::SqliteConnection;
 
 use crate::record::batch::time;
 use crate::record::overview::{Overview, RunTold};
+use crate::record::store::rows::{self, RunRow};
 
 /// How fine times are told, in milliseconds: the days of every zone begin at one of these.
 const SLOT: i64 = 15 * 60 * 1000;
@@ -110,8 +111,7 @@ pub(super) async fn overview(
 }
 
 async fn runs(db: &mut SqliteConnection, to: i64) -> Result<Vec<RunTold>, sqlx::Error> {
-    type Row = (i64, String, i64, Option<i64>, Option<String>);
-    let rows: Vec<Row> = sqlx::query_as(RUNS)
+    let rows: Vec<RunRow> = sqlx::query_as(RUNS)
         .bind(to)
         .bind(MOST_RUNS)
         .fetch_all(&mut *db)
@@ -122,18 +122,5 @@ async fn runs(db: &mut SqliteConnection, to: i64) -> Result<Vec<RunTold>, sqlx::
         .bind(first)
         .fetch_all(&mut *db)
         .await?;
-    let runs = rows
-        .into_iter()
-        .map(|(id, command, started, ended, revision)| RunTold {
-            command,
-            started_at: time(started),
-            ended_at: ended.map(time),
-            git_revision: revision,
-            calls: calls
-                .iter()
-                .filter(|(run, _, _)| *run == id)
-                .map(|(_, outcome, count)| (outcome.clone(), *count))
-                .collect(),
-        });
-    Ok(runs.collect())
+    Ok(rows::runs(rows, &calls))
 }

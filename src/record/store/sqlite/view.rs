@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
-use super::columns::{Columns, Row, columns, read_digest, read_occurrence, whole};
+use super::columns::{Columns, Row, columns, read_hex, whole};
 use super::error::sql;
 use super::names;
 use super::write::json;
@@ -17,15 +17,16 @@ use super::{files, lock, report};
 use crate::digest::Digest;
 use crate::id::{AutomationName, ContactId};
 use crate::record::batch::{count, time};
-use crate::record::call::{CallId, CallKind};
+use crate::record::call::CallId;
 use crate::record::error::{Holder, RecordError, corrupt};
-use crate::record::guarded::{AppliedSource, AppliedWith};
+use crate::record::guarded::AppliedSource;
 use crate::record::identity::{FileId, Found};
 use crate::record::overview::Overview;
-use crate::record::participation::{Key, State};
+use crate::record::participation::State;
 use crate::record::read::Call;
 use crate::record::recovery::OpenCall;
 use crate::record::store::names::Names;
+use crate::record::store::rows::{self, OpenCallRow};
 use crate::record::store::{Applied, Page, View};
 
 /// So many participations are on a page, and as many calls.
@@ -55,7 +56,7 @@ SELECT id, kind, contact, automation, occurrence, trigger_code, hex(fields), sen
 
 /// Triggers that were carried out, or may have been, between two times.
 const SENT: &str = "\
-SELECT automation.name, '', count(*) FROM call JOIN automation ON automation.id = call.automation
+SELECT automation.name, count(*) FROM call JOIN automation ON automation.id = call.automation
 WHERE call.kind = 'trigger' AND call.sent_at >= ?1 AND call.sent_at < ?2
   AND (call.outcome IS NULL OR call.outcome IN ('active', 'uncertain'))
 GROUP BY automation.name";
@@ -127,18 +128,6 @@ impl Db {
             .map_err(failed)?;
         Ok(Columns::new(self.path.clone(), self.names.clone(), row))
     }
-
-    /// Counts by a name. What is no name of an automation can be none of the configuration's.
-    fn by_automation<K: Ord>(
-        rows: Vec<(String, String, i64)>,
-        key: impl Fn(AutomationName, String) -> Option<K>,
-    ) -> BTreeMap<K, u64> {
-        let counts = rows.into_iter().filter_map(|(name, state, number)| {
-            let name = AutomationName::recorded(&name).ok()?;
-            Some((key(name, state)?, count(number)))
-        });
-        counts.collect()
-    }
 }
 
 #[async_trait]
@@ -187,34 +176,10 @@ impl View for Db {
         let failed = self.failed();
         let meta = "SELECT counted_from, moved FROM meta";
         let meta = sqlx::query_as(meta).fetch_one(&mut self.connection).await;
-        let (counted_from, moved): (Option<i64>, Option<String>) = meta.map_err(&failed)?;
+        let meta = meta.map_err(&failed)?;
         let rows = "SELECT automation, sources, repeat_by FROM applied";
         let rows = sqlx::query_as(rows).fetch_all(&mut self.connection).await;
-        let rows: Vec<(String, String, Option<String>)> = rows.map_err(&failed)?;
-        // What is no name of an automation can be none of the configuration's.
-        let name = |name: &str| AutomationName::recorded(name).ok();
-        let unreadable =
-            |error: serde_json::Error| corrupt(&self.path, format!("what was applied, {error}"));
-        let mut with = BTreeMap::new();
-        for (automation, sources, repeat_by) in rows {
-            let sources = serde_json::from_str(&sources).map_err(unreadable)?;
-            if let Some(name) = name(&automation) {
-                with.insert(name, AppliedWith { sources, repeat_by });
-            }
-        }
-        let moved: Option<Vec<(String, String)>> = moved
-            .map(|text| serde_json::from_str(&text))
-            .transpose()
-            .map_err(unreadable)?;
-        let moved = moved.unwrap_or_default();
-        let moved = moved
-            .iter()
-            .filter_map(|(from, to)| Some((name(from)?, name(to)?)));
-        Ok(Applied {
-            counted_from: counted_from.map(time),
-            with,
-            moved: moved.collect(),
-        })
+        rows::applied(&self.path, rows.map_err(&failed)?, meta)
     }
 
     async fn next_page(&mut self, is_whole: bool) -> Result<Option<Page>, RecordError> {
@@ -276,32 +241,23 @@ impl View for Db {
             .fetch_all(&mut self.connection)
             .await;
         let rows: Vec<Row> = rows.map_err(self.failed())?;
-        let read = |row| {
+        let read = |row: Row| {
             let (id, kind, contact, automation, occurrence, code, fields, sent_at) = row;
-            let contact = ContactId::recorded(contact as String)
-                .map_err(|error| format!("a contact id of which {error}"))?;
-            let occurrence: Option<String> = occurrence;
-            let (kind, fields): (String, Option<String>) = (kind, fields);
-            Ok(OpenCall {
-                id: CallId(id),
-                kind: match kind.as_str() {
-                    "trigger" => CallKind::Trigger,
-                    _ => CallKind::Stop,
-                },
-                key: Key {
-                    contact,
-                    automation: self.names.automation(automation)?,
-                    occurrence: read_occurrence(occurrence.as_deref().unwrap_or_default())?,
-                },
-                all: occurrence.is_none(),
-                trigger_code: self.names.code(code)?,
+            let row = OpenCallRow {
+                id,
+                kind,
+                contact,
+                automation,
+                occurrence,
+                code,
                 // `hex` makes nothing of NULL.
                 fields: match fields.as_deref() {
                     None | Some("") => None,
-                    Some(hex) => Some(read_digest(hex)?),
+                    Some(hex) => Some(read_hex(hex)?),
                 },
-                sent_at: time(sent_at),
-            })
+                sent_at,
+            };
+            row.call(&self.names)
         };
         let calls = rows.into_iter().map(read).collect::<Result<_, String>>();
         calls.map_err(self.corrupt())
@@ -339,8 +295,7 @@ impl View for Db {
                       (SELECT automation, state, count(*) AS number FROM participation GROUP BY 1, 2) \
                       JOIN automation ON automation.id = automation";
         let rows = sqlx::query_as(states).fetch_all(&mut self.connection).await;
-        let key = |name, state: String| Some((name, state.parse().ok()?));
-        Ok(Self::by_automation(rows.map_err(self.failed())?, key))
+        rows::states(&self.path, rows.map_err(self.failed())?)
     }
 
     async fn sent(
@@ -352,10 +307,7 @@ impl View for Db {
             .bind(from.as_millisecond())
             .bind(to.as_millisecond());
         let rows = sent.fetch_all(&mut self.connection).await;
-        Ok(Self::by_automation(
-            rows.map_err(self.failed())?,
-            |name, _| Some(name),
-        ))
+        Ok(rows::counts(rows.map_err(self.failed())?))
     }
 
     async fn sources(&mut self) -> Result<BTreeMap<String, AppliedSource>, RecordError> {
