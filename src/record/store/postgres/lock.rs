@@ -33,12 +33,14 @@ SELECT holder, host, pid, process, command, batch, (extract(epoch FROM acquired_
     extract(epoch FROM clock_timestamp() - heartbeat_at)::double precision AS age
 FROM ~lock";
 
+/// Takes it over from nobody but the one that was seen, $6: two who see nobody at the same moment both come here.
 const TAKE: &str = "\
-INSERT INTO ~lock (one, holder, host, pid, process, command, acquired_at, heartbeat_at, batch)
+INSERT INTO ~lock AS lock (one, holder, host, pid, process, command, acquired_at, heartbeat_at, batch)
 VALUES (1, $1, $2, $3, $4, $5, clock_timestamp(), clock_timestamp(), 0)
 ON CONFLICT (one) DO UPDATE SET holder = excluded.holder, host = excluded.host, pid = excluded.pid,
     process = excluded.process, command = excluded.command, acquired_at = excluded.acquired_at,
-    heartbeat_at = excluded.heartbeat_at, batch = 0";
+    heartbeat_at = excluded.heartbeat_at, batch = 0
+WHERE lock.holder IN ($1, $6)";
 
 const GIVE_BACK: &str = "DELETE FROM ~lock WHERE holder = $1";
 
@@ -55,8 +57,13 @@ pub(super) struct Locked {
 
 /// What came of a try.
 enum Tried {
-    Taken { is_made: bool, home: DatabaseId },
+    Taken {
+        is_made: bool,
+        home: DatabaseId,
+    },
     Held(Holder),
+    /// Somebody had it a moment ago.
+    Gone,
 }
 
 /// Takes the lease, makes the record where there is none, and migrates it where it is older than this Rollcall: all in one
@@ -87,6 +94,7 @@ pub(super) async fn acquire(
                 return Err(LockError::Held(other));
             }
             Ok(Tried::Held(other)) => last = Some(other),
+            Ok(Tried::Gone) => {}
             Err(Problem::Record(error)) => return Err(error.into()),
             // Another run works at the row; where it is dead, the server ends its transaction.
             Err(Problem::Sql(error)) if is_busy(&error) => match last.take() {
@@ -105,7 +113,7 @@ async fn attempt(link: &mut Link, request: &LockRequest, holder: &str) -> Result
     let at = &link.place.clone();
     let mut tx = link.write().await?;
     let kind = open::recognise(at, &mut tx).await?;
-    let mut is_made = false;
+    let (mut is_made, mut over) = (false, None);
     match kind {
         Kind::Empty { .. } if !request.may_begin => {
             let path = at.path.clone();
@@ -136,10 +144,19 @@ async fn attempt(link: &mut Link, request: &LockRequest, holder: &str) -> Result
                     "taking over the lock of a run that is gone"
                 );
                 fail_point("takeover");
+                over = Some(other.holder);
             }
         }
     }
-    take(at, &mut tx, request, holder).await?;
+    if !take(at, &mut tx, request, holder, over.as_deref()).await? {
+        // Whoever was faster has committed by now.
+        let row = sqlx::query(at.sql(ROW)).persistent(false);
+        let row = row.fetch_optional(&mut *tx).await?;
+        return Ok(match row {
+            Some(row) => Tried::Held(self::holder(&row)?),
+            None => Tried::Gone,
+        });
+    }
     if let Kind::Record(found) = kind
         && found < open::newest()
     {
@@ -153,20 +170,22 @@ async fn attempt(link: &mut Link, request: &LockRequest, holder: &str) -> Result
     Ok(Tried::Taken { is_made, home })
 }
 
+/// Writes the row. Returns whether it is this one's now.
 async fn take(
     at: &Place,
     tx: &mut PgConnection,
     request: &LockRequest,
     holder: &str,
-) -> Result<(), sqlx::Error> {
+    over: Option<&str>,
+) -> Result<bool, sqlx::Error> {
     let take = sqlx::query(at.sql(TAKE))
         .bind(holder)
         .bind(host::name())
         .bind(i64::from(std::process::id()))
         .bind(host::this_process())
-        .bind(&request.command);
-    take.persistent(false).execute(tx).await?;
-    Ok(())
+        .bind(&request.command)
+        .bind(over);
+    Ok(take.persistent(false).execute(tx).await?.rows_affected() > 0)
 }
 
 /// Whether a holder keeps its lease, of whom the last sign of life came so many seconds ago by the server's clock.
