@@ -82,6 +82,36 @@ fn a_record_in_a_database_is_like_one_in_a_file() {
     assert!(said.contains("3 to trigger"), "{said}");
 }
 
+/// One that is not is two messages, which a pool may give to two sessions: then the statement of another run is carried out.
+#[test]
+fn every_statement_is_part_of_a_transaction() {
+    let Some(server) = Server::shared() else {
+        return;
+    };
+    let url = server.database();
+    let pool = Cutter::before(&url);
+    let repo = repo(&pool.url(&url));
+    keeps_quiet(&repo, &["apply", "--yes"], 0);
+    repo.write("rollcall.toml", CONFIG.replace("\"crm-1\", ", ""));
+    for command in [
+        &["plan"][..],
+        &["apply", "--yes"],
+        &["apply", "--yes"],
+        &["history"],
+        &["record", "list"],
+        &["record", "show"],
+        &["record", "show", "crm-1"],
+        &["record", "export", "--format", "csv"],
+        &["report", "--html", "report.html"],
+        &["explain", "crm-2"],
+        &["record", "forget", "crm-1", "--yes"],
+        &["record", "move", "sqlite:elsewhere.db", "--yes"],
+    ] {
+        keeps_quiet(&repo, command, 0);
+        assert!(!pool.is_loose(), "{command:?}");
+    }
+}
+
 #[test]
 fn what_is_wrong_with_the_way_to_the_record_is_one_sentence_without_the_password() {
     let Some(server) = Server::shared() else {

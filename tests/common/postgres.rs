@@ -304,7 +304,7 @@ fn binaries() -> Option<PathBuf> {
     Some(program.parent()?.to_owned())
 }
 
-/// Stands between a run and the server, and cuts the connection at one commit.
+/// Stands between a run and the server, looks at what passes, and cuts the connection at one commit.
 pub struct Cutter {
     port: u16,
     state: std::sync::Arc<std::sync::Mutex<Cut>>,
@@ -317,6 +317,8 @@ struct Cut {
     /// Whether the commit that is cut off reaches the server.
     reaches: bool,
     has_cut: bool,
+    /// Whether a statement was prepared outside of a transaction.
+    is_loose: bool,
 }
 
 impl Cutter {
@@ -330,6 +332,7 @@ impl Cutter {
             after: None,
             reaches: false,
             has_cut: false,
+            is_loose: false,
         };
         let state = std::sync::Arc::new(std::sync::Mutex::new(cut));
         let (of, server) = (state.clone(), server.to_owned());
@@ -351,11 +354,13 @@ impl Cutter {
 
     /// Lets so many commits pass, and cuts off the next one.
     pub fn cut(&self, after: usize, reaches: bool) {
-        *self.state.lock().unwrap() = Cut {
-            after: Some(after),
-            reaches,
-            has_cut: false,
-        };
+        let mut state = self.state.lock().unwrap();
+        (state.after, state.reaches, state.has_cut) = (Some(after), reaches, false);
+    }
+
+    /// Whether a statement was prepared outside of a transaction. A pool may give its two halves to two sessions.
+    pub fn is_loose(&self) -> bool {
+        self.state.lock().unwrap().is_loose
     }
 
     /// Whether one was cut off since.
@@ -364,10 +369,38 @@ impl Cutter {
     }
 }
 
+/// Messages of the protocol, as they pass in pieces: <https://www.postgresql.org/docs/current/protocol-message-formats.html>.
+#[derive(Default)]
+struct Messages(Vec<u8>);
+
+impl Messages {
+    /// The type and the first byte of each message that is whole now. The first ones of a client have no type.
+    fn add(&mut self, bytes: &[u8], mut has_type: impl FnMut(&[u8]) -> bool) -> Vec<(u8, u8)> {
+        self.0.extend_from_slice(bytes);
+        let mut found = Vec::new();
+        loop {
+            let start = usize::from(has_type(&self.0));
+            let Some(len) = self.0.get(start..start + 4) else {
+                return found;
+            };
+            let len = u32::from_be_bytes(len.try_into().unwrap()) as usize;
+            if self.0.len() < start + len {
+                return found;
+            }
+            let kind = if start == 1 { self.0[0] } else { 0 };
+            found.push((kind, self.0.get(start + 4).copied().unwrap_or(0)));
+            self.0.drain(..start + len);
+        }
+    }
+}
+
 fn pass(client: &std::net::TcpStream, server: &str, cut: &std::sync::Mutex<Cut>) {
     use std::io::Read;
     use std::net::{Shutdown, TcpStream};
     const COMMIT: &[u8] = b"COMMIT\0";
+    const ASKS_FOR_TLS: &[u8] = &[0, 0, 0, 8, 4, 210, 22, 47];
+    // What the server said last of transactions: `I` is outside of one.
+    let status = std::sync::atomic::AtomicU8::new(0);
     let Ok(server) = TcpStream::connect(server) else {
         return;
     };
@@ -380,7 +413,17 @@ fn pass(client: &std::net::TcpStream, server: &str, cut: &std::sync::Mutex<Cut>)
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut bytes = [0; 65536];
+            let (mut messages, mut has_begun) = (Messages::default(), false);
             while let Ok(len @ 1..) = (&server).read(&mut bytes) {
+                // The answer to the question for TLS is one byte.
+                if has_begun || len > 1 {
+                    has_begun = true;
+                    let said = messages.add(&bytes[..len], |_| true);
+                    let said = said.iter().rfind(|(kind, _)| *kind == b'Z');
+                    if let Some((_, now)) = said {
+                        status.store(*now, Ordering::SeqCst);
+                    }
+                }
                 if !open.load(Ordering::SeqCst) || (&*client).write_all(&bytes[..len]).is_err() {
                     break;
                 }
@@ -388,11 +431,20 @@ fn pass(client: &std::net::TcpStream, server: &str, cut: &std::sync::Mutex<Cut>)
             end();
         });
         let mut bytes = [0; 65536];
+        let (mut messages, mut has_begun) = (Messages::default(), false);
         while let Ok(len @ 1..) = (&*client).read(&mut bytes) {
+            let asked = messages.add(&bytes[..len], |rest| {
+                let is_first = !has_begun && rest.first() == Some(&0);
+                has_begun |= is_first && !rest.starts_with(ASKS_FOR_TLS) && rest.len() >= 8;
+                !is_first
+            });
+            let is_loose = status.load(Ordering::SeqCst) == b'I'
+                && asked.iter().any(|(kind, _)| *kind == b'P');
             let is_commit = bytes[..len]
                 .windows(COMMIT.len())
                 .any(|part| part == COMMIT);
             let mut cut = cut.lock().unwrap();
+            cut.is_loose |= is_loose;
             let is_cut = is_commit && cut.after == Some(0);
             if is_commit {
                 cut.after = cut.after.and_then(|after| after.checked_sub(1));

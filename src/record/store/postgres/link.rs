@@ -27,10 +27,17 @@ const TRIES_AGAIN: Duration = Duration::from_millis(100);
 const ANOTHER: &str = "the record is in another place than when this run began: the server went over to a replica, or a backup \
                        was restored";
 
+const READ_BEFORE: &str = "what is read of it was read before, at another moment";
+
 /// A whole read sees one moment, however long it takes.
 const READ: &str = "\
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0; \
 SET LOCAL idle_in_transaction_session_timeout = 0";
+
+/// A few questions that belong together. Nothing of it is to be kept, so that its end is never in doubt.
+const LOOK: &str =
+    "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; SET LOCAL statement_timeout = 0";
+const LOOKED: &str = "ROLLBACK";
 
 /// What is committed is on the disk, whatever the server does by itself. Where this process or its machine is gone, the server
 /// ends the transaction, so that nobody waits for it. All of it ends with the transaction: nothing lives in the session, which
@@ -59,16 +66,30 @@ impl Place {
 pub(super) type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
 /// The way to a database.
+///
+/// Each statement is part of a transaction. One that is not is two messages for two sessions of a pool, where another client may
+/// have put a statement of its own meanwhile: that one would be carried out.
 #[derive(Debug)]
 pub(super) struct Link {
     database: Database,
     pub place: Place,
     connection: Option<PgConnection>,
+    transaction: InTransaction,
     /// Until when a lost connection is made again, since this machine was started. `None` where what was read with it would
     /// not be of one moment any more.
     pub until: Option<Duration>,
     /// Where the record is; a connection to anywhere else is none to it.
     pub home: Option<DatabaseId>,
+}
+
+/// What transaction the connection is in, between two calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum InTransaction {
+    No,
+    /// One that was left before its end.
+    Left,
+    /// One that is read in to the end.
+    Whole,
 }
 
 impl Link {
@@ -80,6 +101,7 @@ impl Link {
             },
             database: database.clone(),
             connection: None,
+            transaction: InTransaction::No,
             until: None,
             home: None,
         }
@@ -88,18 +110,29 @@ impl Link {
     /// Forgets the connection: it is broken, or belongs to another runtime.
     pub(super) fn drop_connection(&mut self) {
         self.connection = None;
+        if self.transaction == InTransaction::Left {
+            self.transaction = InTransaction::No;
+        }
     }
 
     /// The connection, made where there is none.
-    pub(super) async fn connection(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
+    async fn connection(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
+        if self.transaction == InTransaction::Left {
+            self.drop_connection();
+        }
         let connection = match self.connection.take() {
             Some(connection) => connection,
+            None if self.transaction == InTransaction::Whole => {
+                return Err(sqlx::Error::Protocol(READ_BEFORE.to_owned()));
+            }
             None => {
                 let mut made = within(CONNECTS_IN, options(&self.database)?.connect()).await?;
-                if let Some(home) = &self.home
-                    && within(ANSWERS_IN, place(&self.place, &mut made)).await? != *home
-                {
-                    return Err(sqlx::Error::Configuration(ANOTHER.into()));
+                if let Some(home) = &self.home {
+                    within(ANSWERS_IN, sqlx::raw_sql(LOOK).execute(&mut made)).await?;
+                    if within(ANSWERS_IN, place(&self.place, &mut made)).await? != *home {
+                        return Err(sqlx::Error::Configuration(ANOTHER.into()));
+                    }
+                    within(ANSWERS_IN, sqlx::raw_sql(LOOKED).execute(&mut made)).await?;
                 }
                 made
             }
@@ -111,13 +144,62 @@ impl Link {
     pub(super) async fn read(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
         let connection = self.connection().await?;
         within(ANSWERS_IN, sqlx::raw_sql(READ).execute(&mut *connection)).await?;
-        Ok(connection)
+        self.transaction = InTransaction::Whole;
+        self.connection().await
     }
 
     /// Begins to write.
     pub(super) async fn write(&mut self) -> Result<Transaction<'_, sqlx::Postgres>, sqlx::Error> {
         let connection = self.connection().await?;
         within(ANSWERS_IN, connection.begin_with(WRITE)).await
+    }
+
+    /// Begins to ask something, which [`Self::looked`] ends.
+    pub(super) async fn look(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
+        if self.transaction == InTransaction::Whole {
+            return self.connection().await;
+        }
+        self.connection().await?;
+        // Whoever asks may be gone at any moment from now on.
+        self.transaction = InTransaction::Left;
+        let connection = self.connection.as_mut();
+        let connection = connection.ok_or_else(|| sqlx::Error::Protocol(READ_BEFORE.to_owned()))?;
+        within(ANSWERS_IN, sqlx::raw_sql(LOOK).execute(&mut *connection)).await?;
+        Ok(connection)
+    }
+
+    /// Ends to ask, given what came of it.
+    pub(super) async fn looked<T>(
+        &mut self,
+        result: Result<T, sqlx::Error>,
+    ) -> Result<T, sqlx::Error> {
+        if self.transaction == InTransaction::Whole {
+            return result;
+        }
+        let result = match (result, self.connection.as_mut()) {
+            (Ok(value), Some(connection)) => {
+                let end = sqlx::raw_sql(LOOKED).execute(connection);
+                within(ANSWERS_IN, end).await.map(|_| value)
+            }
+            (result, _) => result,
+        };
+        match &result {
+            Ok(_) => self.transaction = InTransaction::No,
+            // It ends with its connection.
+            Err(_) => self.drop_connection(),
+        }
+        result
+    }
+
+    /// Does something that cannot be part of a transaction, and takes no values.
+    pub(super) async fn alone(
+        &mut self,
+        statement: AssertSqlSafe<String>,
+        rows: usize,
+    ) -> Result<(), sqlx::Error> {
+        let connection = self.connection().await?;
+        let done = sqlx::raw_sql(statement).execute(connection);
+        within(patience(rows), done).await.map(drop)
     }
 
     /// All rows of a statement.
@@ -128,7 +210,7 @@ impl Link {
     ) -> Result<Vec<PgRow>, sqlx::Error> {
         loop {
             let sql = self.place.sql(text);
-            let result = match self.connection().await {
+            let result = match self.look().await {
                 Ok(connection) => {
                     let query = bind(sqlx::query(sql)).persistent(false);
                     // A report of a long history takes its time.
@@ -136,7 +218,7 @@ impl Link {
                 }
                 Err(error) => Err(error),
             };
-            match result {
+            match self.looked(result).await {
                 Err(error) if self.tries_again(&error).await => {}
                 result => return result,
             }
@@ -148,7 +230,7 @@ impl Link {
         if !is_lost(error) {
             return false;
         }
-        self.connection = None;
+        self.drop_connection();
         let is_in_time = self.until.is_some_and(|until| uptime() < until);
         if is_in_time {
             tracing::warn!(
@@ -160,9 +242,11 @@ impl Link {
         is_in_time
     }
 
-    /// Takes the connection away, for what needs it alone.
-    pub(super) fn take(&mut self) -> Option<PgConnection> {
-        self.connection.take()
+    /// Takes the connection away, with the transaction that it is in, for what needs it alone.
+    pub(super) async fn take(&mut self) -> Result<PgConnection, sqlx::Error> {
+        self.connection().await?;
+        let connection = self.connection.take();
+        connection.ok_or_else(|| sqlx::Error::Protocol(READ_BEFORE.to_owned()))
     }
 
     /// Ends it in peace.

@@ -23,6 +23,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
 use super::carry::{Row, Table};
+use super::names::Names;
 use super::{Acquired, Lease, Store, View};
 use crate::clock::uptime;
 use crate::location::Database;
@@ -213,10 +214,7 @@ impl Lease for Held {
         // Rows that were deleted are emptied once nobody can see them any more.
         for table in ["VACUUM ~participation", "VACUUM ~call"] {
             let statement = self.db.link.place.sql(table);
-            let connection = self.db.link.connection().await;
-            let connection = connection.map_err(|error| JournalError::Store(explain(&error)))?;
-            let vacuum = sqlx::raw_sql(statement).execute(connection);
-            if let Err(error) = within(patience(1_000_000), vacuum).await {
+            if let Err(error) = self.db.link.alone(statement, 1_000_000).await {
                 tracing::debug!("{table}: {error}");
             }
         }
@@ -328,27 +326,41 @@ impl Held {
         }
         // Nothing of it is to stay, and a lost connection's transaction has ended: whoever holds the row kept this one waiting.
         tx.rollback().await?;
-        let connection = self.db.link.connection().await?;
-        let row = sqlx::query(at.sql(lock::ROW)).persistent(false);
-        let row = row.fetch_optional(&mut *connection).await?;
-        let Some(row) = row else {
+        let found = match self.db.link.look().await {
+            Ok(connection) => committed(at, connection, &self.holder).await,
+            Err(error) => Err(error),
+        };
+        let Some((found, names, last_run)) = self.db.link.looked(found).await? else {
             return Ok(Tried::Lost);
         };
-        let (holder, found): (String, i64) = (row.try_get("holder")?, row.try_get("batch")?);
-        if holder != self.holder {
-            return Ok(Tried::Lost);
-        }
         if found != number {
             return Ok(Tried::Behind);
         }
-        let names = names::read(at, connection).await?;
         if batch.run.is_some() {
-            let run = sqlx::query_scalar(at.sql(LAST_RUN)).persistent(false);
-            self.run = run.fetch_one(connection).await?;
+            self.run = last_run;
         }
         self.db.names = Arc::new(names);
         Ok(Tried::Was)
     }
+}
+
+/// What a holder has committed: its last batch, the names, and its run. `None` where another one holds the lease.
+async fn committed(
+    at: &Place,
+    connection: &mut PgConnection,
+    holder: &str,
+) -> Result<Option<(i64, Names, i64)>, sqlx::Error> {
+    let row = sqlx::query(at.sql(lock::ROW)).persistent(false);
+    let Some(row) = row.fetch_optional(&mut *connection).await? else {
+        return Ok(None);
+    };
+    let (found, batch): (String, i64) = (row.try_get("holder")?, row.try_get("batch")?);
+    if found != holder {
+        return Ok(None);
+    }
+    let names = names::read(at, &mut *connection).await?;
+    let run = sqlx::query_scalar(at.sql(LAST_RUN)).persistent(false);
+    Ok(Some((batch, names, run.fetch_one(connection).await?)))
 }
 
 /// Notes that a run begins or ends. Returns its number.

@@ -108,10 +108,11 @@ impl Db {
     pub(super) async fn new(mut link: Link) -> Result<Self, RecordError> {
         let failed = sql(&link.place.path, "read");
         let place = link.place.clone();
-        let connection = link.connection().await.map_err(&failed)?;
-        let names = super::names::read(&place, connection)
-            .await
-            .map_err(&failed)?;
+        let names = match link.look().await {
+            Ok(connection) => super::names::read(&place, connection).await,
+            Err(error) => Err(error),
+        };
+        let names = link.looked(names).await.map_err(&failed)?;
         Ok(Self {
             names: Arc::new(names),
             link,
@@ -211,8 +212,11 @@ impl View for Db {
         let failed = self.failed();
         let row = self.row(ABOUT).await?;
         let place = self.link.place.clone();
-        let connection = self.link.connection().await.map_err(&failed)?;
-        let database = open::place(&place, connection).await.map_err(&failed)?;
+        let database = match self.link.look().await {
+            Ok(connection) => open::place(&place, connection).await,
+            Err(error) => Err(error),
+        };
+        let database = self.link.looked(database).await.map_err(&failed)?;
         let read = || {
             let noted: Option<i64> = row.try_get("database")?;
             let noted = noted.map(|noted| {
@@ -290,10 +294,8 @@ impl View for Db {
         if let Pages::NotAsked = self.pages {
             let statement = self.link.place.sql(if is_whole { WHOLE } else { PLAN }).0;
             let (sender, pages) = mpsc::channel(AHEAD);
-            self.link.connection().await.map_err(&failed)?;
-            if let Some(connection) = self.link.take() {
-                tokio::spawn(copy(connection, statement, sender));
-            }
+            let connection = self.link.take().await.map_err(&failed)?;
+            tokio::spawn(copy(connection, statement, sender));
             self.pages = Pages::Coming(pages);
         }
         let Pages::Coming(pages) = &mut self.pages else {
