@@ -150,6 +150,7 @@ on_every_store!(
     changes_are_written_all_or_none,
     equal_ids_of_two_contacts_are_a_doubt_of_both,
     a_run_whose_lock_was_taken_writes_nothing_more,
+    of_two_runs_that_begin_at_once_one_is_kept_out,
     a_run_that_slept_too_long_sends_only_while_the_lock_is_still_its_own,
     the_serial_grows_with_what_an_old_record_would_not_know,
     a_saved_plan_is_claimed_once,
@@ -873,6 +874,24 @@ async fn many_participations_are_read_in_their_order(place: Place) {
     assert_eq!(keys, expected);
     drop(journal);
     writing.end().await.unwrap();
+}
+
+async fn of_two_runs_that_begin_at_once_one_is_kept_out(place: Place) {
+    place.begin().await.end().await.unwrap();
+    for _ in 0..20 {
+        let begin = || {
+            let record = place.record.clone();
+            tokio::spawn(async move { Writing::begin(&record, request()).await })
+        };
+        let (one, other) = (begin(), begin());
+        for begun in [one.await.unwrap(), other.await.unwrap()] {
+            match begun {
+                // The other one may have ended, or not have begun, by then.
+                Ok(writing) => writing.end().await.unwrap(),
+                Err(error) => assert!(matches!(error, LockError::Held(_)), "{error}"),
+            }
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
