@@ -138,8 +138,13 @@ pub enum DatabaseError {
     #[error("is not a URL: {0}")]
     Malformed(#[from] url::ParseError),
     /// It is of something else.
-    #[error("does not begin with postgres:")]
+    #[error("does not begin with postgres://")]
     Scheme,
+    /// What looks like the name of the database is probably a part of the password.
+    #[error(
+        "cannot be read as a URL with a user and a password: write `/`, `?`, `#` and `@` in them as %2F, %3F, %23 and %40"
+    )]
+    Misread,
     /// It does not say which database.
     #[error("names no database")]
     NoDatabase,
@@ -147,7 +152,7 @@ pub enum DatabaseError {
     #[error("has a fragment")]
     Fragment,
     /// A parameter is not known here, so that what it asks for would not be done.
-    #[error("has the parameter {0:?}, which is not known here; known are {known}", known = PARAMETERS.join(", "))]
+    #[error("has {0}, which is not known here; known are {known}", known = PARAMETERS.join(", "))]
     Unknown(String),
     /// A parameter is there twice.
     #[error("has the parameter {0:?} twice")]
@@ -166,17 +171,27 @@ impl Database {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str, root: &Path) -> Result<Self, DatabaseError> {
-        if !is_database(text) {
+        if !is_database(text) || !text.contains("://") {
             return Err(DatabaseError::Scheme);
         }
         let url = Url::parse(text)?;
+        let path = url.path().strip_prefix('/').unwrap_or_default();
+        if path.contains(['/', '@']) {
+            return Err(DatabaseError::Misread);
+        }
         if url.fragment().is_some() {
             return Err(DatabaseError::Fragment);
         }
         let mut seen: Vec<String> = Vec::new();
         for (key, value) in url.query_pairs() {
             let Some(name) = PARAMETERS.into_iter().find(|name| *name == key) else {
-                return Err(DatabaseError::Unknown(key.into_owned()));
+                // Behind a `?` in a password, all is a query.
+                let is_word = key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+                    && url.query().is_some_and(|query| !query.contains('@'));
+                return Err(DatabaseError::Unknown(match is_word {
+                    true => format!("the parameter {key:?}"),
+                    false => "a parameter".to_owned(),
+                }));
             };
             let wanted = match name {
                 "sslmode" if !MODES.contains(&&*value) => Some(MODES.join(", ")),
@@ -328,6 +343,29 @@ mod tests {
             "postgres:///run/postgresql:5433/shop (schema rollcall)"
         );
         assert!(!socket.has_password() && !socket.is_unsecured());
+    }
+
+    #[test]
+    fn a_password_that_was_not_written_as_a_url_wants_it_is_not_shown() {
+        for (url, error) in [
+            ("postgres:me:hush@db.example/x", "does not begin with"),
+            ("postgres://me:12/hush@db.example/x", "cannot be read"),
+            ("postgres://me:12/hush/34@db.example/x", "cannot be read"),
+            (
+                "postgres://me:12?hush@db.example/x",
+                "has a parameter, which",
+            ),
+            (
+                "postgres://me:12?hush=3@db.example/x",
+                "has a parameter, which",
+            ),
+            ("postgres://me:12#hush@db.example/x", "has a fragment"),
+            ("postgres://me:hush/3@db.example/x", "is not a URL"),
+        ] {
+            let told = parse(url).unwrap_err().to_string();
+            assert!(told.starts_with(error), "{url}: {told}");
+            assert!(!told.contains("hush"), "{told}");
+        }
     }
 
     #[test]

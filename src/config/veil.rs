@@ -23,8 +23,10 @@ pub(super) fn veiled(text: &str) -> String {
     if !errors.is_empty() {
         lines(text, &mut cover);
     }
-    for scheme in ["postgres://", "postgresql://"] {
+    for scheme in ["postgres:", "postgresql:"] {
         for (at, _) in text.match_indices(scheme) {
+            let rest = &text[at + scheme.len()..];
+            let start = at + text[at..].len() - rest.trim_start_matches('/').len();
             let end = text[at..]
                 .find(['\n', '"', '\''])
                 .map_or(text.len(), |end| at + end);
@@ -32,7 +34,7 @@ pub(super) fn veiled(text: &str) -> String {
             let is_secret = ["@", "password"]
                 .iter()
                 .any(|of| text[at..end].contains(of));
-            cover(at + scheme.len()..if is_secret { end } else { at + scheme.len() });
+            cover(start..if is_secret { end } else { start });
         }
     }
     // Whole values are covered, so that no character is cut.
@@ -100,6 +102,7 @@ mod tests {
             "[record]\nurl = \"postgres://me:hush@db.example/x\"\n",
             "[record]\nurl = 'postgresql://db.example/x?password=hush'\n",
             "[record\nurl = postgres://me:hush@db.example/x",
+            "[record]\nurl = \"postgres:me:hush@db.example/x\"\n",
         ] {
             let veiled = veiled(text);
             assert!(!veiled.contains("hush"), "{veiled}");
