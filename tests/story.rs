@@ -578,6 +578,7 @@ impl<'a> Story<'a> {
         }
         if let Some(State::Uncertain) = before.map(|entry| entry.state)
             && state == State::Uncertain
+            && !self.may_have_gone(key)
         {
             // The earlier doubt stays as it was, and with it the time by which its turn comes.
             return;
@@ -604,6 +605,19 @@ impl<'a> Story<'a> {
             left: None,
         };
         self.record.insert(key.clone(), entry);
+    }
+
+    /// Whether the last trigger of a participation may have been carried out, by its answer.
+    fn may_have_gone(&self, key: &Key) -> bool {
+        let calls = self.history();
+        let mut calls = calls.iter().filter(|call| {
+            call["call"] == "trigger"
+                && call["contact"] == *key.contact
+                && call["automation"] == *key.automation
+                && call["occurrence"].as_str() == key.occurrence.as_deref()
+        });
+        let last = calls.next_back().unwrap();
+        last["outcome"].is_null() || last["outcome"] == "uncertain"
     }
 
     /// The states in which a participation may be after an apply.

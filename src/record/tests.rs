@@ -147,6 +147,7 @@ on_every_store!(
     outcomes_lead_to_the_states_that_the_machine_says,
     a_stop_of_all_reaches_whatever_is_behind_its_code,
     a_part_of_a_stop_is_a_doubt,
+    a_doubt_is_of_the_last_trigger_that_may_have_been_carried_out,
     changes_are_written_all_or_none,
     equal_ids_of_two_contacts_are_a_doubt_of_both,
     a_run_whose_lock_was_taken_writes_nothing_more,
@@ -296,6 +297,37 @@ async fn a_call_is_in_doubt_until_its_outcome_is_on_record(place: Place) {
     assert_eq!(calls.len(), 1);
     assert_eq!(calls[0].outcome.as_deref(), Some("active"));
     assert_eq!(calls[0].config_digest.as_deref(), Some("digest"));
+}
+
+async fn a_doubt_is_of_the_last_trigger_that_may_have_been_carried_out(place: Place) {
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    let digest = |text| Some(Hasher::new().part(text).finish());
+    let send = async |text, outcome| {
+        let before = match place.listed().await.is_empty() {
+            true => None,
+            false => Some(State::Uncertain),
+        };
+        let intent = Intent {
+            fields: digest(text),
+            ..trigger("c-1", before)
+        };
+        call(&journal, intent, CallOutcome::Trigger(outcome), &[]).await;
+        place.one().await.participation.fields
+    };
+    assert_eq!(send("1", TriggerOutcome::Uncertain).await, digest("1"));
+    assert_eq!(send("2", TriggerOutcome::Failed).await, digest("1"));
+    assert_eq!(send("3", TriggerOutcome::Uncertain).await, digest("3"));
+    // A run that dies leaves the same behind.
+    let intent = Intent {
+        fields: digest("4"),
+        ..trigger("c-1", Some(State::Uncertain))
+    };
+    journal.intend(intent).await.unwrap();
+    drop(journal);
+    place.kill(writing).await;
+    place.begin().await.end().await.unwrap();
+    assert_eq!(place.one().await.participation.fields, digest("4"));
 }
 
 async fn a_run_that_was_killed_leaves_doubts_which_the_next_one_names(place: Place) {

@@ -268,14 +268,16 @@ impl Writer {
             if is_trigger && is_planted(Planted::OutcomeLost) {
                 continue;
             }
-            let not_carried_out = CallOutcome::Trigger(TriggerOutcome::NotCarriedOut);
-            // A stop that changed nothing, or a trigger that left an earlier doubt, or what runs out, as it was. A trigger that
-            // fails as the one before it did was sent with fields and a code of its own, which the next plan compares.
-            if Some(state) == *before
-                && (!is_trigger
-                    || matches!(state, State::Uncertain | State::LetGo)
-                    || settlement.outcome == not_carried_out)
-            {
+            // A stop that changed nothing, or a trigger that was not carried out and left an earlier doubt, or what runs out, as
+            // it was. A trigger that fails as the one before it did was sent with fields and a code of its own, which the next
+            // plan compares; and one that may have been carried out is a doubt of its own.
+            let is_new = match settlement.outcome {
+                CallOutcome::Trigger(TriggerOutcome::Uncertain) => true,
+                CallOutcome::Trigger(TriggerOutcome::NotCarriedOut) => false,
+                CallOutcome::Trigger(_) => !matches!(state, State::Uncertain | State::LetGo),
+                CallOutcome::Stop(_) | CallOutcome::PartOfStop(_) => false,
+            };
+            if Some(state) == *before && !is_new {
                 continue;
             }
             let detail = settlement.detail.clone();
