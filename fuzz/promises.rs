@@ -154,6 +154,7 @@ fn table_in(folder: &Path, bytes: &[u8]) {
             quoting,
         },
         contact: "id".to_owned(),
+        notation: Default::default(),
         min_rows: None,
         max_age: None,
         max_shrink: None,

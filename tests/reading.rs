@@ -173,11 +173,157 @@ fn the_settings_that_a_message_names_read_the_file() {
     }
 }
 
+/// Who is triggered of a file with these settings where a column is so, or what was said.
+fn matching(
+    settings: &str,
+    condition: &str,
+    export: impl AsRef<[u8]>,
+) -> Result<Vec<String>, String> {
+    let source = format!("[source.crm]\ncsv = \"crm.csv\"\ncontact = \"id\"\n{settings}\n");
+    let automation = AUTOMATION.replace("fields.company = \"{{ name }}\"\n", "");
+    let block =
+        format!("[[enrol]]\nautomation = \"welcome\"\nsource = \"crm\"\nwhere.{condition}\n");
+    let repo = Repo::with(&format!("{source}{automation}{block}"));
+    repo.write("crm.csv", export);
+    let done = repo.run(&["plan", "--format", "json", "--now", "2026-11-23"]);
+    match done.code {
+        Some(0) => {
+            let who = done.actions().into_iter();
+            Ok(who
+                .map(|action| action.replace("trigger welcome ", ""))
+                .collect())
+        }
+        _ => Err(plain(&done)),
+    }
+}
+
+#[test]
+fn a_source_says_how_it_writes_its_values() {
+    let matching = |settings: &str, condition: &str, cells: &[&str]| {
+        let rows = (1..)
+            .zip(cells)
+            .map(|(number, cell)| format!("c{number};{cell}\n"));
+        let who = matching(
+            settings,
+            condition,
+            format!("id;v\n{}", rows.collect::<String>()),
+        );
+        who.unwrap_or_else(|said| panic!("{said}")).join(" ")
+    };
+    let dutch = "dates = \"%d-%m-%Y\"";
+    let both = "dates = [\"%d-%m-%Y\", \"%d-%m-%Y %H:%M\"]";
+    let booleans = "booleans = { true = [\"ja\"], false = [\"nee\"] }";
+    let null = "null = [\"NULL\", \"\\\\N\"]";
+    for (settings, condition, cells, who) in [
+        (
+            "",
+            "v = 2026-03-01",
+            &["2026-03-01", "2026-01-03"][..],
+            "c1",
+        ),
+        (
+            dutch,
+            "v = 2026-03-01",
+            &["01-03-2026", "1-3-2026", "03-01-2026"],
+            "c1 c2",
+        ),
+        (
+            both,
+            "v = { within = \"7d\" }",
+            &["22-11-2026 23:00", "23-11-2026", "1-11-2026"],
+            "c1 c2",
+        ),
+        (
+            "",
+            "v = { min = 1250.75 }",
+            &["1250.75", "1,250.75", "1250.74"],
+            "c1 c2",
+        ),
+        (
+            "decimal = \",\"",
+            "v = { min = 1250.75 }",
+            &["1250,75", "1.250,75", "1.250", "1.251"],
+            "c1 c2 c4",
+        ),
+        (
+            "decimal = \".\"",
+            "v = { min = 1250 }",
+            &["1,250", "1.250"],
+            "c1",
+        ),
+        (
+            booleans,
+            "v = true",
+            &["ja", "Ja", "nee", "true"],
+            "c1 c2 c4",
+        ),
+        (
+            null,
+            "v = { exists = false }",
+            &["NULL", "\\N", "", "  ", "null", "x"],
+            "c1 c2 c3 c4",
+        ),
+        (null, "v = { not = \"x\" }", &["NULL", "x", "y"], "c1 c3"),
+        (null, "v = { min = 1 }", &["NULL", "1"], "c2"),
+        (
+            "null = \"0000-00-00\"",
+            "v = { older_than = \"1d\" }",
+            &["0000-00-00", "2026-01-01"],
+            "c2",
+        ),
+        (
+            "",
+            "v = { after = 2026-01-01 }",
+            &["9999-12-31 23:59:59", ""],
+            "c1",
+        ),
+    ] {
+        assert_eq!(
+            matching(settings, condition, cells),
+            who,
+            "{settings} {condition}"
+        );
+    }
+}
+
+#[test]
+fn what_stands_for_nothing_is_no_id() {
+    let repo = repo("null = [\"NULL\"]", "id,name,status\nNULL,x,customer\n");
+    let done = repo.run(&["plan"]).exits(1);
+    let says = "names no contact in row 2: column id is empty";
+    assert!(plain(&done).contains(says), "{}", done.stderr);
+}
+
 #[test]
 fn a_setting_has_the_values_that_it_says() {
     for (setting, says) in [
         ("quote = \"'\"", "`quote` cannot be \"'\""),
         ("escape = \"^\"", "`escape` cannot be \"^\""),
+        ("decimal = \";\"", "`decimal` cannot be \";\""),
+        (
+            "dates = \"dd-mm-jjjj\"",
+            "`dates` cannot be \"dd-mm-jjjj\": it has none of %Y, %m and %d in it",
+        ),
+        (
+            "dates = \"%d-%m\"",
+            "`dates` cannot be \"%d-%m\": it gives no day",
+        ),
+        ("dates = []", "`dates` is empty"),
+        ("booleans = {}", "`booleans` is empty"),
+        ("booleans = [\"ja\", \"nee\"]", "`booleans` must be a table"),
+        (
+            "booleans = { true = \"ja\", false = \"JA\" }",
+            "\"ja\" stands for true and for false",
+        ),
+        (
+            "booleans = { true = \"false\" }",
+            "\"false\" cannot stand for true",
+        ),
+        (
+            "booleans = { yes = \"ja\" }",
+            "`booleans` has no setting `yes`",
+        ),
+        ("null = 0", "`null` must be text"),
         (
             "escape = \"\\\\\"\ndelimiter = \"\\\\\"",
             "cannot both separate and escape",

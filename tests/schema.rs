@@ -12,7 +12,7 @@ use rollcall::config::{self, Config, Problems};
 use serde_json::Value;
 
 /// The tables of a configuration: the schema's name for each, how one begins, and what it needs.
-const TABLES: [(&str, &str, &[&str]); 17] = [
+const TABLES: [(&str, &str, &[&str]); 18] = [
     ("", "", &[]),
     ("Spotler", "[spotler]", &[]),
     ("Paths", "[spotler.paths]", &[]),
@@ -35,6 +35,11 @@ const TABLES: [(&str, &str, &[&str]); 17] = [
         "Source",
         "[source.x]",
         &["csv = \"x.csv\"", "contact = \"id\""],
+    ),
+    (
+        "Booleans",
+        "[source.x]\ncsv = \"x.csv\"\ncontact = \"id\"\n[source.x.booleans]",
+        &["true = \"ja\""],
     ),
     (
         "Enrol",

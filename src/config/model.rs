@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::diagnostic::{Diagnostic, Files, Place};
 use super::expect::Expect;
 use super::moved::Moved;
+use super::notation::Notation;
 use super::window::Window;
 use crate::base_url::BaseUrl;
 use crate::digest::Digest;
@@ -288,6 +289,8 @@ pub struct Source {
     pub kind: SourceKind,
     /// The column with the contact's id.
     pub contact: String,
+    /// How its values are written.
+    pub notation: Notation,
     /// Fewer rows than this are refused.
     pub min_rows: Option<Limit<u64>>,
     /// An older file than this is refused.

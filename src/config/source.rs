@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::files::within;
 use super::model::{Limit, Quoting, Source, SourceKind};
+use super::notation::notation;
 use super::reader::{Item, Table};
 use super::value::{duration, percent};
 
@@ -32,6 +33,10 @@ pub(super) fn source(item: &Item<'_>, root: &Path) -> Option<Source> {
             "delimiter",
             "quote",
             "escape",
+            "decimal",
+            "dates",
+            "booleans",
+            "null",
         ] {
             table.get(key);
         }
@@ -139,12 +144,14 @@ pub(super) fn source(item: &Item<'_>, root: &Path) -> Option<Source> {
             place: Some(item.place()),
         })
     });
+    let notation = notation(&table);
     let place = item.ctx.doc.place(item.key_span.clone());
     table.finish();
     Some(Source {
         name: item.key.to_owned(),
         kind: kind?,
         contact: contact?,
+        notation,
         min_rows,
         max_age,
         max_shrink,

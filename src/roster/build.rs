@@ -12,7 +12,7 @@ use super::problems::{MOST, more, plain};
 use super::render::NoFields;
 use super::select::{Declared, Selector};
 use super::writing::{Named, same_but_for_form};
-use super::{MoreRows, Roster};
+use super::{MoreRows, Roster, reading};
 use crate::config::{Config, Diagnostic, Place, Problems};
 use crate::field;
 use crate::source::{RowId, SourceError, Table};
@@ -134,9 +134,14 @@ fn read<'c>(
     let jobs: Vec<_> = tables
         .iter()
         .enumerate()
-        .filter_map(|(source, table)| Some((selector(Some(source)), table.as_ref()?)))
+        .filter_map(|(source, table)| {
+            let reading = reading(config, source);
+            Some((selector(Some(source)), table.as_ref()?, reading))
+        })
         .collect();
-    let selections = side_by_side(&jobs, |(selector, table)| selector.table(table));
+    let selections = side_by_side(&jobs, |(selector, table, reading)| {
+        selector.table(table, *reading)
+    });
     drop(jobs);
 
     let from_declared = selector(None).declared(&declared);

@@ -5,9 +5,10 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use jiff::civil::{Date, DateTime};
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use super::reading::{Reading, is_blank};
 use crate::config::Value;
 use crate::source::RowCells;
 
@@ -20,7 +21,7 @@ pub(super) enum Kind {
     Text,
     /// As a decimal number.
     Number,
-    /// As `true` or `false`, whatever their case.
+    /// As `true` or `false`, or as what the source writes for these.
     Boolean,
     /// As a calendar day, or as a moment.
     Date,
@@ -60,7 +61,7 @@ pub(super) trait Cells {
     /// The cell in a column; `None` where it is empty.
     fn cell(&self, column: usize, kind: Kind) -> Result<Option<Cell<'_>>, Unreadable>;
 
-    /// The cell as text; `None` where the declared contact has no such attribute.
+    /// The cell as text; `None` where the declared contact has no such attribute. What stands for nothing is empty.
     fn text(&self, column: usize) -> Option<Cow<'_, str>>;
 }
 
@@ -68,19 +69,26 @@ pub(super) trait Cells {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SourceCells<'a> {
     pub(super) cells: RowCells<'a>,
-    pub(super) zone: &'a TimeZone,
+    pub(super) reading: Reading<'a>,
 }
 
 impl Cells for SourceCells<'_> {
     fn cell(&self, column: usize, kind: Kind) -> Result<Option<Cell<'_>>, Unreadable> {
         match self.cells.get(column) {
-            None | Some("") => Ok(None),
-            Some(text) => read(text, kind, self.zone).map(Some).ok_or(Unreadable),
+            Some(text) if !self.reading.is_absent(text) => {
+                let cell = self.reading.read(text, kind);
+                cell.map(Some).ok_or(Unreadable)
+            }
+            _ => Ok(None),
         }
     }
 
     fn text(&self, column: usize) -> Option<Cow<'_, str>> {
-        self.cells.get(column).map(Cow::Borrowed)
+        let text = self.cells.get(column)?;
+        Some(Cow::Borrowed(match self.reading.is_null(text) {
+            true => "",
+            false => text,
+        }))
     }
 }
 
@@ -103,7 +111,7 @@ impl Cells for DeclaredCells<'_> {
             return Ok(None);
         };
         match cell {
-            Cell::Text("") => Ok(None),
+            Cell::Text(text) if is_blank(text) => Ok(None),
             _ if kind == Kind::Presence || kind == cell.kind() => Ok(Some(cell)),
             _ => Err(Unreadable),
         }
@@ -213,17 +221,23 @@ impl<'a> Cell<'a> {
         }
     }
 
-    /// Its moment; for a calendar day that is its midnight.
+    /// Its moment; for a calendar day that is its midnight. Behind the last moment of the calendar it is that.
     pub(super) fn moment(self, zone: &TimeZone) -> Option<Timestamp> {
         match self {
             Cell::Moment(moment) => Some(moment),
-            Cell::Date(day) => zone
-                .to_timestamp(day.to_datetime(jiff::civil::Time::midnight()))
-                .ok(),
+            Cell::Date(day) => {
+                let midnight = zone.to_timestamp(day.to_datetime(jiff::civil::Time::midnight()));
+                midnight
+                    .ok()
+                    .or((day >= LAST_DAY).then_some(Timestamp::MAX))
+            }
             _ => None,
         }
     }
 }
+
+/// The last day that some zone's calendar has all of.
+const LAST_DAY: Date = jiff::civil::date(9999, 12, 30);
 
 /// 2^63: the first float that is greater than every integer.
 const BEYOND: f64 = 9_223_372_036_854_775_808.0;
@@ -242,77 +256,6 @@ fn integer_and_float(integer: i64, float: f64) -> Ordering {
     }
 }
 
-/// Reads a cell that is not empty; `None` where it is not of the kind.
-fn read<'a>(text: &'a str, kind: Kind, zone: &TimeZone) -> Option<Cell<'a>> {
-    match kind {
-        Kind::Presence | Kind::Text => Some(Cell::Text(text)),
-        Kind::Number => number(text),
-        Kind::Boolean if text.eq_ignore_ascii_case("true") => Some(Cell::Boolean(true)),
-        Kind::Boolean if text.eq_ignore_ascii_case("false") => Some(Cell::Boolean(false)),
-        Kind::Boolean => None,
-        Kind::Date => date(text, zone),
-    }
-}
-
-/// A plain decimal number: a sign, digits, and a fraction after a point.
-fn number(text: &str) -> Option<Cell<'static>> {
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let (whole, fraction) = match unsigned.split_once('.') {
-        Some((whole, fraction)) => (whole, Some(fraction)),
-        None => (unsigned, None),
-    };
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || !fraction.is_none_or(digits) {
-        return None;
-    }
-    if let (None, Ok(exact)) = (fraction, text.parse()) {
-        return Some(Cell::Integer(exact));
-    }
-    text.parse()
-        .ok()
-        .filter(|n: &f64| n.is_finite())
-        .map(Cell::Float)
-}
-
-/// `2025-03-01`, or with a time after `T` or a space: with an offset as in RFC 3339, or without one, then of the zone.
-fn date(text: &str, zone: &TimeZone) -> Option<Cell<'static>> {
-    let (day, rest) = text.split_at_checked(10)?;
-    let day = calendar_day(day.as_bytes())?;
-    if rest.is_empty() {
-        return Some(Cell::Date(day));
-    }
-    let time = rest.strip_prefix(['T', 't', ' '])?;
-    // The parsers below know more forms than these: a zone in brackets, a week's day.
-    let plain = |byte: u8| byte.is_ascii_digit() || b":.+-Zz".contains(&byte);
-    if time.get(2..3) != Some(":") || !time.bytes().all(plain) {
-        return None;
-    }
-    if time.contains(['Z', 'z', '+', '-']) {
-        text.parse().ok().map(Cell::Moment)
-    } else {
-        let civil: DateTime = text.parse().ok()?;
-        zone.to_timestamp(civil).ok().map(Cell::Moment)
-    }
-}
-
-/// By hand, since a table may hold one in each of a million rows.
-fn calendar_day(text: &[u8]) -> Option<Date> {
-    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text else {
-        return None;
-    };
-    let number = |digits: &[u8]| {
-        digits.iter().try_fold(0_i16, |number, digit| {
-            digit
-                .is_ascii_digit()
-                .then(|| number * 10 + i16::from(digit - b'0'))
-        })
-    };
-    let year = number(&[y1, y2, y3, y4])?;
-    let month = number(&[m1, m2])?.try_into().ok()?;
-    let day = number(&[d1, d2])?.try_into().ok()?;
-    Date::new(year, month, day).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -323,30 +266,6 @@ mod tests {
 
     fn moment(text: &str) -> Cell<'static> {
         Cell::Moment(text.parse().unwrap())
-    }
-
-    #[test]
-    fn numbers_are_plain_decimals_exact_where_they_are_whole() {
-        for (text, cell) in [
-            ("0", Cell::Integer(0)),
-            ("-12", Cell::Integer(-12)),
-            ("+007", Cell::Integer(7)),
-            ("9223372036854775807", Cell::Integer(i64::MAX)),
-            (
-                "9223372036854775808",
-                Cell::Float(9_223_372_036_854_775_808.0),
-            ),
-            ("1.50", Cell::Float(1.5)),
-        ] {
-            assert_eq!(number(text), Some(cell), "{text}");
-        }
-        let huge = "9".repeat(400);
-        for text in [
-            " 1", "1 ", "1,5", "1.", ".5", "1e5", "nan", "inf", "-", "--1", "0x1", "1_000", "٣",
-            &huge,
-        ] {
-            assert_eq!(number(text), None, "{text}");
-        }
     }
 
     #[test]
@@ -381,40 +300,6 @@ mod tests {
             order(Cell::Integer(i64::MIN), Cell::Float(-1e300)),
             Some(Ordering::Greater)
         );
-    }
-
-    #[test]
-    fn dates_and_times_are_read_in_the_zone_where_they_have_no_offset() {
-        for (text, cell) in [
-            ("2025-03-01", Cell::Date(jiff::civil::date(2025, 3, 1))),
-            ("2025-03-01T12:00:00Z", moment("2025-03-01T12:00:00Z")),
-            (
-                "2025-03-01T12:00:00.5+01:00",
-                moment("2025-03-01T11:00:00.5Z"),
-            ),
-            ("2025-03-01T12:00:00", moment("2025-03-01T11:00:00Z")),
-            ("2025-07-01 12:00:00", moment("2025-07-01T10:00:00Z")),
-        ] {
-            assert_eq!(date(text, &zone()), Some(cell), "{text}");
-        }
-        for text in [
-            "2025-3-1",
-            "01-03-2025",
-            "2025-02-30",
-            "2025-13-01",
-            "20250301",
-            "2025-03-01 ",
-            "2025-03-01T",
-            "2025-03-01T25:00:00",
-            "2025-03-01T12:00:00[Europe/Paris]",
-            "2025-W09-6",
-            "+002025-03-01",
-            "2025-03-01T12",
-            "é025-03-01",
-            "2025-03-0é",
-        ] {
-            assert_eq!(date(text, &zone()), None, "{text}");
-        }
     }
 
     #[test]
@@ -457,14 +342,5 @@ mod tests {
                 assert_eq!(share, is_equal, "{found:?} and {wanted:?}");
             }
         }
-    }
-
-    #[test]
-    fn truth_values_are_read_whatever_their_case() {
-        let truth = |text| read(text, Kind::Boolean, &TimeZone::UTC);
-        assert_eq!(truth("TRUE"), Some(Cell::Boolean(true)));
-        assert_eq!(truth("False"), Some(Cell::Boolean(false)));
-        assert_eq!(truth("yes"), None);
-        assert_eq!(truth("true "), None);
     }
 }

@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::cell::{Cell, Cells, Key, Kind, Unreadable};
+use super::reading::is_blank;
 use crate::config::{Condition, Span, Test, Value};
 use crate::text::{SafeText, quoted};
 
@@ -168,7 +169,7 @@ impl<'c> Clause<'c> {
         });
         let first = failing.next()?;
         let found = match cells.text(self.column) {
-            Some(text) if !text.is_empty() => match first.kind {
+            Some(text) if !is_blank(&text) => match first.kind {
                 Kind::Presence | Kind::Text => quoted(&text),
                 _ => SafeText(&text).to_string(),
             },
@@ -329,8 +330,9 @@ mod tests {
     use crate::source::RowCells;
 
     use super::*;
-    use crate::config::Value;
+    use crate::config::{Notation, Value};
     use crate::roster::cell::SourceCells;
+    use crate::roster::reading::Reading;
     use crate::roster::testing::{date, moment, place, text};
 
     /// What comes of a test on a cell, with now at half past midnight of 2 March in Amsterdam: `true`, `false` or what
@@ -349,7 +351,10 @@ mod tests {
         let ends = [cell.len()];
         let cells = SourceCells {
             cells: RowCells::of(cell, &ends),
-            zone: &zone,
+            reading: Reading {
+                zone: &zone,
+                notation: &Notation::default(),
+            },
         };
         let clause = Clause::new(&condition, 0, &clock);
         if let Some(issue) = clause.issue(&cells) {
@@ -386,8 +391,8 @@ mod tests {
 
     #[test]
     fn presence_is_about_empty_cells() {
-        check(Test::Exists(true), &["x", " "], &[""]);
-        check(Test::Exists(false), &[""], &["x", " "]);
+        check(Test::Exists(true), &["x", " x"], &["", " ", "\t\u{a0}"]);
+        check(Test::Exists(false), &["", " "], &["x"]);
     }
 
     #[test]
@@ -514,7 +519,10 @@ mod tests {
             let ends = [cell.len()];
             let cells = SourceCells {
                 cells: RowCells::of(cell, &ends),
-                zone: &zone,
+                reading: Reading {
+                    zone: &zone,
+                    notation: &Notation::default(),
+                },
             };
             Clause::new(&condition, 0, &clock).failure(&cells).unwrap()
         };

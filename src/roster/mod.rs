@@ -16,6 +16,7 @@ mod expect;
 mod explain;
 mod fields;
 mod problems;
+mod reading;
 mod render;
 mod select;
 mod shrink;
@@ -36,6 +37,7 @@ use jiff::Timestamp;
 use block::Block;
 use entries::{Entries, Entry};
 use fields::{For, Templates};
+use reading::Reading;
 use render::NoFields;
 use select::Declared;
 
@@ -119,6 +121,14 @@ pub enum FieldError {
         /// The automation.
         automation: AutomationName,
     },
+}
+
+/// How the cells of a source are read.
+fn reading(config: &Config, source: usize) -> Reading<'_> {
+    Reading {
+        zone: &config.zone,
+        notation: &config.sources[source].notation,
+    }
 }
 
 impl<'c> Roster<'c> {
@@ -262,5 +272,10 @@ impl<'c> Roster<'c> {
 
     fn enrolment(&self, entry: &Entry) -> Enrolment<'_> {
         self.entries.enrolment(entry)
+    }
+
+    /// How the cells of a source are read.
+    fn reading(&self, source: usize) -> Reading<'c> {
+        reading(self.config, source)
     }
 }

@@ -75,14 +75,14 @@ impl<'c> Roster<'c> {
         row: u64,
     ) -> Result<Option<Vec<FieldValue>>, NoFields> {
         let source = self.blocks[block].enrol.source;
-        match source.and_then(|source| self.sources[source].as_ref()) {
-            Some(table) => {
+        match source.and_then(|source| Some((source, self.sources[source].as_ref()?))) {
+            Some((source, table)) => {
                 let mut buffer = RowBuffer::default();
                 let row = table.row(RowId(row), &mut buffer);
                 let row = row.map_err(NoFields::Unreadable)?;
                 let cells = SourceCells {
                     cells: row.cells,
-                    zone: &self.config.zone,
+                    reading: self.reading(source),
                 };
                 let same = row.contact == whom.contact;
                 Ok(same

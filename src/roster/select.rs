@@ -9,6 +9,7 @@ use super::dispatch::Dispatch;
 use super::entries::{Entries, Full};
 use super::fields::{FieldIssue, For, Templates};
 use super::problems::Report;
+use super::reading::Reading;
 use super::writing::{Named, Seen};
 use crate::config::{Config, DeclaredContact, Place, Value};
 use crate::field;
@@ -130,7 +131,7 @@ impl<'c> Selector<'_, 'c> {
     }
 
     /// Selects from a source's table.
-    pub(super) fn table(&self, table: &Table) -> Selection {
+    pub(super) fn table(&self, table: &Table, reading: Reading<'_>) -> Selection {
         let mut selection = Selection::default();
         let mut rows = table.rows();
         let mut scratch = Scratch::default();
@@ -146,7 +147,7 @@ impl<'c> Selector<'_, 'c> {
                     }
                     let cells = SourceCells {
                         cells: row.cells,
-                        zone: &self.config.zone,
+                        reading,
                     };
                     self.row(
                         (row.contact, row.id.0),

@@ -108,6 +108,7 @@ impl World {
                 quoting: Default::default(),
             },
             contact: "id".to_owned(),
+            notation: Default::default(),
             min_rows: None,
             max_age: None,
             max_shrink: None,

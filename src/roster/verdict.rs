@@ -96,7 +96,7 @@ impl<'c> Roster<'c> {
                 absent.remove(row.contact);
                 let cells = SourceCells {
                     cells: row.cells,
-                    zone: &self.config.zone,
+                    reading: self.reading(source),
                 };
                 let at = Some((table, number, id));
                 give(Some(source), row.contact, Some(&cells), at);

@@ -122,7 +122,13 @@ fn check(
     if same_but_for_case(contact, column) && cells.iter().zip(columns).all(is_name) {
         return Err(SourceProblem::HeaderAgain(at()));
     }
-    id::check(contact).map_err(|why| {
+    let is_absent = || table.null.iter().any(|null| null == contact);
+    let checked = match id::check(contact) {
+        Ok(()) if is_absent() => Err(IdError::Empty),
+        Err(IdError::Padded) if contact.trim().is_empty() => Err(IdError::Empty),
+        checked => checked,
+    };
+    checked.map_err(|why| {
         let at = CellAt {
             row: at(),
             column: column.clone(),

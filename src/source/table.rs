@@ -21,6 +21,8 @@ pub struct Table {
     pub(super) csv: Csv,
     /// The place of the column with the contacts' ids.
     pub(super) contact: usize,
+    /// The texts that stand for an absent value.
+    pub(super) null: Vec<String>,
     index: RowIndex,
 }
 
@@ -53,6 +55,7 @@ impl Table {
             max_age: source.max_age.clone(),
             csv,
             contact,
+            null: source.notation.null.clone(),
             index: RowIndex::default(),
         })
     }

@@ -29,6 +29,7 @@ fn export(content: impl AsRef<[u8]>) -> Export {
             quoting: Quoting::default(),
         },
         contact: "id".to_owned(),
+        notation: Default::default(),
         min_rows: None,
         max_age: None,
         max_shrink: None,

@@ -292,6 +292,29 @@ enum Backslash {
     Backslash,
 }
 
+#[derive(JsonSchema)]
+#[schemars(inline)]
+enum DecimalMark {
+    /// A point.
+    #[serde(rename = ".")]
+    Point,
+    /// A comma.
+    #[serde(rename = ",")]
+    Comma,
+}
+
+/// Texts for true and false.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, extend("minProperties" = 1))]
+struct Booleans {
+    /// Texts for true.
+    #[schemars(extend("examples" = [["ja"]]))]
+    r#true: Option<OneOrMore<Filled>>,
+    /// Texts for false.
+    #[schemars(extend("examples" = [["nee"]]))]
+    r#false: Option<OneOrMore<Filled>>,
+}
+
 /// `[source.NAME]`
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -310,6 +333,18 @@ struct Source {
     quote: Option<NoQuotes>,
     /// That a backslash stands before quotes and separators that are text, as MySQL writes them.
     escape: Option<Backslash>,
+    /// What stands before the fraction of a number.
+    #[schemars(extend("default" = ".", "examples" = [","]))]
+    decimal: Option<DecimalMark>,
+    /// How dates are written, in one way or several, where it is not 2026-12-31: %d is the day, %m the month, %Y the year.
+    #[schemars(extend("examples" = ["%d-%m-%Y", ["%d-%m-%Y", "%d-%m-%Y %H:%M"]]))]
+    dates: Option<OneOrMore<Filled>>,
+    /// Texts for true and false, beside these themselves.
+    #[schemars(extend("examples" = [{ "true": ["ja"], "false": ["nee"] }]))]
+    booleans: Option<Booleans>,
+    /// Texts that stand for an empty cell.
+    #[schemars(extend("examples" = [["NULL", "\\N"]]))]
+    null: Option<OneOrMore<String>>,
     /// The column with the externalContactId.
     #[schemars(extend("examples" = ["customer_no"]))]
     contact: Name,
