@@ -1,13 +1,16 @@
 //! The rosters before and after as a unified diff.
 //!
-//! Both are sorted in the same way, so that a merge of the enrolments with the plan gives the difference: no algorithm has
-//! to search for it, which at a million lines with many changes takes hours. Memory is that of one contact, and of the
-//! hunks' places.
+//! Both are sorted in the same way, so a merge of the enrolments with the plan gives the difference: no algorithm has to
+//! search for it, which takes hours for a million lines with many changes. `similar` makes the hunks of it. Only the
+//! changes are kept in memory, not the lines.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
+use similar::algorithms::{Capture, DiffHook, Replace};
+use similar::udiff::UnifiedHunkHeader;
+use similar::{ChangeTag, DiffOp};
 
 use super::rows::{PlanView, subject};
 use super::style::{self, SafeText};
@@ -15,10 +18,10 @@ use super::tally::runs_already;
 use crate::plan::{Action, Filter};
 
 /// How many unchanged lines stand around a change.
-const CONTEXT: u64 = 3;
+const CONTEXT: usize = 3;
 
-/// Where lines are: `@@ -1,7 +1,6 @@`.
-const PLACE: Style = AnsiColor::Cyan.on_default();
+/// The colour of `@@ -1,7 +1,6 @@`.
+const HEADER: Style = AnsiColor::Cyan.on_default();
 
 /// Writes what runs, or may run, before the plan and after it, as far as the filter lets it through: one line each, by
 /// contact.
@@ -28,51 +31,87 @@ const PLACE: Style = AnsiColor::Cyan.on_default();
 /// # Errors
 /// What the writer says.
 pub fn plan_diff(out: &mut impl Write, view: PlanView<'_>, filter: &Filter) -> io::Result<()> {
-    let mut hunks = Hunks::default();
-    // A walk that writes nothing does not fail.
-    walk(view, filter, |sign, _, _| {
-        hunks.line(sign);
+    let mut changes = Replace::new(Capture::new());
+    let mut line = Line::default();
+    walk(view, filter, |tag, _, _| {
+        let Ok(()) = match tag {
+            ChangeTag::Equal => changes.equal(line.old, line.new, 1),
+            ChangeTag::Delete => changes.delete(line.old, 1, line.new),
+            ChangeTag::Insert => changes.insert(line.old, line.new, 1),
+        };
+        line.pass(tag);
         Ok(())
     })?;
-    let hunks = hunks.end();
+    let Ok(()) = changes.finish();
+    let hunks = changes.into_inner().into_grouped_ops(CONTEXT);
     if hunks.is_empty() {
         return Ok(());
     }
     let (on, off) = (style::STRONG.render(), style::STRONG.render_reset());
     writeln!(out, "{on}--- before (record serial {})", view.record_serial)?;
     writeln!(out, "+++ after (configuration {}){off}", view.config.digest)?;
-    let mut hunks = hunks.into_iter().peekable();
-    let mut number = 0;
-    walk(view, filter, |sign, (contact, occurrence), automation| {
-        let here = number;
-        number += 1;
+    let mut hunks = hunks.iter().map(|ops| Hunk::new(ops)).peekable();
+    let mut line = Line::default();
+    walk(view, filter, |tag, (contact, occurrence), automation| {
+        let here = line;
+        line.pass(tag);
         while hunks.next_if(|hunk| hunk.end <= here).is_some() {}
         let Some(hunk) = hunks.peek().filter(|hunk| hunk.start <= here) else {
             return Ok(());
         };
         if hunk.start == here {
-            let (on, off) = (PLACE.render(), PLACE.render_reset());
-            let (old, new) = (hunk.old, hunk.new);
-            writeln!(out, "{on}@@ -{old} +{new} @@{off}")?;
+            let (on, off) = (HEADER.render(), HEADER.render_reset());
+            writeln!(out, "{on}{}{off}", hunk.header)?;
         }
         let of = subject(contact, occurrence);
         let (of, automation) = (SafeText(&of), SafeText(automation));
-        let colour = match sign {
-            Sign::Same => return writeln!(out, " {of}  {automation}"),
-            Sign::Gone => style::REMOVED,
-            Sign::New => style::ADDED,
+        let colour = match tag {
+            ChangeTag::Equal => return writeln!(out, " {of}  {automation}"),
+            ChangeTag::Delete => style::REMOVED,
+            ChangeTag::Insert => style::ADDED,
         };
         let (on, off) = (colour.render(), colour.render_reset());
-        let sign = if sign == Sign::Gone { '-' } else { '+' };
-        writeln!(out, "{on}{sign}{of}  {automation}{off}")
+        writeln!(out, "{on}{tag}{of}  {automation}{off}")
     })
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sign {
-    Same,
-    Gone,
-    New,
+/// How many lines of each side come before a line. They only grow, so the order is that of the diff.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Line {
+    old: usize,
+    new: usize,
+}
+
+impl Line {
+    fn pass(&mut self, tag: ChangeTag) {
+        self.old += usize::from(tag != ChangeTag::Insert);
+        self.new += usize::from(tag != ChangeTag::Delete);
+    }
+}
+
+/// Changes that stand together, with the unchanged lines around them.
+struct Hunk {
+    header: UnifiedHunkHeader,
+    start: Line,
+    /// The first line behind the hunk.
+    end: Line,
+}
+
+impl Hunk {
+    fn new(ops: &[DiffOp]) -> Self {
+        let (first, last) = (ops[0], ops[ops.len() - 1]);
+        Self {
+            header: UnifiedHunkHeader::new(ops),
+            start: Line {
+                old: first.old_range().start,
+                new: first.new_range().start,
+            },
+            end: Line {
+                old: last.old_range().end,
+                new: last.new_range().end,
+            },
+        }
+    }
 }
 
 /// A contact and an occurrence.
@@ -90,7 +129,7 @@ struct Runs {
 fn walk<'a>(
     view: PlanView<'a>,
     filter: &Filter,
-    mut each: impl FnMut(Sign, Of<'a>, &'a str) -> io::Result<()>,
+    mut each: impl FnMut(ChangeTag, Of<'a>, &'a str) -> io::Result<()>,
 ) -> io::Result<()> {
     let plan = view.plan;
     let of_trigger = |enrolment: u32| {
@@ -183,134 +222,14 @@ fn walk<'a>(
             let of = (contact, occurrence);
             match (runs.before, runs.after) {
                 (true, true) if runs.renewed => {
-                    each(Sign::Gone, of, automation)?;
-                    each(Sign::New, of, automation)?;
+                    each(ChangeTag::Delete, of, automation)?;
+                    each(ChangeTag::Insert, of, automation)?;
                 }
-                (true, true) => each(Sign::Same, of, automation)?,
-                (true, false) => each(Sign::Gone, of, automation)?,
-                (false, true) => each(Sign::New, of, automation)?,
+                (true, true) => each(ChangeTag::Equal, of, automation)?,
+                (true, false) => each(ChangeTag::Delete, of, automation)?,
+                (false, true) => each(ChangeTag::Insert, of, automation)?,
                 (false, false) => {}
             }
-        }
-    }
-}
-
-/// Lines of one side: the first, from 1, and how many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Lines {
-    first: u64,
-    count: u64,
-}
-
-impl std::fmt::Display for Lines {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.count {
-            // No lines are said to stand behind the line before them.
-            0 => write!(f, "{},0", self.first - 1),
-            1 => write!(f, "{}", self.first),
-            count => write!(f, "{},{count}", self.first),
-        }
-    }
-}
-
-/// Changes that stand together, with the unchanged lines around them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Hunk {
-    /// Its lines by their number in both rosters merged, from 0; the end is not of it.
-    start: u64,
-    end: u64,
-    old: Lines,
-    new: Lines,
-}
-
-/// Works out hunks from the signs of all lines, one after the other.
-#[derive(Default)]
-struct Hunks {
-    done: Vec<Hunk>,
-    /// How many lines there were of all, and of each side.
-    all: u64,
-    old: u64,
-    new: u64,
-    /// How many unchanged lines there were since the last change.
-    same: u64,
-}
-
-impl Hunks {
-    fn line(&mut self, sign: Sign) {
-        if sign != Sign::Same {
-            self.change();
-        }
-        self.all += 1;
-        self.old += u64::from(sign != Sign::New);
-        self.new += u64::from(sign != Sign::Gone);
-        match sign {
-            Sign::Same => self.same += 1,
-            _ => self.same = 0,
-        }
-        if let Some(hunk) = self.done.last_mut()
-            && self.same <= CONTEXT
-        {
-            hunk.end = self.all;
-            hunk.old.count = self.old + 1 - hunk.old.first;
-            hunk.new.count = self.new + 1 - hunk.new.first;
-        }
-    }
-
-    /// Begins a hunk, unless the last one reaches to here.
-    fn change(&mut self) {
-        if !self.done.is_empty() && self.same <= 2 * CONTEXT {
-            return;
-        }
-        let before = self.same.min(CONTEXT);
-        let lines = |first| Lines { first, count: 0 };
-        self.done.push(Hunk {
-            start: self.all - before,
-            end: self.all,
-            old: lines(self.old - before + 1),
-            new: lines(self.new - before + 1),
-        });
-    }
-
-    fn end(self) -> Vec<Hunk> {
-        self.done
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn signs() -> impl Strategy<Value = Vec<Sign>> {
-        let sign = prop_oneof![8 => Just(Sign::Same), 1 => Just(Sign::Gone), 1 => Just(Sign::New)];
-        proptest::collection::vec(sign, 0..80)
-    }
-
-    proptest! {
-        /// Every line is another one, so there is one difference only, and a library that searches for it finds the same
-        /// hunks.
-        #[test]
-        fn the_hunks_are_those_that_a_search_finds(signs in signs()) {
-            let (mut old, mut new, mut hunks) = (String::new(), String::new(), Hunks::default());
-            for (number, sign) in signs.iter().enumerate() {
-                hunks.line(*sign);
-                if *sign != Sign::New {
-                    old.push_str(&format!("line {number}\n"));
-                }
-                if *sign != Sign::Gone {
-                    new.push_str(&format!("line {number}\n"));
-                }
-            }
-            let ours: Vec<_> = hunks
-                .end()
-                .iter()
-                .map(|hunk| format!("@@ -{} +{} @@", hunk.old, hunk.new))
-                .collect();
-            let found = similar::TextDiff::from_lines(&old, &new);
-            let found = found.unified_diff().to_string();
-            let found: Vec<_> = found.lines().filter(|line| line.starts_with("@@")).collect();
-            prop_assert_eq!(ours, found);
         }
     }
 }
