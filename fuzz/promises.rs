@@ -150,6 +150,7 @@ fn table_in(folder: &Path, bytes: &[u8]) {
         kind: SourceKind::Csv {
             path: folder.join("crm.csv"),
             shown: "crm.csv".to_owned(),
+            encoding: None,
             delimiter,
             quoting,
         },

@@ -286,6 +286,234 @@ fn a_source_says_how_it_writes_its_values() {
     }
 }
 
+/// A text in UTF-16, with a byte order mark.
+fn utf_16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+    format!("\u{feff}{text}")
+        .encode_utf16()
+        .flat_map(bytes)
+        .collect()
+}
+
+#[test]
+fn a_file_is_read_whatever_it_is_written_in() {
+    let text = "id;v\nc1;Zo\u{eb}\nc2;Zoe\n";
+    let latin = text.replace('\u{eb}', "?").into_bytes();
+    let latin: Vec<u8> = latin
+        .iter()
+        .map(|byte| if *byte == b'?' { 0xeb } else { *byte })
+        .collect();
+    let little = utf_16(text, u16::to_le_bytes);
+    for (what, settings, bytes) in [
+        ("UTF-8", "", text.as_bytes()),
+        ("UTF-8, said so", "encoding = \"utf-8\"", text.as_bytes()),
+        (
+            "UTF-8 with a mark",
+            "",
+            format!("\u{feff}{text}").as_bytes(),
+        ),
+        (
+            "a line that names the separator",
+            "",
+            format!("sep=;\r\n{text}").as_bytes(),
+        ),
+        (
+            "the same behind a mark",
+            "",
+            format!("\u{feff}\"SEP=;\"\n\n{text}").as_bytes(),
+        ),
+        (
+            "a separator that is seldom",
+            "",
+            format!("sep=|\n{}", text.replace(';', "|")).as_bytes(),
+        ),
+        (
+            "a tab",
+            "",
+            format!("sep=\t\n{}", text.replace(';', "\t")).as_bytes(),
+        ),
+        ("windows-1252", "encoding = \"windows-1252\"", &latin),
+        ("latin1", "encoding = \"latin1\"", &latin),
+        ("UTF-16 of Windows", "", &little),
+        ("UTF-16 of others", "", &utf_16(text, u16::to_be_bytes)),
+        ("UTF-16, said so", "encoding = \"utf-16\"", &little),
+        (
+            "UTF-16 without a mark",
+            "encoding = \"utf-16le\"",
+            &little[2..],
+        ),
+        (
+            "UTF-16 as Excel names the separator",
+            "",
+            &utf_16(&format!("sep=;\n{text}"), u16::to_le_bytes),
+        ),
+    ] {
+        let who = matching(settings, "v = \"Zo\u{eb}\"", bytes);
+        assert_eq!(who, Ok(vec!["c1".to_owned()]), "{what}");
+    }
+}
+
+#[test]
+fn a_large_file_of_another_encoding_gives_the_fields_that_its_rows_have() {
+    let rows = (0..3000).map(|row| format!("c{row};Caf\u{e9} \u{4e2d} nr {row};customer\r\n"));
+    let text = format!("id;name;status\r\n{}", rows.collect::<String>());
+    let sent = |export: &[u8]| {
+        let spotler = Spotler::open();
+        let repo = repo("", export);
+        let toml = std::fs::read_to_string(repo.file("rollcall.toml")).unwrap();
+        let named = "contacts = [\"c0\", \"c1777\", \"c2999\"]\nwhere.status";
+        let toml = toml.replace("where.status", named);
+        let base = format!("[spotler]\nbase_url = {:?}\n", spotler.url());
+        repo.write("rollcall.toml", base + &toml);
+        repo.apply().exits(0);
+        let ledger = spotler.get("ledger");
+        let mut sent: Vec<(String, String)> = ledger
+            .lines()
+            .map(|line| {
+                let deed: serde_json::Value = serde_json::from_str(line).unwrap();
+                let text = |key: &str| deed[key].as_str().unwrap().to_owned();
+                (text("contact"), text("digest"))
+            })
+            .collect();
+        sent.sort();
+        sent
+    };
+    let plain = sent(text.as_bytes());
+    assert_eq!(plain.len(), 3);
+    assert_eq!(sent(&utf_16(&text, u16::to_le_bytes)), plain);
+}
+
+#[test]
+fn what_is_no_table_is_told_with_the_way_on() {
+    let files: [(&str, &str, &[u8], &str, &str); 17] = [
+        (
+            "a workbook",
+            "",
+            b"PK\x03\x04rest",
+            "is an Excel workbook (.xlsx), or another packed file",
+            "CSV UTF-8",
+        ),
+        (
+            "an old workbook",
+            "",
+            b"\xd0\xcf\x11\xe0rest",
+            "is an Excel workbook (.xls)",
+            "CSV UTF-8",
+        ),
+        (
+            "a packed file",
+            "",
+            b"\x1f\x8brest",
+            "is a file that gzip packed",
+            "write CSV",
+        ),
+        (
+            "bytes of Windows",
+            "",
+            b"id;v\nc1;x\nc2;Zo\xeb\n",
+            "is not UTF-8 in row 3, column v",
+            "encoding = \"windows-1252\"",
+        ),
+        (
+            "UTF-8 that is said to be another encoding",
+            "encoding = \"windows-1252\"",
+            b"\xef\xbb\xbfid;v\n",
+            "begins with the mark of UTF-8, and its `encoding` is windows-1252",
+            "take `encoding` out",
+        ),
+        (
+            "half a character",
+            "encoding = \"shift_jis\"",
+            b"id;v\nc1;\x82\n",
+            "is not Shift_JIS in row 2, column v",
+            "correct `encoding`",
+        ),
+        (
+            "UTF-16 without a mark",
+            "",
+            b"i\0d\0;\0v\0\n\0",
+            "holds a NUL byte in row 1",
+            "encoding = \"utf-16le\"",
+        ),
+        (
+            "bars",
+            "",
+            b"id|v\nc1|x\n",
+            "has no column \"id\", which should hold the contacts: its header is one column alone",
+            "delimiter = \"|\"",
+        ),
+        (
+            "semicolons, where commas are said",
+            "delimiter = \",\"",
+            b"id;v\nc1;x\n",
+            "its header is one column alone",
+            "delimiter = \";\"",
+        ),
+        (
+            "quoted bars",
+            "",
+            b"\"id\"|\"v\"\nc1|x\n",
+            "has text behind the closing quote of a cell in row 1",
+            "delimiter",
+        ),
+        (
+            "a comment",
+            "",
+            b"# export of today, by x\nid,v\nc1,x\n",
+            "begins with a comment, and not with the names of its columns: the columns found are \"# export of today\", \" by \
+             x\"; line 2 has a column \"id\"",
+            "write nothing before its header",
+        ),
+        (
+            "a title",
+            "",
+            b"Customers of today\n\nid;v\nc1;x\n",
+            "begins with something else, and not with the names of its columns: the columns found are \"Customers of \
+             today\"; line 3 has a column \"id\"",
+            "write nothing before its header",
+        ),
+        (
+            "a page to log in",
+            "",
+            b"<!DOCTYPE html>\n<html>\n",
+            "begins with HTML or XML, and not with the names of its columns: the columns found are \"<!DOCTYPE html>\"",
+            "a page that says why there is no export",
+        ),
+        (
+            "JSON",
+            "",
+            b"[{\"id\": 1}]\n",
+            "begins with JSON",
+            "let the export write CSV",
+        ),
+        (
+            "a character that cannot be seen",
+            "",
+            b"id,v\xe2\x80\x8b\nc1,x\n",
+            "has \"v\\u{200b}\" as the name of column number 2, and it holds U+200B, which cannot be seen",
+            "take the character out of the name",
+        ),
+        (
+            "a separator at the end of the header",
+            "",
+            b"id,v,\nc1,x,\n",
+            "has \"\" as the name of column number 3, and it is empty",
+            "a separator at the end of the header",
+        ),
+        (
+            "another column",
+            "",
+            b"ids,v\nc1,x\n",
+            "has no column \"id\", which should hold the contacts",
+            "did you mean \"ids\"?",
+        ),
+    ];
+    for (what, settings, bytes, says, helps) in files {
+        let said = matching(settings, "v = \"x\"", bytes).unwrap_err();
+        assert!(said.contains(says), "{what}: {said}");
+        assert!(said.contains(helps), "{what}: {said}");
+    }
+}
+
 #[test]
 fn what_stands_for_nothing_is_no_id() {
     let repo = repo("null = [\"NULL\"]", "id,name,status\nNULL,x,customer\n");
@@ -299,6 +527,11 @@ fn a_setting_has_the_values_that_it_says() {
     for (setting, says) in [
         ("quote = \"'\"", "`quote` cannot be \"'\""),
         ("escape = \"^\"", "`escape` cannot be \"^\""),
+        ("encoding = \"cp850\"", "there is no encoding \"cp850\""),
+        (
+            "encoding = \"iso-2022-jp\"",
+            "there is no encoding \"iso-2022-jp\"",
+        ),
         ("decimal = \";\"", "`decimal` cannot be \";\""),
         (
             "dates = \"dd-mm-jjjj\"",

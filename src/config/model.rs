@@ -310,6 +310,8 @@ pub enum SourceKind {
         path: PathBuf,
         /// The path as it is written.
         shown: String,
+        /// What it is written in; where that is not said, UTF-8, or what its byte order mark says.
+        encoding: Option<&'static encoding_rs::Encoding>,
         /// The separator; guessed from the header where not given.
         delimiter: Option<u8>,
         /// How it is quoted.

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use encoding_rs::Encoding;
+
 use super::files::within;
 use super::model::{Limit, Quoting, Source, SourceKind};
 use super::notation::notation;
@@ -31,6 +33,7 @@ pub(super) fn source(item: &Item<'_>, root: &Path) -> Option<Source> {
             "max_age",
             "max_shrink",
             "delimiter",
+            "encoding",
             "quote",
             "escape",
             "decimal",
@@ -63,6 +66,7 @@ pub(super) fn source(item: &Item<'_>, root: &Path) -> Option<Source> {
             }
         }
     });
+    let encoding = table.get("encoding").and_then(|item| encoding(&item));
     let quoting = Quoting {
         quotes: !only(
             &table,
@@ -99,10 +103,18 @@ pub(super) fn source(item: &Item<'_>, root: &Path) -> Option<Source> {
             item.wrong("`csv` is empty", "write the path of a CSV file");
             return None;
         }
+        if let Some(end) = workbook(shown) {
+            item.wrong(
+                format!("`csv` names a workbook (.{end})"),
+                "in Excel, save it as \"CSV UTF-8 (Comma delimited)\" and name that file",
+            );
+            return None;
+        }
         let path = within(root, shown, &item)?;
         Some(SourceKind::Csv {
             path,
             shown: shown.to_owned(),
+            encoding,
             delimiter,
             quoting,
         })
@@ -157,6 +169,31 @@ pub(super) fn source(item: &Item<'_>, root: &Path) -> Option<Source> {
         max_shrink,
         place,
     })
+}
+
+/// How the path of a spreadsheet's own file ends.
+fn workbook(path: &str) -> Option<&str> {
+    let end = path.rsplit_once('.')?.1;
+    let is_one = |known: &&str| end.eq_ignore_ascii_case(known);
+    let known = ["xlsx", "xlsm", "xlsb", "xls", "ods"];
+    known.iter().any(is_one).then_some(end)
+}
+
+/// An encoding, by a name that the WHATWG's standard has for it.
+fn encoding(item: &Item<'_>) -> Option<&'static Encoding> {
+    let example =
+        "\"windows-1252\" (Excel in Western Europe), \"iso-8859-15\", \"utf-16le\" or \"utf-8\"";
+    let text = item.text(example)?;
+    let known = Encoding::for_label_no_replacement(text.as_bytes());
+    // Its meaning depends on what stood on the lines before.
+    let known = known.filter(|known| *known != encoding_rs::ISO_2022_JP);
+    if known.is_none() {
+        item.wrong(
+            format!("there is no encoding {text:?}"),
+            format!("write one such as {example}, or let the export write UTF-8"),
+        );
+    }
+    known
 }
 
 /// Whether a setting is there that can have but one value.

@@ -104,6 +104,7 @@ impl World {
             kind: SourceKind::Csv {
                 path,
                 shown: format!("exports/{name}.csv"),
+                encoding: None,
                 delimiter: None,
                 quoting: Default::default(),
             },

@@ -48,6 +48,17 @@ pub enum SourceProblem {
     /// It is a folder, a pipe or a device.
     #[error("is not a file")]
     NotAFile,
+    /// It is no text at all; what it is, with "or".
+    #[error("is {0} another packed file, and not a CSV file")]
+    Workbook(&'static str),
+    /// Its byte order mark says something else than the setting.
+    #[error("begins with the mark of {marked}, and its `encoding` is {setting}")]
+    OtherEncoding {
+        /// What the mark says.
+        marked: &'static str,
+        /// What the setting says.
+        setting: &'static str,
+    },
     /// It has not even a header.
     #[error("is empty: it has no header row with the names of the columns")]
     Empty,
@@ -76,13 +87,27 @@ pub enum SourceProblem {
         /// The second one's.
         second: usize,
     },
+    /// It does not begin with a header.
+    #[error("begins with {begins}, and not with the names of its columns: the columns found are {found}{}", below_on(column, *.below))]
+    NotAHeader {
+        /// What it begins with.
+        begins: &'static str,
+        /// The first cells of its first row, quoted and safe to print.
+        found: String,
+        /// The column that the configuration names.
+        column: String,
+        /// The line that has it.
+        below: Option<u64>,
+    },
     /// The column that should hold the contacts' ids is not there.
-    #[error("has no column {column:?}, which should hold the contacts")]
+    #[error("has no column {column:?}, which should hold the contacts{}", alone(.separator))]
     NoContactColumn {
         /// The column that the configuration names.
         column: String,
         /// The column that was most likely meant.
         nearest: Option<String>,
+        /// Where the whole header was taken for one column: what really stands between its columns.
+        separator: Option<char>,
     },
     /// The file is older than `max_age`.
     #[error("was last written {written}, {age} ago, which is more than max_age = {max_age} allows")]
@@ -144,9 +169,9 @@ pub enum SourceProblem {
         /// The header's columns.
         wanted: usize,
     },
-    /// A cell is not UTF-8.
-    #[error("is not UTF-8 in {0}")]
-    NotUtf8(CellAt),
+    /// A cell is not written in the file's encoding.
+    #[error("is not {1} in {0}")]
+    NotUtf8(CellAt, &'static str),
     /// A contact's id is missing.
     #[error("names no contact in {}: column {} is empty", .0.row, .0.column)]
     NoContact(CellAt),
@@ -165,6 +190,15 @@ pub enum SourceProblem {
 impl SourceProblem {
     fn help(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
+            Self::NoContactColumn {
+                separator: Some(separator),
+                ..
+            } => {
+                return Cow::Owned(format!(
+                    "write delimiter = {:?} in its [source.*]",
+                    separator.to_string()
+                ));
+            }
             Self::NoContactColumn { nearest, .. } => {
                 return Cow::Owned(match nearest {
                     Some(nearest) => format!("did you mean {nearest:?}?"),
@@ -178,15 +212,48 @@ impl SourceProblem {
                 "check the file's permissions, and those of the folders above it"
             }
             Self::NotAFile => "name a CSV file",
+            Self::Workbook(_) => {
+                "in Excel, save it as \"CSV UTF-8 (Comma delimited)\" and name that file; let a program that makes it write CSV"
+            }
+            Self::OtherEncoding { .. } => {
+                "take `encoding` out of its [source.*]: a file with such a mark needs none"
+            }
             Self::Empty => {
                 "the first row must name the columns; an empty file is often an export that failed"
             }
             Self::HeaderTooLong | Self::RowTooLong(_) => {
                 "an opening quote in that row may be missing its closing one"
             }
-            Self::NotUtf8(_) => "export it as UTF-8 (spreadsheets call this \"CSV UTF-8\")",
+            Self::NotUtf8(_, "UTF-8") => {
+                "export it as UTF-8 (spreadsheets call this \"CSV UTF-8\"), or say what it is: encoding = \"windows-1252\" in its \
+                 [source.*] is what Excel writes in Western Europe"
+            }
+            Self::NotUtf8(..) => {
+                "correct `encoding` in its [source.*], or take it out and export it as UTF-8"
+            }
             Self::Nul(_) => {
-                "export it as UTF-8 text; UTF-16, and a file that was damaged on its way, hold such bytes"
+                "export it as UTF-8 text, or say that it is encoding = \"utf-16le\"; a file that was damaged on its way holds such \
+                 bytes too"
+            }
+            Self::NotAHeader {
+                begins: "HTML or XML",
+                ..
+            } => {
+                "it may be a page that says why there is no export, such as one to log in; look at how it is fetched"
+            }
+            Self::NotAHeader { begins: "JSON", .. } => "let the export write CSV",
+            Self::NotAHeader { .. } => "let the export write nothing before its header",
+            Self::BadColumn {
+                why: IdError::Unseen(_),
+                ..
+            } => {
+                "take the character out of the name, in the export; copied texts and programs leave such characters behind"
+            }
+            Self::BadColumn {
+                why: IdError::Empty,
+                ..
+            } => {
+                "give every column a name of its own; a separator at the end of the header makes one more column, without a name"
             }
             Self::BadColumn { .. } | Self::TwoContactColumns { .. } => {
                 "give every column a name of its own, without white space at its ends"
@@ -199,6 +266,10 @@ impl SourceProblem {
             }
             Self::Changed => {
                 "nothing is planned from it; let the export write to another name and rename it when it is complete"
+            }
+            Self::BehindQuote { at, .. } if at.row.row == 1 => {
+                "where another character than , or ; or a tab stands between the columns, set `delimiter` in its [source.*]; where \
+                 the export puts no quotes around cells, quote = \"none\""
             }
             Self::UnclosedQuote(_) | Self::BehindQuote { .. } => {
                 "a cell that begins with a quote must end with one, and a quote within it is doubled; where the export puts no \
@@ -255,6 +326,19 @@ pub struct CellAt {
 impl fmt::Display for CellAt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, column {}", self.row, self.column)
+    }
+}
+
+fn below_on(column: &str, line: Option<u64>) -> String {
+    line.map_or(String::new(), |line| {
+        format!("; line {line} has a column {column:?}")
+    })
+}
+
+fn alone(separator: &Option<char>) -> &'static str {
+    match separator {
+        Some(_) => ": its header is one column alone",
+        None => "",
     }
 }
 

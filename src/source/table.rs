@@ -36,11 +36,12 @@ impl Table {
         let SourceKind::Csv {
             path,
             shown,
+            encoding,
             delimiter,
             quoting,
         } = &source.kind;
         let open = || {
-            let csv = Csv::open(path, *delimiter, *quoting, &source.contact)?;
+            let csv = Csv::open(path, *encoding, *delimiter, *quoting, &source.contact)?;
             Ok((contact_column(csv.columns(), &source.contact)?, csv))
         };
         let (contact, csv) = open().map_err(|problem: SourceProblem| SourceError {
@@ -203,8 +204,20 @@ fn contact_column(columns: &[String], wanted: &str) -> Result<usize, SourceProbl
         (None, _) => Err(SourceProblem::NoContactColumn {
             column: wanted.to_owned(),
             nearest: nearest(columns.iter().map(String::as_str), wanted).map(str::to_owned),
+            separator: separator(columns, wanted),
         }),
     }
+}
+
+/// What stands between the columns of a header that was taken for one column.
+fn separator(columns: &[String], wanted: &str) -> Option<char> {
+    let [all] = columns else { return None };
+    let is_other = |c: &char| c.is_ascii() && !c.is_ascii_alphanumeric() && !"\" _-".contains(*c);
+    let mut separators = all.chars().filter(is_other);
+    separators.find(|separator| {
+        all.split(*separator)
+            .any(|name| name.trim_matches('"') == wanted)
+    })
 }
 
 /// A span of time as people say it: `3 days 4 hours`.

@@ -25,6 +25,7 @@ fn export(content: impl AsRef<[u8]>) -> Export {
         kind: SourceKind::Csv {
             path,
             shown: "exports/crm.csv".to_owned(),
+            encoding: None,
             delimiter: None,
             quoting: Quoting::default(),
         },

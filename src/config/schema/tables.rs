@@ -329,6 +329,9 @@ struct Source {
     /// What separates the cells; guessed from the header where it is not given.
     #[schemars(extend("examples" = [";", "\t"]))]
     delimiter: Option<Delimiter>,
+    /// What the file is written in, by the WHATWG's name for it; without it, UTF-8, or what its byte order mark says.
+    #[schemars(extend("examples" = ["windows-1252", "utf-16le"]))]
+    encoding: Option<Filled>,
     /// That no cell stands in quotes: a quote is text wherever it stands.
     quote: Option<NoQuotes>,
     /// That a backslash stands before quotes and separators that are text, as MySQL writes them.

@@ -1,8 +1,6 @@
 //! Line numbers, which are counted only when a message needs one.
 
-use std::fs::File;
-
-use super::fill;
+use super::Bytes;
 
 /// So many bytes are read at once.
 const PIECE: u64 = 64 << 10;
@@ -16,14 +14,14 @@ pub struct Lines {
 
 impl Lines {
     /// The line of a byte of the file, from 1. Where the file cannot be read any more, the last line that could.
-    pub(in crate::source) fn of(&mut self, file: &File, byte: u64) -> u64 {
+    pub(in crate::source) fn of(&mut self, file: &Bytes, byte: u64) -> u64 {
         if byte < self.at {
             *self = Self::default();
         }
         let mut buffer = Vec::new();
         while self.at < byte {
             buffer.resize((byte - self.at).min(PIECE) as usize, 0);
-            let Ok(count @ 1..) = fill(file, self.at, &mut buffer) else {
+            let Ok(count @ 1..) = file.fill(self.at, &mut buffer) else {
                 break;
             };
             self.ends += memchr::memchr_iter(b'\n', &buffer[..count]).count() as u64;

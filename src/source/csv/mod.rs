@@ -6,6 +6,7 @@
 //! A file stays open for as long as its table lives: a new export that is renamed into place does not disturb a run under
 //! way. One that is written over in place is noticed and refused.
 
+mod bytes;
 mod header;
 mod lines;
 mod split;
@@ -15,9 +16,12 @@ use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
+pub(super) use bytes::Bytes;
 pub use lines::Lines;
 pub use split::RowBuffer;
 pub(super) use split::{Fault, Splitter};
+
+use encoding_rs::Encoding;
 
 use super::error::SourceProblem;
 use crate::config::Quoting;
@@ -26,7 +30,7 @@ use header::{Header, header};
 /// An open file whose header is read.
 #[derive(Debug)]
 pub(super) struct Csv {
-    pub(super) file: File,
+    pub(super) file: Bytes,
     opened: Metadata,
     header: Header,
     pub(super) ends_with_line_end: bool,
@@ -35,6 +39,7 @@ pub(super) struct Csv {
 impl Csv {
     pub(super) fn open(
         path: &Path,
+        encoding: Option<&'static Encoding>,
         delimiter: Option<u8>,
         quoting: Quoting,
         contact: &str,
@@ -45,11 +50,10 @@ impl Csv {
         }
         let file = File::open(path)?;
         let opened = file.metadata()?;
+        let file = Bytes::new(file, encoding)?;
         let header = header(&file, delimiter, quoting, contact)?;
-        let mut last = [0];
-        let is_there = fill(&file, opened.len().saturating_sub(1), &mut last)? == 1;
         Ok(Self {
-            ends_with_line_end: is_there && matches!(last, [b'\n' | b'\r']),
+            ends_with_line_end: file.ends_with_line_end(opened.len())?,
             file,
             opened,
             header,
@@ -85,7 +89,7 @@ impl Csv {
 
     /// Checks that the file was not written to since it was opened, as far as its length and time tell.
     pub(super) fn check_unchanged(&self) -> Result<(), SourceProblem> {
-        let now = self.file.metadata()?;
+        let now = self.file.file().metadata()?;
         match now.len() == self.opened.len() && now.modified().ok() == self.written() {
             true => Ok(()),
             false => Err(SourceProblem::Changed),
@@ -100,28 +104,4 @@ impl From<io::Error> for SourceProblem {
             _ => Self::Unreadable(error),
         }
     }
-}
-
-/// Reads from a byte of the file on until the piece is full or the file ends. Many readers share one open file.
-fn fill(file: &File, at: u64, piece: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < piece.len() {
-        match read_at(file, &mut piece[filled..], at + filled as u64) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    std::os::unix::fs::FileExt::read_at(file, buffer, at)
-}
-
-#[cfg(windows)]
-fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    std::os::windows::fs::FileExt::seek_read(file, buffer, at)
 }

@@ -3,13 +3,12 @@
 //! All rows go through here, one by one ([`RowBuffer::read`]) or one after the other ([`Splitter`]). Where a piece of the
 //! file has nothing but plain lines, its rows are taken as they stand in it, which takes half the time.
 
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr2_iter, memrchr};
 
-use super::{Lines, fill};
+use super::{Bytes, Lines};
 use crate::config::Quoting;
 use crate::source::{CellAt, MAX_ROW, RowAt, RowCells, SourceProblem};
 
@@ -61,7 +60,7 @@ impl Fault {
     pub(in crate::source) fn problem(
         self,
         row: RowAt,
-        file: &File,
+        file: &Bytes,
         columns: &[String],
     ) -> SourceProblem {
         let column = columns.get(self.column).cloned();
@@ -76,7 +75,7 @@ impl Fault {
             FaultKind::Escape => SourceProblem::BadEscape(at),
             FaultKind::TooLong => SourceProblem::RowTooLong(row),
             FaultKind::Nul => SourceProblem::Nul(at),
-            FaultKind::NotUtf8 => SourceProblem::NotUtf8(at),
+            FaultKind::NotUtf8 => SourceProblem::NotUtf8(at, file.encoding()),
         }
     }
 }
@@ -118,12 +117,12 @@ impl RowBuffer {
     }
 
     /// Reads the row at a byte of a file. `false` where there is none without a fault.
-    pub(super) fn read(&mut self, file: &File, at: u64, dialect: Dialect) -> io::Result<bool> {
+    pub(super) fn read(&mut self, file: &Bytes, at: u64, dialect: Dialect) -> io::Result<bool> {
         let mut room = 2 << 10;
         let mut piece = std::mem::take(&mut self.piece);
         let found = loop {
             piece.resize(room, 0);
-            let filled = fill(file, at, &mut piece)?;
+            let filled = file.fill(at, &mut piece)?;
             match self.split(&piece[..filled], filled < room, at, dialect) {
                 Ok(Split::Unfinished) if room as u64 <= MAX_ROW => room *= 4,
                 Ok(Split::Row(len, None)) => break len > 0,
@@ -267,7 +266,7 @@ fn escaped(
 /// The rows of a file, one after the other.
 #[derive(Debug)]
 pub(in crate::source) struct Splitter<'f> {
-    file: &'f File,
+    file: &'f Bytes,
     dialect: Dialect,
     /// The longest row, in bytes.
     most: u64,
@@ -296,7 +295,7 @@ enum Piece {
 
 impl<'f> Splitter<'f> {
     /// Begins at a byte of a file.
-    pub(super) fn new(file: &'f File, at: u64, dialect: Dialect, most: u64) -> Self {
+    pub(super) fn new(file: &'f Bytes, at: u64, dialect: Dialect, most: u64) -> Self {
         Self {
             file,
             dialect,
@@ -417,7 +416,7 @@ impl<'f> Splitter<'f> {
             Piece::Bytes(bytes) => bytes,
         };
         bytes.resize(self.room, 0);
-        let filled = fill(self.file, self.at, &mut bytes)?;
+        let filled = self.file.fill(self.at, &mut bytes)?;
         bytes.truncate(filled);
         self.is_last = filled < self.room;
         // What follows the last line end comes with the next piece.
