@@ -162,6 +162,7 @@ on_every_store!(
     nothing_is_left_of_who_is_forgotten,
     what_was_applied_is_read_back,
     a_snapshot_stays_as_it_was,
+    a_snapshot_is_of_one_moment_while_another_run_writes,
     there_is_no_record_until_one_may_begin,
     many_participations_are_read_in_their_order,
 );
@@ -844,6 +845,33 @@ async fn a_snapshot_stays_as_it_was(place: Place) {
     let now = place.record.snapshot().await.unwrap();
     assert_eq!(now.participations.count(), 2);
     assert!(now.serial > before.serial);
+    drop(journal);
+    writing.end().await.unwrap();
+}
+
+async fn a_snapshot_is_of_one_moment_while_another_run_writes(place: Place) {
+    const CHANGES: usize = 200;
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    let base = place.serial().await;
+    let write = async {
+        for number in 0..CHANGES {
+            let change = change(&format!("c-{number}"), "a", None, Move::Adopt);
+            journal.change(vec![change]).await.unwrap();
+        }
+    };
+    let read = async {
+        loop {
+            let seen = place.record.snapshot().await.unwrap();
+            let (serial, so_many) = (seen.serial - base, seen.participations.count());
+            assert_eq!(usize::try_from(serial).unwrap(), so_many);
+            if so_many == CHANGES {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::join!(write, read);
     drop(journal);
     writing.end().await.unwrap();
 }
