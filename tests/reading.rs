@@ -515,6 +515,103 @@ fn what_is_no_table_is_told_with_the_way_on() {
 }
 
 #[test]
+fn what_cannot_be_read_is_told_once_with_the_setting_that_reads_it() {
+    let dates = "v = { older_than = \"30d\" }";
+    let number = "v = { min = 1000 }";
+    for (condition, cells, says, helps) in [
+        (
+            dates,
+            &["31-12-2025", "", "01-03-2026", "2-3-2026", "15-3-2026"][..],
+            "column v holds what is not a date in 4 rows, as rollcall.toml:10 wants it: \"31-12-2025\" in row 2, \
+             \"01-03-2026\" in row 4, \"2-3-2026\" in row 5, …",
+            "write dates = \"%d-%m-%Y\" in [source.crm]",
+        ),
+        (
+            dates,
+            &["03/01/2026"],
+            "row 2: column v holds \"03/01/2026\", which is not a date, as rollcall.toml:10 wants it",
+            "write dates = \"%d/%m/%Y\" in [source.crm]; \"%m/%d/%Y\" would read these cells as other days: look which is right",
+        ),
+        (
+            dates,
+            &["31-12-25"],
+            "\"31-12-25\", which is not a date",
+            "write dates = \"%d-%m-%y\" in [source.crm]",
+        ),
+        (
+            dates,
+            &["45717"],
+            "\"45717\", which is not a date",
+            "45717 is most likely a spreadsheet's own number for 2025-03-01",
+        ),
+        (
+            dates,
+            &["0000-00-00", "0000-00-00"],
+            "holds what is not a date in 2 rows",
+            "write null = \"0000-00-00\" in [source.crm]",
+        ),
+        (
+            dates,
+            &["NULL"],
+            "\"NULL\", which is not a date",
+            "write null = \"NULL\" in [source.crm]",
+        ),
+        (
+            number,
+            &["1.250,75", "12,50"],
+            "holds what is not a number in 2 rows",
+            "write decimal = \",\" in [source.crm]",
+        ),
+        (
+            number,
+            &["1,250"],
+            "\"1,250\", which is not a number",
+            "write decimal = \",\" if 1,250 has a fraction, or decimal = \".\" if its thousands are apart",
+        ),
+        (
+            number,
+            &["€ 12"],
+            "\"€ 12\", which is not a number",
+            "write numbers as 1250 or 1250.75",
+        ),
+        (
+            "v = true",
+            &["Ja", "Nee", "Ja"],
+            "holds what is not true or false in 3 rows",
+            "write booleans = { true = [\"ja\"], false = [\"nee\"] } in [source.crm]",
+        ),
+    ] {
+        let rows = (1..)
+            .zip(cells)
+            .map(|(number, cell)| format!("c{number};{cell}\n"));
+        let export = format!("id;v\n{}", rows.collect::<String>());
+        let said = matching("", condition, &export).unwrap_err();
+        assert!(said.contains(says), "{cells:?}: {said}");
+        assert!(said.contains(helps), "{cells:?}: {said}");
+        // What it says to write reads the file.
+        if let Some(setting) = helps
+            .strip_prefix("write ")
+            .and_then(|help| help.split(" in [source").next())
+            && setting.contains('=')
+            && !setting.contains(" if ")
+        {
+            matching(setting, condition, &export).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_separator_at_the_end_of_each_row_is_told_once() {
+    let said = matching("", "v = \"x\"", "id,v\nc1,x,\nc2,x,\nc3,x,\nc4,x,\n").unwrap_err();
+    let says = "has one cell more in row 2 than columns in its header, an empty one; all 4 rows are so: row 2, row 3, row 4, …";
+    assert!(said.contains(says), "{said}");
+    assert!(
+        said.contains("a separator stands at the end of the row"),
+        "{said}"
+    );
+}
+
+#[test]
 fn what_stands_for_nothing_is_no_id() {
     let repo = repo("null = [\"NULL\"]", "id,name,status\nNULL,x,customer\n");
     let done = repo.run(&["plan"]).exits(1);

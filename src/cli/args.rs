@@ -78,7 +78,7 @@ pub enum Command {
     /// Write a small configuration repository to start from, sandbox and all
     Init(InitArgs),
     /// Read the whole configuration and its sources; no network and no record
-    Validate,
+    Validate(ValidateArgs),
     /// Show what would change
     Plan(PlanArgs),
     /// Trigger what is new and stop what is gone, after showing it and asking
@@ -190,6 +190,17 @@ pub struct PlanArgs {
     /// What part of the whole.
     #[command(flatten)]
     pub part: Part,
+}
+
+/// `validate`.
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// Take warnings for errors
+    #[arg(long)]
+    pub strict: bool,
+    /// Read no source; columns are checked where a file is there
+    #[arg(long)]
+    pub no_sources: bool,
 }
 
 /// `apply`.

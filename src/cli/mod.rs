@@ -105,12 +105,17 @@ struct Session {
 impl Session {
     /// Finds, reads and checks the configuration, and shows its warnings.
     fn begin(common: &Common) -> Result<Self, CommandError> {
-        let here = std::env::current_dir().context("The current folder cannot be found")?;
-        let file = config::find(common.config.as_deref(), &here).map_err(anyhow::Error::from)?;
-        let session = Self::of(&file, common)?;
+        let session = Self::find(common)?;
         let config = session.engine.config();
         session.output.warnings(&config.warnings, &config.files);
         Ok(session)
+    }
+
+    /// The same, without its warnings.
+    fn find(common: &Common) -> Result<Self, CommandError> {
+        let here = std::env::current_dir().context("The current folder cannot be found")?;
+        let file = config::find(common.config.as_deref(), &here).map_err(anyhow::Error::from)?;
+        Self::of(&file, common)
     }
 
     /// Reads and checks a configuration. It lives as long as the process, which reads one and ends.
@@ -156,7 +161,7 @@ pub async fn run(cli: Cli) -> Exit {
 async fn command(command: &Command, common: &Common) -> Result<Exit, CommandError> {
     match command {
         Command::Init(args) => init::run(args, common).await,
-        Command::Validate => validate::run(common).await,
+        Command::Validate(args) => validate::run(args, common).await,
         Command::Plan(args) => plan::run(args, common).await,
         Command::Apply(args) => apply::run(args, common, &Signals::listen()?).await,
         Command::Explain(args) => explain::run(args, common).await,

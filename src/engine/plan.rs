@@ -114,6 +114,16 @@ impl Engine {
         Ok(roster)
     }
 
+    /// Checks the configuration without its sources, but for the columns of those whose header can be read.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub async fn validate_rules(&self) -> Result<(), Error> {
+        let (config, now) = (self.config, self.now());
+        apart("rules", move || roster::check_rules(config, now)).await??;
+        Ok(())
+    }
+
     /// Reads the sources and adds up the roster.
     pub(super) async fn roster(&self, now: Timestamp) -> Result<Arc<Roster<'static>>, Error> {
         let config = self.config;

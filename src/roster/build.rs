@@ -6,6 +6,7 @@ use super::block::Block;
 use super::columns::Columns;
 use super::condition::Clock;
 use super::dispatch::Dispatch;
+use super::doubts::Watch;
 use super::entries::{Entries, Entry};
 use super::fields::{Fields, For, Templates};
 use super::problems::{MOST, more, plain};
@@ -27,7 +28,7 @@ use crate::threads::side_by_side;
 /// names and the source does not have, fields that cannot be made or that differ for one enrolment. Then there is no
 /// roster: half a roster would stop people.
 pub fn build(config: &Config, now: Timestamp) -> Result<Roster<'_>, Problems> {
-    read(config, now, false, None)
+    read(config, now, Reach::Used, None)
 }
 
 /// Reads every source that a block draws on, and selects what there is of one contact.
@@ -40,7 +41,7 @@ pub fn build_for<'c>(
     contact: &str,
     now: Timestamp,
 ) -> Result<Roster<'c>, Problems> {
-    read(config, now, false, Some(contact))
+    read(config, now, Reach::Used, Some(contact))
 }
 
 /// Checks what [`build`] would, and the sources that no block draws on as well.
@@ -48,7 +49,26 @@ pub fn build_for<'c>(
 /// # Errors
 /// As [`build`].
 pub fn check(config: &Config, now: Timestamp) -> Result<Roster<'_>, Problems> {
-    read(config, now, true, None)
+    read(config, now, Reach::All, None)
+}
+
+/// Checks the rules without the rows of any source. Columns are checked where a file is there whose header can be read.
+///
+/// # Errors
+/// Every column that is known not to be there, and whatever else [`build`] finds without a row.
+pub fn check_rules(config: &Config, now: Timestamp) -> Result<(), Problems> {
+    read(config, now, Reach::Rules, None).map(drop)
+}
+
+/// What is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// The sources that a block draws on.
+    Used,
+    /// All sources, and whatever can hardly be meant is looked for.
+    All,
+    /// The headers of files, where there are such, and no row.
+    Rules,
 }
 
 fn is_used(config: &Config, source: usize) -> bool {
@@ -59,11 +79,12 @@ fn is_used(config: &Config, source: usize) -> bool {
 fn read<'c>(
     config: &'c Config,
     now: Timestamp,
-    all: bool,
+    reach: Reach,
     only: Option<&str>,
 ) -> Result<Roster<'c>, Problems> {
     let mut problems = Vec::new();
-    let used = |source| all || is_used(config, source);
+    let all = reach == Reach::All;
+    let used = |source| reach != Reach::Used || is_used(config, source);
     let sources = config.sources.iter().enumerate();
     let mut tables: Vec<Option<Table>> = sources
         .map(|(index, source)| {
@@ -71,10 +92,15 @@ fn read<'c>(
                 return None;
             }
             let table = Table::open(source).and_then(|table| {
-                table.check_age(now)?;
+                if reach != Reach::Rules {
+                    table.check_age(now)?;
+                }
                 Ok(table)
             });
             let problem = |error: SourceError| {
+                if reach == Reach::Rules && !error.problem.is_of_columns() {
+                    return;
+                }
                 let at = error.place().unwrap_or(&source.place).clone();
                 problems.push(unread(&error, Some(at)));
             };
@@ -94,7 +120,10 @@ fn read<'c>(
     );
     let columns = config.sources.iter().zip(&tables).map(|(source, table)| {
         let origin = format!("a column of source {}", source.name);
-        Some(Columns::new(table.as_ref()?.columns(), origin))
+        match table {
+            Some(table) => Some(Columns::new(table.columns(), origin)),
+            None => (reach == Reach::Rules).then(|| Columns::unknown(origin)),
+        }
     });
     let columns: Vec<_> = columns.collect();
     let mut blocks = Vec::with_capacity(config.enrols.len());
@@ -116,10 +145,16 @@ fn read<'c>(
         }
     }
 
+    if reach == Reach::Rules {
+        drop(columns);
+        tables.fill_with(|| None);
+    }
+
     let named = Named::new(config, all);
     let selector = |source: Option<usize>| Selector {
         config,
         named: &named,
+        watch: Watch::new(config, source, &blocks, all),
         templates: &templates,
         only,
         blocks: Dispatch::new(
@@ -158,6 +193,7 @@ fn read<'c>(
         sources: Vec::new(),
     };
     let mut seen = Vec::with_capacity(selections.len());
+    let mut noted = Vec::with_capacity(selections.len());
     let mut opened = tables.iter_mut().flatten();
     for selection in selections.into_iter().chain([from_declared]) {
         problems.extend(selection.report.list);
@@ -170,11 +206,20 @@ fn read<'c>(
             table.set_index(selection.index);
         }
         seen.push(selection.seen);
+        noted.push(selection.noted);
     }
     roster.sources = tables;
     let found = same_but_for_form(config, &roster.sources, &seen).and_then(|list| {
         problems.extend(list);
-        named.warnings(&roster.sources, &roster.declared, &seen)
+        let mut warnings = named.warnings(&roster.sources, &roster.declared, &seen)?;
+        let opened = roster.sources.iter().enumerate();
+        let opened = opened.filter_map(|(source, table)| Some((source, table.as_ref()?)));
+        for ((source, table), (seen, noted)) in opened.zip(seen.iter().zip(&noted)) {
+            let watch = Watch::new(config, Some(source), &roster.blocks, all);
+            let near = |id: &str| seen.near(id, table);
+            warnings.extend(watch.warnings(table, noted, &roster.blocks, near)?);
+        }
+        Ok(warnings)
     });
     match found {
         Ok(warnings) => roster.warnings = warnings,

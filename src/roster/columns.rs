@@ -15,6 +15,8 @@ pub(super) struct Columns<'a> {
     places: HashMap<&'a str, Result<usize, NotOne>>,
     /// What each is: `a column of source crm`.
     pub(super) origin: String,
+    /// Whether they are known at all.
+    is_known: bool,
     advised: Cell<usize>,
 }
 
@@ -44,13 +46,25 @@ impl<'a> Columns<'a> {
             names,
             places,
             origin,
+            is_known: true,
             advised: Cell::new(0),
+        }
+    }
+
+    /// Those of a source that is not read: every name may be one of theirs.
+    pub(super) fn unknown(origin: String) -> Self {
+        Self {
+            is_known: false,
+            ..Self::new(&[], origin)
         }
     }
 
     /// The place of a column.
     pub(super) fn find(&self, name: &str) -> Result<usize, NotOne> {
-        *self.places.get(name).unwrap_or(&Err(NotOne::None))
+        match self.is_known {
+            true => *self.places.get(name).unwrap_or(&Err(NotOne::None)),
+            false => Ok(0),
+        }
     }
 
     /// The name that was most likely meant by one that is not there.

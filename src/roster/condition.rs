@@ -157,7 +157,7 @@ impl<'c> Clause<'c> {
         cells.cell(self.column, kind).err().map(|Unreadable| Issue {
             condition: self.condition,
             kind,
-            found: quoted(&cells.text(self.column).unwrap_or_default()),
+            found: cells.text(self.column).unwrap_or_default().into_owned(),
         })
     }
 
@@ -256,13 +256,24 @@ impl Issue<'_> {
             condition, found, ..
         } = self;
         let (column, place) = (&condition.column, &condition.place);
-        let wanted = match self.kind {
+        let (found, wanted) = (quoted(found), self.wanted());
+        format!("column {column} holds {found}, which is not {wanted}, as {place} wants it")
+    }
+
+    /// The same of many rows, up to their number and behind it.
+    pub(super) fn of_many(&self) -> (String, String) {
+        let Condition { column, place, .. } = self.condition;
+        let before = format!("column {column} holds what is not {}", self.wanted());
+        (before, format!(", as {place} wants it"))
+    }
+
+    fn wanted(&self) -> &'static str {
+        match self.kind {
             Kind::Presence | Kind::Text => "text",
             Kind::Number => "a number",
             Kind::Boolean => "true or false",
             Kind::Date => "a date",
-        };
-        format!("column {column} holds {found}, which is not {wanted}, as {place} wants it")
+        }
     }
 
     pub(super) fn help(&self) -> &'static str {

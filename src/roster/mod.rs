@@ -11,10 +11,12 @@ mod cell;
 mod columns;
 mod condition;
 mod dispatch;
+mod doubts;
 mod entries;
 mod expect;
 mod explain;
 mod fields;
+mod guess;
 mod problems;
 mod reading;
 mod render;
@@ -28,7 +30,7 @@ mod verdict;
 mod writing;
 
 pub use absence::Undeclared;
-pub use build::{build, build_for, check};
+pub use build::{build, build_for, check, check_rules};
 pub use explain::BlockVerdict;
 
 use hashbrown::HashMap;

@@ -1,54 +1,162 @@
 //! Problems with rows, as diagnostics, and no more of them than somebody wants to read.
 
+use std::hash::{BuildHasher, Hash};
+use std::mem::discriminant;
+
+use hashbrown::{DefaultHashBuilder, HashMap};
+
 use super::fields::FieldIssue;
+use super::guess::Guess;
 use super::select::RowIssue;
-use crate::config::{Diagnostic, Place};
+use crate::config::{Diagnostic, Notation, Place};
 use crate::id::IdError;
 use crate::source::SourceError;
+use crate::text::{plural, quoted};
 
-/// The most problems of one source that are told one by one.
+/// The most problems of one source that are told.
 pub(super) const MOST: usize = 20;
 
-/// The first problems of a source, and how many more there are.
+/// So many rows are named of those that have one problem.
+const FEW: usize = 3;
+
+/// The problems of a source's rows: what is wrong in many of them is one problem.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     pub(super) list: Vec<Diagnostic>,
+    hasher: DefaultHashBuilder,
+    places: HashMap<u64, usize>,
+    groups: Vec<Group>,
+    /// How many problems are of kinds that are not told.
     more: usize,
 }
 
+/// One problem, of one row or of many.
+#[derive(Debug)]
+struct Group {
+    /// As it is told of one row.
+    one: Diagnostic,
+    rows: u64,
+    /// The first rows, each with its cell where that is shown.
+    first: Vec<String>,
+    /// As it is told of many rows, up to their number; without it, as of the first row.
+    many: Option<(String, String)>,
+    guess: Option<Guess>,
+}
+
+/// What a table is called, and how its cells are read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Subject<'a> {
+    /// `source crm: exports/crm.csv`
+    pub(super) name: &'a str,
+    /// The source's name and how it writes its values, where it is one.
+    pub(super) source: Option<(&'a str, &'a Notation)>,
+}
+
 impl Report {
-    /// Adds what a source says of itself.
+    /// Adds what a source says of itself or of one of its rows.
     pub(super) fn source(&mut self, error: &SourceError) {
-        self.add(|| {
-            let at = error.place().cloned();
-            plain(error.to_string(), at, error.help().into_owned())
+        let kind = self.hasher.hash_one(error.problem.kind());
+        let first = error.problem.row().unwrap_or_default();
+        self.add(kind, first, None, || Group {
+            one: plain(
+                error.to_string(),
+                error.place().cloned(),
+                error.help().into_owned(),
+            ),
+            rows: 0,
+            first: Vec::new(),
+            many: None,
+            guess: None,
         });
     }
 
-    /// Adds what is wrong with a row; `subject` names it.
+    /// Adds what is wrong with a row; `row` names it, behind the table's name.
     pub(super) fn row(
         &mut self,
         issue: &RowIssue<'_>,
         at: Option<Place>,
-        subject: impl FnOnce() -> String,
+        subject: Subject<'_>,
+        row: impl Fn() -> String,
     ) {
-        self.add(|| {
+        let kind = self.hasher.hash_one(issue.kind());
+        let (cell, many, guess) = match issue {
+            RowIssue::Unreadable(issue) => (
+                Some(issue.found.as_str()),
+                Some(issue.of_many()),
+                subject.source.map(|_| Guess::new(issue.kind)),
+            ),
+            _ => (None, None, None),
+        };
+        let known = self.places.get(&kind);
+        let is_named = known.is_none_or(|place| self.groups[*place].first.len() < FEW);
+        let first = match (is_named, cell) {
+            (false, _) => String::new(),
+            (true, None) => row(),
+            (true, Some(cell)) => format!("{} in {}", quoted(cell), row()),
+        };
+        self.add(kind, first, cell, || {
             let (sentence, help) = issue.words();
-            plain(format!("{}: {sentence}", subject()), at, help)
+            let of = match subject.source {
+                Some(_) => format!("{}, {}", subject.name, row()),
+                None => row(),
+            };
+            Group {
+                one: plain(format!("{of}: {sentence}"), at, help),
+                rows: 0,
+                first: Vec::new(),
+                many: many.map(|(before, behind)| (format!("{}: {before}", subject.name), behind)),
+                guess,
+            }
         });
     }
 
-    fn add(&mut self, problem: impl FnOnce() -> Diagnostic) {
-        if self.list.len() < MOST {
-            self.list.push(problem());
-        } else {
-            self.more += 1;
+    fn add(&mut self, kind: u64, first: String, cell: Option<&str>, group: impl FnOnce() -> Group) {
+        let place = match self.places.get(&kind) {
+            Some(place) => *place,
+            None if self.groups.len() == MOST => {
+                self.more += 1;
+                return;
+            }
+            None => {
+                self.places.insert(kind, self.groups.len());
+                self.groups.push(group());
+                self.groups.len() - 1
+            }
+        };
+        let group = &mut self.groups[place];
+        group.rows += 1;
+        if group.first.len() < FEW && !first.is_empty() {
+            group.first.push(first);
+        }
+        if let (Some(guess), Some(cell)) = (&mut group.guess, cell) {
+            guess.see(cell);
         }
     }
 
-    /// Says how many there are beyond those told.
-    pub(super) fn finish(&mut self, subject: &str) {
-        self.list.extend(more(subject, self.more));
+    /// Makes the list. `good` is how many rows have no problem that a source itself tells.
+    pub(super) fn finish(&mut self, subject: Subject<'_>, good: u64) {
+        for group in std::mem::take(&mut self.groups) {
+            let mut problem = group.one;
+            if group.rows > 1 {
+                let rows = plural(group.rows, "row");
+                let more = if group.rows > FEW as u64 { ", …" } else { "" };
+                let first = group.first.join(", ") + more;
+                problem.message = match group.many {
+                    Some((before, behind)) => format!("{before} in {rows}{behind}: {first}"),
+                    None if good == 0 => format!("{}; all {rows} are so: {first}", problem.message),
+                    None => format!("{}; {rows} are so: {first}", problem.message),
+                };
+            }
+            let advice = subject.source.and_then(|(name, notation)| {
+                let guess = group.guess.as_ref()?;
+                guess.advice(name, notation)
+            });
+            if let (Some(advice), Some(help)) = (advice, &mut problem.help) {
+                *help = format!("{advice}; otherwise {help}");
+            }
+            self.list.push(problem);
+        }
+        self.list.extend(more(subject.name, self.more));
     }
 }
 
@@ -76,6 +184,32 @@ pub(super) fn plain(message: String, at: Option<Place>, help: String) -> Diagnos
 }
 
 impl RowIssue<'_> {
+    /// What is the same where a problem is that of many rows.
+    fn kind(&self) -> impl Hash {
+        match self {
+            RowIssue::Unreadable(issue) => (
+                0,
+                issue.condition.column.clone(),
+                format!("{:?}", issue.kind),
+            ),
+            RowIssue::Occurrence {
+                automation, why, ..
+            } => (
+                1,
+                (*automation).to_owned(),
+                format!("{:?}", discriminant(why)),
+            ),
+            RowIssue::Field {
+                automation, issue, ..
+            } => (
+                2,
+                format!("{automation} {}", issue.field.name),
+                issue.why.clone(),
+            ),
+            RowIssue::Full => (3, String::new(), String::new()),
+        }
+    }
+
     /// What is wrong, to follow the name of the row, and what to do.
     fn words(&self) -> (String, String) {
         match self {

@@ -75,7 +75,7 @@ impl Reading<'_> {
 
 /// A decimal number: a sign, digits, and a fraction behind a point or behind what the source says. Its thousands may be
 /// apart, where that cannot be read in two ways.
-fn number(text: &str, decimal: Option<Decimal>) -> Option<Cell<'static>> {
+pub(super) fn number(text: &str, decimal: Option<Decimal>) -> Option<Cell<'static>> {
     let point = match decimal {
         Some(Decimal::Comma) => None,
         _ => plain_number(text),

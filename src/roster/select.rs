@@ -1,14 +1,16 @@
 //! Rows → enrolments: every row of a table, or every declared contact, put to every block that draws on it.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::block::{Block, Target};
 use super::cell::{Cells, DeclaredCells, SourceCells};
 use super::condition;
 use super::dispatch::Dispatch;
+use super::doubts::{Noted, Watch};
 use super::entries::{Entries, Full};
 use super::fields::{FieldIssue, For, Templates};
-use super::problems::Report;
+use super::problems::{Report, Subject};
 use super::reading::Reading;
 use super::writing::{Named, Seen};
 use crate::config::{Config, DeclaredContact, Place, Value};
@@ -26,6 +28,7 @@ pub(super) struct Selector<'s, 'c> {
     pub(super) only: Option<&'s str>,
     pub(super) blocks: Dispatch<'s, 'c>,
     pub(super) named: &'s Named<'c>,
+    pub(super) watch: Watch<'c>,
 }
 
 /// What came of a table.
@@ -37,6 +40,7 @@ pub(super) struct Selection {
     pub(super) index: RowIndex,
     pub(super) report: Report,
     pub(super) seen: Seen,
+    pub(super) noted: Noted,
 }
 
 /// What is used for one row after the other.
@@ -133,6 +137,11 @@ impl<'c> Selector<'_, 'c> {
     /// Selects from a source's table.
     pub(super) fn table(&self, table: &Table, reading: Reading<'_>) -> Selection {
         let mut selection = Selection::default();
+        let name = table.to_string();
+        let subject = Subject {
+            name: &name,
+            source: Some((table.name(), reading.notation)),
+        };
         let mut rows = table.rows();
         let mut scratch = Scratch::default();
         while let Some(row) = rows.read() {
@@ -142,6 +151,7 @@ impl<'c> Selector<'_, 'c> {
                     selection.index.push(row.contact, row.id);
                     self.named
                         .see(row.contact, row.id, table, &mut selection.seen);
+                    self.watch.see(&row, &mut selection.noted);
                     if !self.passes(row.contact) {
                         continue;
                     }
@@ -159,17 +169,23 @@ impl<'c> Selector<'_, 'c> {
                 }
             }
             for issue in scratch.issues.drain(..) {
-                let at = || format!("{table}, {}", rows.at());
-                selection.report.row(&issue, None, at);
+                let rows = RefCell::new(&mut rows);
+                let row = || rows.borrow_mut().at().to_string();
+                selection.report.row(&issue, None, subject, row);
             }
         }
-        selection.report.finish(&table.to_string());
+        let good = selection.index.len();
+        selection.report.finish(subject, good);
         selection
     }
 
     /// Selects from the declared contacts.
     pub(super) fn declared(&self, declared: &Declared<'c>) -> Selection {
         let mut selection = Selection::default();
+        let subject = Subject {
+            name: "the declared contacts",
+            source: None,
+        };
         let mut scratch = Scratch::default();
         for (place, (contact, table)) in declared.rows.iter().enumerate() {
             if !self.passes(contact) {
@@ -181,11 +197,11 @@ impl<'c> Selector<'_, 'c> {
             self.row(row, &cells, draws, &mut selection, &mut scratch);
             for issue in scratch.issues.drain(..) {
                 let at = table.map(|table| table.place.clone());
-                let subject = || format!("contact {contact}");
-                selection.report.row(&issue, at, subject);
+                let row = || format!("contact {contact}");
+                selection.report.row(&issue, at, subject, row);
             }
         }
-        selection.report.finish("the declared contacts");
+        selection.report.finish(subject, 1);
         selection
     }
 

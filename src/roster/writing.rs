@@ -47,6 +47,14 @@ pub(super) struct Seen {
     more_twins: usize,
 }
 
+impl Seen {
+    /// The first row with an id that is written nearly so, where all were looked at.
+    pub(super) fn near(&self, id: &str, table: &Table) -> Option<RowId> {
+        let (_, row) = self.all.get(&self.hasher.hash_one(folded(id).as_ref()))?;
+        are_twins(table, *row, id).ok()?.then_some(*row)
+    }
+}
+
 impl<'c> Named<'c> {
     pub(super) fn new(config: &'c Config, compares_all: bool) -> Self {
         let suppressed = config.suppressed.iter().map(|(id, suppression)| Name {

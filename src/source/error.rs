@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::Hash;
 use std::io;
+use std::mem::discriminant;
 
 use crate::config::Place;
 use crate::id::IdError;
@@ -159,6 +161,9 @@ pub enum SourceProblem {
     /// A row is longer than [`MAX_ROW`](super::MAX_ROW).
     #[error("has more than {most} MiB in {0}", most = super::MAX_ROW >> 20)]
     RowTooLong(RowAt),
+    /// A row has an empty cell behind those for which the header has columns.
+    #[error("has one cell more in {0} than columns in its header, an empty one")]
+    OneMore(RowAt),
     /// A row has more or fewer cells than the header has columns.
     #[error("has not as many cells in {at} as columns in its header: {found} instead of {wanted}")]
     Ragged {
@@ -188,6 +193,38 @@ pub enum SourceProblem {
 }
 
 impl SourceProblem {
+    /// What is the same where a problem is that of many rows.
+    pub(crate) fn kind(&self) -> impl Hash + use<> {
+        let more = match self {
+            Self::Ragged { found, .. } => *found as u64,
+            Self::BadContact { why, .. } => match why {
+                IdError::Padded => 1,
+                IdError::TooLong(_) => 2,
+                _ => 3,
+            },
+            _ => 0,
+        };
+        (discriminant(self), more)
+    }
+
+    /// Whether it is about the columns of a header that was read.
+    pub(crate) fn is_of_columns(&self) -> bool {
+        matches!(
+            self,
+            Self::NoContactColumn { .. } | Self::TwoContactColumns { .. } | Self::BadColumn { .. }
+        )
+    }
+
+    /// The row that it is about, in words, with its column where that is not the same for all of a kind.
+    pub(crate) fn row(&self) -> Option<String> {
+        Some(match self {
+            Self::Nul(at) | Self::NotUtf8(at, _) => at.to_string(),
+            Self::NoContact(at) | Self::BadContact { at, .. } => at.row.to_string(),
+            Self::HeaderAgain(at) | Self::OneMore(at) | Self::Ragged { at, .. } => at.to_string(),
+            _ => return None,
+        })
+    }
+
     fn help(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::NoContactColumn {
@@ -282,6 +319,9 @@ impl SourceProblem {
             }
             Self::HeaderAgain(_) => {
                 "nothing is planned from it; it may be two exports one behind the other: make one of them"
+            }
+            Self::OneMore(_) => {
+                "a separator stands at the end of the row: let the export write none there, or name one more column in its header"
             }
             Self::Ragged { .. } => {
                 "a cell that holds the separator must be quoted; set `delimiter` if the separator was guessed wrongly"

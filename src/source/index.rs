@@ -27,8 +27,13 @@ impl RowIndex {
     }
 
     /// How many rows there are.
-    pub(super) fn len(&self) -> u64 {
+    pub fn len(&self) -> u64 {
         self.rows.len() as u64
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
     }
 
     /// The rows, with their numbers (the header is row 1), that may be of one of these contacts: all that are, and now

@@ -110,6 +110,9 @@ fn check(
     at: impl FnOnce() -> RowAt,
 ) -> Result<(), SourceProblem> {
     let columns = table.columns();
+    if cells.len() == columns.len() + 1 && cells.get(columns.len()) == Some("") {
+        return Err(SourceProblem::OneMore(at()));
+    }
     if cells.len() != columns.len() {
         return Err(SourceProblem::Ragged {
             found: cells.len(),

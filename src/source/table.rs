@@ -61,6 +61,11 @@ impl Table {
         })
     }
 
+    /// The source's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The names of its columns, in their order.
     pub fn columns(&self) -> &[String] {
         self.csv.columns()
