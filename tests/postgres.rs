@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::postgres::{self, Cutter, PASSWORD, Server};
+use common::postgres::{self, Cutter, PASSWORD, Server, Session};
 use common::{Repo, Spotler};
 
 const CONFIG: &str = r#"
@@ -724,4 +724,186 @@ fn a_move_that_is_cut_short_goes_on_and_there_is_never_more_than_one_record() {
             }
         }
     }
+}
+
+/// A certificate of an authority, and its key, for a name; and the authority's certificate.
+fn certified(name: &str) -> (String, String, String) {
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let own = CertificateParams::new([name.to_owned()]).unwrap();
+    let own = own.signed_by(&key, &authority).unwrap();
+    (own.pem(), key.serialize_pem(), authority.pem())
+}
+
+#[test]
+fn a_server_that_must_prove_who_it_is_is_believed_by_its_own_root_alone() {
+    let Some(server) = Server::start() else {
+        eprintln!("skipped: PostgreSQL is not installed here");
+        return;
+    };
+    let (certificate, key, root) = certified("localhost");
+    let (_, _, other_root) = certified("localhost");
+    server.secure(&certificate, &key);
+    server.lets_in("hostnossl all all all reject");
+    let url = server.url_of("postgres").replace("127.0.0.1", "localhost");
+    let by = |url: String| {
+        let repo = repo(&url);
+        repo.write("root.pem", &root);
+        repo.write("other.pem", &other_root);
+        repo
+    };
+    let verified = format!("{url}?sslmode=verify-full&sslrootcert=root.pem");
+    let repo = by(verified.clone());
+    keeps_quiet(&repo, &["apply", "--yes", "--new-record"], 0);
+    assert_eq!(repo.recorded().len(), 3);
+    for (url, expected) in [
+        (
+            verified.replace("root.pem", "other.pem"),
+            "the connection cannot be secured",
+        ),
+        // The certificate says another name.
+        (
+            verified.replace("localhost", "127.0.0.1"),
+            "the connection cannot be secured",
+        ),
+        (
+            verified.replace("root.pem", "nowhere.pem"),
+            "the file of `sslrootcert` cannot be read",
+        ),
+        (
+            format!("{url}?sslmode=disable"),
+            "the server lets nobody in by this way",
+        ),
+    ] {
+        let said = keeps_quiet(&by(url.clone()), &["apply", "--yes"], 1);
+        let told: Vec<&str> = said.lines().filter(|line| !line.is_empty()).collect();
+        assert!(said.contains(expected), "{url}: {said}");
+        assert_eq!(said.matches("error:").count(), 1, "{told:?}");
+    }
+}
+
+#[test]
+fn four_days_give_the_same_plans_on_both_stores() {
+    let Some(server) = Server::shared() else {
+        return;
+    };
+    let config = r#"
+[spotler]
+base_url = "sandbox"
+[source.crm]
+csv = "crm.csv"
+contact = "id"
+[automation.lifecycle]
+trigger_code = "0b8f9a52-6d0c-4f1c-8f53-2d6c9c0a7f11"
+participation = "once-while-running"
+on_change = "retrigger"
+fields = { city = "{{ city }}" }
+[automation.winback]
+trigger_code = "c2a4e7d0-93b1-4f6e-8a57-1d0b6e9f4c33"
+on_leave = "keep"
+[automation.cart]
+trigger_code = "5d1f0c3b-2a4e-4b7d-9c61-7e8a9b0c1d2e"
+repeat_by = "cart"
+[[enrol]]
+automation = "lifecycle"
+source = "crm"
+where.status = "customer"
+[[enrol]]
+automation = "winback"
+source = "crm"
+where.status = "ex-customer"
+[[enrol]]
+automation = "cart"
+source = "crm"
+where.cart = { exists = true }
+"#;
+    let suppress = "[[suppress]]\ncontacts = [\"c-2\"]\nreason = \"objected\"\n";
+    let days = [
+        (
+            "",
+            "c-1,customer,Utrecht,\nc-2,customer,Gent,k-1\nc-3,ex-customer,Delft,\nÖ '\\4,customer,Ede,k-2\n",
+        ),
+        (
+            "",
+            "c-1,ex-customer,Utrecht,\nc-2,customer,Brugge,k-1\nc-3,customer,Delft,k-3\nÖ '\\4,customer,Ede,\n",
+        ),
+        (
+            suppress,
+            "c-1,ex-customer,Utrecht,\nc-2,customer,Brugge,k-1\nÖ '\\4,customer,Ede,k-4\n",
+        ),
+        (
+            "",
+            "c-1,customer,Utrecht,\nc-2,customer,Brugge,\nc-3,ex-customer,Delft,\nc-5,customer,Ede,k-5\n",
+        ),
+    ];
+    let tell = |record: &str| {
+        let repo = Repo::new().env("ROLLCALL_RECORD_URL", &server.database());
+        let mut plans = Vec::new();
+        for (day, (more, rows)) in days.iter().enumerate() {
+            repo.write(
+                "rollcall.toml",
+                format!("{config}{more}[record]\nurl = \"{record}\"\n"),
+            );
+            repo.write("crm.csv", format!("id,status,city,cart\n{rows}"));
+            for hour in ["09", "17"] {
+                let now = format!("2026-11-2{day}T{hour}:00:00Z");
+                let plan = repo
+                    .run(&["plan", "--now", &now, "--format", "json"])
+                    .exits(0);
+                let json = plan.json();
+                let (id, serial) = (&json["record"]["id"], &json["record_serial"]);
+                let text = plan.stdout.replace(&id.to_string(), "ID");
+                plans.push(text.replace(&format!("\"record_serial\": {serial}"), "SERIAL"));
+                for form in ["text", "markdown"] {
+                    plans.push(
+                        repo.run(&["plan", "--now", &now, "--format", form])
+                            .exits(0)
+                            .stdout,
+                    );
+                }
+                if hour == "09" {
+                    repo.run(&["apply", "--yes", "--allow-large", "--now", &now])
+                        .exits(0);
+                }
+            }
+        }
+        plans
+    };
+    let (file, database) = (
+        tell("sqlite:state/rollcall.db"),
+        tell("$ROLLCALL_RECORD_URL"),
+    );
+    for (file, database) in file.iter().zip(&database) {
+        assert_eq!(file, database);
+    }
+    assert!(
+        file.iter()
+            .filter(|plan| plan.contains("\"action\""))
+            .count()
+            >= 4
+    );
+}
+
+#[test]
+fn that_what_was_erased_could_not_be_wiped_is_said() {
+    let Some(server) = Server::shared() else {
+        return;
+    };
+    let url = server.database();
+    let repo = repo(&url);
+    keeps_quiet(&repo, &["apply", "--yes", "--new-record"], 0);
+    repo.write("rollcall.toml", CONFIG.replace("\"crm-1\", ", ""));
+    keeps_quiet(&repo, &["apply", "--yes"], 0);
+    let (_, name) = url.rsplit_once('/').unwrap();
+    let mut other = Session::to(&url);
+    // A vacuum keeps others out of it.
+    other.run(&format!("ALTER DATABASE {name} SET lock_timeout = '100ms'"));
+    other.run("BEGIN; LOCK TABLE rollcall.call IN SHARE UPDATE EXCLUSIVE MODE");
+    let said = keeps_quiet(&repo, &["record", "forget", "crm-1", "--yes"], 0);
+    assert!(said.contains("VACUUM rollcall.call failed"), "{said}");
+    assert!(!said.contains("VACUUM rollcall.participation"), "{said}");
+    assert_eq!(repo.recorded().len(), 2);
 }

@@ -56,23 +56,9 @@ impl Server {
 
     /// One of the test's own, where PostgreSQL is installed.
     pub fn start() -> Option<Self> {
-        let bin = binaries()?;
-        let folder = tempfile::tempdir().unwrap();
-        let port = free_port();
-        let password = folder.path().join("password");
-        fs::write(&password, PASSWORD).unwrap();
-        if is_root() {
-            for path in [folder.path(), &password] {
-                std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
-            }
-        }
-        let own = Own {
-            folder,
-            bin,
-            port,
-            keeper: std::sync::Mutex::new(None),
-            last: std::sync::Mutex::default(),
-        };
+        let own = Own::new(binaries()?);
+        let password = own.folder.path().join("password");
+        own.write(&password, PASSWORD);
         let made = own
             .command("initdb")
             .args([
@@ -91,12 +77,24 @@ impl Server {
             "{}",
             String::from_utf8_lossy(&made.stderr)
         );
-        own.run();
-        let url = format!("postgres://postgres:{PASSWORD}@127.0.0.1:{port}/postgres");
-        Some(Self {
-            url,
-            own: Some(own),
-        })
+        Some(own.serve())
+    }
+
+    /// Puts a line before all that say who may come in, and has it read.
+    pub fn lets_in(&self, line: &str) {
+        let file = self.data().join("pg_hba.conf");
+        let rest = fs::read_to_string(&file).unwrap();
+        fs::write(&file, format!("{line}\n{rest}")).unwrap();
+        self.sql("SELECT pg_reload_conf()");
+    }
+
+    /// Lets it prove over TLS who it is.
+    pub fn secure(&self, certificate: &str, key: &str) {
+        let own = self.own.as_ref().unwrap();
+        own.write(&own.data().join("server.crt"), certificate);
+        own.write(&own.data().join("server.key"), key);
+        self.sql("ALTER SYSTEM SET ssl = on");
+        self.sql("SELECT pg_reload_conf()");
     }
 
     /// The URL of the superuser's database.
@@ -159,6 +157,39 @@ impl Server {
 }
 
 impl Own {
+    fn new(bin: PathBuf) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        if is_root() {
+            std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        Self {
+            folder,
+            bin,
+            port: free_port(),
+            keeper: std::sync::Mutex::new(None),
+            last: std::sync::Mutex::default(),
+        }
+    }
+
+    fn serve(self) -> Server {
+        self.run();
+        let port = self.port;
+        Server {
+            url: format!("postgres://postgres:{PASSWORD}@127.0.0.1:{port}/postgres"),
+            own: Some(self),
+        }
+    }
+
+    /// Writes a file that only the server may read.
+    fn write(&self, path: &Path, text: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        fs::write(path, text).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+        if is_root() {
+            std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -259,16 +290,35 @@ impl Drop for Own {
 
 /// Runs statements, of which each that returns rows gives their first column.
 pub fn run(url: &str, script: &str) -> Vec<String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    runtime.unwrap().block_on(async {
+    Session::to(url).run(script)
+}
+
+/// A session that stays.
+pub struct Session {
+    runtime: tokio::runtime::Runtime,
+    connection: sqlx::PgConnection,
+}
+
+impl Session {
+    pub fn to(url: &str) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         let options: sqlx::postgres::PgConnectOptions = url.parse().unwrap();
         // A pool refuses what it does not know.
         let options = options.extra_float_digits(None);
-        let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
+        let connection = runtime.block_on(sqlx::ConnectOptions::connect(&options));
+        Self {
+            runtime,
+            connection: connection.unwrap(),
+        }
+    }
+
+    /// Runs statements, of which each that returns rows gives their first column.
+    pub fn run(&mut self, script: &str) -> Vec<String> {
         let rows = sqlx::raw_sql(sqlx::AssertSqlSafe(script.to_owned()));
-        let rows = rows.fetch_all(&mut connection).await;
+        let rows = self.runtime.block_on(rows.fetch_all(&mut self.connection));
         let rows = rows.unwrap_or_else(|error| panic!("{script}: {error}"));
         let text = |row: &sqlx::postgres::PgRow| {
             let value = sqlx::Row::try_get_raw(row, 0).unwrap();
@@ -277,7 +327,7 @@ pub fn run(url: &str, script: &str) -> Vec<String> {
                 .to_owned()
         };
         rows.iter().map(text).collect()
-    })
+    }
 }
 
 /// Whether there is a record in the usual schema of a database.

@@ -25,6 +25,8 @@ pub(super) fn sql(path: &Path, doing: &'static str) -> impl Fn(sqlx::Error) -> R
 /// Whether a connection is gone, so that another one may do.
 pub(super) fn is_lost(error: &sqlx::Error) -> bool {
     match error {
+        // Another certificate does not come by asking again.
+        sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => false,
         sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
         // The server goes down, comes up, is full, or has ended the session; a pool in front of it has lost it.
         sqlx::Error::Database(error) => {
@@ -46,8 +48,13 @@ pub(super) fn is_race(error: &sqlx::Error) -> bool {
 
 /// Whether a row is locked for too long.
 pub(super) fn is_busy(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(DatabaseError::code);
-    code.as_deref() == Some("55P03")
+    has_code(error, "55P03")
+}
+
+/// Whether it is the one with this code.
+pub(super) fn has_code(error: &sqlx::Error, code: &str) -> bool {
+    let found = error.as_database_error().and_then(DatabaseError::code);
+    found.as_deref() == Some(code)
 }
 
 /// What PostgreSQL says, in words that help.
@@ -57,16 +64,19 @@ pub(super) fn explain(error: &sqlx::Error) -> String {
         sqlx::Error::Io(error) => match error.kind() {
             std::io::ErrorKind::TimedOut => "the server does not answer".to_owned(),
             std::io::ErrorKind::UnexpectedEof => "the server ended the connection".to_owned(),
+            std::io::ErrorKind::InvalidData => unsecured(error),
             _ => format!("the server cannot be reached ({error})"),
         },
-        sqlx::Error::Tls(error) => {
-            format!(
-                "the connection cannot be secured ({error}); check `sslmode` and `sslrootcert`, and the server's certificate"
-            )
-        }
+        sqlx::Error::Tls(error) => unsecured(error),
         sqlx::Error::Configuration(what) => what.to_string(),
         error => error.to_string(),
     }
+}
+
+fn unsecured(why: &impl std::fmt::Display) -> String {
+    format!(
+        "the connection cannot be secured ({why}); check `sslmode` and `sslrootcert`, and the server's certificate"
+    )
 }
 
 /// What a code says (<https://www.postgresql.org/docs/current/errcodes-appendix.html>), with the server's own words.

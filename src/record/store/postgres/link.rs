@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::error::is_lost;
 use super::open::place;
+use super::statement::Statement;
 use crate::clock::uptime;
 use crate::location::Database;
 use crate::record::identity::DatabaseId;
@@ -61,9 +62,6 @@ impl Place {
         AssertSqlSafe(text.replace('~', &format!("\"{}\".", self.schema)))
     }
 }
-
-/// A statement with its values.
-pub(super) type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
 /// The way to a database.
 ///
@@ -162,8 +160,7 @@ impl Link {
         self.connection().await?;
         // Whoever asks may be gone at any moment from now on.
         self.transaction = InTransaction::Left;
-        let connection = self.connection.as_mut();
-        let connection = connection.ok_or_else(|| sqlx::Error::Protocol(READ_BEFORE.to_owned()))?;
+        let connection = self.current()?;
         within(ANSWERS_IN, sqlx::raw_sql(LOOK).execute(&mut *connection)).await?;
         Ok(connection)
     }
@@ -203,26 +200,78 @@ impl Link {
     }
 
     /// All rows of a statement.
-    pub(super) async fn rows<'q>(
+    pub(super) async fn rows(
         &mut self,
         text: &str,
-        bind: impl Fn(Query<'q>) -> Query<'q>,
+        bind: impl Fn(Statement) -> Statement,
     ) -> Result<Vec<PgRow>, sqlx::Error> {
+        let sql = bind(Statement::new(&self.place, text)).sql();
         loop {
-            let sql = self.place.sql(text);
-            let result = match self.look().await {
-                Ok(connection) => {
-                    let query = bind(sqlx::query(sql)).persistent(false);
-                    // A report of a long history takes its time.
-                    within(ANSWERS_IN * 30, query.fetch_all(connection)).await
-                }
-                Err(error) => Err(error),
-            };
-            match self.looked(result).await {
+            match self.ask(&sql).await {
                 Err(error) if self.tries_again(&error).await => {}
                 result => return result,
             }
         }
+    }
+
+    /// The same, once: a transaction of its own is one message with it.
+    async fn ask(&mut self, sql: &str) -> Result<Vec<PgRow>, sqlx::Error> {
+        // A report of a long history takes its time.
+        const ANSWERS_IN: Duration = Duration::from_secs(600);
+        if self.transaction == InTransaction::Whole {
+            let asked = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(self.connection().await?);
+            return within(ANSWERS_IN, asked).await;
+        }
+        self.connection().await?;
+        let message = format!("{LOOK};\n{sql};\n{LOOKED}");
+        self.at_once(message, ANSWERS_IN).await
+    }
+
+    /// Begins to write what [`Self::commit`] goes on with.
+    pub(super) async fn begin(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
+        self.connection().await?;
+        self.transaction = InTransaction::Left;
+        let connection = self.current()?;
+        within(ANSWERS_IN, sqlx::raw_sql(WRITE).execute(&mut *connection)).await?;
+        Ok(connection)
+    }
+
+    /// Writes: one message, with a transaction of its own around it, unless one is begun. An error ends it without a commit,
+    /// unless that is lost on its way.
+    pub(super) async fn commit(
+        &mut self,
+        script: &str,
+        is_begun: bool,
+        rows: usize,
+    ) -> Result<(), sqlx::Error> {
+        let message = match is_begun {
+            true => format!("{script}COMMIT"),
+            false => {
+                self.connection().await?;
+                format!("{WRITE};\n{script}COMMIT")
+            }
+        };
+        self.at_once(message, patience(rows)).await.map(drop)
+    }
+
+    /// Sends a message that ends its transaction.
+    async fn at_once(
+        &mut self,
+        message: String,
+        patience: Duration,
+    ) -> Result<Vec<PgRow>, sqlx::Error> {
+        // Until it has: whoever asks may be gone at any moment, and the server may refuse it.
+        self.transaction = InTransaction::Left;
+        let done = sqlx::raw_sql(AssertSqlSafe(message)).fetch_all(self.current()?);
+        let rows = within(patience, done).await?;
+        self.transaction = InTransaction::No;
+        Ok(rows)
+    }
+
+    /// The connection that is there.
+    fn current(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
+        let connection = self.connection.as_mut();
+        connection.ok_or_else(|| sqlx::Error::Protocol(READ_BEFORE.to_owned()))
     }
 
     /// Whether it is worth trying again after an error, with a new connection; waits a little first.
@@ -284,13 +333,22 @@ fn options(database: &Database) -> Result<PgConnectOptions, sqlx::Error> {
     if options.get_application_name().is_none() {
         options = options.application_name("rollcall");
     }
-    if let Some(file) = database.file("sslrootcert") {
+    let file = |name: &str| {
+        let file = database.file(name);
+        match file.as_ref().map(std::fs::File::open) {
+            Some(Err(error)) => Err(sqlx::Error::Configuration(
+                format!("the file of `{name}` cannot be read ({error})").into(),
+            )),
+            _ => Ok(file),
+        }
+    };
+    if let Some(file) = file("sslrootcert")? {
         options = options.ssl_root_cert(file);
     }
-    if let Some(file) = database.file("sslcert") {
+    if let Some(file) = file("sslcert")? {
         options = options.ssl_client_cert(file);
     }
-    if let Some(file) = database.file("sslkey") {
+    if let Some(file) = file("sslkey")? {
         options = options.ssl_client_key(file);
     }
     Ok(options)

@@ -124,19 +124,24 @@ async fn attempt(link: &mut Link, request: &LockRequest, holder: &str) -> Result
             is_made = true;
         }
         Kind::Record(_) => {
-            let row = format!("{ROW} FOR UPDATE");
-            let row = sqlx::query(at.sql(&row)).persistent(false);
-            let row = row.fetch_optional(&mut *tx).await?;
-            let other =
-                row.map(|row| Ok::<_, sqlx::Error>((self::holder(&row)?, row.try_get("age")?)));
-            // It may be this one's own, of a commit that gave no answer.
-            if let Some((other, age)) = other
-                .transpose()?
-                .filter(|(other, _)| other.holder != holder)
-            {
-                if keeps(&other, age) {
+            // Whoever waits keeps the row from its holder as little as it can: it is locked only where it is to be taken over.
+            for lock in ["", " FOR UPDATE"] {
+                let row = sqlx::query(at.sql(&format!("{ROW}{lock}"))).persistent(false);
+                let row = row.fetch_optional(&mut *tx).await?;
+                let other =
+                    row.map(|row| Ok::<_, sqlx::Error>((self::holder(&row)?, row.try_get("age")?)));
+                // It may be this one's own, of a commit that gave no answer.
+                let other = other
+                    .transpose()?
+                    .filter(|(other, _): &(Holder, f64)| other.holder != holder);
+                if let Some((other, _)) = other.as_ref().filter(|(other, age)| keeps(other, *age)) {
+                    let other = other.clone();
+                    within(patience(0), tx.rollback()).await?;
                     return Ok(Tried::Held(other));
                 }
+                over = other.map(|(other, _)| other);
+            }
+            if let Some(other) = &over {
                 tracing::warn!(
                     event = "lock-taken-over",
                     host = other.host,
@@ -144,14 +149,16 @@ async fn attempt(link: &mut Link, request: &LockRequest, holder: &str) -> Result
                     "taking over the lock of a run that is gone"
                 );
                 fail_point("takeover");
-                over = Some(other.holder);
             }
         }
     }
+    let over = over.map(|other| other.holder);
     if !take(at, &mut tx, request, holder, over.as_deref()).await? {
         // Whoever was faster has committed by now.
         let row = sqlx::query(at.sql(ROW)).persistent(false);
         let row = row.fetch_optional(&mut *tx).await?;
+        // A transaction that is only let go of ends when its connection is used again.
+        within(patience(0), tx.rollback()).await?;
         return Ok(match row {
             Some(row) => Tried::Held(self::holder(&row)?),
             None => Tried::Gone,

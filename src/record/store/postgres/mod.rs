@@ -11,6 +11,7 @@ mod lock;
 mod names;
 mod open;
 mod report;
+mod statement;
 mod view;
 mod write;
 
@@ -32,7 +33,7 @@ use crate::record::error::{DEAD_AFTER, Holder, JournalError, LockError, RecordEr
 use crate::record::host;
 use crate::record::identity::{DatabaseId, Expected, Witness};
 use crate::record::writing::{LockRequest, Purpose};
-use error::{explain, sql};
+use error::{explain, has_code, sql};
 use link::{Link, Place, patience, within};
 use lock::Locked;
 use open::{Kind, Problem};
@@ -215,7 +216,13 @@ impl Lease for Held {
         for table in ["VACUUM ~participation", "VACUUM ~call"] {
             let statement = self.db.link.place.sql(table);
             if let Err(error) = self.db.link.alone(statement, 1_000_000).await {
-                tracing::debug!("{table}: {error}");
+                tracing::warn!(
+                    event = "not-vacuumed",
+                    "what was erased is no longer on record, but its bytes stay in the files of the server until it vacuums \
+                     them by itself, or you do: {} failed: {}",
+                    table.replace('~', &format!("{}.", self.db.link.place.schema)),
+                    explain(&error)
+                );
             }
         }
         Ok(true)
@@ -291,41 +298,45 @@ impl Held {
         let at = &self.db.link.place.clone();
         let known = self.db.names.clone();
         let number = self.batch + 1;
-        let mut tx = self.db.link.write().await?;
         let mut new = None;
         let mut run = self.run;
+        let rows = batch.participations.len() + batch.states.len() + batch.marks.len();
+        // What the server numbers, it is asked for before.
+        let (automations, codes) = known.new_in(batch);
+        let has_new = !automations.is_empty() || !codes.is_empty();
+        let is_begun = batch.run.is_some() || has_new;
+        if is_begun {
+            let tx = self.db.link.begin().await?;
+            let begun = within(patience(rows), async {
+                if has_new {
+                    names::write(at, tx, &automations, &codes).await?;
+                    new = Some(Arc::new(names::read(at, tx).await?));
+                }
+                if let Some(step) = &batch.run {
+                    run = write_run(at, tx, step, batch, run, &self.home).await?;
+                }
+                Ok(())
+            });
+            begun.await?;
+        }
         let fence = Fence {
             holder: &self.holder,
             batch: number,
         };
-        let rows = batch.participations.len() + batch.states.len() + batch.marks.len();
-        let written = within(patience(rows), async {
-            if names::write_new(at, &known, &mut tx, batch).await? {
-                new = Some(Arc::new(names::read(at, &mut tx).await?));
+        let names = new.as_deref().unwrap_or(&known);
+        let script = write::script(at, names, run, batch, fence)?;
+        match self.db.link.commit(&script, is_begun, rows).await {
+            Ok(()) => {
+                self.run = run;
+                if let Some(new) = new {
+                    self.db.names = new;
+                }
+                return Ok(Tried::Written);
             }
-            if let Some(step) = &batch.run {
-                run = write_run(at, &mut tx, step, batch, run, &self.home).await?;
-            }
-            write::write(
-                at,
-                &mut tx,
-                new.as_deref().unwrap_or(&known),
-                run,
-                batch,
-                fence,
-            )
-            .await
-        });
-        if written.await? {
-            within(patience(rows), tx.commit()).await?;
-            self.run = run;
-            if let Some(new) = new {
-                self.db.names = new;
-            }
-            return Ok(Tried::Written);
+            // Nothing of it is kept. A lost connection's transaction has ended: whoever holds the row kept this one waiting.
+            Err(error) if has_code(&error, write::NOT_HELD) => {}
+            Err(error) => return Err(error),
         }
-        // Nothing of it is to stay, and a lost connection's transaction has ended: whoever holds the row kept this one waiting.
-        tx.rollback().await?;
         let found = match self.db.link.look().await {
             Ok(connection) => committed(at, connection, &self.holder).await,
             Err(error) => Err(error),

@@ -3,7 +3,6 @@
 use sqlx::postgres::PgConnection;
 
 use super::link::Place;
-use crate::record::batch::Batch;
 use crate::record::store::names::Names;
 
 const NEW_AUTOMATIONS: &str = "\
@@ -28,19 +27,18 @@ async fn pairs(
     query.fetch_all(connection).await
 }
 
-/// Writes the names and codes of a batch that are new. Returns whether there are any, so that all are to be read anew.
-pub(super) async fn write_new(
+/// Writes names and codes that are new.
+pub(super) async fn write(
     at: &Place,
-    names: &Names,
     tx: &mut PgConnection,
-    batch: &Batch,
-) -> Result<bool, sqlx::Error> {
-    let (automations, codes) = names.new_in(batch);
-    for (statement, new) in [(NEW_AUTOMATIONS, &automations), (NEW_CODES, &codes)] {
+    automations: &[&str],
+    codes: &[&str],
+) -> Result<(), sqlx::Error> {
+    for (statement, new) in [(NEW_AUTOMATIONS, automations), (NEW_CODES, codes)] {
         if !new.is_empty() {
             let write = sqlx::query(at.sql(statement)).bind(new).persistent(false);
             write.execute(&mut *tx).await?;
         }
     }
-    Ok(!automations.is_empty() || !codes.is_empty())
+    Ok(())
 }

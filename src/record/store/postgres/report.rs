@@ -3,7 +3,8 @@
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row};
 
-use super::link::{Link, Query};
+use super::link::Link;
+use super::statement::Statement;
 use crate::record::batch::time;
 use crate::record::overview::{Overview, RunTold};
 use crate::record::store::rows::{self, RunRow};
@@ -68,10 +69,10 @@ const CALLS_OF_RUNS: &str = "\
 SELECT run, coalesce(outcome, 'under way'), count(*) FROM ~call WHERE run >= $1 GROUP BY 1, 2 ORDER BY 1, 2";
 
 /// All rows of a statement, each as what it is.
-async fn all<'q, T: for<'r> FromRow<'r, PgRow>>(
+async fn all<T: for<'r> FromRow<'r, PgRow>>(
     link: &mut Link,
     text: &str,
-    bind: impl Fn(Query<'q>) -> Query<'q> + Send,
+    bind: impl Fn(Statement) -> Statement + Send,
 ) -> Result<Vec<T>, sqlx::Error> {
     let rows = link.rows(text, bind).await?;
     rows.iter().map(T::from_row).collect()

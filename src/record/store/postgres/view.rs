@@ -12,7 +12,8 @@ use tokio::sync::mpsc;
 
 use super::columns::{HEADER, Row, Rows, columns};
 use super::error::sql;
-use super::link::{Link, Query};
+use super::link::Link;
+use super::statement::Statement;
 use super::{lock, open, report};
 use crate::digest::Digest;
 use crate::id::{AutomationName, ContactId};
@@ -125,10 +126,10 @@ impl Db {
         sql(&self.link.place.path, "read")
     }
 
-    async fn rows<'q>(
+    async fn rows(
         &mut self,
         text: &str,
-        bind: impl Fn(Query<'q>) -> Query<'q> + Send,
+        bind: impl Fn(Statement) -> Statement + Send,
     ) -> Result<Vec<PgRow>, RecordError> {
         let failed = self.failed();
         self.link.rows(text, bind).await.map_err(failed)
@@ -155,11 +156,12 @@ impl Db {
 
 /// Reads a row of the statements for a few participations.
 fn listed(row: &PgRow, names: &Names) -> Result<Result<Listed, String>, sqlx::Error> {
+    let fields: Option<Vec<u8>> = row.try_get(3)?;
     let row = Row {
         contact: row.try_get(0)?,
         kind: row.try_get(1)?,
         triggered_at: row.try_get(2)?,
-        fields: row.try_get(3)?,
+        fields: fields.as_deref(),
         rest: row.try_get(4)?,
         changed_at: row.try_get(5)?,
         ids: row.try_get(6)?,

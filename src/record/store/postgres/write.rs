@@ -1,12 +1,9 @@
-//! The statements of a writing transaction: one for all that an apply writes all the time, and one for each table that it
-//! writes now and then, whatever the number of rows, which are passed as columns.
+//! The statements of a writing transaction: one for each table, whatever the number of rows, which are passed as columns.
 
 use std::collections::HashSet;
 
-use jiff::Timestamp;
-use sqlx::postgres::PgConnection;
-
 use super::link::Place;
+use super::statement::Statement;
 use crate::digest::Digest;
 use crate::id::ParticipationId;
 use crate::record::batch::{Batch, StateChange, Whole};
@@ -14,6 +11,7 @@ use crate::record::guarded::GUARDED_DAY;
 use crate::record::participation::{Key, State};
 use crate::record::store::names::Names;
 use crate::record::writer::{SAME_IDS, ids_json};
+use jiff::Timestamp;
 
 /// So many participations are in one statement at the most.
 const ROWS: usize = 8192;
@@ -35,28 +33,29 @@ ON CONFLICT (contact, automation, occurrence) DO UPDATE SET
         WHEN excluded.triggered_at > $2 AND (p.state = 'withheld' OR p.state = 'stopped' AND p.detail = 'suppressed')
         THEN excluded.triggered_at WHEN p.released_at > $2 THEN p.released_at END";
 
-/// Proves that the lease $13 is held and that its last batch was the one before $14, writes what is sent and settled by the run
-/// $16, up to the serial $15, and participations whole. Its parts touch different rows, and see none of each other's.
-const HOT: &str = "\
-, held AS (
-    UPDATE ~lock SET heartbeat_at = clock_timestamp(), batch = $14 WHERE holder = $13 AND batch = $14 - 1 RETURNING 1
-), serial AS (
-    UPDATE ~meta SET serial = $15 WHERE $15::bigint IS NOT NULL
-), sent AS (
-    INSERT INTO ~call (id, run, kind, contact, automation, occurrence, trigger_code, participation_id, fields, sent_at)
-    SELECT id, $16, kind, contact, automation, occurrence, code, participation, fields, $1
-    FROM unnest($17::bigint[], $18::text[], $19::text[], $20::bigint[], $21::text[], $22::bigint[], $23::text[], $24::bytea[])
-        AS new (id, kind, contact, automation, occurrence, code, participation, fields)
-    -- Where this was committed before, they are there already.
-    WHERE EXISTS (SELECT FROM held)
-), settled AS (
-    UPDATE ~call AS c SET settled_at = $1, outcome = new.outcome, http_status = new.status, detail = new.detail,
-        entries = new.entries
-    FROM unnest($25::bigint[], $26::text[], $27::bigint[], $28::text[], $29::text[])
-        AS new (id, outcome, status, detail, entries)
-    WHERE c.id = new.id
+/// Proves that the lease $1 is held and that its last batch was the one before $2: else it is an error, so that nothing of the
+/// transaction is kept.
+const FENCE: &str = "\
+WITH held AS (
+    UPDATE ~lock SET heartbeat_at = clock_timestamp(), batch = $2 WHERE holder = $1 AND batch = $2 - 1 RETURNING 1
 )
-SELECT count(*) FROM held";
+SELECT 1 / count(*) FROM held";
+
+/// The code of that error: nothing else here is divided.
+pub(super) const NOT_HELD: &str = "22012";
+
+/// What is sent at $1 by the run $2.
+const SENT: &str = "\
+INSERT INTO ~call (id, run, kind, contact, automation, occurrence, trigger_code, participation_id, fields, sent_at)
+SELECT id, $2, kind, contact, automation, occurrence, code, participation, fields, $1
+FROM unnest($3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bigint[], $9::text[], $10::bytea[])
+    AS new (id, kind, contact, automation, occurrence, code, participation, fields)";
+
+const SETTLED: &str = "\
+UPDATE ~call AS c SET settled_at = $1, outcome = new.outcome, http_status = new.status, detail = new.detail,
+    entries = new.entries
+FROM unnest($2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::text[]) AS new (id, outcome, status, detail, entries)
+WHERE c.id = new.id";
 
 const DOUBTS: &str = "\
 UPDATE ~participation AS p SET state = new.state, detail = $2, changed_at = $1, ids = NULL
@@ -123,157 +122,164 @@ pub(super) struct Fence<'h> {
     pub batch: i64,
 }
 
-/// Writes all of a batch but its run, which has this number. Returns whether the lease is held, and its last batch was the one
-/// before this; else nothing must be committed.
-pub(super) async fn write(
+/// Statements that belong together.
+pub(super) struct Script<'p> {
+    at: &'p Place,
+    sql: String,
+}
+
+impl Script<'_> {
+    /// Adds one, with its values.
+    fn add(&mut self, text: &str, bind: impl FnOnce(Statement) -> Statement) {
+        self.sql
+            .push_str(&bind(Statement::new(self.at, text)).sql());
+        self.sql.push_str(";\n");
+    }
+}
+
+/// The statements for all of a batch but its run, which has this number. Where the lease is not held, or its last batch was not
+/// the one before this, they end with [`NOT_HELD`].
+pub(super) fn script(
     at: &Place,
-    tx: &mut PgConnection,
     names: &Names,
     run: i64,
     batch: &Batch,
     fence: Fence<'_>,
-) -> Result<bool, sqlx::Error> {
+) -> Result<String, sqlx::Error> {
     let now = batch.at.as_millisecond();
-    start(at, tx, batch).await?;
-    let wholes = last_of_each(&batch.participations);
-    let mut chunks = wholes.chunks(ROWS);
-    let last = chunks.next_back().unwrap_or_default();
-    for chunk in chunks {
-        let part = whole(sqlx::query(at.sql(WHOLE)), names, chunk, now);
-        part.persistent(false).execute(&mut *tx).await?;
+    let sql = String::new();
+    let mut script = Script { at, sql };
+    script.add(FENCE, |of| of.bind(fence.holder).bind(fence.batch));
+    if let Some(serial) = batch.serial {
+        let serial = i64::try_from(serial).unwrap_or(i64::MAX);
+        script.add("UPDATE ~meta SET serial = $1", |of| of.bind(serial));
     }
-    let hot = at.sql(&format!("WITH whole AS ({WHOLE}){HOT}"));
+    start(&mut script, batch)?;
+    for chunk in last_of_each(&batch.participations).chunks(ROWS) {
+        script.add(WHOLE, |of| whole(of, names, chunk, now));
+    }
     let sent: Vec<_> = (batch.sent.iter())
         .filter_map(|(id, intent)| Some((id, intent, &intent.affected.first()?.0)))
         .collect();
-    let serial = batch
-        .serial
-        .map(|serial| i64::try_from(serial).unwrap_or(i64::MAX));
-    let hot = whole(sqlx::query(hot), names, last, now)
-        .bind(fence.holder)
-        .bind(fence.batch)
-        .bind(serial)
-        .bind(run)
-        .bind(column(&sent, |(id, ..)| id.0))
-        .bind(column(&sent, |(_, intent, _)| intent.kind.as_str()))
-        .bind(column(&sent, |(.., of)| of.contact.as_str()))
-        .bind(column(&sent, |(.., of)| names.number(&of.automation)))
-        .bind(column(&sent, |(_, intent, of)| {
-            (!intent.all).then(|| occurrence(of))
-        }))
-        .bind(column(&sent, |(_, intent, _)| {
-            names.code_number(&intent.trigger_code)
-        }))
-        .bind(column(&sent, |(_, intent, _)| {
-            intent.participation.as_ref().map(ParticipationId::as_str)
-        }))
-        .bind(column(&sent, |(_, intent, _)| {
-            bytes(intent.fields.as_ref())
-        }))
-        .bind(column(&batch.settled, |(id, _)| id.0))
-        .bind(column(&batch.settled, |(_, of)| of.outcome.as_str()))
-        .bind(column(&batch.settled, |(_, of)| {
-            of.http_status.map(i64::from)
-        }))
-        .bind(column(&batch.settled, |(_, of)| text(of.detail.as_ref())))
-        .bind(column(&batch.settled, |(_, of)| text(of.entries.as_ref())));
-    let held: i64 = sqlx::Row::try_get(&hot.persistent(false).fetch_one(&mut *tx).await?, 0)?;
-    if held == 0 {
-        return Ok(false);
+    if !sent.is_empty() {
+        script.add(SENT, |of| {
+            of.bind(now)
+                .bind(run)
+                .bind(column(&sent, |(id, ..)| id.0))
+                .bind(column(&sent, |(_, intent, _)| intent.kind.as_str()))
+                .bind(column(&sent, |(.., of)| of.contact.as_str()))
+                .bind(column(&sent, |(.., of)| names.number(&of.automation)))
+                .bind(column(&sent, |(_, intent, of)| {
+                    (!intent.all).then(|| occurrence(of))
+                }))
+                .bind(column(&sent, |(_, intent, _)| {
+                    names.code_number(&intent.trigger_code)
+                }))
+                .bind(column(&sent, |(_, intent, _)| {
+                    intent.participation.as_ref().map(ParticipationId::as_str)
+                }))
+                .bind(column(&sent, |(_, intent, _)| {
+                    bytes(intent.fields.as_ref())
+                }))
+        });
+    }
+    if !batch.settled.is_empty() {
+        let settled = &batch.settled;
+        script.add(SETTLED, |of| {
+            of.bind(now)
+                .bind(column(settled, |(id, _)| id.0))
+                .bind(column(settled, |(_, of)| of.outcome.as_str()))
+                .bind(column(settled, |(_, of)| of.http_status.map(i64::from)))
+                .bind(column(settled, |(_, of)| of.detail.as_ref()))
+                .bind(column(settled, |(_, of)| of.entries.as_ref()))
+        });
     }
     if !batch.doubts.is_empty() {
-        let doubts = sqlx::query(at.sql(DOUBTS)).bind(now).bind(SAME_IDS);
-        let doubts = keys(doubts, names, &batch.doubts, |(key, _)| key)
-            .bind(column(&batch.doubts, |(_, state)| state.as_str()));
-        doubts.persistent(false).execute(&mut *tx).await?;
+        script.add(DOUBTS, |of| {
+            keys(
+                of.bind(now).bind(SAME_IDS),
+                names,
+                &batch.doubts,
+                |(key, _)| key,
+            )
+            .bind(column(&batch.doubts, |(_, state)| state.as_str()))
+        });
     }
     if !batch.doubted_ids.is_empty() {
-        let ids = sqlx::query(at.sql(DOUBTED_IDS)).bind(&batch.doubted_ids);
-        ids.persistent(false).execute(&mut *tx).await?;
+        script.add(DOUBTED_IDS, |of| of.bind(&batch.doubted_ids));
     }
     for chunk in batch.states.chunks(ROWS) {
         let flag = |is: fn(&StateChange) -> bool| column(chunk, is);
-        let states = sqlx::query(at.sql(STATES)).bind(now);
-        let states = keys(states, names, chunk, |of| &of.key)
-            .bind(column(chunk, |of| of.state.as_str()))
-            .bind(column(chunk, |of| text(of.detail.as_ref())))
-            .bind(flag(StateChange::goes_on_leaving))
-            .bind(flag(|of| of.forgets_trigger))
-            .bind(flag(|of| of.state.is_over()));
-        states.persistent(false).execute(&mut *tx).await?;
+        script.add(STATES, |of| {
+            keys(of.bind(now), names, chunk, |of| &of.key)
+                .bind(column(chunk, |of| of.state.as_str()))
+                .bind(column(chunk, |of| of.detail.as_ref()))
+                .bind(flag(StateChange::goes_on_leaving))
+                .bind(flag(|of| of.forgets_trigger))
+                .bind(flag(|of| of.state.is_over()))
+        });
     }
     for chunk in batch.marks.chunks(ROWS) {
-        let marks = sqlx::query(at.sql(MARKS)).bind(now);
-        let marks = keys(marks, names, chunk, |(key, _)| key)
-            .bind(column(chunk, |(_, left_at)| {
-                left_at.map(Timestamp::as_millisecond)
-            }));
-        marks.persistent(false).execute(&mut *tx).await?;
+        let left_at = column(chunk, |(_, left_at)| left_at.map(Timestamp::as_millisecond));
+        script.add(MARKS, |of| {
+            keys(of.bind(now), names, chunk, |(key, _)| key).bind(left_at)
+        });
     }
     for of in &batch.sources {
         let rows = i64::try_from(of.rows).unwrap_or(i64::MAX);
-        let source = sqlx::query(at.sql(SOURCE))
-            .bind(now)
-            .bind(&of.name)
-            .bind(rows);
-        let source = source.bind(of.ends_with_line_end).persistent(false);
-        source.execute(&mut *tx).await?;
+        script.add(SOURCE, |source| {
+            source
+                .bind(now)
+                .bind(&of.name)
+                .bind(rows)
+                .bind(of.ends_with_line_end)
+        });
     }
     if batch.counts_anew {
-        let anew = sqlx::query(at.sql("UPDATE ~meta SET counted_from = $1")).bind(now);
-        anew.persistent(false).execute(&mut *tx).await?;
+        script.add("UPDATE ~meta SET counted_from = $1", |of| of.bind(now));
     }
     if !batch.forgotten.is_empty() {
         let contacts = column(&batch.forgotten, |contact| contact.as_str());
         for statement in FORGET {
-            let forget = sqlx::query(at.sql(statement)).bind(&contacts);
-            forget.persistent(false).execute(&mut *tx).await?;
+            script.add(statement, |of| of.bind(&contacts));
         }
     }
     if let Some(plan) = &batch.claim {
-        let claim = sqlx::query(at.sql("UPDATE ~run SET plan = $1 WHERE id = $2")).bind(plan);
-        claim.bind(run).persistent(false).execute(&mut *tx).await?;
+        let claim = "UPDATE ~run SET plan = $1 WHERE id = $2";
+        script.add(claim, |of| of.bind(plan).bind(run));
     }
-    Ok(true)
+    Ok(script.sql)
 }
 
 /// Writes what an apply begins with.
-async fn start(at: &Place, tx: &mut PgConnection, batch: &Batch) -> Result<(), sqlx::Error> {
+fn start(script: &mut Script<'_>, batch: &Batch) -> Result<(), sqlx::Error> {
     let running = State::ALL.into_iter().filter(|state| state.is_running());
     let running: Vec<&str> = running.map(State::as_str).collect();
     for (from, to) in &batch.start.moves {
         for statement in MOVE {
-            let step = sqlx::query(at.sql(statement))
-                .bind(from.as_str())
-                .bind(to.as_str());
-            step.bind(&running)
-                .persistent(false)
-                .execute(&mut *tx)
-                .await?;
+            script.add(statement, |of| {
+                of.bind(from.as_str()).bind(to.as_str()).bind(&running)
+            });
         }
         for statement in MOVE_APPLIED {
-            let step = sqlx::query(at.sql(statement))
-                .bind(from.as_str())
-                .bind(to.as_str());
-            step.persistent(false).execute(&mut *tx).await?;
+            script.add(statement, |of| of.bind(from.as_str()).bind(to.as_str()));
         }
     }
     for (name, with) in &batch.start.applied {
-        let applied = sqlx::query(at.sql(APPLIED)).bind(name.as_str());
-        let applied = applied.bind(json(&with.sources)?).bind(&with.repeat_by);
-        applied.persistent(false).execute(&mut *tx).await?;
+        let sources = json(&with.sources)?;
+        script.add(APPLIED, |of| {
+            of.bind(name.as_str()).bind(sources).bind(&with.repeat_by)
+        });
     }
     if let Some(blocks) = &batch.start.moved {
-        let moved = sqlx::query(at.sql("UPDATE ~meta SET moved = $1")).bind(json(blocks)?);
-        moved.persistent(false).execute(&mut *tx).await?;
+        let blocks = json(blocks)?;
+        script.add("UPDATE ~meta SET moved = $1", |of| of.bind(blocks));
     }
     Ok(())
 }
 
-type Query<'q> = super::link::Query<'q>;
-
 /// Binds the values of [`WHOLE`].
-fn whole<'q>(query: Query<'q>, names: &Names, wholes: &[&Whole], now: i64) -> Query<'q> {
+fn whole(query: Statement, names: &Names, wholes: &[&Whole], now: i64) -> Statement {
     let day = i64::try_from(GUARDED_DAY.as_millis()).unwrap_or(i64::MAX);
     keys(query.bind(now).bind(now - day), names, wholes, |of| &of.key)
         .bind(column(wholes, |of| of.state.as_str()))
@@ -282,7 +288,7 @@ fn whole<'q>(query: Query<'q>, names: &Names, wholes: &[&Whole], now: i64) -> Qu
             (!of.ids.is_empty()).then(|| ids_json(&of.ids))
         }))
         .bind(column(wholes, |of| bytes(of.fields.as_ref())))
-        .bind(column(wholes, |of| text(of.detail.as_ref())))
+        .bind(column(wholes, |of| of.detail.as_ref()))
         .bind(column(wholes, |of| {
             of.triggered_at.map(Timestamp::as_millisecond)
         }))
@@ -290,11 +296,11 @@ fn whole<'q>(query: Query<'q>, names: &Names, wholes: &[&Whole], now: i64) -> Qu
 }
 
 /// Binds the columns of keys: contacts, automations, occurrences.
-fn keys<'q, T>(query: Query<'q>, names: &Names, rows: &[T], key: impl Fn(&T) -> &Key) -> Query<'q> {
+fn keys<T>(query: Statement, names: &Names, rows: &[T], key: impl Fn(&T) -> &Key) -> Statement {
     query
-        .bind(column(rows, |of| key(of).contact.as_str().to_owned()))
+        .bind(column(rows, |of| key(of).contact.as_str()))
         .bind(column(rows, |of| names.number(&key(of).automation)))
-        .bind(column(rows, |of| occurrence(key(of)).to_owned()))
+        .bind(column(rows, |of| occurrence(key(of))))
 }
 
 /// A statement writes no row twice: the last of several is what is to be.
@@ -324,9 +330,4 @@ fn occurrence(key: &Key) -> &str {
 
 fn bytes(digest: Option<&Digest>) -> Option<&[u8]> {
     digest.map(|digest| digest.as_bytes().as_slice())
-}
-
-/// Words of the wire may hold what PostgreSQL keeps in no text; what came of a call is on record all the same.
-fn text(words: Option<&String>) -> Option<String> {
-    words.map(|words| words.replace('\0', "\u{fffd}"))
 }
