@@ -224,6 +224,62 @@ fn wrong_types_and_values() {
 }
 
 #[test]
+fn slips() {
+    let source = |path: &str| format!("[source.x]\ncontact = \"id\"\ncsv = {path}");
+    let cases = [
+        ("a percentage", "[guard]\nmax_stops = 15%".to_owned()),
+        (
+            "a date of a Dutch spreadsheet",
+            "[[enrol]]\nautomation = \"welcome\"\nwhere.since = { before = 01-01-2026 }".to_owned(),
+        ),
+        (
+            "a date that may be two",
+            "[[enrol]]\nautomation = \"welcome\"\nwhere.since = 01-03-2026".to_owned(),
+        ),
+        (
+            "a fraction with a comma",
+            "[[enrol]]\nautomation = \"welcome\"\nwhere.visits = { min = 25,50 }".to_owned(),
+        ),
+        (
+            "a value of somebody",
+            "[contact.x]\nbirth = 31-12-1970\nname = hush".to_owned(),
+        ),
+        ("a path of Windows", source("\"C:\\exports\\crm.csv\"")),
+        ("another one", source("\"C:\\temp\\new.csv\"")),
+        ("a home", source("\"~/exports/crm.csv\"")),
+        ("a variable", source("\"${EXPORTS}/crm.csv\"")),
+        ("a pattern", source("\"exports/crm-*.csv\"")),
+        ("a workbook", source("\"exports/crm.xlsx\"")),
+        ("text without quotes", source("exports/crm.csv")),
+        ("a city", "[time]\nzone = \"Amsterdam\"".to_owned()),
+        (
+            "a zone in a window",
+            "[window]\ntriggers = \"08:00-18:00 Europe/Amsterdm\"".to_owned(),
+        ),
+        (
+            "one bracket and two",
+            "[[suppress]]\ncontacts = \"c-1\"\n[suppress]\ncontacts = \"c-2\"".to_owned(),
+        ),
+        (
+            "two brackets for one",
+            "[[automation.x]]\ntrigger_code = \"x\"".to_owned(),
+        ),
+        (
+            "a table without a name",
+            "[automation]\ntrigger_code = \"x\"".to_owned(),
+        ),
+        ("an included home", "include = [\"~/x.toml\"]".to_owned()),
+    ];
+    let cases: Vec<(&str, &str)> = cases
+        .iter()
+        .map(|(name, toml)| (*name, toml.as_str()))
+        .collect();
+    let (included, cases) = cases.split_last().unwrap();
+    let cases: Vec<(&str, &str)> = cases.to_vec();
+    snapshot(&(said_to_more(&cases) + &said(&[*included])));
+}
+
+#[test]
 fn conditions() {
     let block = "[[enrol]]\nautomation = \"welcome\"\nsource = \"crm\"\n";
     let cases = [

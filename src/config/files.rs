@@ -51,6 +51,9 @@ pub fn find(named: Option<&Path>, here: &Path) -> Result<PathBuf, FindError> {
 /// repository, by `..` or by a link, is a problem.
 pub(super) fn within(root: &Path, text: &str, item: &Item<'_>) -> Option<PathBuf> {
     let path = Path::new(text);
+    if is_for_a_shell(text, item) || is_several(text, item) {
+        return None;
+    }
     if path.is_absolute() {
         return Some(path.to_owned());
     }
@@ -63,6 +66,44 @@ pub(super) fn within(root: &Path, text: &str, item: &Item<'_>) -> Option<PathBuf
         return None;
     }
     Some(path)
+}
+
+/// Whether a path has in it what a shell would replace, or what double quotes make of a backslash; says so.
+fn is_for_a_shell(text: &str, item: &Item<'_>) -> bool {
+    let is_home = text == "~" || text.starts_with("~/") || text.starts_with("~\\");
+    let (message, help) = if is_home {
+        (
+            "begins with ~, which only a shell replaces",
+            "write the whole path, or one relative to rollcall.toml",
+        )
+    } else if text.contains("${") || text.contains("$(") || text.starts_with('$') {
+        (
+            "has a variable in it, which is not replaced here",
+            "write the path itself; where it differs from machine to machine, let a link at one path lead to the file",
+        )
+    } else if text.contains(char::is_control) {
+        (
+            "holds a control character: in double quotes \\t is a tab and \\n a line end",
+            "write it in single quotes, as 'C:\\temp\\new.csv', or with /",
+        )
+    } else {
+        return false;
+    };
+    item.wrong(format!("{text:?} {message}"), help);
+    true
+}
+
+/// Whether a path is a pattern of several files; says so.
+fn is_several(text: &str, item: &Item<'_>) -> bool {
+    // Windows begins its longest paths so.
+    let is_several = text.trim_start_matches(r"\\?\").contains(['*', '?']);
+    if is_several {
+        item.wrong(
+            format!("{text:?} is a pattern, and one file is wanted"),
+            "name one file; let the export write to the same name each time",
+        );
+    }
+    is_several
 }
 
 /// Whether a relative path leads out of the root by `..`; says so.
@@ -103,7 +144,7 @@ fn leaves(root: &Path, path: &Path) -> bool {
 
 /// The files that one `include` pattern names, sorted.
 pub(super) fn included(root: &Path, pattern: &str, item: &Item<'_>) -> Vec<PathBuf> {
-    if has_way_up(pattern, item) {
+    if is_for_a_shell(pattern, item) || has_way_up(pattern, item) {
         return Vec::new();
     }
     let is_relative = !Path::new(pattern).is_absolute();

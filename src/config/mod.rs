@@ -16,6 +16,7 @@ mod reader;
 mod render;
 pub mod schema;
 mod settings;
+mod slips;
 mod source;
 mod suggest;
 mod syntax;

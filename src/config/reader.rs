@@ -317,16 +317,27 @@ impl<'a> Item<'a> {
     }
 
     pub(super) fn table(&self, name: impl Into<String>) -> Option<Table<'a>> {
+        let name = name.into();
         match self.value.get_ref() {
             DeValue::Table(entries) => Some(Table::new(self.ctx, name, self.span(), entries)),
-            _ => {
+            other => {
                 let example = match self.key {
                     "where" => "`where.status = \"customer\"`".to_owned(),
                     "size" => "`size = { min = 10, max = 500 }`".to_owned(),
                     key @ ("enrol" | "suppress" | "expect") => {
                         format!("`[[{key}]]`, with two brackets")
                     }
-                    key => format!("`[{key}]`"),
+                    _ if other.is_array() && name.starts_with('[') => {
+                        format!("`{name}`, with one bracket on each side")
+                    }
+                    key => match name.trim_start_matches('[').split_once('.') {
+                        Some((kind, rest)) if rest.trim_end_matches(']') == key => {
+                            format!(
+                                "its settings below a header with a name, such as `[{kind}.welcome]`"
+                            )
+                        }
+                        _ => format!("`[{key}]`"),
+                    },
                 };
                 self.wrong_type("a table", &example);
                 None

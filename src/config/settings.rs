@@ -10,6 +10,7 @@ use super::diagnostic::{Diagnostic, Place};
 use super::files::within;
 use super::model::{Base, GuardLimits, Limit, RecordLocation, Spotler, StopLimit};
 use super::reader::{Item, Table};
+use super::suggest::nearest_zone;
 use super::value::{duration, percent, rate};
 use super::window::{self, Unzoned, Window};
 use crate::base_url::{BaseUrl, BaseUrlError, SERVICE};
@@ -217,7 +218,10 @@ impl Settings {
                 if zone.is_none() {
                     item.wrong(
                         format!("there is no time zone {name:?}"),
-                        format!("write {example}"),
+                        match nearest_zone(name) {
+                            Some(near) => format!("did you mean {near:?}?"),
+                            None => format!("write {example}"),
+                        },
                     );
                 }
                 zone

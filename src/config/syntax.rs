@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue, Error};
 
 use super::diagnostic::{Diagnostic, Place, SHOWN_OF_ONE_FILE};
 use super::reader::{Doc, Item, Sink};
+use super::slips;
 
 /// One file, parsed.
 pub(super) struct Parsed<'a> {
@@ -72,7 +73,7 @@ pub(super) fn parse<'a>(file: &Arc<str>, text: &'a Arc<str>, sink: &Sink) -> Par
         let before = long.partition_point(|value| value.span.start < span.start);
         let around = long[..before].last();
         let Some(long) = around.filter(|long| span.start <= long.span.end) else {
-            sink.push(not_toml(place, error.message()));
+            sink.push(not_toml(place, error.message(), text));
             let is_known = |part: &Range<usize>| part.contains(&span.start);
             if !guesses.last().is_some_and(is_known) {
                 guesses.push(section(text, span.start));
@@ -81,8 +82,8 @@ pub(super) fn parse<'a>(file: &Arc<str>, text: &'a Arc<str>, sink: &Sink) -> Par
         };
         let value = doc.place(long.span.clone());
         sink.push(match long.has_no_end {
-            Some(message) => not_toml(value, message),
-            None => not_toml(place, error.message()).related(value, "in what begins here"),
+            Some(message) => not_toml(value, message, text),
+            None => not_toml(place, error.message(), text).related(value, "in what begins here"),
         });
         let part = section(text, long.span.start).start..section(text, long.span.end).end;
         match guesses.last_mut() {
@@ -104,7 +105,7 @@ pub(super) fn parse<'a>(file: &Arc<str>, text: &'a Arc<str>, sink: &Sink) -> Par
     }
 }
 
-fn not_toml(place: Place, message: &str) -> Diagnostic {
+fn not_toml(place: Place, message: &str, text: &str) -> Diagnostic {
     // The parser puts advice on lines of its own.
     let mut lines = message.lines();
     let message = lines.next().unwrap_or("this is not TOML").to_owned();
@@ -112,7 +113,11 @@ fn not_toml(place: Place, message: &str) -> Diagnostic {
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .collect();
+    let slip = slips::advice(text, place.span.0);
     let diagnostic = Diagnostic::at(place, message);
+    if let Some(slip) = slip {
+        return diagnostic.help(slip);
+    }
     match help.is_empty() {
         true => diagnostic.help(
             "text stands in quotes, and each quote and bracket needs its end; see https://toml.io",
@@ -228,8 +233,12 @@ fn defined_again(doc: &Doc, text: &str, again: &[Range<usize>]) -> Vec<Diagnosti
             _ => (format!("`{key}`"), "keep one of the two"),
         };
         let problem = Diagnostic::at(doc.place(span.clone()), format!("{what} is defined twice"))
-            .label("defined again here")
-            .help(help);
+            .label("defined again here");
+        let is_list = ["enrol", "suppress", "expect", "moved"].contains(&key);
+        let problem = match is_list && is_header(&text[line..]) {
+            true => problem.help(format!("write each as [[{key}]], with two brackets")),
+            false => problem.help(help),
+        };
         problems.push(match first {
             Some(first) => problem.related(doc.place(first), "first defined here"),
             None => problem,

@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 
 use super::diagnostic::Place;
 use super::reader::Item;
+use super::suggest::nearest_zone;
 
 const EXAMPLE: &str = "\"Mon-Fri 08:00-18:00 Europe/Amsterdam\"";
 
@@ -114,7 +115,9 @@ fn parse(text: &str) -> Result<Vec<Unzoned>, String> {
         } else {
             let named = TimeZone::get(word);
             zone = Some(named.map_err(|_| {
-                format!("{word:?} is neither a day, nor a time, nor the name of a time zone")
+                let near = nearest_zone(word).map(|near| format!("; did you mean {near:?}?"));
+                let near = near.unwrap_or_default();
+                format!("{word:?} is neither a day, nor a time, nor the name of a time zone{near}")
             })?);
         }
     }
