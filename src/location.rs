@@ -1,48 +1,86 @@
-//! Where a record lies: in a file, or in a database of PostgreSQL. This alone decides what may be said of a database.
+//! Where a record or a source lies: in a file, or in a database. This alone decides what may be said of a database.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
+use sqlx::ConnectOptions;
+use sqlx::mysql::MySqlConnectOptions;
+use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
 /// The schema of a record, where the configuration names none.
 pub const SCHEMA: &str = "rollcall";
 
-/// The parameters of a URL that are known here, by the names of libpq.
-const PARAMETERS: [&str; 11] = [
-    "application_name",
-    "dbname",
-    "host",
-    "hostaddr",
-    "password",
-    "port",
-    "sslcert",
-    "sslkey",
-    "sslmode",
-    "sslrootcert",
-    "user",
-];
+/// What may stand in the URL of a kind of server.
+#[derive(Debug, PartialEq, Eq)]
+struct Kind {
+    /// How its URLs begin; the first is how they are shown.
+    schemes: &'static [&'static str],
+    /// The parameters that are known here, by the names of its own client.
+    parameters: &'static [&'static str],
+    /// The parameter that says how the connection is secured, and what it may be.
+    mode: (&'static str, &'static [&'static str]),
+    /// Those that check who answers.
+    verifying: &'static [&'static str],
+    /// The parameter with the roots that are trusted.
+    roots: &'static str,
+}
 
-/// What `sslmode` may be.
-const MODES: [&str; 6] = [
-    "disable",
-    "allow",
-    "prefer",
-    "require",
-    "verify-ca",
-    "verify-full",
-];
+static POSTGRES: Kind = Kind {
+    schemes: &["postgres", "postgresql"],
+    parameters: &[
+        "application_name",
+        "dbname",
+        "host",
+        "hostaddr",
+        "password",
+        "port",
+        "sslcert",
+        "sslkey",
+        "sslmode",
+        "sslrootcert",
+        "user",
+    ],
+    mode: (
+        "sslmode",
+        &[
+            "disable",
+            "allow",
+            "prefer",
+            "require",
+            "verify-ca",
+            "verify-full",
+        ],
+    ),
+    verifying: &["verify-ca", "verify-full"],
+    roots: "sslrootcert",
+};
 
-/// Those that check who answers.
-const VERIFYING: [&str; 2] = ["verify-ca", "verify-full"];
+static MYSQL: Kind = Kind {
+    schemes: &["mysql", "mariadb"],
+    parameters: &["socket", "ssl-ca", "ssl-cert", "ssl-key", "ssl-mode"],
+    mode: (
+        "ssl-mode",
+        &[
+            "disabled",
+            "preferred",
+            "required",
+            "verify_ca",
+            "verify_identity",
+        ],
+    ),
+    verifying: &["verify_ca", "verify_identity"],
+    roots: "ssl-ca",
+};
 
-/// Where a record lies.
+/// Where a record lies, or the tables of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     /// A SQLite file.
     File(PathBuf),
-    /// A schema of a database.
+    /// A database on a server.
     Database(Database),
     /// What this environment variable says, which is not set.
     Unset(String),
@@ -117,14 +155,31 @@ impl Location {
     }
 }
 
-/// Whether a text is the URL of a database.
+/// Whether a text is the URL of a database of PostgreSQL.
 pub fn is_database(text: &str) -> bool {
-    text.starts_with("postgres:") || text.starts_with("postgresql:")
+    POSTGRES.is_of(text)
 }
 
-/// A schema of a database of PostgreSQL, and the way to it. It shows neither the user nor the password.
+/// Whether a text is the URL of a database on any server that sources may lie in.
+pub fn is_server(text: &str) -> bool {
+    POSTGRES.is_of(text) || MYSQL.is_of(text)
+}
+
+impl Kind {
+    fn is_of(&self, text: &str) -> bool {
+        let mut schemes = self.schemes.iter();
+        schemes.any(|scheme| {
+            text.strip_prefix(scheme)
+                .is_some_and(|rest| rest.starts_with(':'))
+        })
+    }
+}
+
+/// A database on a server, with the schema that a record has there, and the way to it. It shows neither the user nor the
+/// password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Database {
+    kind: &'static Kind,
     url: Url,
     schema: String,
     /// What the paths of certificates are relative to.
@@ -138,8 +193,8 @@ pub enum DatabaseError {
     #[error("is not a URL: {0}")]
     Malformed(#[from] url::ParseError),
     /// It is of something else.
-    #[error("does not begin with postgres://")]
-    Scheme,
+    #[error("does not begin with {0}://")]
+    Scheme(&'static str),
     /// What looks like the name of the database is probably a part of the password.
     #[error(
         "cannot be read as a URL with a user and a password: write `/`, `?`, `#` and `@` in them as %2F, %3F, %23 and %40"
@@ -152,8 +207,8 @@ pub enum DatabaseError {
     #[error("has a fragment")]
     Fragment,
     /// A parameter is not known here, so that what it asks for would not be done.
-    #[error("has {0}, which is not known here; known are {known}", known = PARAMETERS.join(", "))]
-    Unknown(String),
+    #[error("has {0}, which is not known here; known are {1}")]
+    Unknown(String, String),
     /// A parameter is there twice.
     #[error("has the parameter {0:?} twice")]
     Twice(String),
@@ -161,8 +216,8 @@ pub enum DatabaseError {
     #[error("has the parameter {0:?}, which is not {1}")]
     Bad(&'static str, String),
     /// Roots that nobody asks.
-    #[error("has `sslrootcert`, which is of no use without sslmode=verify-full")]
-    Unverified,
+    #[error("has `{0}`, which is of no use without {1}")]
+    Unverified(&'static str, String),
 }
 
 impl Database {
@@ -171,8 +226,24 @@ impl Database {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str, root: &Path) -> Result<Self, DatabaseError> {
-        if !is_database(text) || !text.contains("://") {
-            return Err(DatabaseError::Scheme);
+        Self::of_kind(&POSTGRES, text, root)
+    }
+
+    /// Reads the URL of a database on any server that sources may lie in.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn of_source(text: &str, root: &Path) -> Result<Self, DatabaseError> {
+        let kind = match MYSQL.is_of(text) {
+            true => &MYSQL,
+            false => &POSTGRES,
+        };
+        Self::of_kind(kind, text, root)
+    }
+
+    fn of_kind(kind: &'static Kind, text: &str, root: &Path) -> Result<Self, DatabaseError> {
+        if !kind.is_of(text) || !text.contains("://") {
+            return Err(DatabaseError::Scheme(kind.schemes[0]));
         }
         let url = Url::parse(text)?;
         let path = url.path().strip_prefix('/').unwrap_or_default();
@@ -184,17 +255,22 @@ impl Database {
         }
         let mut seen: Vec<String> = Vec::new();
         for (key, value) in url.query_pairs() {
-            let Some(name) = PARAMETERS.into_iter().find(|name| *name == key) else {
+            let Some(&name) = kind.parameters.iter().find(|name| **name == key) else {
                 // Behind a `?` in a password, all is a query.
-                let is_word = key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+                let is_word = key
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c == '_' || c == '-')
                     && url.query().is_some_and(|query| !query.contains('@'));
-                return Err(DatabaseError::Unknown(match is_word {
+                let shown = match is_word {
                     true => format!("the parameter {key:?}"),
                     false => "a parameter".to_owned(),
-                }));
+                };
+                return Err(DatabaseError::Unknown(shown, kind.parameters.join(", ")));
             };
             let wanted = match name {
-                "sslmode" if !MODES.contains(&&*value) => Some(MODES.join(", ")),
+                _ if name == kind.mode.0 && !kind.mode.1.contains(&&*value.to_lowercase()) => {
+                    Some(kind.mode.1.join(", "))
+                }
                 "port" if value.parse::<u16>().is_err() => Some("a port".to_owned()),
                 "hostaddr" if value.parse::<IpAddr>().is_err() => Some("an IP address".to_owned()),
                 _ => None,
@@ -208,6 +284,7 @@ impl Database {
             seen.push(key.into_owned());
         }
         let database = Self {
+            kind,
             url,
             schema: SCHEMA.to_owned(),
             root: root.to_owned(),
@@ -215,10 +292,12 @@ impl Database {
         if database.name().is_empty() {
             return Err(DatabaseError::NoDatabase);
         }
-        let verifies =
-            (database.parameter("sslmode")).is_some_and(|mode| VERIFYING.contains(&&*mode));
-        if database.parameter("sslrootcert").is_some() && !verifies {
-            return Err(DatabaseError::Unverified);
+        let verifies = (database.parameter(kind.mode.0))
+            .is_some_and(|mode| kind.verifying.contains(&&*mode.to_lowercase()));
+        if database.parameter(kind.roots).is_some() && !verifies {
+            let best = kind.verifying.last().unwrap_or(&"");
+            let wanted = format!("{}={best}", kind.mode.0);
+            return Err(DatabaseError::Unverified(kind.roots, wanted));
         }
         Ok(database)
     }
@@ -229,6 +308,11 @@ impl Database {
             schema: schema.to_owned(),
             ..self
         }
+    }
+
+    /// Whether it is of MySQL or MariaDB, and not of PostgreSQL.
+    pub fn is_mysql(&self) -> bool {
+        self.kind == &MYSQL
     }
 
     /// The URL, to connect by. It may hold a password.
@@ -256,12 +340,84 @@ impl Database {
                 .trim_matches(['[', ']'])
                 .parse()
                 .is_ok_and(|ip: IpAddr| ip.is_loopback());
-        !is_here && self.parameter("sslmode").is_none()
+        !is_here && self.parameter(self.kind.mode.0).is_none()
+    }
+
+    /// The parameter with the certificates that are trusted.
+    pub fn roots(&self) -> &'static str {
+        self.kind.roots
+    }
+
+    /// What to add to the URL so that the connection is secured.
+    pub fn secured(&self) -> String {
+        let best = self.kind.verifying.last().unwrap_or(&"");
+        format!("?{}={best}", self.kind.mode.0)
+    }
+
+    /// The file of a certificate or a key, which can be read.
+    fn readable(&self, parameter: &str) -> Result<Option<PathBuf>, sqlx::Error> {
+        let file = self.file(parameter);
+        match file.as_ref().map(std::fs::File::open) {
+            Some(Err(error)) => Err(sqlx::Error::Configuration(
+                format!("the file of `{parameter}` cannot be read ({error})").into(),
+            )),
+            _ => Ok(file),
+        }
     }
 
     /// The file of a certificate or a key.
-    pub fn file(&self, parameter: &str) -> Option<PathBuf> {
+    fn file(&self, parameter: &str) -> Option<PathBuf> {
         self.parameter(parameter).map(|path| self.root.join(path))
+    }
+
+    /// How to connect to PostgreSQL.
+    ///
+    /// # Errors
+    /// What sqlx does not take of the URL.
+    pub fn postgres_options(&self) -> Result<PgConnectOptions, sqlx::Error> {
+        let mut options = PgConnectOptions::from_str(self.url.as_str())?
+            // A pool between transactions knows no statement by its name.
+            .statement_cache_capacity(0)
+            // It is of no use here, and a pool refuses what it does not know.
+            .extra_float_digits(None)
+            // Statements may hold ids; they are nothing for a log.
+            .disable_statement_logging();
+        if options.get_application_name().is_none() {
+            options = options.application_name("rollcall");
+        }
+        if let Some(file) = self.readable("sslrootcert")? {
+            options = options.ssl_root_cert(file);
+        }
+        if let Some(file) = self.readable("sslcert")? {
+            options = options.ssl_client_cert(file);
+        }
+        if let Some(file) = self.readable("sslkey")? {
+            options = options.ssl_client_key(file);
+        }
+        Ok(options)
+    }
+
+    /// How to connect to MySQL or MariaDB.
+    ///
+    /// # Errors
+    /// What sqlx does not take of the URL.
+    pub fn mysql_options(&self) -> Result<MySqlConnectOptions, sqlx::Error> {
+        let mut options = MySqlConnectOptions::from_str(self.url.as_str())?
+            // A query means what it means to every other client of this server.
+            .pipes_as_concat(false)
+            .no_engine_substitution(false)
+            .statement_cache_capacity(0)
+            .disable_statement_logging();
+        if let Some(file) = self.readable("ssl-ca")? {
+            options = options.ssl_ca(file);
+        }
+        if let Some(file) = self.readable("ssl-cert")? {
+            options = options.ssl_client_cert(file);
+        }
+        if let Some(file) = self.readable("ssl-key")? {
+            options = options.ssl_client_key(file);
+        }
+        Ok(options)
     }
 
     fn parameter(&self, name: &str) -> Option<String> {
@@ -290,13 +446,20 @@ fn decoded(text: &str) -> String {
         .into_owned()
 }
 
-impl fmt::Display for Database {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Database {
+    /// The server and the database, without the schema: `postgres://db.example/shop`.
+    pub fn server(&self) -> String {
         let port =
             (self.parameter("port")).or_else(|| self.url.port().map(|port| port.to_string()));
         let port = port.map_or(String::new(), |port| format!(":{port}"));
         let (host, name) = (self.host(), self.name());
-        write!(f, "postgres://{host}{port}/{name} (schema {})", self.schema)
+        format!("{}://{host}{port}/{name}", self.kind.schemes[0])
+    }
+}
+
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (schema {})", self.server(), self.schema)
     }
 }
 

@@ -189,7 +189,7 @@ fn wrong_types_and_values() {
         ),
         (
             "a database",
-            "[source.x]\ndatabase = \"$URL\"\nquery = \"select 1\"\ncontact = \"id\"",
+            "[source.x]\ndatabase = \"oracle://me:hush@db.example/shop\"\nquery = \"select 1\"\ncontact = \"id\"",
         ),
         (
             "no column of the contacts",

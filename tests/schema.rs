@@ -12,7 +12,7 @@ use rollcall::config::{self, Config, Problems};
 use serde_json::Value;
 
 /// The tables of a configuration: the schema's name for each, how one begins, and what it needs.
-const TABLES: [(&str, &str, &[&str]); 18] = [
+const TABLES: [(&str, &str, &[&str]); 20] = [
     ("", "", &[]),
     ("Spotler", "[spotler]", &[]),
     ("Paths", "[spotler.paths]", &[]),
@@ -35,6 +35,24 @@ const TABLES: [(&str, &str, &[&str]); 18] = [
         "Source",
         "[source.x]",
         &["csv = \"x.csv\"", "contact = \"id\""],
+    ),
+    (
+        "DatabaseSource",
+        "[source.x]",
+        &[
+            "database = \"$SHOP_DATABASE_URL\"",
+            "query = \"select 1\"",
+            "contact = \"id\"",
+        ],
+    ),
+    (
+        "QuerySource",
+        "[source.x]",
+        &[
+            "from = [\"crm\"]",
+            "query = \"select 1\"",
+            "contact = \"id\"",
+        ],
     ),
     (
         "Booleans",
@@ -80,6 +98,7 @@ trigger_code = \"c\"
 [source.crm]
 csv = \"crm.csv\"
 contact = \"id\"
+min_rows = 1
 ";
 
 fn schema() -> Value {
@@ -311,6 +330,9 @@ fn what_the_reader_takes_is_valid_in_every_spelling() {
         "[automation.a]\ntrigger_code = \"a\"\nfields.f = { value = \"\" }",
         "[automation.a]\ntrigger_code = \"a\"\nfields.f = { type = \"productlist\", values = \"a\\nb\", separator = \"\\n\", each_row = true }",
         "[source.s]\ncsv = \"s.csv\"\ncontact = \"é\"\ndelimiter = \"\\t\"\nmin_rows = 0",
+        "[source.s]\ndatabase = \"mysql://db.example/shop\"\nquery = \"select 1\"\ncontact = \"id\"\ntimeout = \"90s\"",
+        "[source.s]\nfrom = []\nquery = \"select contact from record\"\ncontact = \"contact\"",
+        "[source.s]\nfrom = \"crm\"\nquery = \"select id from crm\"\ncontact = \"id\"",
         "[contact.c]\nday = 2026-03-01\nat = 2026-03-01 12:00:00\nnumber = 1.5\nflag = true\ntext = \"\"",
         "[contact.c]",
         "[[enrol]]\nautomation = \"winback\"\nsource = \"crm\"\nwhere.a = { min = 1, max = 2.5 }",
@@ -380,7 +402,12 @@ fn what_the_reader_refuses_for_its_shape_is_not_valid() {
         "[automation.a]\ntrigger_code = \"a\"\nfields.f = { type = \"url\", values = [\"x\"] }",
         "[automation.a]\ntrigger_code = \"a\"\nfields.f = { type = \"productlist\", value = \"x\" }",
         "[source.s]\ncontact = \"id\"",
-        "[source.s]\ncontact = \"id\"\ndatabase = \"$DB\"\nquery = \"select 1\"",
+        "[source.s]\ncontact = \"id\"\ndatabase = \"$DB\"",
+        "[source.s]\ncontact = \"id\"\ndatabase = \"oracle:x\"\nquery = \"select 1\"",
+        "[source.s]\ncontact = \"id\"\ndatabase = \"$DB\"\nquery = \"select 1\"\nmax_age = \"1d\"",
+        "[source.s]\ncontact = \"id\"\nfrom = [\"crm\"]",
+        "[source.s]\ncontact = \"id\"\nfrom = [\"crm\"]\nquery = \"select 1\"\ntimeout = \"1m\"",
+        "[source.s]\ncontact = \"id\"\nfrom = [\"crm\"]\nquery = \"select 1\"\ncsv = \"x.csv\"",
         "[source.s]\ncsv = \"s.csv\"\ncontact = \"id\"\ndelimiter = \";;\"",
         "[source.s]\ncsv = \"s.csv\"\ncontact = \"id\"\nmax_age = \"a day\"",
         "[contact.c]\nattribute = []",

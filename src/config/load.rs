@@ -9,11 +9,11 @@ use super::diagnostic::{Diagnostic, Files, Place, Problems};
 use super::enrol::{Known, attributes, contact, enrol, suppress};
 use super::expect::expect;
 use super::files::{FILE_NAME, included, read, shown};
-use super::model::{Automation, Config, RecordLocation, Source};
+use super::model::{Automation, Config, RecordLocation, Source, SourceKind};
 use super::moved::{moved, resolve};
 use super::reader::{Ctx, Item, Sink, Table};
 use super::settings::Settings;
-use super::source::source;
+use super::source::{check_inputs, source};
 use super::syntax::{Parsed, parse};
 use crate::digest::Hasher;
 use crate::location::Location;
@@ -146,6 +146,10 @@ fn merge(
     automations.sort_by(|a, b| a.name.cmp(&b.name));
     let mut sources: Vec<Source> = named.of("source", sink, |item| source(item, root));
     sources.sort_by(|a, b| a.name.cmp(&b.name));
+    // One with a problem of its own is not among them.
+    if is_complete && sink.len() == before_names {
+        check_inputs(&sources, sink);
+    }
     let contacts = named.of("contact", sink, |item| contact(item, &zone));
     let contacts: BTreeMap<_, _> = contacts.into_iter().collect();
     let known = Known {
@@ -212,6 +216,7 @@ fn merge(
         root: root.to_owned(),
         warnings: [
             unsecured(&record),
+            unsecured_sources(&sources),
             warnings(&automations),
             alike(&automations, &enrols),
         ]
@@ -235,17 +240,34 @@ fn merge(
 
 /// Warns of a way to the record on which anybody may listen, and may answer.
 fn unsecured(record: &RecordLocation) -> Vec<Diagnostic> {
-    let (Location::Database(database), Some(place)) = (&record.at, &record.place) else {
-        return Vec::new();
+    let place = record.place.as_ref();
+    let warning = place.and_then(|place| insecure(&record.at, "the record", place));
+    warning.into_iter().collect()
+}
+
+/// Warns of such ways to sources.
+fn unsecured_sources(sources: &[Source]) -> Vec<Diagnostic> {
+    let warning = |source: &Source| match &source.kind {
+        SourceKind::Database { at, place, .. } => {
+            insecure(at, &format!("source {}", source.name), place)
+        }
+        _ => None,
     };
-    let warning = || {
-        let message =
-            "the connection to the record may be unencrypted, and who answers is not checked";
-        Diagnostic::at(place.clone(), message).help(
-            "add ?sslmode=verify-full, and sslrootcert=FILE where the server's certificate comes from an authority of your own",
-        )
+    sources.iter().filter_map(warning).collect()
+}
+
+fn insecure(at: &Location, what: &str, place: &Place) -> Option<Diagnostic> {
+    let Location::Database(database) = at else {
+        return None;
     };
-    database.is_unsecured().then(warning).into_iter().collect()
+    let message =
+        format!("the connection to {what} may be unencrypted, and who answers is not checked");
+    let help = format!(
+        "add {}, and {}=FILE where the server's certificate comes from an authority of your own",
+        database.secured(),
+        database.roots()
+    );
+    (database.is_unsecured()).then(|| Diagnostic::at(place.clone(), message).help(help))
 }
 
 /// What is defined by name, over all files: a name that is defined twice is a problem.

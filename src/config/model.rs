@@ -301,6 +301,13 @@ pub struct Source {
     pub place: Place,
 }
 
+impl Source {
+    /// Whether it is asked over a connection, which takes a while.
+    pub fn is_asked(&self) -> bool {
+        matches!(self.kind, SourceKind::Database { .. })
+    }
+}
+
 /// Where a source's rows are.
 #[derive(Debug, Clone)]
 pub enum SourceKind {
@@ -317,6 +324,39 @@ pub enum SourceKind {
         /// How it is quoted.
         quoting: Quoting,
     },
+    /// A query of a database.
+    Database {
+        /// The database.
+        at: Location,
+        /// How messages call it: the environment variable, or the URL without user and password.
+        shown: String,
+        /// Where it is named.
+        place: Place,
+        /// The query.
+        query: String,
+        /// How long it may take in all.
+        timeout: Duration,
+    },
+    /// A query over other sources, and over the record.
+    Query {
+        /// The sources that it may ask.
+        from: Vec<Input>,
+        /// One `select` of SQLite.
+        query: String,
+        /// Whether it asks the record too.
+        asks_record: bool,
+        /// Where it is written.
+        place: Place,
+    },
+}
+
+/// A source that a query asks.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// Its name.
+    pub name: String,
+    /// Where it is named.
+    pub place: Place,
 }
 
 /// How a file writes separators and line ends that are part of a cell.

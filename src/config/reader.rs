@@ -153,6 +153,11 @@ impl<'a> Table<'a> {
         self.find(key)
     }
 
+    /// Whether a key is there, whoever asks for it.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.find(key).is_some()
+    }
+
     fn find(&self, key: &str) -> Option<Item<'a>> {
         let (key, value) = self.entries.get_key_value(key)?;
         Some(Item {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::diagnostic::{Diagnostic, Place};
-use super::files::within;
+use super::location::{RECORD, location};
 use super::model::{Base, GuardLimits, Limit, RecordLocation, Spotler, StopLimit};
 use super::reader::{Item, Table};
 use super::suggest::nearest_zone;
@@ -15,7 +15,7 @@ use super::value::{duration, percent, rate};
 use super::window::{self, Unzoned, Window};
 use crate::base_url::{BaseUrl, BaseUrlError, SERVICE};
 use crate::id::RecordId;
-use crate::location::{Database, Location, SCHEMA, is_database, is_schema};
+use crate::location::{Location, SCHEMA, is_schema};
 use crate::paths::Paths;
 
 /// A setting that may be set once.
@@ -165,7 +165,7 @@ impl Settings {
     pub(super) fn record(&mut self, table: Table<'_>, root: &Path) -> Vec<Range<usize>> {
         let mut places = Vec::new();
         if let Some(item) = table.get("url") {
-            self.record.set(&item, record_url(&item, root));
+            self.record.set(&item, location(&item, &RECORD, root));
             places.push(item.span());
         }
         if let Some(item) = table.get("schema") {
@@ -344,92 +344,6 @@ fn path(item: &Item<'_>, wanted: &[&str]) -> Option<String> {
         return Some(text.trim_start_matches('/').to_owned());
     }
     None
-}
-
-fn record_url(item: &Item<'_>, root: &Path) -> Option<Location> {
-    let example = "\"sqlite:state/rollcall.db\", or \"$ROLLCALL_RECORD_URL\" for what that environment variable says";
-    let text = item.text(example)?;
-    let Some(name) = text.strip_prefix('$') else {
-        let location = location(item, "`url`", text, example, root)?;
-        if let Location::Database(database) = &location
-            && database.has_password()
-        {
-            item.wrong(
-                "`url` holds a password, which does not belong in a file",
-                "write \"$ROLLCALL_RECORD_URL\", and set that environment variable; where the file was shared, change the \
-                 password",
-            );
-            return None;
-        }
-        return Some(location);
-    };
-    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if name.is_empty()
-        || name.starts_with(|c: char| c.is_ascii_digit())
-        || !name.chars().all(is_part)
-    {
-        item.wrong(
-            "`url` names no environment variable",
-            "write \"$ROLLCALL_RECORD_URL\", or the URL itself",
-        );
-        return None;
-    }
-    match std::env::var(name) {
-        // Who only checks the configuration need not know where the record is.
-        Ok(value) if value.is_empty() => Some(Location::Unset(name.to_owned())),
-        Err(std::env::VarError::NotPresent) => Some(Location::Unset(name.to_owned())),
-        Ok(value) => location(
-            item,
-            &format!("the value of ${name}"),
-            &value,
-            example,
-            root,
-        ),
-        Err(_) => {
-            item.wrong(
-                format!("the value of ${name} is not text"),
-                "set it to a URL",
-            );
-            None
-        }
-    }
-}
-
-/// Reads a URL. What comes from the environment may hold a password, so nothing of it is shown.
-fn location(
-    item: &Item<'_>,
-    what: &str,
-    text: &str,
-    example: &str,
-    root: &Path,
-) -> Option<Location> {
-    if is_database(text) {
-        return match Database::parse(text, root) {
-            Ok(database) => Some(Location::Database(database)),
-            Err(error) => {
-                item.wrong(
-                    format!("{what} {error}"),
-                    "write it as postgres://db.example/shop?sslmode=verify-full",
-                );
-                None
-            }
-        };
-    }
-    let Some(path) = text.strip_prefix("sqlite:") else {
-        item.wrong(
-            format!("{what} begins with neither `sqlite:` nor `postgres:`"),
-            format!("the record is a SQLite file or in PostgreSQL; write {example}"),
-        );
-        return None;
-    };
-    // `sqlite:///absolute` is how other tools write an absolute path.
-    let path = path.strip_prefix("//").unwrap_or(path);
-    let odd = path.is_empty() || path.contains(['?', '#', '\0']) || path.starts_with(":memory:");
-    if odd {
-        item.wrong(format!("{what} names no file"), format!("write {example}"));
-        return None;
-    }
-    within(root, path, item).map(Location::File)
 }
 
 fn record_schema(item: &Item<'_>) -> Option<String> {

@@ -14,7 +14,7 @@ use super::render::NoFields;
 use super::select::{Declared, Selector};
 use super::writing::{Named, same_but_for_form};
 use super::{MoreRows, Roster, reading};
-use crate::config::{Config, Diagnostic, Place, Problems};
+use crate::config::{Config, Diagnostic, Place, Problems, Source};
 use crate::field;
 use crate::source::{RowId, SourceError, Table};
 use crate::threads::side_by_side;
@@ -84,29 +84,40 @@ fn read<'c>(
 ) -> Result<Roster<'c>, Problems> {
     let mut problems = Vec::new();
     let all = reach == Reach::All;
-    let used = |source| reach != Reach::Used || is_used(config, source);
-    let sources = config.sources.iter().enumerate();
-    let mut tables: Vec<Option<Table>> = sources
-        .map(|(index, source)| {
-            if !used(index) {
-                return None;
-            }
-            let table = Table::open(source).and_then(|table| {
-                if reach != Reach::Rules {
-                    table.check_age(now)?;
-                }
-                Ok(table)
-            });
-            let problem = |error: SourceError| {
-                if reach == Reach::Rules && !error.problem.is_of_columns() {
-                    return;
-                }
-                let at = error.place().unwrap_or(&source.place).clone();
-                problems.push(unread(&error, Some(at)));
-            };
-            table.map_err(problem).ok()
-        })
+    let used = |index: usize, source: &Source| match reach {
+        Reach::Used => is_used(config, index),
+        Reach::All => true,
+        // A header is near, and a server is far.
+        Reach::Rules => !source.is_asked(),
+    };
+    let open = |source: &Source| {
+        let table = Table::open(source)?;
+        if reach != Reach::Rules {
+            table.check_age(now)?;
+        }
+        Ok(table)
+    };
+    let sources = || config.sources.iter().enumerate();
+    let jobs: Vec<_> = sources()
+        .filter(|(index, source)| source.is_asked() && used(*index, source))
         .collect();
+    let mut asked = side_by_side(&jobs, |(_, source)| open(source)).into_iter();
+    let mut tables: Vec<Option<Table>> = Vec::with_capacity(config.sources.len());
+    for (index, source) in sources() {
+        let table = match used(index, source) {
+            false => None,
+            true if source.is_asked() => asked.next(),
+            true => Some(open(source)),
+        };
+        let problem = |error: SourceError| {
+            if reach == Reach::Rules && !error.problem.is_of_columns() {
+                return;
+            }
+            let at = error.place().unwrap_or(&source.place).clone();
+            problems.push(unread(&error, Some(at)));
+        };
+        tables.push(table.and_then(|table| table.map_err(problem).ok()));
+    }
 
     let declared = Declared::new(config);
     let mut templates = Templates::new();
@@ -148,6 +159,12 @@ fn read<'c>(
     if reach == Reach::Rules {
         drop(columns);
         tables.fill_with(|| None);
+    }
+    for (table, source) in tables.iter_mut().zip(&config.sources) {
+        if let Some(Err(error)) = table.as_ref().map(Table::begin) {
+            problems.push(unread(&error, Some(source.place.clone())));
+            *table = None;
+        }
     }
 
     let named = Named::new(config, all);

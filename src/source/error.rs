@@ -5,8 +5,10 @@ use std::fmt;
 use std::hash::Hash;
 use std::io;
 use std::mem::discriminant;
+use std::time::Duration;
 
 use crate::config::Place;
+use crate::config::query::QueryError;
 use crate::id::IdError;
 
 /// A source that cannot be used, or a row of it.
@@ -133,6 +135,47 @@ pub enum SourceProblem {
         /// Where that is set.
         place: Option<Place>,
     },
+    /// The environment variable that says where it is says nothing.
+    #[error("is not set")]
+    Unset(String),
+    /// There is no way to the server.
+    #[error("cannot be reached: {0}")]
+    Unreachable(String),
+    /// The user or the password is wrong.
+    #[error(
+        "does not let the user in: the user or the password is wrong, or the server lets nobody in from here"
+    )]
+    NotLetIn,
+    /// The file is not a database.
+    #[error("is not a database of SQLite")]
+    NoDatabase,
+    /// The database does not take the query.
+    #[error("does not take the query: {0}")]
+    Refused(String),
+    /// The query is not one that only reads.
+    #[error("does not take the query, which {0}")]
+    NotOneQuery(QueryError),
+    /// The query writes.
+    #[error("does not take the query, which writes; nothing was written")]
+    Writes,
+    /// The source's time is over.
+    #[error("did not give all rows within timeout = {}", super::table::in_words(*.0))]
+    TimedOut(Duration),
+    /// The database ended the query by itself, or was told to.
+    #[error("broke off the query, which took too long or was ended by somebody")]
+    Interrupted,
+    /// The connection was lost.
+    #[error("ended the connection before all rows were there")]
+    Lost,
+    /// The rows do not come to an end.
+    #[error("did not give all rows")]
+    CutShort,
+    /// Two columns of a query have one name.
+    #[error("gives two columns named {0:?}")]
+    TwoColumns(String),
+    /// A cell of a query holds bytes that are no text.
+    #[error("gives bytes that are no text in {0}")]
+    BadBytes(CellAt),
     /// The file was written to after it was opened.
     #[error("was changed in place after it was opened")]
     Changed,
@@ -218,7 +261,7 @@ impl SourceProblem {
     /// The row that it is about, in words, with its column where that is not the same for all of a kind.
     pub(crate) fn row(&self) -> Option<String> {
         Some(match self {
-            Self::Nul(at) | Self::NotUtf8(at, _) => at.to_string(),
+            Self::Nul(at) | Self::NotUtf8(at, _) | Self::BadBytes(at) => at.to_string(),
             Self::NoContact(at) | Self::BadContact { at, .. } => at.row.to_string(),
             Self::HeaderAgain(at) | Self::OneMore(at) | Self::Ragged { at, .. } => at.to_string(),
             _ => return None,
@@ -301,6 +344,30 @@ impl SourceProblem {
             Self::TooFewRows { .. } => {
                 "nothing is planned from it; make a new export, or lower min_rows if this one is right"
             }
+            Self::Unset(name) => {
+                return Cow::Owned(format!(
+                    "set {name} to a URL that begins with postgres:, mysql: or sqlite:"
+                ));
+            }
+            Self::Unreachable(_) => {
+                "nothing is planned from it; check the host and the port in the URL, and that the server is up"
+            }
+            Self::NotLetIn => {
+                "nothing is planned from it; check the user and the password in the URL"
+            }
+            Self::NoDatabase => "check the path in the URL, which is relative to rollcall.toml",
+            Self::Refused(_) => {
+                "nothing is planned from it; try the query with the database's own client"
+            }
+            Self::NotOneQuery(_) | Self::Writes => "write one `select`, which only reads",
+            Self::TimedOut(_) | Self::Interrupted => {
+                "nothing is planned from it; make the query quicker, or raise `timeout`"
+            }
+            Self::BadBytes(_) => {
+                "nothing is planned from it; let the query turn the column into text, or leave it out"
+            }
+            Self::Lost | Self::CutShort => "nothing is planned from it; run it again",
+            Self::TwoColumns(_) => "give one of the two another name in the query, with `as`",
             Self::Changed => {
                 "nothing is planned from it; let the export write to another name and rename it when it is complete"
             }

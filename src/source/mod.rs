@@ -2,13 +2,14 @@
 //!
 //! A [`Table`] is opened once and read as often as needed: from start to end by [`Rows`], or single rows again by
 //! [`Table::row`]. What a [`RowId`] stands for is known to the table alone, so that another kind of source may stand behind
-//! it. CSV is the only kind so far.
+//! it: a CSV file ([`csv`]) or a query ([`sql`]).
 
 mod cells;
 mod csv;
 mod error;
 mod index;
 mod rows;
+mod sql;
 mod table;
 
 pub use cells::RowCells;

@@ -1,9 +1,10 @@
 //! The rows of a table, one after the other.
 
 use super::cells::RowCells;
-use super::csv::{Fault, Lines, Splitter};
+use super::csv::{self, Lines, Splitter};
 use super::error::{CellAt, RowAt, SourceError, SourceProblem};
-use super::table::Table;
+use super::sql;
+use super::table::{Stock, Table};
 use crate::id::{self, IdError};
 use crate::text::quoted;
 
@@ -27,18 +28,58 @@ pub struct RowId(pub(crate) u64);
 #[derive(Debug)]
 pub struct Rows<'t> {
     table: &'t Table,
-    splitter: Splitter<'t>,
+    of: Of<'t>,
     lines: Lines,
     id: RowId,
     number: u64,
     ended: bool,
 }
 
+/// Where rows come from.
+#[derive(Debug)]
+enum Of<'t> {
+    Csv(Splitter<'t>),
+    Sql(sql::Reader<'t>),
+}
+
+/// What is wrong with a row, wherever it comes from.
+enum Fault {
+    Csv(csv::Fault),
+    Sql(sql::Fault),
+}
+
+impl Of<'_> {
+    /// Goes to the next row, and says where it is; `None` behind the last.
+    fn advance(&mut self) -> Result<Option<(u64, Option<Fault>)>, SourceProblem> {
+        Ok(match self {
+            Self::Csv(splitter) => match splitter.advance()? {
+                None => None,
+                Some(Ok(at)) => Some((at, None)),
+                Some(Err(fault)) => Some((fault.at, Some(Fault::Csv(fault)))),
+            },
+            Self::Sql(reader) => {
+                let found = reader.advance()?;
+                found.map(|(number, fault)| (number, fault.map(Fault::Sql)))
+            }
+        })
+    }
+
+    fn cells(&self) -> RowCells<'_> {
+        match self {
+            Self::Csv(splitter) => splitter.cells(),
+            Self::Sql(reader) => reader.cells(),
+        }
+    }
+}
+
 impl<'t> Rows<'t> {
     pub(super) fn new(table: &'t Table) -> Self {
         Self {
             table,
-            splitter: table.csv.rows(),
+            of: match &table.stock {
+                Stock::Csv(csv) => Of::Csv(csv.rows()),
+                Stock::Sql(sql) => Of::Sql(sql.rows()),
+            },
             lines: Lines::default(),
             id: RowId(0),
             number: 1,
@@ -54,24 +95,27 @@ impl<'t> Rows<'t> {
         if self.ended {
             return None;
         }
-        let found = match self.splitter.advance() {
+        let (id, fault) = match self.of.advance() {
             Ok(Some(found)) => found,
             end => {
                 self.ended = true;
-                let checked = end.map_err(SourceProblem::from).and_then(|_| {
-                    self.table.csv.check_unchanged()?;
-                    self.table.check_rows(self.number - 1)
+                let checked = end.and_then(|_| {
+                    self.table.stock.check_unchanged()?;
+                    self.table.check_rows(match &self.of {
+                        Of::Csv(_) => self.number - 1,
+                        Of::Sql(reader) => reader.total(),
+                    })
                 });
                 return checked.err().map(|problem| Err(self.table.error(problem)));
             }
         };
         self.number += 1;
-        self.id = RowId(*found.as_ref().unwrap_or_else(|fault| &fault.at));
-        if let Err(fault) = found {
+        self.id = RowId(id);
+        if let Some(fault) = fault {
             let problem = self.fault(fault);
             return Some(Err(self.table.error(problem)));
         }
-        let cells = self.splitter.cells();
+        let cells = self.of.cells();
         let contact = cells.get(self.table.contact).unwrap_or_default();
         let at = || self.table.at(self.number, self.id, &mut self.lines);
         if let Err(problem) = check(self.table, cells, contact, at) {
@@ -91,14 +135,25 @@ impl<'t> Rows<'t> {
 
     fn fault(&mut self, fault: Fault) -> SourceProblem {
         let row = self.at();
-        if !fault.what.is_of_its_row_alone() {
-            self.ended = true;
-            // Where a file is written over, anything may be found in it.
-            if let Err(problem) = self.table.csv.check_unchanged() {
-                return problem;
+        let cell = |place: usize| CellAt {
+            row,
+            column: self.table.columns()[place].clone(),
+        };
+        match (fault, &self.table.stock) {
+            (Fault::Csv(fault), Stock::Csv(csv)) => {
+                if !fault.what.is_of_its_row_alone() {
+                    self.ended = true;
+                    // Where a file is written over, anything may be found in it.
+                    if let Err(problem) = csv.check_unchanged() {
+                        return problem;
+                    }
+                }
+                fault.problem(row, &csv.file, self.table.columns())
             }
+            (Fault::Sql(sql::Fault::Nul(place)), _) => SourceProblem::Nul(cell(place)),
+            (Fault::Sql(sql::Fault::NotUtf8(place)), _) => SourceProblem::BadBytes(cell(place)),
+            _ => SourceProblem::RowTooLong(row),
         }
-        fault.problem(row, &self.table.csv.file, self.table.columns())
     }
 }
 
@@ -122,7 +177,10 @@ fn check(
     }
     let column = &columns[table.contact];
     let is_name = |(cell, column): (&str, &String)| same_but_for_case(cell, column);
-    if same_but_for_case(contact, column) && cells.iter().zip(columns).all(is_name) {
+    if table.is_file()
+        && same_but_for_case(contact, column)
+        && cells.iter().zip(columns).all(is_name)
+    {
         return Err(SourceProblem::HeaderAgain(at()));
     }
     let is_absent = || table.null.iter().any(|null| null == contact);

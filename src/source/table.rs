@@ -9,21 +9,46 @@ use super::csv::{Csv, Lines, RowBuffer};
 use super::error::{RowAt, SourceError, SourceProblem};
 use super::index::RowIndex;
 use super::rows::{Row, RowId, Rows};
+use super::sql::Sql;
 use crate::config::{Limit, Source, SourceKind, nearest};
 
-/// A source whose file is open and whose header is read.
+/// A source whose file is open and whose header is read, or whose query is prepared.
 #[derive(Debug)]
 pub struct Table {
     name: String,
     shown: String,
     min_rows: Option<Limit<u64>>,
     max_age: Option<Limit<Duration>>,
-    pub(super) csv: Csv,
+    pub(super) stock: Stock,
     /// The place of the column with the contacts' ids.
     pub(super) contact: usize,
     /// The texts that stand for an absent value.
     pub(super) null: Vec<String>,
     index: RowIndex,
+}
+
+/// Where the rows of a table are.
+#[derive(Debug)]
+pub(super) enum Stock {
+    Csv(Box<Csv>),
+    Sql(Sql),
+}
+
+impl Stock {
+    fn columns(&self) -> &[String] {
+        match self {
+            Self::Csv(csv) => csv.columns(),
+            Self::Sql(sql) => sql.columns(),
+        }
+    }
+
+    /// A query is of one moment; a file may be written to while it is read.
+    pub(super) fn check_unchanged(&self) -> Result<(), SourceProblem> {
+        match self {
+            Self::Csv(csv) => csv.check_unchanged(),
+            Self::Sql(_) => Ok(()),
+        }
+    }
 }
 
 impl Table {
@@ -33,28 +58,47 @@ impl Table {
     /// If there is no such file, if it cannot be read, if its header is missing or unusable, or lacks the column of the
     /// contacts.
     pub fn open(source: &Source) -> Result<Self, SourceError> {
-        let SourceKind::Csv {
-            path,
-            shown,
-            encoding,
-            delimiter,
-            quoting,
-        } = &source.kind;
-        let open = || {
-            let csv = Csv::open(path, *encoding, *delimiter, *quoting, &source.contact)?;
-            Ok((contact_column(csv.columns(), &source.contact)?, csv))
+        let (shown, stock) = match &source.kind {
+            SourceKind::Csv {
+                path,
+                shown,
+                encoding,
+                delimiter,
+                quoting,
+            } => {
+                let csv = Csv::open(path, *encoding, *delimiter, *quoting, &source.contact);
+                (shown.clone(), csv.map(|csv| Stock::Csv(Box::new(csv))))
+            }
+            SourceKind::Database {
+                at,
+                shown,
+                query,
+                timeout,
+                ..
+            } => (
+                shown.clone(),
+                Sql::open(at, query, *timeout).map(Stock::Sql),
+            ),
+            SourceKind::Query { .. } => (
+                "its query".to_owned(),
+                Err(SourceProblem::Refused("not yet".to_owned())),
+            ),
         };
-        let (contact, csv) = open().map_err(|problem: SourceProblem| SourceError {
+        let found = stock.and_then(|stock| {
+            let contact = contact_column(stock.columns(), &source.contact)?;
+            Ok((contact, stock))
+        });
+        let (contact, stock) = found.map_err(|problem: SourceProblem| SourceError {
             name: source.name.clone(),
             file: shown.clone(),
             problem: Box::new(problem),
         })?;
         Ok(Self {
             name: source.name.clone(),
-            shown: shown.clone(),
+            shown,
             min_rows: source.min_rows.clone(),
             max_age: source.max_age.clone(),
-            csv,
+            stock,
             contact,
             null: source.notation.null.clone(),
             index: RowIndex::default(),
@@ -66,9 +110,24 @@ impl Table {
         &self.name
     }
 
+    /// Begins to read its rows, where that is not done by who asks for them.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub fn begin(&self) -> Result<(), SourceError> {
+        match &self.stock {
+            Stock::Csv(_) => Ok(()),
+            Stock::Sql(sql) => sql.begin().map_err(|problem| self.error(problem)),
+        }
+    }
+
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self.stock, Stock::Csv(_))
+    }
+
     /// The names of its columns, in their order.
     pub fn columns(&self) -> &[String] {
-        self.csv.columns()
+        self.stock.columns()
     }
 
     /// All rows, from the first.
@@ -81,7 +140,13 @@ impl Table {
     /// # Errors
     /// If the file cannot be read, or has been changed in place so that there is no such row.
     pub fn row<'r>(&self, id: RowId, buffer: &'r mut RowBuffer) -> Result<Row<'r>, SourceError> {
-        let read = self.csv.row(id.0, buffer);
+        let read = match &self.stock {
+            Stock::Csv(csv) => csv.row(id.0, buffer),
+            Stock::Sql(sql) => match sql.row(id.0, buffer) {
+                true => Ok(()),
+                false => Err(SourceProblem::Changed),
+            },
+        };
         read.map_err(|problem| self.error(problem))?;
         let cells = buffer.cells();
         Ok(Row {
@@ -98,7 +163,10 @@ impl Table {
 
     /// How many rows it has, without its header, once the index is set.
     pub fn len(&self) -> u64 {
-        self.index.len()
+        match &self.stock {
+            Stock::Csv(_) => self.index.len(),
+            Stock::Sql(sql) => sql.total(),
+        }
     }
 
     /// Whether it has none.
@@ -121,18 +189,33 @@ impl Table {
     /// Where a row with this number is, in words. Rows that are asked for in order, with the same lines, cost one reading of
     /// the file together.
     pub fn at(&self, row: u64, id: RowId, lines: &mut Lines) -> RowAt {
-        let line = lines.of(&self.csv.file, id.0);
-        RowAt { row, line }
+        match &self.stock {
+            Stock::Csv(csv) => RowAt {
+                row,
+                line: lines.of(&csv.file, id.0),
+            },
+            // A query has no header and no lines.
+            Stock::Sql(_) => RowAt {
+                row: id.0 + 1,
+                line: id.0 + 1,
+            },
+        }
     }
 
     /// When the file was last written, where the system knows.
     pub fn written(&self) -> Option<Timestamp> {
-        Timestamp::try_from(self.csv.written()?).ok()
+        match &self.stock {
+            Stock::Csv(csv) => Timestamp::try_from(csv.written()?).ok(),
+            Stock::Sql(_) => None,
+        }
     }
 
     /// Whether the file ended with a line end when it was opened. One that did and does not is cut short.
     pub fn ends_with_line_end(&self) -> bool {
-        self.csv.ends_with_line_end
+        match &self.stock {
+            Stock::Csv(csv) => csv.ends_with_line_end,
+            Stock::Sql(_) => true,
+        }
     }
 
     /// Checks the file's age against `max_age`.
@@ -176,7 +259,7 @@ impl Table {
     /// # Errors
     /// If it was.
     pub fn check_unchanged(&self) -> Result<(), SourceError> {
-        let checked = self.csv.check_unchanged();
+        let checked = self.stock.check_unchanged();
         checked.map_err(|problem| self.error(problem))
     }
 
@@ -226,7 +309,7 @@ fn separator(columns: &[String], wanted: &str) -> Option<char> {
 }
 
 /// A span of time as people say it: `3 days 4 hours`.
-fn in_words(span: Duration) -> String {
+pub(super) fn in_words(span: Duration) -> String {
     let seconds = span.as_secs();
     let parts = match seconds {
         0..60 => vec![(seconds, "second")],

@@ -50,7 +50,9 @@ fn limit<T>(value: T) -> Option<Limit<T>> {
 
 impl Export {
     fn path(&self) -> &Path {
-        let SourceKind::Csv { path, .. } = &self.source.kind;
+        let SourceKind::Csv { path, .. } = &self.source.kind else {
+            unreachable!()
+        };
         path
     }
 
@@ -113,7 +115,9 @@ fn the_separator_is_the_one_that_shows_the_contact_column() {
 #[test]
 fn a_separator_that_is_given_is_not_guessed() {
     let mut export = export("id|a,b\n1|2\n");
-    let SourceKind::Csv { delimiter, .. } = &mut export.source.kind;
+    let SourceKind::Csv { delimiter, .. } = &mut export.source.kind else {
+        unreachable!()
+    };
     *delimiter = Some(b'|');
     assert_eq!(export.table().columns(), ["id", "a,b"]);
 }
@@ -238,7 +242,9 @@ fn a_quote_that_begins_no_cell_is_text() {
 fn a_file_without_quotes_and_one_with_backslashes_are_read_as_they_are_written() {
     let read = |text: &str, quotes: bool, escapes: bool| {
         let mut export = export(text);
-        let SourceKind::Csv { quoting, .. } = &mut export.source.kind;
+        let SourceKind::Csv { quoting, .. } = &mut export.source.kind else {
+            unreachable!()
+        };
         *quoting = Quoting { quotes, escapes };
         export.read()
     };
@@ -292,14 +298,18 @@ fn a_column_that_nobody_asks_for_may_be_there_twice() {
 #[test]
 fn a_missing_file_and_a_folder_are_refused() {
     let mut missing = export("");
-    let SourceKind::Csv { path, .. } = &mut missing.source.kind;
+    let SourceKind::Csv { path, .. } = &mut missing.source.kind else {
+        unreachable!()
+    };
     path.set_file_name("other.csv");
     assert_eq!(
         missing.read(),
         ["source crm: exports/crm.csv does not exist"]
     );
     let mut folder = export("");
-    let SourceKind::Csv { path, .. } = &mut folder.source.kind;
+    let SourceKind::Csv { path, .. } = &mut folder.source.kind else {
+        unreachable!()
+    };
     path.pop();
     assert_eq!(folder.read(), ["source crm: exports/crm.csv is not a file"]);
 }

@@ -1,6 +1,8 @@
 //! A configuration repository in a temporary folder, runs of the built binary on it, and a sandbox beside it.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+#[cfg(unix)]
+pub mod mariadb;
 pub mod page;
 #[cfg(unix)]
 pub mod postgres;

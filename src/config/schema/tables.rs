@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 
 use super::values::{
     BaseUrl, Cell, Code, CodePath, Count, CountOrPercent, Date, Delimiter, FieldName, Filled,
-    Hours, Name, NotYet, NumberOrDate, OneOrMore, ParticipationPath, Percent, Rate, RecordUrl,
-    SchemaName, Span,
+    Hours, Name, NumberOrDate, OneOrMore, OneOrNone, ParticipationPath, Percent, Rate, RecordUrl,
+    SchemaName, SourceUrl, Span,
 };
 
 /// # Rollcall
@@ -34,7 +34,7 @@ pub(super) struct File {
     /// The automations, each by a name of its own.
     automation: Option<BTreeMap<Name, Automation>>,
     /// The tables of contacts, each by a name of its own.
-    source: Option<BTreeMap<Name, Source>>,
+    source: Option<BTreeMap<Name, AnySource>>,
     /// Contacts that are declared here, each by its externalContactId, with attributes of any name.
     contact: Option<BTreeMap<Name, BTreeMap<String, Cell>>>,
     /// Who is in which automation.
@@ -315,6 +315,60 @@ struct Booleans {
     r#false: Option<OneOrMore<Filled>>,
 }
 
+/// A table of contacts: a file, a query of a database, or a query over other sources.
+#[derive(JsonSchema)]
+#[schemars(inline, untagged)]
+enum AnySource {
+    File(Source),
+    Database(DatabaseSource),
+    Query(QuerySource),
+}
+
+/// A query of a database.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct DatabaseSource {
+    /// The environment variable with the URL of the database: postgres:, mysql: or sqlite:.
+    #[schemars(extend("examples" = ["$SHOP_DATABASE_URL"]))]
+    database: SourceUrl,
+    /// One query, run once a plan in a snapshot that is only read.
+    #[schemars(extend("examples" = ["select customer_no, status from customers"]))]
+    query: Filled,
+    /// How long the query may take in all.
+    #[schemars(extend("default" = "5m", "examples" = ["90s"]))]
+    timeout: Option<Span>,
+    /// The column with the externalContactId.
+    #[schemars(extend("examples" = ["customer_no"]))]
+    contact: Name,
+    /// A query that gives fewer rows is refused, and nothing is planned from it.
+    #[schemars(extend("examples" = [100]))]
+    min_rows: Option<Count>,
+    /// A query that has lost more of its rows since the last apply is refused.
+    #[schemars(extend("examples" = ["30%"]))]
+    max_shrink: Option<Percent>,
+}
+
+/// A query over other sources, and over the record of participations.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct QuerySource {
+    /// The sources that the query asks, by their names; each needs `min_rows`. `record` needs no name here.
+    #[schemars(extend("examples" = [["crm"]]))]
+    from: OneOrNone,
+    /// One `select` of SQLite; :today and :now are given to it.
+    #[schemars(extend("examples" = ["select id, max(order_date) as last_order from crm group by 1"]))]
+    query: Filled,
+    /// The column with the externalContactId.
+    #[schemars(extend("examples" = ["customer_no"]))]
+    contact: Name,
+    /// A query that gives fewer rows is refused, and nothing is planned from it.
+    #[schemars(extend("examples" = [100]))]
+    min_rows: Option<Count>,
+    /// A query that has lost more of its rows since the last apply is refused.
+    #[schemars(extend("examples" = ["30%"]))]
+    max_shrink: Option<Percent>,
+}
+
 /// `[source.NAME]`
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -322,10 +376,6 @@ struct Source {
     /// The CSV file, relative to rollcall.toml.
     #[schemars(extend("examples" = ["exports/crm.csv"]))]
     csv: Filled,
-    /// Not supported yet: export the query's result to a CSV file.
-    database: Option<NotYet>,
-    /// Not supported yet: export the query's result to a CSV file.
-    query: Option<NotYet>,
     /// What separates the cells; guessed from the header where it is not given.
     #[schemars(extend("examples" = [";", "\t"]))]
     delimiter: Option<Delimiter>,

@@ -61,6 +61,11 @@ text!(
     r"^(sqlite:[^?#]+|postgres(ql)?://.+|\$[A-Za-z_][A-Za-z0-9_]*)$"
 );
 text!(
+    /// A URL without a password, or an environment variable that holds one.
+    SourceUrl,
+    r"^(sqlite:[^?#]+|(postgres(ql)?|mysql|mariadb)://.+|\$[A-Za-z_][A-Za-z0-9_]*)$"
+);
+text!(
     /// The name of a schema of PostgreSQL.
     SchemaName,
     r"^[a-z_][a-z0-9_]{0,62}$"
@@ -120,6 +125,14 @@ pub(super) enum OneOrMore<T> {
     More(#[schemars(length(min = 1))] Vec<T>),
 }
 
+/// One name, or an array with any number of them.
+#[derive(JsonSchema)]
+#[schemars(inline, untagged)]
+pub(super) enum OneOrNone {
+    One(Name),
+    Any(Vec<Name>),
+}
+
 /// Text, a number, a date, or true or false.
 pub(super) struct Cell;
 
@@ -135,22 +148,5 @@ impl JsonSchema for Cell {
     // A validator sees a date of TOML as text.
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": ["string", "number", "boolean"] })
-    }
-}
-
-/// What the reader knows in order to refuse it.
-pub(super) struct NotYet;
-
-impl JsonSchema for NotYet {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "NotYet".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "not": {} })
     }
 }

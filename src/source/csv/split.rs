@@ -116,6 +116,14 @@ impl RowBuffer {
         }
     }
 
+    /// Takes the cells of a row that was read elsewhere.
+    pub(in crate::source) fn set(&mut self, text: &str, ends: impl Iterator<Item = usize>) {
+        self.text.clear();
+        self.text.push_str(text);
+        self.ends.clear();
+        self.ends.extend(ends);
+    }
+
     /// Reads the row at a byte of a file. `false` where there is none without a fault.
     pub(super) fn read(&mut self, file: &Bytes, at: u64, dialect: Dialect) -> io::Result<bool> {
         let mut room = 2 << 10;

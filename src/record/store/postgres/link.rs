@@ -1,10 +1,9 @@
 //! The connection to a record: it is made, made again where it was lost, and begins each transaction.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
+use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Transaction};
 use tokio::time::timeout;
 
@@ -124,7 +123,8 @@ impl Link {
                 return Err(sqlx::Error::Protocol(READ_BEFORE.to_owned()));
             }
             None => {
-                let mut made = within(CONNECTS_IN, options(&self.database)?.connect()).await?;
+                let mut made =
+                    within(CONNECTS_IN, self.database.postgres_options()?.connect()).await?;
                 if let Some(home) = &self.home {
                     within(ANSWERS_IN, sqlx::raw_sql(LOOK).execute(&mut made)).await?;
                     if within(ANSWERS_IN, place(&self.place, &mut made)).await? != *home {
@@ -320,36 +320,4 @@ pub(super) async fn within<T>(
     timeout(time, done)
         .await
         .unwrap_or_else(|_| Err(sqlx::Error::Io(late())))
-}
-
-fn options(database: &Database) -> Result<PgConnectOptions, sqlx::Error> {
-    let mut options = PgConnectOptions::from_str(database.url().as_str())?
-        // A pool between transactions knows no statement by its name.
-        .statement_cache_capacity(0)
-        // It is of no use here, and a pool refuses what it does not know.
-        .extra_float_digits(None)
-        // Statements may hold ids; they are nothing for a log.
-        .disable_statement_logging();
-    if options.get_application_name().is_none() {
-        options = options.application_name("rollcall");
-    }
-    let file = |name: &str| {
-        let file = database.file(name);
-        match file.as_ref().map(std::fs::File::open) {
-            Some(Err(error)) => Err(sqlx::Error::Configuration(
-                format!("the file of `{name}` cannot be read ({error})").into(),
-            )),
-            _ => Ok(file),
-        }
-    };
-    if let Some(file) = file("sslrootcert")? {
-        options = options.ssl_root_cert(file);
-    }
-    if let Some(file) = file("sslcert")? {
-        options = options.ssl_client_cert(file);
-    }
-    if let Some(file) = file("sslkey")? {
-        options = options.ssl_client_key(file);
-    }
-    Ok(options)
 }

@@ -1,0 +1,246 @@
+//! Queries: of a database on a server, of a SQLite file, or over other sources in a SQLite in memory.
+//!
+//! A query is prepared first, which shows its columns. Its rows are read once, in one snapshot that is only read, into a
+//! spool in memory; a thread of its own does that while others look at the rows that are there already.
+
+mod column;
+mod error;
+mod mysql;
+mod postgres;
+mod spool;
+mod sqlite;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, scope};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use tokio::runtime::Runtime;
+
+use super::RowBuffer;
+use super::error::SourceProblem;
+use crate::id::{self, IdError};
+use crate::location::Location;
+use crate::text::quoted;
+use column::Column;
+pub(super) use spool::{Fault, Reader};
+use spool::{Spool, Writer};
+
+/// How long to wait for a connection, where the source has more time.
+const CONNECTS_IN: Duration = Duration::from_secs(15);
+
+/// What is to be read of a query.
+struct Select<'s> {
+    columns: &'s [Column],
+    /// What must hold of a row, in the database's own words.
+    filter: Option<&'s str>,
+}
+
+impl Select<'_> {
+    /// The statement around a query. That the query stands in parentheses sees to it that it only reads.
+    fn around(&self, query: &str, list: &str) -> String {
+        let filter = self
+            .filter
+            .map(|filter| format!("\nWHERE {filter}"))
+            .unwrap_or_default();
+        format!("SELECT {list} FROM (\n{query}\n) AS q{filter}")
+    }
+}
+
+/// A query without the semicolon at its end.
+fn trimmed(query: &str) -> &str {
+    query.trim_end_matches(|c: char| c == ';' || c.is_whitespace())
+}
+
+/// A query in its snapshot.
+#[async_trait]
+trait Server: Send {
+    /// The columns of the query. It is not run for that.
+    async fn columns(&mut self) -> Result<Vec<Column>, SourceProblem>;
+
+    /// How many rows it has in all.
+    #[allow(dead_code, reason = "asked where not all rows are")]
+    async fn count(&mut self) -> Result<u64, SourceProblem>;
+
+    /// Adds its rows.
+    async fn read(&mut self, of: &Select<'_>, rows: &mut Writer) -> Result<(), SourceProblem>;
+}
+
+/// The way to a query.
+struct Link {
+    runtime: Runtime,
+    server: Box<dyn Server>,
+    timeout: Duration,
+    until: Instant,
+}
+
+impl Link {
+    /// Waits for something of the server, for as long as the source has time.
+    fn wait<T>(
+        &mut self,
+        ask: impl AsyncFnOnce(&mut dyn Server) -> Result<T, SourceProblem>,
+    ) -> Result<T, SourceProblem> {
+        let (timeout, left) = (
+            self.timeout,
+            self.until.saturating_duration_since(Instant::now()),
+        );
+        let asked = ask(self.server.as_mut());
+        self.runtime
+            .block_on(within(left, asked))
+            .unwrap_or(Err(SourceProblem::TimedOut(timeout)))
+    }
+}
+
+async fn within<T>(time: Duration, done: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(time, done).await.ok()
+}
+
+/// An open query.
+pub(super) struct Sql {
+    names: Vec<String>,
+    columns: Arc<Vec<Column>>,
+    spool: Arc<Spool>,
+    link: Arc<Mutex<Option<Link>>>,
+}
+
+impl fmt::Debug for Sql {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sql")
+            .field("columns", &self.columns)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Sql {
+    /// Connects to a database and prepares a query.
+    pub(super) fn open(
+        at: &Location,
+        query: &str,
+        timeout: Duration,
+    ) -> Result<Self, SourceProblem> {
+        Self::prepared(timeout, async |connects_in| {
+            let server: Box<dyn Server> = match at {
+                Location::Unset(name) => return Err(SourceProblem::Unset(name.clone())),
+                Location::File(path) => Box::new(sqlite::Sqlite::file(path, query, timeout).await?),
+                Location::Database(database) => {
+                    let connected = within(connects_in, async {
+                        Ok::<Box<dyn Server>, SourceProblem>(match database.is_mysql() {
+                            true => {
+                                Box::new(mysql::MySql::connect(database, query, timeout).await?)
+                            }
+                            false => Box::new(
+                                postgres::Postgres::connect(database, query, timeout).await?,
+                            ),
+                        })
+                    });
+                    let late = || Err(SourceProblem::Unreachable("it does not answer".to_owned()));
+                    connected.await.unwrap_or_else(late)?
+                }
+            };
+            Ok(server)
+        })
+    }
+
+    fn prepared(
+        timeout: Duration,
+        open: impl AsyncFnOnce(Duration) -> Result<Box<dyn Server>, SourceProblem> + Send,
+    ) -> Result<Self, SourceProblem> {
+        apart(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            let until = Instant::now() + timeout;
+            let server = runtime.block_on(open(CONNECTS_IN.min(timeout)))?;
+            let mut link = Link {
+                runtime,
+                server,
+                timeout,
+                until,
+            };
+            let columns = link.wait(async |server| server.columns().await)?;
+            let names = names(&columns)?;
+            Ok(Self {
+                names,
+                columns: Arc::new(columns),
+                spool: Arc::default(),
+                link: Arc::new(Mutex::new(Some(link))),
+            })
+        })
+    }
+
+    /// The names of its columns.
+    pub(super) fn columns(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Begins to read its rows, on a thread of its own.
+    pub(super) fn begin(&self) -> Result<(), SourceProblem> {
+        let (columns, links) = (self.columns.clone(), self.link.clone());
+        let mut rows = Writer::new(&self.spool, columns.len());
+        let read = move || {
+            let link = links.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let Some(mut link) = link else { return };
+            let select = Select {
+                columns: &columns,
+                filter: None,
+            };
+            let read = link.wait(async |server| server.read(&select, &mut rows).await);
+            let total = rows.rows();
+            rows.end(read.map(|()| total));
+        };
+        Builder::new().name("query".to_owned()).spawn(read)?;
+        Ok(())
+    }
+
+    /// Its rows, from the first. Waits for those that are on their way.
+    pub(super) fn rows(&self) -> Reader<'_> {
+        Reader::new(&self.spool)
+    }
+
+    /// Reads a row again. `false` where there is no such row.
+    pub(super) fn row(&self, number: u64, buffer: &mut RowBuffer) -> bool {
+        self.spool.row(number, buffer)
+    }
+
+    /// How many rows it has in all, once they were read.
+    pub(super) fn total(&self) -> u64 {
+        self.spool.total()
+    }
+}
+
+/// Does something on a thread on which no other runtime is at work.
+fn apart<T: Send>(
+    work: impl FnOnce() -> Result<T, SourceProblem> + Send,
+) -> Result<T, SourceProblem> {
+    scope(|scope| {
+        let thread = Builder::new().spawn_scoped(scope, work)?;
+        thread
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// The names of columns, which follow the rules for names, and each of which is there once.
+fn names(columns: &[Column]) -> Result<Vec<String>, SourceProblem> {
+    for (place, column) in columns.iter().enumerate() {
+        if let Err(why) = id::check(&column.name) {
+            return Err(SourceProblem::BadColumn {
+                number: place + 1,
+                shown: match why {
+                    IdError::Empty => "\"\"".to_owned(),
+                    _ => quoted(&column.name),
+                },
+                why,
+            });
+        }
+        if columns[..place]
+            .iter()
+            .any(|other| other.name == column.name)
+        {
+            return Err(SourceProblem::TwoColumns(column.name.clone()));
+        }
+    }
+    Ok(columns.iter().map(|column| column.name.clone()).collect())
+}

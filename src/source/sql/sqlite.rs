@@ -1,0 +1,128 @@
+//! A query of a SQLite file, which is opened to be read alone.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use futures_util::TryStreamExt;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
+use sqlx::{
+    AssertSqlSafe, Column as _, ConnectOptions, Executor, Row, SqlSafeStr, Statement, TypeInfo,
+    ValueRef,
+};
+
+use super::column::{Column, Kind, float};
+use super::spool::Writer;
+use super::{Select, Server};
+use crate::config::query;
+use crate::source::error::SourceProblem;
+
+/// How long another program may keep the file busy.
+const BUSY: Duration = Duration::from_secs(30);
+
+/// So many steps of a query lie between two looks at the clock.
+const STEPS: i32 = 100_000;
+
+/// A file, or tables in memory.
+pub(in crate::source) struct Sqlite {
+    connection: SqliteConnection,
+    select: String,
+}
+
+impl Sqlite {
+    /// Opens a file.
+    pub(super) async fn file(
+        path: &Path,
+        text: &str,
+        timeout: Duration,
+    ) -> Result<Self, SourceProblem> {
+        // SQLite takes an empty file for a database without tables.
+        match std::fs::metadata(path) {
+            Ok(meta) if !meta.is_file() => return Err(SourceProblem::NotAFile),
+            Ok(meta) if meta.len() == 0 => return Err(SourceProblem::NoDatabase),
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let select = query::select(text, &[]).map_err(SourceProblem::NotOneQuery)?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .read_only(true)
+            .busy_timeout(BUSY.min(timeout))
+            .pragma("temp_store", "memory")
+            .pragma("query_only", "on")
+            .row_buffer_size(ROW_BUFFER)
+            .disable_statement_logging();
+        let mut connection = options.connect().await?;
+        let until = Instant::now() + timeout;
+        let mut handle = connection.lock_handle().await?;
+        handle.set_progress_handler(STEPS, move || Instant::now() < until);
+        drop(handle);
+        connection.execute("BEGIN").await?;
+        Ok(Self { connection, select })
+    }
+}
+
+/// So many rows are on their way at once.
+const ROW_BUFFER: usize = 1000;
+
+/// Adds a row whose cells each have a type of their own.
+fn add(row: &SqliteRow, columns: &[Column], rows: &mut Writer) -> Result<(), sqlx::Error> {
+    for (place, column) in columns.iter().enumerate() {
+        let value = row.try_get_raw(place)?;
+        if value.is_null() {
+            rows.cell(b"");
+            continue;
+        }
+        match value.type_info().name() {
+            "REAL" => float(row.try_get_unchecked::<f64, _>(place)?, rows),
+            "BLOB" => rows.cell(row.try_get_unchecked::<&[u8], _>(place)?),
+            "INTEGER" | "BOOLEAN" if column.kind == Kind::Boolean => {
+                match row.try_get_unchecked::<i64, _>(place)? {
+                    0 => rows.cell(b"false"),
+                    1 => rows.cell(b"true"),
+                    other => rows.cell(other.to_string().as_bytes()),
+                }
+            }
+            // SQLite gives a whole number as text, too.
+            _ => rows.cell(row.try_get_unchecked::<&[u8], _>(place)?),
+        }
+    }
+    rows.end_row();
+    Ok(())
+}
+
+#[async_trait]
+impl Server for Sqlite {
+    async fn columns(&mut self) -> Result<Vec<Column>, SourceProblem> {
+        let sql = AssertSqlSafe(self.select.clone()).into_sql_str();
+        let statement = (&mut self.connection).prepare(sql).await?;
+        let columns = statement.columns().iter().map(|column| Column {
+            name: column.name().to_owned(),
+            kind: match column.type_info().name() {
+                "BOOLEAN" => Kind::Boolean,
+                _ => Kind::Each,
+            },
+        });
+        Ok(columns.collect())
+    }
+
+    async fn count(&mut self) -> Result<u64, SourceProblem> {
+        let sql = format!("SELECT count(*) FROM (\n{}\n)", self.select);
+        let count = sqlx::query_scalar::<_, i64>(AssertSqlSafe(sql));
+        let count = count
+            .persistent(false)
+            .fetch_one(&mut self.connection)
+            .await?;
+        Ok(count.unsigned_abs())
+    }
+
+    async fn read(&mut self, of: &Select<'_>, rows: &mut Writer) -> Result<(), SourceProblem> {
+        let sql = of.around(&self.select, "*");
+        let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
+        let mut found = query.fetch(&mut self.connection);
+        while let Some(row) = found.try_next().await? {
+            add(&row, of.columns, rows)?;
+        }
+        Ok(())
+    }
+}
