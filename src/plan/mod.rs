@@ -12,6 +12,8 @@ mod identity;
 mod moves;
 mod reason;
 pub mod saved;
+#[cfg(test)]
+mod tests;
 mod window;
 
 pub use decide::{WhyRenewed, WhyStop, WhyTrigger};
@@ -130,7 +132,7 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Whether the enrolment is gone, so that there is a reason to be told why.
+    /// Whether the enrolment is gone, so that there is a reason to give.
     fn leaves(&self) -> bool {
         !matches!(self.why, WhyStop::Renewed(_))
     }

@@ -98,7 +98,7 @@ fn lay_over(calls: &[OpenCall], detail: &str, on_record: &mut Vec<Listed>, batch
     }
 }
 
-/// The calls that have no outcome on record, by contact, and what is told of them.
+/// The calls that have no outcome on record, by contact, and what is reported about them.
 #[derive(Debug, Default)]
 pub(super) struct OpenCalls {
     by_contact: BTreeMap<ContactId, Vec<OpenCall>>,
@@ -113,7 +113,7 @@ impl OpenCalls {
             let contact = call.key.contact.clone();
             by_contact.entry(contact).or_default().push(call);
         }
-        let detail = told(holder, clock);
+        let detail = open_detail(holder, clock);
         Self { by_contact, detail }
     }
 
@@ -215,8 +215,8 @@ impl<I: Iterator<Item = Result<Listed, RecordError>>> Iterator for Overlaid<I> {
     }
 }
 
-/// What is told of calls that have no outcome yet: whether a run waits for their answers.
-pub(super) fn told(holder: Option<&Holder>, clock: &Clock) -> String {
+/// What is reported about calls that have no outcome yet: whether a run waits for their answers.
+pub(super) fn open_detail(holder: Option<&Holder>, clock: &Clock) -> String {
     let is_at_work = |holder: &Holder| match &holder.process {
         Some(process) if holder.host == host::name() => host::is_alive(holder.pid, process),
         // By clocks that may differ, which only words depend on.
@@ -232,5 +232,138 @@ pub(super) fn told(holder: Option<&Holder>, clock: &Clock) -> String {
             format!("{UNDER_WAY} (process {} on {})", holder.pid, holder.host)
         }
         _ => LEFT_OPEN.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::AutomationName;
+    use crate::participation::Participation;
+
+    fn key(contact: &str, automation: &str) -> Key {
+        Key {
+            contact: ContactId::new(contact).unwrap(),
+            automation: AutomationName::new(automation).unwrap(),
+            occurrence: None,
+        }
+    }
+
+    fn code() -> TriggerCode {
+        TriggerCode::new("code").unwrap()
+    }
+
+    fn listed(contact: &str, automation: &str, state: State) -> Listed {
+        Listed {
+            participation: Participation {
+                key: key(contact, automation),
+                state,
+                trigger_code: code(),
+                fields: None,
+                has_ids: true,
+                detail: None,
+                triggered_at: None,
+                left_at: None,
+                tries: 0,
+                gone_at: None,
+                released_at: None,
+            },
+            changed_at: Timestamp::UNIX_EPOCH,
+            ids: Vec::new(),
+        }
+    }
+
+    fn open(id: i64, kind: CallKind, contact: &str, all: bool) -> OpenCall {
+        OpenCall {
+            id: CallId(id),
+            kind,
+            key: key(contact, "welcome"),
+            all,
+            trigger_code: code(),
+            fields: None,
+            sent_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    /// What a reader sees of a record, with calls that are open: `c-1 / welcome uncertain`.
+    fn seen(calls: Vec<OpenCall>, on_record: Vec<Listed>) -> Vec<String> {
+        let open = OpenCalls::new(calls, None, &Clock::system());
+        let rows = on_record.into_iter().map(Ok::<_, RecordError>);
+        let seen = open.over(rows).map(|row| {
+            let of = row.unwrap().participation;
+            format!("{} {}", of.key, of.state)
+        });
+        seen.collect()
+    }
+
+    #[test]
+    fn an_open_trigger_is_a_doubt_also_where_nothing_is_on_record_yet() {
+        let calls = vec![
+            open(1, CallKind::Trigger, "c-1", false),
+            open(2, CallKind::Trigger, "c-3", false),
+        ];
+        let on_record = vec![
+            listed("c-1", "welcome", State::Stopped),
+            listed("c-2", "welcome", State::Active),
+        ];
+        assert_eq!(
+            seen(calls, on_record),
+            [
+                "c-1 / welcome uncertain",
+                "c-2 / welcome active",
+                "c-3 / welcome uncertain"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_open_stop_of_all_is_a_doubt_about_all_behind_its_code() {
+        let on_record = || {
+            vec![
+                listed("c-1", "welcome", State::Active),
+                listed("c-1", "winback", State::Active),
+                listed("c-2", "welcome", State::Active),
+            ]
+        };
+        assert_eq!(
+            seen(vec![open(1, CallKind::Stop, "c-1", true)], on_record()),
+            [
+                "c-1 / welcome stop-uncertain",
+                "c-1 / winback stop-uncertain",
+                "c-2 / welcome active"
+            ]
+        );
+        let of_one = seen(vec![open(1, CallKind::Stop, "c-1", false)], on_record());
+        assert_eq!(of_one[1], "c-1 / winback active");
+    }
+
+    #[test]
+    fn what_a_trigger_may_have_started_an_open_stop_may_have_ended() {
+        let calls = vec![
+            open(2, CallKind::Stop, "c-1", true),
+            open(1, CallKind::Trigger, "c-1", false),
+        ];
+        assert_eq!(seen(calls, Vec::new()), ["c-1 / welcome stop-uncertain"]);
+    }
+
+    #[test]
+    fn the_next_run_closes_each_call_as_uncertain_and_names_it() {
+        let calls = vec![
+            open(2, CallKind::Stop, "c-2", false),
+            open(1, CallKind::Trigger, "c-1", false),
+        ];
+        let on_record = vec![listed("c-2", "welcome", State::Active)];
+        let open = OpenCalls::new(calls, None, &Clock::system());
+        let (batch, left) = open.settle(on_record, &Clock::system());
+        let closed: Vec<_> = batch
+            .settled
+            .iter()
+            .map(|(id, of)| (id.0, of.outcome))
+            .collect();
+        let trigger = CallOutcome::Trigger(TriggerOutcome::Uncertain);
+        let stop = CallOutcome::Stop(StopOutcome::Uncertain);
+        assert_eq!(closed, [(1, trigger), (2, stop)]);
+        let named = left.iter().map(|of| format!("{} {}", of.kind, of.contact));
+        assert_eq!(named.collect::<Vec<_>>(), ["trigger c-1", "stop c-2"]);
     }
 }
