@@ -63,7 +63,8 @@ impl Running {
         self.shared.state().world.memory().ledger(0).collect()
     }
 
-    /// How many calls have come in since the start, for those who wait for some of them.
+    /// How many calls have come in since the start, for those who wait for some of them. It also wakes them when a call is
+    /// carried out or over.
     pub fn calls(&self) -> watch::Receiver<u64> {
         self.shared.calls.subscribe()
     }
@@ -237,7 +238,9 @@ impl Shared {
     }
 
     fn perform_now(&self, call: &Call, ids: IdStyle) -> Answer {
-        self.state().world.perform(call, Timestamp::now(), ids)
+        let answer = self.state().world.perform(call, Timestamp::now(), ids);
+        self.calls.send_modify(|_| {});
+        answer
     }
 }
 
@@ -258,6 +261,7 @@ struct UnderWay {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.shared.state().stats.leave();
+        self.shared.calls.send_modify(|_| {});
     }
 }
 
@@ -295,7 +299,7 @@ async fn handle(
 async fn read(shared: &Shared, request: Request) -> Result<(Call, Bytes), Answer> {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, LARGEST_BODY).await.map_err(|_| {
-        let message = "The body is larger than 1 MiB, or did not come whole.";
+        let message = "The body is larger than 1 MiB, or incomplete.";
         Answer::error(413, "INVALID_PARAMS", message)
     })?;
     shared.authorize(&parts).map_err(|refusal| {
