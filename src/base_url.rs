@@ -15,7 +15,7 @@ pub struct BaseUrl(Url);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BaseUrlError {
     /// It is no URL at all.
-    #[error("is no URL: {0}")]
+    #[error("is not a URL: {0}")]
     Malformed(#[from] ParseError),
     /// It holds a user or a password.
     #[error("holds a user or password; secrets come from the environment")]
@@ -25,7 +25,7 @@ pub enum BaseUrlError {
     NoBase,
     /// Credentials would travel in the clear.
     #[error(
-        "is neither https nor http on this machine, so that credentials would travel in the clear"
+        "is neither https nor http on this machine, so the credentials would be sent unencrypted"
     )]
     Insecure,
 }

@@ -32,7 +32,7 @@ pub fn is_hit(name: &str) -> bool {
 /// A fault that a test of the simulation plants in the code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Planted {
-    /// A call is sent, and an outcome is told, before the record has it for certain.
+    /// A call is sent, and an outcome is reported, before the record has it for certain.
     IntentAfterSend,
     /// A run that lost its lock writes on.
     FenceNotChecked,

@@ -30,7 +30,7 @@ pub enum IdError {
     #[error("it holds U+{0:04X}, which cannot be seen")]
     Unseen(u32),
     /// The text is longer than [`MAX_LEN`] bytes.
-    #[error("it is {0} bytes long; the most is {MAX_LEN}")]
+    #[error("it is {0} bytes long; at most {MAX_LEN} are allowed")]
     TooLong(usize),
     /// A trigger code or participation id holds a character that may not stand in a URL path.
     #[error("it holds `{0}`; letters, digits, `-`, `_` and `.` are allowed")]

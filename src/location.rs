@@ -102,7 +102,7 @@ impl Location {
 pub enum TypedError {
     /// It is nothing of the kind.
     #[error(
-        "write sqlite:PATH, a URL that begins with postgres:, or '$NAME' for what an environment variable says"
+        "write sqlite:PATH, a URL that begins with postgres:, or '$NAME' to take it from an environment variable"
     )]
     Other,
     /// A variable is not set.

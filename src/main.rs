@@ -31,8 +31,8 @@ fn main() -> ExitCode {
         Err(error) => {
             let _ = writeln!(
                 std::io::stderr(),
-                "error: The system gives not enough threads to work with: {error}. Nothing was done. `ulimit -u` and the \
-                 limits of the container say how many there may be."
+                "error: The system does not give enough threads: {error}. Nothing was done. `ulimit -u` and the \
+                 limits of the container set how many there may be."
             );
             return Exit::Error.into();
         }

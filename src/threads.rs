@@ -1,4 +1,4 @@
-//! Work on threads of its own. That the system gives none is an error that is told: nobody waits for a thread that never
+//! Work on threads of its own. That the system gives none is an error that is reported: nobody waits for a thread that never
 //! comes, as tokio's own pool would.
 
 use std::any::Any;

@@ -211,13 +211,7 @@ impl Proof {
                 return true;
             }
             if turn < 8 {
-                let (_, name) = url.rsplit_once('/').unwrap();
-                let end = format!(
-                    "SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' \
-                     AND application_name = 'rollcall') AS ended"
-                );
-                let ended = postgres::run(server.url(), &end).remove(0);
-                self.sessions += ended.parse::<usize>().unwrap();
+                self.sessions += postgres::end_sessions(server.url(), url);
                 return true;
             }
         }
@@ -652,7 +646,7 @@ fn a_run_with_nothing_else_to_do_tells_once_of_a_call_that_was_left_open() {
 }
 
 #[test]
-fn a_doubt_is_told_by_the_exit_code_once_though_the_run_that_found_it_fails() {
+fn a_doubt_is_reported_by_the_exit_code_once_though_the_run_that_found_it_fails() {
     let told = "trigger  c-1 / welcome";
     let (_spotler, repo) = killed(&["c-1"]);
     let toml = std::fs::read_to_string(repo.file("rollcall.toml")).unwrap();
@@ -676,7 +670,7 @@ fn a_doubt_is_told_by_the_exit_code_once_though_the_run_that_found_it_fails() {
     let failed = repo.run(&["apply", "--yes", "--new-record"]).exits(3);
     let said = failed.stderr;
     assert!(
-        said.contains(told) && said.contains("Leave --new-record out"),
+        said.contains(told) && said.contains("Run it without --new-record"),
         "{said}"
     );
     assert!(!said.contains("nothing was written"), "{said}");

@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{Done, Repo, Sql};
+use common::sql::Sql;
+use common::{Done, Repo};
 
 const AUTOMATION: &str = "[spotler]\nbase_url = \"sandbox\"\n[automation.welcome]\ntrigger_code = \"0b8f9a52-6d0c-4f1c-8f53-2d6c9c0a7f11\"\n";
 
@@ -203,7 +204,7 @@ fn what_the_file_may_not_hold_is_refused_and_never_shown() {
             "mysql://db.example/shop?allowLoadLocalInfile=true",
             "which is not known here; known are socket",
         ),
-        ("$9", "names no environment variable"),
+        ("$9", "does not name an environment variable"),
     ] {
         let source = format!(
             "[source.shop]\ndatabase = \"{database}\"\nquery = \"select 1\"\ncontact = \"id\"\n"

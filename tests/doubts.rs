@@ -181,7 +181,7 @@ fn rules_are_checked_without_sources() {
         |lines: &str| repo("max_age = \"1s\"\nmin_rows = 10", lines, "id,status\nc1,\n");
     let check = |repo: &Repo| repo.run(&["validate", "--no-sources", "--now", "2030-01-01"]);
     let done = check(&repo_with(right)).exits(0);
-    let says = "The configuration is right: 1 automation, 1 source, 1 [[enrol]] block. The rows of its sources were not read.\n";
+    let says = "The configuration is valid: 1 automation, 1 source, 1 [[enrol]] block. The rows of its sources were not read.\n";
     assert_eq!(done.stdout, says);
     // A column is checked where it can be known.
     let wrong = repo_with("where.statsu = \"customer\"");
@@ -212,14 +212,14 @@ fn a_warning_of_the_configuration_is_an_error_where_that_is_wanted() {
     for args in [&["validate"][..], &["validate", "--no-sources"]] {
         let done = repo.run(args).exits(0);
         assert!(
-            plain(&done).contains("warning: the trigger code of welcome is no UUID"),
+            plain(&done).contains("warning: the trigger code of welcome is not a UUID"),
             "{}",
             done.stderr
         );
         let done = repo.run(&[args, &["--strict"]].concat()).exits(1);
         let said = plain(&done);
         assert!(
-            said.contains("the trigger code of welcome is no UUID"),
+            said.contains("the trigger code of welcome is not a UUID"),
             "{said}"
         );
         assert!(!said.contains("warning:"), "{said}");

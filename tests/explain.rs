@@ -145,7 +145,7 @@ fn an_automation_that_is_gone_from_the_configuration_is_explained_too() {
 }
 
 #[test]
-fn what_waits_is_told_to_wait_as_in_the_plan_of_all() {
+fn what_waits_is_reported_to_wait_as_in_the_plan_of_all() {
     let spotler = Spotler::open();
     let text = |head: &str, automation: &str| {
         format!(

@@ -471,10 +471,7 @@ fn what_fails_for_good_again_with_other_fields_waits_for_the_next_change() {
     let plan = repo.plan();
     assert_eq!(plan.actions(), [""; 0]);
     let reason = plan.json()["held"][0]["reason"].to_string();
-    assert!(
-        reason.contains("put right in the configuration"),
-        "{reason}"
-    );
+    assert!(reason.contains("correct in the configuration"), "{reason}");
     repo.write("rollcall.toml", with("two"));
     assert_eq!(apply(&repo).exits(3).actions(), failed);
     assert_eq!(

@@ -284,7 +284,7 @@ fn a_changed_template_does_not_mail_everybody_again_whatever_max_stops_is() {
     setup.allowed();
     setup.rewrite("\"one\"", "\"two\"");
     setup.refuses(
-        "too many in welcome would be stopped and triggered again since their fields have changed: 100.0% (100 of 100)",
+        "too many in welcome would be stopped and triggered again because their fields have changed: 100.0% (100 of 100)",
     );
     setup.allowed();
 }
@@ -386,7 +386,7 @@ fn a_few_ids_that_changed_their_writing_are_refused() {
             let quoted = format!("\"{}\"", now.replace('"', "\"\""));
             setup.rows(["x-1", &quoted]);
             setup.refuses(&format!(
-                "1 contact would be triggered again in welcome, which has them under another writing: {now} is on record as {was}"
+                "1 contact would be triggered again in welcome, where their ids are written differently: {now} is on record as {was}"
             ));
         }
     }
@@ -423,7 +423,7 @@ fn an_order_that_changed_its_writing_is_refused() {
         .repo
         .write("crm.csv", "id,order\nc-1,a-007\nc-2,B-2\n");
     setup.refuses(
-        "1 contact would be triggered again in welcome, which has them under another writing: an occurrence of c-1 is on record",
+        "1 contact would be triggered again in welcome, where their ids are written differently: an occurrence of c-1 is on record",
     );
 }
 
@@ -432,7 +432,7 @@ fn who_is_suppressed_under_one_writing_is_not_triggered_under_another() {
     let setup = Setup::new().head("[[suppress]]\ncontacts = [\"00302\"]\n");
     setup.rows(["x-1", "302"]);
     setup.refuses(
-        "1 suppressed contact would be triggered under another writing of the id: 302 is suppressed as 00302",
+        "1 suppressed contact would be triggered under an id that is written differently: 302 is suppressed as 00302",
     );
 }
 
@@ -443,7 +443,7 @@ fn a_renamed_automation_mails_nobody_again_whatever_is_on_record() {
         setup.rewrite("automation = \"welcome\"", "automation = \"hello\"");
     };
     let reason = "welcome has become hello, which has its trigger code: 2 contacts on record in welcome would be triggered again \
-                  (where only the name is new, write [[moved]] with from = \"welcome\" and to = \"hello\", and nobody is)";
+                  (if only the name is new, write [[moved]] with from = \"welcome\" and to = \"hello\", and nobody is)";
     // Triggered.
     let setup = Setup::new();
     setup.rows(ids(0..2));
@@ -801,7 +801,7 @@ fn an_objections_list_that_went_missing_mails_nobody() {
         setup.allowed();
         list(&mut setup, 0);
         setup.refuses(
-            "too many people would be triggered whose suppression is gone: 11, the limit is 10; look whether a [[suppress]] block \
+            "too many people would be triggered whose suppression is gone: 11, the limit is 10; check whether a [[suppress]] block \
              is missing (max_released, the default)",
         );
         // A few are let through: somebody took their objection back.
@@ -868,8 +868,8 @@ fn who_leaves_one_automation_is_not_mailed_by_another_with_its_code_though_someb
     listed(&mut setup, "", &both);
     setup.refuses(
         "10 contacts on record in care, and no longer declared in it, would be triggered again in neu, which has its trigger \
-         code (where only the name is new, write [[moved]] with from = \"care\" and to = \"neu\", take [automation.care] out, \
-         and nobody is; where people are meant to move from one to the other, they are mailed again with --allow-large)",
+         code (if only the name is new, write [[moved]] with from = \"care\" and to = \"neu\", remove [automation.care], \
+         and nobody is; if people should move from one to the other, --allow-large mails them again)",
     );
     // Nor after they left.
     listed(&mut setup, "", &[("care", CODE, stays())]);
@@ -961,7 +961,7 @@ fn who_is_released_in_two_steps_counts_by_the_day() {
 }
 
 #[test]
-fn one_who_runs_and_is_suppressed_under_another_writing_is_told_of() {
+fn one_who_runs_and_is_suppressed_under_another_writing_is_reported_of() {
     let mut setup = Setup::new();
     let is_told = |setup: &Setup, text: &str| {
         for command in [&["validate"][..], &["plan"], &["apply", "--yes"]] {
@@ -986,7 +986,10 @@ fn one_who_runs_and_is_suppressed_under_another_writing_is_told_of() {
     );
     // The source has both.
     setup.rows(["302", "00302", "x-1"]);
-    is_told(&setup, "is written nearly as the suppressed contact 00302");
+    is_told(
+        &setup,
+        "is written almost like the suppressed contact 00302",
+    );
     // It is enrolled by name.
     let mut setup = Setup::new();
     let named = [("care", CODE, vec!["302".to_owned()])];

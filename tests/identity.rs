@@ -4,7 +4,7 @@ mod common;
 
 use std::fs;
 
-use common::{Done, Repo, Spotler, Sql};
+use common::{Done, Repo, Spotler};
 
 /// Twenty-five people in one automation, at this service.
 fn config(url: &str) -> String {
@@ -95,7 +95,7 @@ fn a_second_first_day_is_an_error() {
         &["apply", "--yes", "--new-record"],
         &["adopt", "--yes", "--new-record"],
     ] {
-        refused(repo.run(command), &["Leave --new-record out"]);
+        refused(repo.run(command), &["Run it without --new-record"]);
     }
     assert_eq!(spotler.calls(), 25);
 }
@@ -524,40 +524,18 @@ fn a_record_in_a_runners_checkout_is_warned_of() {
     }
 }
 
-/// How often the binary is killed while it makes a record.
-fn kills() -> usize {
-    let text = std::env::var("ROLLCALL_KILLS").unwrap_or_default();
-    text.parse().unwrap_or(10)
-}
-
 #[test]
 fn a_kill_while_the_record_is_made_leaves_nothing_to_stumble_over() {
-    let points = [
+    for point in [
         "migrate:before",
         "migrate:after",
         "make:before",
         "make:after",
-    ];
-    for (turn, point) in (0..kills()).zip(points.iter().cycle()) {
+    ] {
         let repo = Repo::with(&config("sandbox")).without_new_record();
         let mut killed = repo.command(&["apply", "--yes"]);
-        killed
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null());
-        if turn < 2 * points.len() {
-            killed.env("ROLLCALL_FAILPOINT", point);
-            assert!(!killed.status().unwrap().success(), "{point}");
-        } else {
-            // At whatever moment it is then.
-            let mut killed = killed.spawn().unwrap();
-            while !repo.file("state/rollcall.db.new").exists()
-                && !repo.file("state/rollcall.db").exists()
-            {
-                std::thread::yield_now();
-            }
-            killed.kill().unwrap();
-            killed.wait().unwrap();
-        }
+        killed.env("ROLLCALL_FAILPOINT", point);
+        assert!(!killed.output().unwrap().status.success(), "{point}");
         repo.run(&["plan"]).exits(0);
         repo.run(&["apply", "--yes"]).exits(0);
         assert_eq!(repo.recorded().len(), 25);
@@ -647,19 +625,7 @@ fn a_record_that_is_cut_or_deleted_while_it_is_written_ends_the_run() {
 #[test]
 fn a_record_that_an_older_version_was_killed_in_making_is_made_anew() {
     let repo = Repo::with(&config("sandbox")).without_new_record();
-    repo.write("state/.keep", "");
-    let making = repo.file("state/making.db");
-    let connection = Sql::open(&making);
-    let rows = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 3000) \
-                INSERT INTO meta SELECT n, hex(randomblob(100)) FROM n";
-    // In the middle of a transaction that is on the disk already: its journal says how to take it back.
-    let begin = "PRAGMA cache_size = 5; CREATE TABLE meta (a, b); DROP TABLE meta; BEGIN; CREATE TABLE meta (a, b);";
-    connection.run(begin);
-    connection.run(rows);
-    fs::copy(&making, repo.file("state/rollcall.db")).unwrap();
-    let journal = repo.file("state/making.db-journal");
-    fs::copy(journal, repo.file("state/rollcall.db-journal")).unwrap();
-    drop(connection);
+    repo.leave_half_made_record();
     repo.run(&["plan"]).exits(0);
     repo.run(&["apply", "--yes"]).exits(0);
     assert_eq!(repo.recorded().len(), 25);
@@ -689,13 +655,14 @@ fn a_witness_that_is_lost_is_written_anew_where_nothing_else_is_to_be_done() {
 fn a_record_without_marks_gets_them_where_nothing_else_is_to_be_done() {
     let (repo, spotler) = after_the_first_day();
     let file = repo.file("state/rollcall.db");
-    for column in ["file_inode = NULL, file_birth", "service", "account"] {
-        let record = Sql::open(&file);
-        let unmark = format!("UPDATE meta SET {column} = NULL");
-        record.run(&unmark);
+    for columns in [
+        &["file_inode", "file_birth"][..],
+        &["service"],
+        &["account"],
+    ] {
+        repo.remove_marks(columns);
         repo.run(&["apply", "--yes"]).exits(0);
-        let marked = "SELECT service FROM meta WHERE file_inode IS NOT NULL AND service IS NOT NULL AND account IS NOT NULL";
-        assert_eq!(record.texts(marked).len(), 1, "{column}");
+        assert!(repo.has_marks(), "{columns:?}");
     }
     // Once it has them, a run with nothing to do writes nothing.
     let before = fs::read(&file).unwrap();
@@ -705,7 +672,7 @@ fn a_record_without_marks_gets_them_where_nothing_else_is_to_be_done() {
 }
 
 #[test]
-fn who_reads_where_there_is_no_record_is_told_so() {
+fn who_reads_where_there_is_no_record_is_reported_so() {
     let (repo, _spotler) = after_the_first_day();
     fs::remove_file(repo.file("state/rollcall.db")).unwrap();
     for command in [
@@ -728,7 +695,7 @@ fn nobody_is_said_to_be_erased_from_a_record_that_is_not_there() {
     fs::remove_dir_all(repo.file("state")).unwrap();
     refused(
         repo.run(&["record", "forget", "c-1", "--yes"]),
-        &["There is no record at state/rollcall.db, so that nothing in it can be erased"],
+        &["There is no record at state/rollcall.db, so nothing in it can be erased"],
     );
     assert!(!repo.has_state());
 }

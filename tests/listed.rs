@@ -83,7 +83,7 @@ fn what_is_listed_stands_beside_what_is_configured() {
                 "code-4",
                 ["unknown"],
                 null,
-                ["Spotler lists no such trigger code"]
+                ["Spotler does not list this trigger code"]
             ],
         ])
     );
@@ -149,7 +149,7 @@ fn a_configuration_that_is_there_gets_what_it_lacks() {
 fn nothing_is_written_where_spotler_cannot_be_asked() {
     let repo = Repo::new();
     for (url, said) in [
-        ("http://spotler.example", "credentials would travel"),
+        ("http://spotler.example", "credentials would be sent"),
         ("http://127.0.0.1:1", "Spotler cannot be reached"),
     ] {
         let args = ["init", "--from-spotler", "--base-url", url, "new"];

@@ -119,7 +119,7 @@ fn others_are_never_stopped_because_of_one_that_is_uncertain() {
     assert_eq!(held.json()["held"][0]["occurrence"], "o-1");
     let text = repo.run(&["plan"]).exits(0).stdout;
     assert!(
-        text.contains("! uncertain  c-1 / o-1  orders  there is no id on record"),
+        text.contains("! uncertain  c-1 / o-1  orders  no id is on record"),
         "{text}"
     );
     repo.apply().exits(0);

@@ -148,12 +148,12 @@ fn what_is_wrong_with_the_way_to_the_record_is_one_sentence_without_the_password
         (
             format!("postgres://nobody_here:{PASSWORD}@{host}/{database}"),
             "rollcall",
-            "the role may not do that",
+            "the role lacks a permission",
         ),
         (
             url.clone(),
             "taken",
-            "is not a record of Rollcall (the schema has tables of something else)",
+            "is not a record of Rollcall (the schema has tables of another program)",
         ),
         (
             format!("{url}?channel_binding=require"),
@@ -291,22 +291,16 @@ fn sessions_that_are_ended_one_after_the_other_end_no_run() {
     };
     let spotler = Spotler::open();
     let url = server.database();
-    let (_, name) = url.rsplit_once('/').unwrap();
     let repo = repo_of(&spotler, &url, 600);
     let mut command = repo.command(&["apply", "--yes"]);
     command
         .stderr(std::process::Stdio::null())
         .stdout(std::process::Stdio::null());
     let mut run = spotler.start_run(command);
-    let end = format!(
-        "SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' \
-         AND application_name = 'rollcall') AS ended"
-    );
     let mut ended = 0;
     for calls in (10..580).step_by(10) {
         spotler.wait_for_calls(calls);
-        let count = postgres::run(server.url(), &end).remove(0);
-        ended += count.parse::<usize>().unwrap();
+        ended += postgres::end_sessions(server.url(), &url);
     }
     assert_eq!(spotler.end_of(&mut run).code(), Some(0));
     assert!(ended >= 20, "{ended}");
@@ -339,26 +333,17 @@ fn a_record_that_is_elsewhere_than_before_is_refused_until_somebody_accepts_it()
             .len(),
         1
     );
-    // Tables that are new ones, as those of a dump that is restored in the same database.
-    postgres::run(
-        &url,
-        "ALTER TABLE rollcall.run RENAME TO old; CREATE TABLE rollcall.run (LIKE rollcall.old INCLUDING ALL); \
-         INSERT INTO rollcall.run OVERRIDING SYSTEM VALUE SELECT * FROM rollcall.old; \
-         SELECT setval(pg_get_serial_sequence('rollcall.run', 'id'), 1000); DROP TABLE rollcall.old",
-    );
+    postgres::restore_a_dump(&url);
     let said = keeps_quiet(&repo, &["apply", "--yes"], 1);
     assert!(said.contains("its tables are new ones"), "{said}");
     // A server that went over to a replica.
     let said = keeps_quiet(&repo, &["record", "accept", "--yes"], 0);
     assert!(said.contains("Accepted."), "{said}");
     keeps_quiet(&repo, &["apply", "--yes"], 0);
-    postgres::run(&url, "UPDATE rollcall.meta SET timeline = timeline + 1");
+    postgres::note_other_server(&url, 1, None);
     let said = keeps_quiet(&repo, &["apply", "--yes"], 1);
-    assert!(said.contains("the server went over to a replica"), "{said}");
-    postgres::run(
-        &url,
-        "UPDATE rollcall.meta SET timeline = timeline - 1, system = '7'",
-    );
+    assert!(said.contains("the server switched to a replica"), "{said}");
+    postgres::note_other_server(&url, -1, Some("7"));
     let said = keeps_quiet(&repo, &["apply", "--yes"], 1);
     assert!(said.contains("it is on another server"), "{said}");
 }
@@ -382,7 +367,7 @@ fn a_role_that_may_only_read_plans_and_does_not_apply() {
     keeps_quiet(&repo, &["record", "show"], 0);
     repo.write("rollcall.toml", CONFIG.replace("\"crm-1\", ", ""));
     let said = keeps_quiet(&repo, &["apply", "--yes"], 1);
-    assert!(said.contains("the role may not do that"), "{said}");
+    assert!(said.contains("the role lacks a permission"), "{said}");
     postgres::run(
         &url,
         "DROP OWNED BY rollcall_reader; DROP ROLE rollcall_reader",
@@ -398,20 +383,13 @@ fn a_lease_is_kept_for_a_minute_after_the_last_sign_of_life_by_the_clock_of_the_
     let url = server.database();
     let repo = repo_of(&spotler, &url, 1);
     repo.apply().exits(0);
-    let held = |ago: &str| {
-        format!(
-            "INSERT INTO rollcall.lock (one, holder, host, pid, process, command, acquired_at, heartbeat_at) \
-             VALUES (1, 'x', 'runner-7', 4711, 'another boot 1', 'apply', now(), now() - interval '{ago}') \
-             ON CONFLICT (one) DO UPDATE SET holder = 'x', heartbeat_at = excluded.heartbeat_at"
-        )
-    };
     declare(&repo, &spotler, 2);
-    postgres::run(&url, &held("50 seconds"));
+    postgres::lock_elsewhere(&url, "50 seconds");
     let said = keeps_quiet(&repo, &["apply", "--yes"], 1);
     assert!(said.contains("process 4711 on runner-7"), "{said}");
-    postgres::run(&url, &held("61 seconds"));
+    postgres::lock_elsewhere(&url, "61 seconds");
     keeps_quiet(&repo, &["apply", "--yes"], 0);
-    postgres::run(&url, &held("1 second"));
+    postgres::lock_elsewhere(&url, "1 second");
     keeps_quiet(&repo, &["record", "unlock", "--yes"], 0);
     keeps_quiet(&repo, &["apply", "--yes"], 0);
     assert_eq!(spotler.ledger().len(), 2);
@@ -481,14 +459,11 @@ fn a_run_that_was_frozen_beyond_its_lease_sends_nothing_more() {
     // It is alive there, but here nobody can see that: only its lease counts.
     let said = keeps_quiet(&repo, &["apply", "--yes"], 1);
     assert!(said.contains("on elsewhere-"), "{said}");
-    postgres::run(
-        &url,
-        "UPDATE rollcall.lock SET heartbeat_at = heartbeat_at - interval '61 seconds'",
-    );
+    postgres::let_a_minute_pass(&url);
     spotler.fault(serde_json::json!([]));
     let done = repo.run(&["apply", "--yes"]).exits(3);
     assert!(
-        done.stderr.contains("An earlier run was cut short"),
+        done.stderr.contains("An earlier run ended early"),
         "{}",
         done.stderr
     );
@@ -775,7 +750,7 @@ fn a_server_that_must_prove_who_it_is_is_believed_by_its_own_root_alone() {
         ),
         (
             format!("{url}?sslmode=disable"),
-            "the server lets nobody in by this way",
+            "the server does not allow this connection",
         ),
     ] {
         let said = keeps_quiet(&by(url.clone()), &["apply", "--yes"], 1);

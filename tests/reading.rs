@@ -72,14 +72,14 @@ fn what_a_file_cannot_mean_is_refused_by_every_command_and_no_cell_is_shown() {
             "a row that is too short",
             "c2",
             b"id,name,status\nc1,hush,customer\nc2,hush\n",
-            "has not as many cells in row 3 as columns in its header: 2 instead of 3",
+            "has another number of cells in row 3 than its header: 2 instead of 3",
             "delimiter",
         ),
         (
             "a row that is too long",
             "c1",
             b"id,name,status\nc1,hush,x,customer\n",
-            "has not as many cells in row 2 as columns in its header: 4 instead of 3",
+            "has another number of cells in row 2 than its header: 4 instead of 3",
             "delimiter",
         ),
         (
@@ -87,13 +87,13 @@ fn what_a_file_cannot_mean_is_refused_by_every_command_and_no_cell_is_shown() {
             "id",
             b"id,name,status\nc1,x,customer\nid,name,status\nc2,x,customer\n",
             "repeats its header in row 3",
-            "one behind the other",
+            "two exports in one file",
         ),
         (
             "a row of another contact that is too long",
             "c2",
             b"id,name,status\nc1,hush,customer\nc2,hush,x,customer\nc3,hush,customer\n",
-            "has not as many cells in row 3 as columns in its header: 4 instead of 3",
+            "has another number of cells in row 3 than its header: 4 instead of 3",
             "delimiter",
         ),
         (
@@ -101,14 +101,14 @@ fn what_a_file_cannot_mean_is_refused_by_every_command_and_no_cell_is_shown() {
             "c1",
             b"id,name,status\nc1,x,customer\nid,name,status\nc2,x,customer\n",
             "repeats its header in row 3",
-            "one behind the other",
+            "two exports in one file",
         ),
         (
             "two exports, one with its header in other letters",
             "c1",
             b"id,name,status\nc1,x,customer\nID,Name,Status\nc2,x,customer\n",
             "repeats its header in row 3",
-            "one behind the other",
+            "two exports in one file",
         ),
         (
             "a NUL in a row of another contact",
@@ -122,14 +122,14 @@ fn what_a_file_cannot_mean_is_refused_by_every_command_and_no_cell_is_shown() {
             "c1",
             b"id,name,status,status\nc1,x,customer,prospect\n",
             "`status` is a column of source crm twice, as number 3 and as number 4",
-            "a name of its own",
+            "its own name",
         ),
         (
             "a column that a field asks for, twice",
             "c1",
             b"id,name,name,status\nc1,x,hush,customer\n",
             "`name`, which is a column of source crm twice, as number 2 and as number 3",
-            "a name of its own",
+            "its own name",
         ),
     ];
     for (what, contact, bytes, says, helps) in files {
@@ -727,7 +727,7 @@ fn a_source_that_ran_dry_stops_nobody_however_few_they_are() {
             let spotler = Spotler::open();
             let repo = applied(&spotler, settings);
             repo.write("crm.csv", dry);
-            let says = "source crm has no rows, and had 3 when it was last applied";
+            let says = "source crm has no rows, and had 3 at the last apply";
             let plan = repo.run(&["plan"]).exits(0);
             assert!(plan.stdout.contains(says), "{what}: {}", plan.stdout);
             let refused = repo.run(&["apply", "--yes"]).exits(4);
@@ -780,7 +780,8 @@ fn a_file_that_was_cut_in_its_last_row_makes_nobody_of_somebody_else() {
     repo.write("crm.csv", all);
     repo.run(&["apply", "--yes"]).exits(0);
     repo.write("crm.csv", &all[..all.len() - 2]);
-    let says = "source crm stops in mid-line, and ended with a line end when it was last applied";
+    let says =
+        "source crm ends in the middle of a line, and ended with a line end at the last apply";
     for args in [&["plan"][..], &["plan", "--contact", "crm-104"]] {
         let done = repo.run(args).exits(0);
         assert!(done.stdout.contains(says), "{args:?}: {}", done.stdout);
@@ -876,7 +877,7 @@ fn a_source_that_ran_dry_is_remembered_whatever_else_is_applied() {
     assert_eq!(spotler.calls(), 4);
     // Somebody may.
     repo.write("crm.csv", "id\na2\na3\n");
-    let says = "source vip has no rows, and had 1 when it was last applied; in the automations that draw on it, 0 would be \
+    let says = "source vip has no rows, and had 1 at the last apply; in the automations that use it, 0 would be \
                 triggered and 1 stopped";
     let refused = repo.run(&["apply", "--yes"]).exits(4);
     assert!(plain(&refused).contains(says), "{}", refused.stderr);
@@ -1087,7 +1088,7 @@ fn a_configuration_file_that_was_emptied_stops_nobody() {
 fn two_ids_that_only_their_normal_form_tells_apart_are_an_error() {
     let (one, other) = ("caf\u{e9}-1", "cafe\u{301}-1");
     let says = [
-        "only Unicode's normal form tells these ids apart",
+        "these ids differ only in Unicode's normal form",
         r"caf\u{e9}-1 (",
         r"cafe\u{301}-1 (",
     ];
@@ -1142,7 +1143,7 @@ fn who_is_suppressed_or_expected_under_another_writing_is_told() {
                 let done = repo.run(&[command]).exits(0);
                 let says = format!(
                     "warning: no source has the {what} contact {named}, and {written} is (source crm: crm.csv, row 3), which \
-                     is written nearly so"
+                     is written almost like it"
                 );
                 assert!(plain(&done).contains(&says), "{command}: {}", done.stderr);
             }
@@ -1158,7 +1159,7 @@ fn who_is_suppressed_or_expected_under_another_writing_is_told() {
 }
 
 #[test]
-fn two_writings_of_one_id_in_a_source_are_told_by_validate() {
+fn two_writings_of_one_id_in_a_source_are_reported_by_validate() {
     let export = customers(&["crm-7", "CRM-7", "crm-8", "crm-8", "0099", "99", "crm-9"]);
     let done = repo("", export).run(&["validate"]).exits(0);
     let said = plain(&done);

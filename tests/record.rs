@@ -5,7 +5,7 @@ mod common;
 use std::io::Write;
 use std::process::Stdio;
 
-use common::{Repo, Spotler, Sql};
+use common::{Repo, Spotler};
 use serde_json::json;
 
 const CODE: &str = "0b8f9a52-6d0c-4f1c-8f53-2d6c9c0a7f11";
@@ -173,7 +173,7 @@ fn a_person_who_is_forgotten_is_nowhere_in_the_files() {
         assert!(!found, "{}", path.display());
     }
     let show = repo.run(&["record", "show", "unforgettable-1"]).exits(0);
-    assert_eq!(show.stdout, "Nothing is on record of unforgettable-1.\n");
+    assert_eq!(show.stdout, "Nothing is on record for unforgettable-1.\n");
     assert_eq!(repo.recorded(), ["welcome c-2 active"]);
 }
 
@@ -183,12 +183,11 @@ fn who_cannot_be_wiped_from_the_log_is_not_said_to_be_erased() {
     let repo = Repo::with(&config(&spotler.url(), "", &["unforgettable-1", "c-2"]));
     repo.apply().exits(0);
     suppress(&repo, "unforgettable-1");
-    let path = repo.file("state/rollcall.db");
     let forget = || repo.run(&["record", "forget", "unforgettable-1", "--yes"]);
-    let done = while_read(&path, forget).exits(3);
+    let done = repo.while_read(forget).exits(3);
     assert!(
         done.stderr
-            .contains("rollcall.db-wal beside it still holds"),
+            .contains("rollcall.db-wal next to it still holds"),
         "{}",
         done.stderr
     );
@@ -384,7 +383,7 @@ fn two_applies_at_once_take_turns() {
 }
 
 #[test]
-fn who_does_not_wait_is_told_who_holds_the_lock() {
+fn who_does_not_wait_is_reported_who_holds_the_lock() {
     let spotler = Spotler::open();
     spotler.fault(json!([{ "fault": "slow", "ms": 1500 }]));
     let repo = Repo::with(&config(&spotler.url(), "", &["c-1"]));
@@ -564,12 +563,7 @@ fn what_takes_no_room_in_an_older_id_is_seen_in_every_list_and_can_be_stopped() 
     let repo = Repo::with(&config(&spotler.url(), "", &["c-1"]));
     repo.apply().exits(0);
     // An older Rollcall took such ids.
-    let record = Sql::open(&repo.file("state/rollcall.db"));
-    for table in ["participation", "call"] {
-        let update = format!("UPDATE {table} SET contact = 'c\u{200b}1'");
-        record.run(&update);
-    }
-    drop(record);
+    repo.rename_all_contacts("c\u{200b}1");
     for command in [
         &["record", "list"][..],
         &["record", "show", "c\u{200b}1"],
@@ -655,7 +649,7 @@ fn what_cannot_be_stopped_alone_is_held_and_not_tried_for_ever() {
         .as_str()
         .unwrap()
         .to_owned();
-    assert!(reason.contains("no id on record"), "{reason}");
+    assert!(reason.contains("no id is on record"), "{reason}");
     // When none stays, the call that stops all needs no id.
     repo.write("crm.csv", "id,order\nnobody,none\n");
     repo.apply().exits(0);
@@ -682,7 +676,7 @@ fn a_kill_while_one_code_is_stopped_says_nothing_of_what_runs_behind_another() {
     killed.env("ROLLCALL_FAILPOINT", "send:before");
     assert_eq!(killed.output().unwrap().status.code(), None);
     assert_eq!(repo.plan().actions(), ["stop reviews c-1 / a"]);
-    // It is stopped, and that there was a doubt is told.
+    // It is stopped, and that there was a doubt is reported.
     let done = repo.apply().exits(3);
     assert_eq!(done.actions(), ["stop reviews c-1 / a -> stopped"]);
     assert_eq!(
@@ -705,7 +699,7 @@ fn a_repeat_by_that_is_added_or_taken_out_triggers_nobody_again_unless_that_is_m
         let calls = spotler.calls();
         repo.write("rollcall.toml", now);
         let refused = repo.apply().exits(4);
-        let told = "the `repeat_by` of reviews was added or taken out: 2 contacts who are in it would be triggered again";
+        let told = "the `repeat_by` of reviews was added or removed: 2 contacts who are in it would be triggered again";
         assert!(refused.stderr.contains(told), "{}", refused.stderr);
         assert_eq!(spotler.calls(), calls);
         repo.run(&["apply", "--yes", "--allow-large"]).exits(0);
@@ -826,7 +820,7 @@ fn a_relative_path_does_not_lead_out_by_a_link_or_a_pattern() {
         let file = outside.path().join("crm.csv");
         std::os::unix::fs::symlink(&file, repo.file("crm.csv")).unwrap();
         let refused = repo.run(&["validate"]).exits(1);
-        let told = "leads out of the configuration's folder by a link";
+        let told = "leads outside the configuration's folder by a link";
         assert!(refused.stderr.contains(told), "{toml}: {}", refused.stderr);
         // Whoever writes an absolute path means it.
         let absolute = toml.replace("link/", &format!("{}/", outside.path().display()));
@@ -865,41 +859,11 @@ fn the_guard_counts_what_is_let_go_and_what_was_refused() {
     assert!(refused.stderr.contains("(25 of 30)"), "{}", refused.stderr);
 }
 
-/// Does something while another program is in the middle of reading the record.
-fn while_read<T>(path: &std::path::Path, act: impl FnOnce() -> T) -> T {
-    use sqlx::{ConnectOptions, Connection};
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-    let reader = runtime.block_on(async {
-        let mut reader = options.connect().await.unwrap();
-        for statement in ["BEGIN", "SELECT * FROM participation"] {
-            sqlx::query(statement).execute(&mut reader).await.unwrap();
-        }
-        reader
-    });
-    let result = act();
-    runtime.block_on(reader.close()).unwrap();
-    result
-}
-
-/// Does something to a record's file behind Rollcall's back.
-fn behind_its_back(path: &std::path::Path, statements: &[&str]) {
-    let record = Sql::open(path);
-    for statement in statements {
-        record.run(statement);
-    }
-}
-
 #[test]
 fn a_newer_record_is_refused() {
     let repo = Repo::with(&config("sandbox", "", &["c-1"]));
     repo.apply().exits(0);
-    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-                 VALUES (99, 'of the future', 1, x'00', 0)";
-    behind_its_back(&repo.file("state/rollcall.db"), &[newer]);
+    repo.make_newer();
     repo.write("rollcall.toml", config("sandbox", "", &["c-1", "c-2"]));
     for args in [
         &["plan"][..],
@@ -919,11 +883,7 @@ fn a_newer_record_is_refused() {
 #[test]
 fn another_programs_database_is_refused() {
     let repo = Repo::with(&config("sandbox", "", &["c-1"]));
-    std::fs::create_dir(repo.file("state")).unwrap();
-    behind_its_back(
-        &repo.file("state/rollcall.db"),
-        &["CREATE TABLE theirs (x)"],
-    );
+    repo.put_foreign_database();
     let theirs = std::fs::read(repo.file("state/rollcall.db")).unwrap();
     for args in [&["plan"][..], &["apply", "--yes"]] {
         let done = repo.run(args).exits(1);
@@ -959,17 +919,10 @@ fn the_clock_of_another_host_says_nothing_of_how_old_its_sign_of_life_is() {
     let spotler = Spotler::open();
     let repo = Repo::with(&config(&spotler.url(), "", &["c-1"]));
     repo.apply().exits(0);
-    let held = |age: i32| {
-        let lock = format!(
-            "INSERT OR REPLACE INTO lock (only, holder, host, pid, command, acquired_at, heartbeat_at) VALUES \
-             (1, 'x', 'far-away.example', 7, 'apply', 0, (unixepoch() - ({age})) * 1000)"
-        );
-        behind_its_back(&repo.file("state/rollcall.db"), &[&lock]);
-    };
     repo.write("rollcall.toml", config(&spotler.url(), "", &["c-1", "c-2"]));
     // A moment ago, by a clock that is behind, that is ahead, that is a year away.
     for age in [5, 61, -3600, 31_536_000] {
-        held(age);
+        repo.lock_elsewhere(age);
         let refused = repo.apply().exits(1).stderr;
         assert!(
             refused.contains("process 7 on far-away.example"),
@@ -1041,10 +994,8 @@ fn a_record_that_another_host_works_on_is_not_migrated_under_its_hands() {
     repo.apply().exits(0);
     repo.write("rollcall.toml", config(&spotler.url(), "", &["c-1", "c-2"]));
     let path = repo.file("state/rollcall.db");
-    let alive = "INSERT INTO lock (only, holder, host, pid, command, acquired_at, heartbeat_at) VALUES \
-                 (1, 'x', 'far-away.example', 7, 'apply', 0, unixepoch() * 1000)";
-    // A record of before the first schema, as far as can be seen: to migrate it would fail, and say so.
-    behind_its_back(&path, &["DELETE FROM _sqlx_migrations", alive]);
+    repo.forget_migrations();
+    repo.lock_elsewhere(0);
     for args in [&["plan"][..], &["record", "list"], &["adopt", "--yes"]] {
         let done = repo.run(args).exits(1);
         let told = "cannot be migrated while another run works on it";
@@ -1084,10 +1035,7 @@ fn a_run_whose_lock_was_taken_sends_nothing_more() {
     let repo = Repo::with(&config(&spotler.url(), "", &contacts));
     let child = repo.spawn(&["apply", "--yes"]);
     spotler.wait_for_calls(4);
-    behind_its_back(
-        &repo.file("state/rollcall.db"),
-        &["UPDATE lock SET holder = 'somebody else'"],
-    );
+    repo.steal_lock();
     let calls = spotler.calls();
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -1101,7 +1049,7 @@ fn a_run_whose_lock_was_taken_sends_nothing_more() {
     );
     // The next run knows of every call that may have been made.
     spotler.fault(json!([]));
-    behind_its_back(&repo.file("state/rollcall.db"), &["DELETE FROM lock"]);
+    repo.remove_lock();
     let done = repo.apply();
     assert!(matches!(done.code, Some(0 | 3)), "{}", done.stderr);
     let ledger = spotler.ledger();

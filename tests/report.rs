@@ -4,7 +4,8 @@ mod common;
 
 use std::fs;
 
-use common::{Repo, Spotler, Sql};
+use common::broken::History;
+use common::{Repo, Spotler};
 use serde_json::json;
 
 const CONFIG: &str = r#"
@@ -145,41 +146,12 @@ fn the_figures_are_those_of_the_record() {
     assert_eq!(runs.count(), 3, "{told:?}");
 }
 
-/// Milliseconds of a time.
-fn ms(time: &str) -> i64 {
-    time.parse::<jiff::Timestamp>().unwrap().as_millisecond()
-}
-
 /// A record as Rollcall makes it, without anything on it.
-fn empty_record() -> (Repo, Sql) {
+fn empty_record() -> (Repo, History) {
     let repo = repo(CONFIG, 0..1);
     repo.apply().exits(0);
-    let db = Sql::open(&repo.file("state/rollcall.db"));
-    db.run(
-        "DELETE FROM participation; DELETE FROM call; DELETE FROM run;
-         INSERT INTO run (id, command, started_at, ended_at, host, pid, version)
-         VALUES (1, 'apply', 1700000000000, 1700000061000, 'h', 1, '1');",
-    );
-    (repo, db)
-}
-
-fn called(db: &Sql, kind: &str, contact: &str, at: &str, outcome: Option<&str>) {
-    let (at, outcome) = (
-        ms(at),
-        outcome.map_or("NULL".to_owned(), |of| format!("'{of}'")),
-    );
-    db.run(&format!(
-        "INSERT INTO call (run, kind, contact, automation, occurrence, trigger_code, sent_at, settled_at, outcome)
-         VALUES (1, '{kind}', '{contact}', 1, iif('{kind}' = 'trigger', '', NULL), 1, {at}, {at}, {outcome})"
-    ));
-}
-
-fn stands(db: &Sql, contact: &str, state: &str, triggered: &str, changed: &str) {
-    let (triggered, changed) = (ms(triggered), ms(changed));
-    db.run(&format!(
-        "INSERT INTO participation (contact, automation, occurrence, state, trigger_code, triggered_at, changed_at)
-         VALUES ('{contact}', 1, '', '{state}', 1, {triggered}, {changed})"
-    ));
+    let history = History::empty(&repo);
+    (repo, history)
 }
 
 /// How many ran at the end of each day, from the points of a curve.
@@ -193,35 +165,35 @@ fn heights(page: &str) -> Vec<u64> {
 
 #[test]
 fn a_participation_counts_from_its_trigger_to_its_end_each_time_that_it_ran() {
-    let (repo, db) = empty_record();
+    let (repo, history) = empty_record();
     let day = |n: u32| format!("2026-11-{n:02}T10:00:00Z");
     // Runs all the time.
-    called(&db, "trigger", "person-a", &day(1), Some("active"));
-    stands(&db, "person-a", "active", &day(1), &day(1));
+    history.called("trigger", "person-a", &day(1), Some("active"));
+    history.stands("person-a", "active", &day(1), &day(1));
     // Ran from the 3rd to the 5th, and from the 8th on; a stop in between that found nothing changes nothing.
-    called(&db, "trigger", "person-b", &day(3), Some("active"));
-    called(&db, "stop", "person-b", &day(4), Some("stop-failed"));
-    called(&db, "stop", "person-b", &day(5), Some("stopped"));
-    called(&db, "stop", "person-b", &day(6), Some("stopped"));
-    called(&db, "trigger", "person-b", &day(8), Some("uncertain"));
-    stands(&db, "person-b", "uncertain", &day(8), &day(8));
+    history.called("trigger", "person-b", &day(3), Some("active"));
+    history.called("stop", "person-b", &day(4), Some("stop-failed"));
+    history.called("stop", "person-b", &day(5), Some("stopped"));
+    history.called("stop", "person-b", &day(6), Some("stopped"));
+    history.called("trigger", "person-b", &day(8), Some("uncertain"));
+    history.stands("person-b", "uncertain", &day(8), &day(8));
     // Ran from the 2nd to the 4th; then a trigger failed.
-    called(&db, "trigger", "person-c", &day(2), Some("active"));
-    called(&db, "stop", "person-c", &day(4), Some("stopped"));
-    called(&db, "trigger", "person-c", &day(7), Some("failed"));
-    stands(&db, "person-c", "failed", &day(7), &day(7));
+    history.called("trigger", "person-c", &day(2), Some("active"));
+    history.called("stop", "person-c", &day(4), Some("stopped"));
+    history.called("trigger", "person-c", &day(7), Some("failed"));
+    history.stands("person-c", "failed", &day(7), &day(7));
     // Never ran.
-    called(&db, "trigger", "person-d", &day(2), Some("failed-for-good"));
-    stands(&db, "person-d", "failed-for-good", &day(2), &day(2));
+    history.called("trigger", "person-d", &day(2), Some("failed-for-good"));
+    history.stands("person-d", "failed-for-good", &day(2), &day(2));
     // Ran on the 6th alone, until let go.
-    called(&db, "trigger", "person-e", &day(6), Some("active"));
-    stands(&db, "person-e", "let-go", &day(6), &day(9));
+    history.called("trigger", "person-e", &day(6), Some("active"));
+    history.stands("person-e", "let-go", &day(6), &day(9));
     // Runs on while it could not be stopped.
-    called(&db, "trigger", "person-f", &day(9), Some("active"));
-    called(&db, "stop", "person-f", &day(10), Some("stop-failed"));
-    stands(&db, "person-f", "stop-failed", &day(9), &day(10));
+    history.called("trigger", "person-f", &day(9), Some("active"));
+    history.called("stop", "person-f", &day(10), Some("stop-failed"));
+    history.stands("person-f", "stop-failed", &day(9), &day(10));
     // Its trigger is under way.
-    called(&db, "trigger", "person-g", &day(10), None);
+    history.called("trigger", "person-g", &day(10), None);
     let page = report(&repo, &["--now", "2026-11-10T12:00:00Z", "--days", "10"]);
     let most = 3.0;
     let counts = heights(&page)
@@ -241,7 +213,7 @@ fn a_participation_counts_from_its_trigger_to_its_end_each_time_that_it_ran() {
     for state in ["failed", "failed-for-good", "uncertain", "stop-failed"] {
         assert!(trouble(state), "{state}: {told:?}");
     }
-    assert!(page.contains("no answer is on record yet, or its run was cut short"));
+    assert!(page.contains("no answer is on record yet, or its run ended early"));
     // As it was on the 4th, and from the 4th on.
     let then = report(&repo, &["--now", "2026-11-04T12:00:00Z", "--days", "4"]);
     assert_eq!(
@@ -257,20 +229,8 @@ fn a_participation_counts_from_its_trigger_to_its_end_each_time_that_it_ran() {
 
 #[test]
 fn three_years_are_one_page() {
-    let (repo, db) = empty_record();
-    // Each of 2,000 people is triggered once; half of them are stopped a hundred days later.
-    let start = ms("2023-11-20T09:00:00Z");
-    db.run(&format!(
-        "WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 1999)
-         INSERT INTO participation (contact, automation, occurrence, state, trigger_code, triggered_at, changed_at)
-         SELECT printf('person-%05d', n), 1, '', iif(n % 2, 'active', 'stopped'), 1, {start} + n * 43200000,
-           {start} + n * 43200000 + iif(n % 2, 0, 8640000000) FROM n;
-         INSERT INTO call (run, kind, contact, automation, occurrence, trigger_code, sent_at, settled_at, outcome)
-         SELECT 1, 'trigger', contact, automation, occurrence, 1, triggered_at, triggered_at, 'active' FROM participation;
-         INSERT INTO call (run, kind, contact, automation, trigger_code, sent_at, settled_at, outcome)
-         SELECT 1, 'stop', contact, automation, 1, changed_at, changed_at, 'stopped' FROM participation
-         WHERE state = 'stopped';"
-    ));
+    let (repo, history) = empty_record();
+    history.three_years("2023-11-20T09:00:00Z");
     let now = ["--now", "2026-08-16T09:00:00Z"];
     let page = report(&repo, &now);
     assert!(

@@ -195,7 +195,7 @@ fn one_that_was_killed_on_the_way_is_not_taken_up_again() {
 }
 
 #[test]
-fn whatever_has_changed_since_is_told_and_nothing_is_done() {
+fn whatever_has_changed_since_is_reported_and_nothing_is_done() {
     let spotler = Spotler::open();
     let repo = repo(&spotler);
     save(&repo);

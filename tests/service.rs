@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Repo, Spotler, Sql};
+use common::{Repo, Spotler};
 
 const REAL: &str = "https://restapi.mailplus.nl/integrationservice-1.1.0";
 
@@ -11,12 +11,6 @@ fn config(url: &str) -> String {
         "[spotler]\nbase_url = {url:?}\n\n[automation.welcome]\ntrigger_code = \"code-w\"\n\
          [[enrol]]\nautomation = \"welcome\"\ncontacts = [\"c-1\"]\n"
     )
-}
-
-/// Notes another service on the record.
-fn of_another(repo: &Repo, host: &str) {
-    let record = Sql::open(&repo.file("state/rollcall.db"));
-    record.run(&format!("UPDATE meta SET service = '{host}'"));
 }
 
 #[test]
@@ -67,7 +61,7 @@ fn a_service_may_move_where_somebody_says_so() {
     let spotler = Spotler::open();
     let repo = Repo::with(&config(&spotler.url()));
     repo.apply().exits(0);
-    of_another(&repo, "old.example");
+    repo.note_service("old.example");
     let told = repo.apply().exits(1).stderr;
     assert!(
         told.contains("old.example") && told.contains("rollcall record accept"),
@@ -95,14 +89,14 @@ fn what_only_failed_at_a_host_binds_nobody_to_it() {
     let repo = Repo::with(&config(&spotler.url()));
     repo.run(&["apply", "--yes", "--retry-for", "0s"]).exits(3);
     assert_eq!(repo.recorded(), ["welcome c-1 failed"]);
-    of_another(&repo, "mistyped.example");
+    repo.note_service("mistyped.example");
     spotler.fault(serde_json::json!([]));
     repo.apply().exits(0);
     assert_eq!(repo.recorded(), ["welcome c-1 active"]);
 }
 
 #[test]
-fn that_there_is_no_record_is_told_where_it_matters() {
+fn that_there_is_no_record_is_reported_where_it_matters() {
     let spotler = Spotler::open();
     let repo = Repo::with(&config(&spotler.url()));
     let told = "There is no record at state/rollcall.db yet";

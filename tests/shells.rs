@@ -87,7 +87,7 @@ fn every_command_has_a_manual_page() {
 }
 
 #[test]
-fn pages_that_cannot_be_written_are_told_by_their_folder() {
+fn pages_that_cannot_be_written_are_reported_by_their_folder() {
     let repo = Repo::new();
     repo.write("taken", "");
     let done = repo.run(&["man", "taken/man1"]).exits(1);

@@ -284,11 +284,11 @@ impl<'a> Story<'a> {
             self.check(&plan, &done, trouble);
             return true;
         }
-        // Nothing is done then but what cannot wait. What a run that died has left open is told of all the same.
+        // Nothing is done then but what cannot wait. What a run that died has left open is reported all the same.
         assert_eq!(done.code, Some(4), "{}", done.stderr);
         let finds_doubt = std::mem::take(&mut self.is_open);
         assert_eq!(
-            done.stderr.contains("was cut short"),
+            done.stderr.contains("ended early while"),
             finds_doubt,
             "{}",
             done.stderr
@@ -859,7 +859,7 @@ fn plain(ids: &BTreeSet<String>) -> BTreeSet<String> {
 struct Bookmark<'a> {
     seed: u64,
     day: usize,
-    /// The next story, which is not to be told then.
+    /// The next story, which is not to be reported then.
     next: &'a AtomicUsize,
 }
 

@@ -368,7 +368,7 @@ fn who_is_declared_and_suppressed_is_withheld_on_record_without_a_question() {
         "Nothing to do. 0 participations as declared, 2 withheld.\n"
     );
     assert!(
-        noted.stderr.contains("1 is on record as withheld now"),
+        noted.stderr.contains("1 is now on record as withheld"),
         "{}",
         noted.stderr
     );
@@ -471,7 +471,7 @@ fn forget_says_that_what_was_let_go_runs_on() {
     repo.apply().exits(0);
     let forgotten = repo.run(&["record", "forget", "c-1", "--yes"]).exits(0);
     assert!(
-        forgotten.stdout.contains("Spotler goes on with these")
+        forgotten.stdout.contains("These go on at Spotler")
             && forgotten.stdout.contains("care (let-go)"),
         "{}",
         forgotten.stdout

@@ -209,7 +209,7 @@ fn a_run_that_fails_writes_them_too_and_keeps_the_last_success() {
 }
 
 #[test]
-fn metrics_that_cannot_be_written_are_told_before_anything_is_done() {
+fn metrics_that_cannot_be_written_are_reported_before_anything_is_done() {
     let spotler = Spotler::open();
     let repo = Repo::with(&config(&spotler.url(), "", &["c-1"]));
     for path in ["nowhere/rollcall.prom", "."] {
@@ -311,7 +311,7 @@ fn every_line_of_the_log_is_an_event_that_is_documented() {
         events(&run(&["apply"]).exits(1)),
         ["plan", "error", "finished"]
     );
-    // A kill leaves a call open, and that is told once.
+    // A kill leaves a call open, and that is reported once.
     let mut killed = repo.command(&apply);
     killed.env("ROLLCALL_FAILPOINT", "send:before");
     assert!(!killed.output().unwrap().status.success());
@@ -363,7 +363,7 @@ fn quiet_is_silent_where_nothing_happened_and_only_there() {
     let first = repo.run(&quiet).exits(3);
     assert!(first.stdout.contains("uncertain"), "{}", first.stdout);
     spotler.fault(json!([]));
-    // It is held from now on, which was told.
+    // It is held from now on, which was reported.
     let again = repo.run(&quiet).exits(0);
     assert_eq!((again.stdout.as_str(), again.stderr.as_str()), ("", ""));
     repo.write("rollcall.toml", config(&spotler.url(), "", &["c-1", "c-2"]));

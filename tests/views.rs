@@ -402,7 +402,7 @@ fn what_a_lost_record_looks_like_is_said_in_every_view() {
     let says = |format: &str| {
         let plan = repo.run(&["plan", "--format", format]).exits(0);
         plan.stdout
-            .contains("There is no record yet: all who are declared count as new.")
+            .contains("There is no record yet: everybody who is declared counts as new.")
     };
     assert!(says("markdown") && says("html"));
     repo.apply().exits(0);

@@ -99,7 +99,7 @@ fn who_waits_and_is_no_longer_declared_needs_nothing() {
 }
 
 #[test]
-fn an_account_that_knows_nobody_costs_few_triggers_and_is_told_of() {
+fn an_account_that_knows_nobody_costs_few_triggers_and_is_reported_of() {
     let spotler = Spotler::start(Options {
         unknown_contacts: vec!["c-*".to_owned()],
         ..Options::default()
@@ -112,15 +112,14 @@ fn an_account_that_knows_nobody_costs_few_triggers_and_is_told_of() {
     let warning = done.json()["warning"].as_str().unwrap().to_owned();
     assert!(warning.contains("probably another account"), "{warning}");
     assert!(
-        done.stderr.contains("No more triggers are sent"),
+        done.stderr.contains("This run sends no more triggers"),
         "{}",
         done.stderr
     );
     // One contact alone may well be new.
     let repo = Repo::with(&config(&spotler, &names(1)));
     let done = repo.run(&["apply", "--yes"]).exits(3);
-    let told =
-        "the contact of the only call of this run. Where it should, it may be another account";
+    let told = "the contact of the only call of this run. If it should, it may be another account";
     assert!(done.stdout.contains(told), "{}", done.stdout);
     // As text, too, and where there are few.
     let repo = Repo::with(&config(&spotler, &names(3)));
@@ -226,7 +225,7 @@ fn stops_end_where_nobody_is_known_and_go_on_behind_a_good_answer() {
         40 - count(&done, "-> stop-failed")
     );
     assert!(
-        done.stderr.contains("No more stops are sent"),
+        done.stderr.contains("This run sends no more stops"),
         "{}",
         done.stderr
     );
@@ -297,7 +296,8 @@ fn a_stop_behind_a_code_that_spotler_does_not_know_stops_nobody() {
     assert_eq!(count(&done, "-> not-sent"), 12 - failed);
     assert!(spotler.calls() - before <= 14);
     assert!(
-        done.stderr.contains("No more stops of welcome"),
+        done.stderr
+            .contains("This run sends no more stops of welcome"),
         "{}",
         done.stderr
     );

@@ -123,7 +123,7 @@ pub fn prepare(folder: &Path, rows: u64) {
                 occurrence: None,
             },
             before: None,
-            mv: Move::Adopt,
+            transition: Move::Adopt,
             trigger_code: automation.trigger_code.clone(),
             fields: None,
         }

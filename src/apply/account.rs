@@ -81,7 +81,7 @@ impl Account {
 /// Why a call is not made.
 pub(super) fn refusal(kind: CallKind) -> String {
     format!(
-        "not sent, since Spotler knew none of the contacts of the first {ENOUGH} {}s of this run",
+        "not sent, because Spotler knew none of the contacts of the first {ENOUGH} {}s of this run",
         kind.as_str()
     )
 }

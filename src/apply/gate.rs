@@ -79,18 +79,18 @@ impl fmt::Display for End {
             End::Doubts { count: 1, detail } => write!(
                 f,
                 "a call was left without a readable answer ({detail}); with concurrency = 1 a run stops at the first such \
-                 call, as a fault that hits every call must not leave one doubt after the other"
+                 call, because a fault that hits every call must not leave one doubt after another"
             ),
             End::Doubts { count, detail } => write!(
                 f,
                 "the last {count} calls were left without a readable answer ({detail}); with concurrency = {count} a run \
-                 stops there, as a fault that hits every call must not leave one doubt after the other"
+                 stops there, because a fault that hits every call must not leave one doubt after another"
             ),
             End::Mixups { count, detail } => write!(
                 f,
                 "{count} answers of Spotler, or of a proxy on the way to it, were not for their calls ({detail})"
             ),
-            // Whole sentences, the last of which goes on as the sentence that it is told in.
+            // Whole sentences; the last one continues in the sentence around it.
             End::Record { detail } => f.write_str(detail.trim_end_matches('.')),
         }
     }
@@ -143,8 +143,8 @@ struct Inner {
     trouble: Option<(ExponentialBackoff, Instant)>,
     /// When the last pause began: what was sent before it says nothing new.
     paused_at: Option<Instant>,
-    /// The end of the last pause that was told of.
-    told: Option<Instant>,
+    /// The end of the last pause that was reported.
+    reported: Option<Instant>,
 }
 
 /// The time since the gate was made: the same time by which all else in a run waits.
@@ -162,7 +162,7 @@ impl clock::Clock for Elapsed {
 /// The right to make one call.
 #[derive(Debug)]
 #[must_use]
-pub struct Pass {
+pub struct Permit {
     since: Instant,
 }
 
@@ -206,7 +206,7 @@ impl Gate {
                 resume_at: None,
                 trouble: None,
                 paused_at: None,
-                told: None,
+                reported: None,
             }),
             changed: Notify::new(),
             end: SetOnce::new(),
@@ -222,7 +222,7 @@ impl Gate {
     ///
     /// # Errors
     /// Why none may be made any more.
-    pub async fn enter(&self) -> Result<Pass, End> {
+    pub async fn enter(&self) -> Result<Permit, End> {
         self.wait_until(|| self.is_open()).await?;
         tokio::select! {
             biased;
@@ -261,7 +261,7 @@ impl Gate {
     }
 
     /// Enters if that is possible now; otherwise says until when it cannot be, if that is known.
-    fn try_enter(&self) -> Result<Result<Pass, Option<Instant>>, End> {
+    fn try_enter(&self) -> Result<Result<Permit, Option<Instant>>, End> {
         let mut inner = self.inner();
         if let Some(end) = self.end.get() {
             return Err(end.clone());
@@ -277,7 +277,7 @@ impl Gate {
             return Ok(Err(None));
         }
         inner.under_way += 1;
-        Ok(Ok(Pass { since: now }))
+        Ok(Ok(Permit { since: now }))
     }
 
     /// Whether calls do not wait.
@@ -292,9 +292,9 @@ impl Gate {
         })
     }
 
-    /// Gives a pass back. Returns whether a call that was turned away should be tried again; where not, the run has
+    /// Gives a permit back. Returns whether a call that was turned away should be tried again; where not, the run has
     /// ended.
-    pub fn leave(&self, pass: Pass, how: Return) -> bool {
+    pub fn leave(&self, permit: Permit, how: Return) -> bool {
         let mut inner = self.inner();
         inner.under_way -= 1;
         let again = match how {
@@ -306,9 +306,9 @@ impl Gate {
             Return::Doubt(detail) => self.doubt(&mut inner, detail),
             Return::Unavailable { wait, detail } => {
                 self.doubt(&mut inner, detail.clone())
-                    && self.pause(&mut inner, &pass, wait, detail)
+                    && self.pause(&mut inner, &permit, wait, detail)
             }
-            Return::TurnedAway { wait, detail } => self.pause(&mut inner, &pass, wait, detail),
+            Return::TurnedAway { wait, detail } => self.pause(&mut inner, &permit, wait, detail),
         };
         drop(inner);
         self.changed.notify_waiters();
@@ -343,7 +343,7 @@ impl Gate {
     fn pause(
         &self,
         inner: &mut Inner,
-        pass: &Pass,
+        permit: &Permit,
         wait: Option<Duration>,
         detail: String,
     ) -> bool {
@@ -351,7 +351,7 @@ impl Gate {
             return false;
         }
         let now = Instant::now();
-        let is_news = inner.paused_at.is_none_or(|at| pass.since >= at);
+        let is_news = inner.paused_at.is_none_or(|at| permit.since >= at);
         let first = first_wait(self.limits.rate);
         let is_first = inner.trouble.is_none();
         let (backoff, since) = inner.trouble.get_or_insert_with(|| (waits(first), now));
@@ -382,9 +382,9 @@ impl Gate {
         true
     }
 
-    /// Gives a pass back without having made a call.
-    pub fn give_back(&self, pass: Pass) {
-        let Pass { .. } = pass;
+    /// Gives a permit back without having made a call.
+    pub fn give_back(&self, permit: Permit) {
+        let Permit { .. } = permit;
         self.inner().under_way -= 1;
         self.changed.notify_waiters();
     }
@@ -412,10 +412,10 @@ impl Gate {
     pub fn news_of_pause(&self) -> Option<Duration> {
         let mut inner = self.inner();
         let at = inner.resume_at?;
-        if inner.told.is_some_and(|told| told >= at) {
+        if inner.reported.is_some_and(|reported| reported >= at) {
             return None;
         }
-        inner.told = Some(at);
+        inner.reported = Some(at);
         at.checked_duration_since(Instant::now())
     }
 
@@ -455,8 +455,11 @@ mod tests {
     async fn doubts_narrow_the_gate_until_it_is_shut() {
         let gate = gate(3);
         for expected in [true, true, false] {
-            let pass = gate.enter().await.unwrap();
-            assert_eq!(gate.leave(pass, Return::Doubt("HTTP 500".into())), expected);
+            let permit = gate.enter().await.unwrap();
+            assert_eq!(
+                gate.leave(permit, Return::Doubt("HTTP 500".into())),
+                expected
+            );
         }
         assert!(matches!(
             gate.enter().await,
@@ -468,10 +471,10 @@ mod tests {
     async fn a_readable_answer_opens_it_again() {
         let gate = gate(2);
         for _ in 0..10 {
-            let pass = gate.enter().await.unwrap();
-            assert!(gate.leave(pass, Return::Doubt("HTTP 500".into())));
-            let pass = gate.enter().await.unwrap();
-            gate.leave(pass, Return::Answered);
+            let permit = gate.enter().await.unwrap();
+            assert!(gate.leave(permit, Return::Doubt("HTTP 500".into())));
+            let permit = gate.enter().await.unwrap();
+            gate.leave(permit, Return::Answered);
         }
         assert_eq!(gate.why_ended(), None);
     }
@@ -489,9 +492,9 @@ mod tests {
     async fn all_wait_for_as_long_as_was_asked() {
         let gate = gate(2);
         let start = Instant::now();
-        let pass = gate.enter().await.unwrap();
+        let permit = gate.enter().await.unwrap();
         assert!(gate.leave(
-            pass,
+            permit,
             Return::TurnedAway {
                 wait: Some(Duration::from_secs(7)),
                 detail: "HTTP 429".into()
@@ -509,11 +512,11 @@ mod tests {
             wait,
             detail: "HTTP 503".into(),
         };
-        let pass = gate.enter().await.unwrap();
-        assert!(gate.leave(pass, unavailable(Some(Duration::from_secs(7)))));
-        let pass = gate.enter().await.unwrap();
+        let permit = gate.enter().await.unwrap();
+        assert!(gate.leave(permit, unavailable(Some(Duration::from_secs(7)))));
+        let permit = gate.enter().await.unwrap();
         assert_eq!(start.elapsed().as_secs(), 7);
-        assert!(!gate.leave(pass, unavailable(None)));
+        assert!(!gate.leave(permit, unavailable(None)));
         assert!(matches!(
             gate.why_ended(),
             Some(End::Doubts { count: 2, .. })
@@ -525,9 +528,11 @@ mod tests {
         let gate = gate(1);
         let start = Instant::now();
         loop {
-            let Ok(pass) = gate.enter().await else { break };
+            let Ok(permit) = gate.enter().await else {
+                break;
+            };
             let _ = gate.leave(
-                pass,
+                permit,
                 Return::TurnedAway {
                     wait: None,
                     detail: "connection refused".into(),
@@ -551,16 +556,16 @@ mod tests {
             detail: "HTTP 429".into(),
         };
         for _ in 0..100 {
-            let pass = gate.enter().await.unwrap();
+            let permit = gate.enter().await.unwrap();
             let start = Instant::now();
-            assert!(gate.leave(pass, turned_away()));
-            let pass = gate.enter().await.unwrap();
+            assert!(gate.leave(permit, turned_away()));
+            let permit = gate.enter().await.unwrap();
             assert!(
                 start.elapsed() <= Duration::from_millis(50),
                 "{:?}",
                 start.elapsed()
             );
-            gate.leave(pass, Return::Answered);
+            gate.leave(permit, Return::Answered);
         }
     }
 
@@ -568,13 +573,13 @@ mod tests {
     async fn waits_grow_even_where_none_is_asked_for_each_time() {
         let gate = gate(1);
         let mut calls = 0;
-        while let Ok(pass) = gate.enter().await {
+        while let Ok(permit) = gate.enter().await {
             calls += 1;
             let turned_away = Return::TurnedAway {
                 wait: Some(Duration::ZERO),
                 detail: "HTTP 429".into(),
             };
-            gate.leave(pass, turned_away);
+            gate.leave(permit, turned_away);
         }
         assert!(matches!(gate.why_ended(), Some(End::Unavailable { .. })));
         assert!(calls < 40, "{calls}");

@@ -13,7 +13,7 @@ pub(super) struct Meaning {
     pub detail: Option<String>,
     pub http_status: Option<u16>,
     pub entries: Vec<Entry>,
-    /// How the gate is told.
+    /// What the gate learns from the answer.
     pub returned: Return,
     /// What it says of the account.
     pub sign: Sign,
@@ -268,7 +268,7 @@ impl Meaning {
         }
     }
 
-    /// What is told of it.
+    /// What is reported about it.
     pub(super) fn settled(&self) -> Settled {
         let outcome = match self.outcome {
             CallOutcome::Trigger(outcome) => match outcome {

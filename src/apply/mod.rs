@@ -1,7 +1,7 @@
 //! Plan → calls → outcomes.
 //!
-//! Every attempt is written to the record before its first byte leaves, and what came of it before it is told. What
-//! happens is told as [`Event`]s; nothing is drawn here.
+//! Every attempt is written to the record before its first byte leaves, and its outcome before it is reported. What
+//! happens is reported as [`Event`]s; nothing is drawn here.
 
 mod account;
 mod caller;
@@ -89,7 +89,7 @@ pub async fn run(mut job: Job, events: mpsc::Sender<Event>) -> Result<Run, Journ
         settled: Mutex::new(settled),
         job,
     });
-    let ending = tokio::spawn(tell_the_end(shared.clone(), events.clone()));
+    let ending = tokio::spawn(report_the_end(shared.clone(), events.clone()));
     let workers: Vec<_> = (0..concurrency)
         .map(|_| tokio::spawn(Worker::new(shared.clone(), events.clone()).run()))
         .collect();
@@ -139,7 +139,7 @@ async fn note(job: &Job) -> Result<(), JournalError> {
         let changes = chunk.iter().map(|let_go| Change {
             key: let_go.participation.key.clone(),
             before: Some(let_go.participation.state),
-            mv: Move::LetGo,
+            transition: Move::LetGo,
             trigger_code: let_go.participation.trigger_code.clone(),
             fields: let_go.participation.fields,
         });
@@ -154,7 +154,7 @@ async fn note(job: &Job) -> Result<(), JournalError> {
         let changes = chunk.iter().map(|withheld| Change {
             key: withheld.key.clone(),
             before: withheld.before,
-            mv: Move::Withhold,
+            transition: Move::Withhold,
             trigger_code: withheld.trigger_code.clone(),
             fields: None,
         });
@@ -163,7 +163,7 @@ async fn note(job: &Job) -> Result<(), JournalError> {
     Ok(())
 }
 
-async fn tell_the_end(shared: Arc<Shared>, events: mpsc::Sender<Event>) {
+async fn report_the_end(shared: Arc<Shared>, events: mpsc::Sender<Event>) {
     let end = shared.gate.ended().await;
     let _ = events.send(Event::Ending(end)).await;
 }
@@ -181,7 +181,7 @@ struct Shared {
     /// Automations of which no more stops are sent in this run, and why: by the name and the code on record.
     halted_stops: Mutex<HashMap<(AutomationName, TriggerCode), String>>,
     settled: Mutex<Vec<Option<Settled>>>,
-    /// Whose ids another contact was given too: what was told of them before is in doubt.
+    /// Whose ids another contact was given too: what was reported of them before is in doubt.
     mixed: Mutex<Vec<Key>>,
 }
 
@@ -191,7 +191,7 @@ struct Parked {
     actions: Range<usize>,
     /// Where the stops end whose call could not be made, or said nothing.
     behind: usize,
-    /// What is told of these where it stays so.
+    /// What is reported about these where it stays so.
     settled: Settled,
 }
 
@@ -258,10 +258,10 @@ impl Shared {
         })
     }
 
-    /// What is told of the actions that were put aside and stay undone.
+    /// What is reported about the actions that were put aside and stay undone.
     fn left_parked(&self) -> Vec<(usize, Settled)> {
         let parked = std::mem::take(&mut *lock(&self.parked));
-        let told = parked.into_iter().flat_map(|parked| {
+        let reported = parked.into_iter().flat_map(|parked| {
             let Parked {
                 actions,
                 behind,
@@ -273,7 +273,7 @@ impl Shared {
                 false => (action, Settled::because(Outcome::NotSent, waits)),
             })
         });
-        told.collect()
+        reported.collect()
     }
 
     /// Whether the window for triggers has closed.

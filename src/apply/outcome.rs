@@ -1,4 +1,4 @@
-//! What came of actions, and what is told of it while they run.
+//! The outcomes of actions, and the events while they run.
 
 use std::fmt;
 
@@ -108,7 +108,7 @@ impl Settled {
     }
 }
 
-/// What happens during an apply, in the order in which it happens. Each is durable in the record before it is told.
+/// What happens during an apply, in the order in which it happens. Each is durable in the record before it is reported.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// An action came to its end.
@@ -160,13 +160,13 @@ impl Run {
             .map_or(Outcome::NotSent, |settled| settled.outcome)
     }
 
-    /// What the answers say of the account as a whole, where that is to be told.
+    /// What the answers say of the account as a whole, where that is to be reported.
     pub fn warning(&self) -> Option<String> {
         // One contact alone may well be new there, or gone from it.
         let (contacts, is_it) = match self.strangers? {
             1 => (
                 "the contact of the only call".to_owned(),
-                "Where it should, it may be",
+                "If it should, it may be",
             ),
             count => (
                 format!("any of the contacts of all {count} calls"),

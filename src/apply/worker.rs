@@ -27,13 +27,13 @@ pub(super) struct Worker {
     shared: Arc<Shared>,
     events: mpsc::Sender<Event>,
     /// What came of the last actions, until it is durable and told.
-    untold: Option<Untold>,
+    unreported: Option<Unreported>,
 }
 
 /// What came of an action.
 struct Done {
     settled: Settled,
-    /// That it is on record, where that is not certain yet, and what is told of it where it cannot be written.
+    /// That it is on record, where that is not certain yet, and what is reported about it where it cannot be written.
     durable: Option<(Durable<Option<Vec<Key>>>, Outcome)>,
     /// Whether it is put aside, to be done again once the account is seen to know any contact.
     is_parked: bool,
@@ -50,7 +50,7 @@ impl From<Settled> for Done {
 }
 
 /// What came of actions that one call was for.
-struct Untold {
+struct Unreported {
     actions: Range<usize>,
     done: Done,
 }
@@ -68,7 +68,7 @@ enum Broken {
 }
 
 impl Broken {
-    /// What is told of it.
+    /// What is reported about it.
     fn settled(self, doubt: Outcome) -> Settled {
         match self {
             Broken::Closed => closed(),
@@ -81,11 +81,11 @@ impl Broken {
 
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>, events: mpsc::Sender<Event>) -> Self {
-        let untold = None;
+        let unreported = None;
         Self {
             shared,
             events,
-            untold,
+            unreported,
         }
     }
 
@@ -99,17 +99,17 @@ impl Worker {
             while index < actions.end && shared.gate.why_ended().is_none() {
                 // Of one contact, what comes next may depend on what came of this.
                 if index > actions.start {
-                    self.tell_untold().await;
+                    self.report_last().await;
                 }
                 let (done, behind) = match &shared.job.plan.actions[index] {
                     Action::Stop(stop) => self.stops(index, stop, actions.end).await,
                     Action::Trigger(trigger) => (self.trigger(index, trigger).await, index + 1),
                 };
                 // Where nothing was sent, what came of the actions before is not told yet.
-                self.tell_untold().await;
+                self.report_last().await;
                 let is_parked = done.is_parked;
                 let stops = index..behind;
-                self.untold = Some(Untold {
+                self.unreported = Some(Unreported {
                     actions: stops,
                     done,
                 });
@@ -119,17 +119,17 @@ impl Worker {
                 index = behind;
             }
         }
-        self.tell_untold().await;
+        self.report_last().await;
     }
 
     /// Puts aside what is left of a contact, up to `end`, once what came of it so far is durable. Returns whether it did
     /// so.
     async fn park(&mut self, end: usize) -> bool {
-        self.wait_for_untold().await;
+        self.wait_for_last().await;
         if self.shared.gate.why_ended().is_some() {
             return false;
         }
-        let Some(Untold { actions, done }) = self.untold.take() else {
+        let Some(Unreported { actions, done }) = self.unreported.take() else {
             return false;
         };
         lock(&self.shared.parked).push(Parked {
@@ -141,9 +141,9 @@ impl Worker {
     }
 
     /// Tells what came of the last actions, when it is durable.
-    async fn tell_untold(&mut self) {
-        self.wait_for_untold().await;
-        let Some(Untold { actions, done }) = self.untold.take() else {
+    async fn report_last(&mut self) {
+        self.wait_for_last().await;
+        let Some(Unreported { actions, done }) = self.unreported.take() else {
             return;
         };
         for action in actions {
@@ -154,8 +154,8 @@ impl Worker {
     }
 
     /// Waits until what came of the last actions is durable. May be given up and begun again.
-    async fn wait_for_untold(&mut self) {
-        if let Some(Untold { done, .. }) = &mut self.untold
+    async fn wait_for_last(&mut self) {
+        if let Some(Unreported { done, .. }) = &mut self.unreported
             && let Some((durable, doubt)) = &mut done.durable
         {
             let result = durable.ready().await;
@@ -197,27 +197,27 @@ impl Worker {
         F: Future<Output = Meaning>,
     {
         let shared = self.shared.clone();
-        let pass = {
+        let permit = {
             let enter = shared.gate.enter();
             tokio::pin!(enter);
             // Where the gate is open, the outcome of the call before and this intent become durable together.
-            let pass = tokio::select! {
+            let permit = tokio::select! {
                 biased;
-                pass = &mut enter => Some(pass),
-                () = self.wait_for_untold(), if self.untold.is_some() => None,
+                permit = &mut enter => Some(permit),
+                () = self.wait_for_last(), if self.unreported.is_some() => None,
             };
-            match pass {
-                Some(pass) => pass,
+            match permit {
+                Some(permit) => permit,
                 None => {
-                    self.tell_untold().await;
+                    self.report_last().await;
                     enter.await
                 }
             }
         };
-        let pass = pass.map_err(Broken::BeforeSending)?;
+        let permit = permit.map_err(Broken::BeforeSending)?;
         // Asked after the wait at the gate, which may be long.
         if let Err(broken) = check() {
-            shared.gate.give_back(pass);
+            shared.gate.give_back(permit);
             return Err(broken);
         }
         let kind = intent.kind;
@@ -226,26 +226,26 @@ impl Worker {
         let call = match shared.job.journal.intend(intent).await {
             Ok(call) => call,
             Err(error) => {
-                shared.gate.give_back(pass);
+                shared.gate.give_back(permit);
                 return Err(Broken::BeforeSending(record_failed(&shared, &error)));
             }
         };
         // It was asked for before the intent, so it is known.
-        self.tell_untold().await;
+        self.report_last().await;
         // The process may have been stopped meanwhile. Right before the first byte it is looked at once more.
         if let Err(error) = shared.job.journal.hold().await {
-            shared.gate.give_back(pass);
+            shared.gate.give_back(permit);
             return Err(Broken::BeforeSending(record_failed(&shared, &error)));
         }
         crate::failpoint::fail_point("send:before");
         let mut meaning = send().await;
         crate::failpoint::fail_point("send:after");
         if let Then::End(end) = &meaning.then {
-            // Before the pass is given back, so that nothing slips through the gate in between.
+            // Before the permit is given back, so that nothing slips through the gate in between.
             shared.gate.end(end.clone());
         }
         let is_news = shared.account.note(kind, &meaning, was_waiting);
-        let again = shared.gate.leave(pass, meaning.returned.clone());
+        let again = shared.gate.leave(permit, meaning.returned.clone());
         if is_news {
             self.send(Event::NobodyKnown(kind)).await;
         }
@@ -273,7 +273,7 @@ impl Worker {
     }
 
     /// Tells that all calls wait, if they do.
-    async fn tell_pause(&self, meaning: &Meaning) {
+    async fn report_pause(&self, meaning: &Meaning) {
         let (Return::TurnedAway { detail, .. } | Return::Unavailable { detail, .. }) =
             &meaning.returned
         else {
@@ -289,7 +289,7 @@ impl Worker {
     }
 }
 
-/// What is told of what the next window is for.
+/// What is reported about what the next window is for.
 fn closed() -> Settled {
     Settled::because(
         Outcome::Deferred,
@@ -297,7 +297,7 @@ fn closed() -> Settled {
     )
 }
 
-/// What is told of a trigger whose answer may have been another's.
+/// What is reported about a trigger whose answer may have been another's.
 pub(super) fn mixed_up() -> Settled {
     Settled::because(Outcome::Uncertain, SAME_IDS)
 }
@@ -335,7 +335,7 @@ impl Worker {
         }
         if self.is_stop_of_all_uncertain(index, enrolment.contact, &automation.trigger_code) {
             return not_sent(
-                "the stop of all that runs behind the same trigger code is not certain".to_owned(),
+                "the stop of everything with the same trigger code is not certain".to_owned(),
             );
         }
         let key = match key(enrolment.contact, enrolment.occurrence, &automation.name) {
@@ -375,7 +375,7 @@ impl Worker {
                 Ok(attempt) => attempt,
                 Err(broken) => return broken.settled(Outcome::Uncertain).into(),
             };
-            self.tell_pause(&meaning).await;
+            self.report_pause(&meaning).await;
             if meaning.then == Then::Again {
                 if let Err(broken) = self.durably(durable).await {
                     return broken.settled(Outcome::Uncertain).into();
@@ -400,7 +400,7 @@ impl Worker {
         let known = lock(&self.shared.halted).insert(automation, not_sent);
         if known.is_none() {
             let automation = self.shared.job.config.automations[automation].name.clone();
-            self.tell_halted(CallKind::Trigger, automation, why).await;
+            self.report_halted(CallKind::Trigger, automation, why).await;
         }
     }
 
@@ -411,11 +411,11 @@ impl Worker {
         let known = lock(&self.shared.halted_stops).insert(called(stop), not_sent);
         if known.is_none() {
             let automation = stop.participation.key.automation.clone();
-            self.tell_halted(CallKind::Stop, automation, why).await;
+            self.report_halted(CallKind::Stop, automation, why).await;
         }
     }
 
-    async fn tell_halted(&self, kind: CallKind, automation: AutomationName, detail: String) {
+    async fn report_halted(&self, kind: CallKind, automation: AutomationName, detail: String) {
         self.send(Event::Halted {
             kind,
             automation,
@@ -529,7 +529,7 @@ impl Worker {
         let Some((last, rest)) = ids.split_last() else {
             return Settled::because(
                 Outcome::NotSent,
-                "there is no id on record to stop it by, and other occurrences of the contact stay"
+                "no id is on record to stop it, and other occurrences of the contact stay"
                     .to_owned(),
             )
             .into();
@@ -618,7 +618,7 @@ impl Worker {
             if let Err(broken) = self.durably(durable).await {
                 return broken.settled(DOUBT).into();
             }
-            self.tell_pause(&meaning).await;
+            self.report_pause(&meaning).await;
             if meaning.then == Then::Again {
                 continue;
             }

@@ -37,7 +37,7 @@ pub(super) async fn run(
         }
         writeln!(
             out,
-            "{shown} to take into the record as active. Nothing is triggered: nobody gets a mail by this."
+            "{shown} to record as active. Nothing is triggered, so nobody gets a mail."
         )
     })?;
     session.ask_first_day(beginning).await?;

@@ -45,7 +45,7 @@ pub(super) async fn run(
             ) {
                 (Ok(Exit::Fine), true) => Exit::Incomplete,
                 (Ok(exit), _) => exit,
-                // A doubt that was found is told by the exit code once, whatever comes after it: the next run has nothing to
+                // A doubt that was found is reported by the exit code once, whatever comes after it: the next run has nothing to
                 // find.
                 (Err(error), true) => {
                     output.error(&error.after_recovery());
@@ -186,10 +186,7 @@ impl Apply<'_> {
         seen.planned = Some(planned.clone());
         if is_other {
             output.notice(|out| {
-                writeln!(
-                    out,
-                    "The record has changed meanwhile; this is the plan now.\n"
-                )
+                writeln!(out, "The record has changed since; this is the plan now.\n")
             });
             match self.show_and_ask(&planned, Beginning::IsThere).await? {
                 Next::Break(exit) => return Ok(exit),
@@ -220,11 +217,11 @@ impl Apply<'_> {
         }
         let exit = match part {
             Part::StopsOfSuppressed => {
-                self.tell_refusal(&planned, |out| refused_summary(out, view, &run));
+                self.report_refusal(&planned, |out| refused_summary(out, view, &run));
                 Exit::Refused
             }
             Part::Whole => {
-                self.tell_withheld(&planned);
+                self.report_withheld(&planned);
                 let is_good = run.is_good() && shown.is_ok();
                 if is_good {
                     Exit::Fine
@@ -269,7 +266,7 @@ impl Apply<'_> {
             Format::Text if self.common.quiet && plan.is_empty() && !planned.guard.refuses() => {}
             Format::Text => output.lines(|mut out| plan_text(&mut out, view))?,
         }
-        // What is deferred counts, so that an accident is told of before its time has come.
+        // What is deferred counts, so that an accident is seen before its time has come.
         if planned.guard.refuses() && !args.allow_large {
             return self.refuse(planned).await;
         }
@@ -296,7 +293,7 @@ impl Apply<'_> {
         };
         let shown = plural(stops, "stop");
         if stops > 0 && (args.yes || Output::can_ask()) {
-            let question = format!("Send the {shown} of suppressed contacts all the same?");
+            let question = format!("Send the {shown} of suppressed contacts anyway?");
             if output.ask(&question, args.yes).await.is_ok() {
                 return Ok(Next::Continue(Part::StopsOfSuppressed));
             }
@@ -310,14 +307,14 @@ impl Apply<'_> {
         } else {
             ""
         };
-        self.tell_refusal(planned, |out| {
+        self.report_refusal(planned, |out| {
             writeln!(out, "nothing was sent and nothing{more} was written:")
         });
         if stops > 0 {
             output.always(|out| {
                 writeln!(
                     out,
-                    "The {shown} of suppressed contacts would be sent all the same, with --yes."
+                    "The {shown} of suppressed contacts would be sent anyway, with --yes."
                 )
             });
         }
@@ -325,7 +322,7 @@ impl Apply<'_> {
     }
 
     /// Says that the guard refuses a plan, why, and what was done of it all the same.
-    fn tell_refusal(
+    fn report_refusal(
         &self,
         planned: &Planned,
         what_was_done: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -337,12 +334,12 @@ impl Apply<'_> {
             for breach in &guard.breaches {
                 writeln!(out, "  {}", SafeText(&breach.to_string()))?;
             }
-            writeln!(out, "If this is what you mean, {}.", guard.way_on())
+            writeln!(out, "If this is what you want, {}.", guard.way_on())
         });
     }
 
     /// Says who is on record as withheld by this run.
-    fn tell_withheld(&self, planned: &Planned) {
+    fn report_withheld(&self, planned: &Planned) {
         let news = planned
             .plan
             .withheld
@@ -357,7 +354,7 @@ impl Apply<'_> {
         self.session.output.notice(|out| {
             writeln!(
                 out,
-                "{news} {are} on record as withheld now: declared, and not triggered while their contacts are suppressed."
+                "{news} {are} now on record as withheld: declared, but not triggered while their contacts are suppressed."
             )
         });
     }

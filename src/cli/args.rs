@@ -35,7 +35,7 @@ pub struct Common {
     /// The configuration: rollcall.toml or its folder [default: rollcall.toml here or in a parent]
     #[arg(long, global = true, value_name = "DIR|FILE", env = "ROLLCALL_CONFIG")]
     pub config: Option<PathBuf>,
-    /// The time to reckon with, as RFC 3339 (2026-11-23T09:00:00Z) or a date [default: now]
+    /// The time to plan for, as RFC 3339 (2026-11-23T09:00:00Z) or a date [default: now]
     #[arg(long, global = true, value_name = "TIME", value_parser = parse_time)]
     pub now: Option<Timestamp>,
     /// How the log on standard error looks
@@ -44,7 +44,7 @@ pub struct Common {
     /// Log more: -v what is done, -vv every call
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Print errors and what was asked for, and nothing else
+    /// Print only errors and the output that you asked for
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
     /// When to use colours; NO_COLOR is honoured
@@ -75,17 +75,17 @@ pub enum Color {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Write a small configuration repository to start from, sandbox and all
+    /// Write a small configuration repository to start from, with the sandbox
     Init(InitArgs),
-    /// Read the whole configuration and its sources; no network and no record
+    /// Check the whole configuration and its sources, without network and record
     Validate(ValidateArgs),
     /// Show what would change
     Plan(PlanArgs),
     /// Trigger what is new and stop what is gone, after showing it and asking
     Apply(ApplyArgs),
-    /// Show of one contact why it is in or out of each automation, and what is on record of it
+    /// Show why a contact is in or out of each automation, and what is on record for it
     Explain(ExplainArgs),
-    /// Take enrolments into the record as active without triggering them
+    /// Record enrolments as active without triggering them
     Adopt(AdoptArgs),
     /// Settle uncertain triggers
     Resolve(ResolveArgs),
@@ -115,13 +115,13 @@ pub enum Command {
 /// `init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// Where to write it; made if it is missing
+    /// Where to write it; the folder is made if it is missing
     #[arg(value_name = "DIR", default_value = ".")]
     pub dir: PathBuf,
     /// Write an [automation.*] block for each external trigger that Spotler lists
     #[arg(long)]
     pub from_spotler: bool,
-    /// Where Spotler's API is, if not where it mostly is
+    /// The address of Spotler's API, if it is not the usual one
     #[arg(long, value_name = "URL", requires = "from_spotler")]
     pub base_url: Option<String>,
 }
@@ -137,7 +137,7 @@ pub struct CompletionsArgs {
 /// `man`.
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// Where to write a page for each command; made if it is missing
+    /// The folder for a page of each command; it is made if it is missing
     #[arg(value_name = "DIR")]
     pub dir: Option<PathBuf>,
 }
@@ -181,10 +181,10 @@ pub struct PlanArgs {
     /// Save it to this file too, for `rollcall apply FILE`
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Plan even from this source where it has lost more rows than its max_shrink allows
+    /// Plan from this source even if it has lost more rows than its max_shrink allows
     #[arg(long, value_name = "SOURCE")]
     pub allow_shrink: Vec<String>,
-    /// Exit with 2 where changes are pending
+    /// Exit with 2 if changes are pending
     #[arg(long)]
     pub detailed_exitcode: bool,
     /// What part of the whole.
@@ -212,25 +212,25 @@ pub struct ApplyArgs {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
-    /// Begin a record where there is none: on the first day, and never in a crontab
+    /// Begin a record if there is none: on the first day, and never in a crontab
     #[arg(long)]
     pub new_record: bool,
-    /// Apply even what is beyond the guard; its count of a day begins anew
+    /// Apply even a plan that the guard refuses; its count of a day starts again
     #[arg(long)]
     pub allow_large: bool,
-    /// Plan even from this source where it has lost more rows than its max_shrink allows
+    /// Plan from this source even if it has lost more rows than its max_shrink allows
     #[arg(long, value_name = "SOURCE")]
     pub allow_shrink: Vec<String>,
-    /// How to show what came of it; the plan itself goes to standard error with json
+    /// How to show the result; with json, the plan itself goes to standard error
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
-    /// Write what came of it to this file, for Prometheus (text format)
+    /// Write the result to this file, for Prometheus (text format)
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
     /// How long to wait for another apply of the same record
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
     pub lock_timeout: Duration,
-    /// For how long to try calls again that were not carried out
+    /// How long to try calls again that were not carried out
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
     pub retry_for: Duration,
 }
@@ -271,17 +271,17 @@ pub struct ReportArgs {
 pub enum RecordCommand {
     /// List participations
     List(RecordListArgs),
-    /// Show which record it is, or all that is on record of one contact
+    /// Show which record this is, or everything on record for one contact
     Show(RecordShowArgs),
     /// Write all participations as CSV or JSON
     Export(RecordExportArgs),
     /// Erase a person from the record
     Forget(RecordForgetArgs),
-    /// Say that this is the record to go on with: a copy, an older one, or one of another account
+    /// Confirm that this is the right record: a copy, an older one, or one of another account
     Accept(RecordAcceptArgs),
-    /// Carry the record to another place, and close the old one for good
+    /// Move the record to another place, and close the old one for good
     Move(RecordMoveArgs),
-    /// Take the lock away from a holder that is gone without a trace
+    /// Remove the lock of a run that is gone without a trace
     Unlock(RecordUnlockArgs),
 }
 
@@ -324,7 +324,7 @@ pub struct RecordForgetArgs {
 /// `record move`.
 #[derive(Debug, Args)]
 pub struct RecordMoveArgs {
-    /// Where to: sqlite:PATH, postgres://HOST/DATABASE, or '$NAME' for what that environment variable says
+    /// Where to: sqlite:PATH, postgres://HOST/DATABASE, or '$NAME' to take the URL from that environment variable
     #[arg(value_name = "URL")]
     pub url: String,
     /// Do not ask
@@ -346,7 +346,7 @@ pub struct AdoptArgs {
     /// What part of the whole.
     #[command(flatten)]
     pub part: Part,
-    /// Begin a record where there is none: on the first day, and never in a crontab
+    /// Begin a record if there is none: on the first day, and never in a crontab
     #[arg(long)]
     pub new_record: bool,
     /// Do not ask
@@ -363,7 +363,7 @@ pub struct ResolveArgs {
     /// Only these contacts [default: all that are uncertain]
     #[arg(value_name = "CONTACT", value_parser = parse_contact)]
     pub contacts: Vec<ContactId>,
-    /// As what to settle them
+    /// How to settle them
     #[arg(long = "as", value_name = "STATE")]
     pub settle_as: SettleAs,
     /// What part of the whole.

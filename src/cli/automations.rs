@@ -114,7 +114,7 @@ fn rows(config: &Config, listed: &[ListedAutomation]) -> Vec<Row> {
     }
     for (code, names) in missing {
         rows.push(Row {
-            remarks: std::iter::once("Spotler lists no such trigger code")
+            remarks: std::iter::once("Spotler does not list this trigger code")
                 .chain(twice(&names))
                 .collect(),
             configured: names,

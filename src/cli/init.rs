@@ -40,7 +40,7 @@ pub(super) async fn run(args: &InitArgs, common: &Common) -> Result<Exit, Comman
         return beside(&there, args, common).await;
     }
     let id = RecordId::new();
-    let pin = format!("\n[record]\nid = \"{id}\"   # nothing is applied by any other record\n");
+    let pin = format!("\n[record]\nid = \"{id}\"   # with any other record, nothing is applied\n");
     let option = option(dir);
     let (mut files, next) = match args.from_spotler {
         false => {
@@ -61,10 +61,10 @@ pub(super) async fn run(args: &InitArgs, common: &Common) -> Result<Exit, Comman
     files[0].1.push_str(&pin);
     files.push((SCHEMA_NAME, schema()));
     let written = write(dir, &files)?;
-    told(common, &written, |out| {
+    report_written(common, &written, |out| {
         writeln!(
             out,
-            "\nIts record gets the id {id}, so that no other is taken for it.\n{next}"
+            "\nIts record gets the id {id}, so that no other record is mistaken for it.\n{next}"
         )
     })
 }
@@ -74,7 +74,7 @@ async fn from_spotler(
     root: String,
     common: &Common,
 ) -> Result<Vec<(&'static str, String)>, CommandError> {
-    // Read before it is written, so that a wrong address is told like any other mistake in a configuration.
+    // Read before it is written, so that a wrong address is reported like any other mistake in a configuration.
     let trial = tempfile::tempdir().context("A temporary folder cannot be made")?;
     let file = trial.path().join(FILE_NAME);
     fs::write(&file, &root)
@@ -95,7 +95,7 @@ async fn beside(there: &Path, args: &InitArgs, common: &Common) -> Result<Exit, 
     let dir = &args.dir;
     if args.base_url.is_some() {
         return Err(anyhow!(
-            "{} is there already and says where Spotler's API is; leave --base-url out. Nothing was written.",
+            "{} is there already and has the address of Spotler's API; run it without --base-url. Nothing was written.",
             there.display()
         )
         .into());
@@ -119,7 +119,7 @@ async fn beside(there: &Path, args: &InitArgs, common: &Common) -> Result<Exit, 
     let written = write(dir, &[(AUTOMATIONS, text)])?;
     let is_included =
         config::load(there).is_ok_and(|now| now.automations.len() == configured.len() + count);
-    told(common, &written, |out| match is_included {
+    report_written(common, &written, |out| match is_included {
         true => Ok(()),
         false => writeln!(
             out,
@@ -179,7 +179,7 @@ fn write(dir: &Path, files: &[(&str, String)]) -> Result<Vec<PathBuf>, CommandEr
     Ok(written)
 }
 
-fn told(
+fn report_written(
     common: &Common,
     written: &[PathBuf],
     rest: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,

@@ -11,7 +11,7 @@ use crate::patient::Patient;
 
 /// Starts the log as the command line says.
 ///
-/// Only Rollcall's own events are shown: what libraries say may hold what must not be shown. As JSON, what else is told on
+/// Only Rollcall's own events are shown: what libraries say may hold what must not be shown. As JSON, what else is reported on
 /// standard error is an event as well, so that every line of it can be read by a program.
 pub fn log(common: &Common) {
     let level = match (common.quiet, common.verbose) {

@@ -1,4 +1,4 @@
-//! `apply --metrics FILE`: gathers what is told of a run, whatever came of it.
+//! `apply --metrics FILE`: gathers what is reported about a run, whatever came of it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::engine::{Engine, Planned};
 use crate::participation::State;
 use crate::report::{self, FileKind, PlanMetrics, RunMetrics};
 
-/// What is told where the record cannot be counted.
+/// What is reported where the record cannot be counted.
 const LACKING: &str = "The metrics lack the participations";
 
 /// What was seen of a run when it ended.
@@ -60,7 +60,7 @@ pub(super) async fn write(
             .is_some_and(|planned| planned.record.is_missing());
         let planned = seen.planned.as_ref();
         let of_plan = planned.map(|planned| PlanMetrics::of(planned.view(), seen.run.as_ref()));
-        // What is on record is told without a plan too; why it cannot be is told already.
+        // What is on record is reported without a plan too; why it cannot be is reported already.
         let is_planned = of_plan.is_some();
         let metrics = plan.insert(of_plan.unwrap_or_default());
         match participations(engine, was_missing).await {

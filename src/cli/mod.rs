@@ -63,7 +63,7 @@ impl From<Exit> for ExitCode {
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// The configuration or its sources are not right.
-    #[error("the configuration is not right")]
+    #[error("the configuration is not valid")]
     Problems(Box<Problems>),
     /// Anything else, as whole sentences.
     #[error("{0:#}")]

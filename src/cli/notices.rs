@@ -16,8 +16,8 @@ use crate::report::{SafeText, plural};
 /// The folders of a checkout that a runner throws away, by the variables that name them.
 const CHECKOUTS: [&str; 2] = ["GITHUB_WORKSPACE", "CI_PROJECT_DIR"];
 
-/// So many calls that were left open are told by name.
-const MOST_TOLD: usize = 20;
+/// So many calls that were left open are reported by name.
+const MOST_NAMED: usize = 20;
 
 /// Tells what happens while a verb is at work.
 pub(super) fn event(event: &Event<'_>, config: &Config, output: Output) {
@@ -37,7 +37,7 @@ fn begun(out: &mut dyn Write, id: RecordId, config: &Config) -> io::Result<()> {
     }
     writeln!(
         out,
-        "So that no other is ever taken for it, write under [record]: id = \"{id}\""
+        "So that no other record is ever mistaken for it, write under [record]: id = \"{id}\""
     )
 }
 
@@ -48,16 +48,16 @@ fn left_open(out: &mut dyn Write, calls: &[LeftOpen]) -> io::Result<()> {
     };
     writeln!(
         out,
-        "An earlier run was cut short while {were} under way, and nobody knows whether Spotler carried {them} out:"
+        "An earlier run ended early while {were} under way, and nobody knows whether Spotler carried {them} out:"
     )?;
-    for call in calls.iter().take(MOST_TOLD) {
+    for call in calls.iter().take(MOST_NAMED) {
         let occurrence = call.occurrence.as_deref();
         let occurrence = occurrence.map_or(String::new(), |text| format!(" / {text}"));
         let of = format!("{} / {}{occurrence}", call.contact, call.automation);
         writeln!(out, "  {:<7}  {}", call.kind, SafeText(&of))?;
     }
-    if calls.len() > MOST_TOLD {
-        let more = calls.len() - MOST_TOLD;
+    if calls.len() > MOST_NAMED {
+        let more = calls.len() - MOST_NAMED;
         writeln!(
             out,
             "  … and {more} more; `rollcall record list` has them all"
@@ -66,15 +66,12 @@ fn left_open(out: &mut dyn Write, calls: &[LeftOpen]) -> io::Result<()> {
     if calls.iter().any(|call| call.kind == "trigger") {
         writeln!(
             out,
-            "A trigger that is in doubt is not sent again: look in Spotler whether the contact takes part, then type \
+            "Rollcall does not send a trigger in doubt again: check in Spotler whether the contact takes part, then type \
              `rollcall resolve --as active CONTACT` or `rollcall resolve --as not-sent CONTACT`."
         )?;
     }
     if calls.iter().any(|call| call.kind == "stop") {
-        writeln!(
-            out,
-            "A stop that is in doubt is sent again by the next apply."
-        )?;
+        writeln!(out, "The next apply sends a stop in doubt again.")?;
     }
     Ok(())
 }
@@ -115,14 +112,14 @@ impl Session {
             self.output.warn(|out| {
                 writeln!(
                     out,
-                    "There is no record at {} yet: all who are declared count as new.\n\
-                     Where there was one, restore it before anything is applied.",
+                    "There is no record at {} yet: everybody who is declared counts as new.\n\
+                     If there was one, restore it before you apply.",
                     self.engine.config().record_shown()
                 )?;
                 if !is_first_day && !record.is_exempt() {
                     writeln!(
                         out,
-                        "On the first day, begin one: rollcall apply --new-record"
+                        "On the first day, begin a new record: rollcall apply --new-record"
                     )?;
                 }
                 writeln!(out)
@@ -142,9 +139,9 @@ impl Session {
         let beginning = self.engine.beginning(checked, is_first_day, would).await?;
         if beginning == Beginning::IsToBeAsked && (is_answered || !Output::can_ask()) {
             return Err(anyhow!(
-                "There is no record at {}, so that all who are declared count as new. Nothing was sent and nothing was \
-                 written.\n{would}\nWhere there was a record, put it back, or correct `[record] url`. On the first day, \
-                 begin one: rollcall {command} --new-record",
+                "There is no record at {}, so everybody who is declared counts as new. Nothing was sent and nothing was \
+                 written.\n{would}\nIf there was a record, put it back, or correct `[record] url`. On the first day, \
+                 begin a new record: rollcall {command} --new-record",
                 self.engine.config().record_shown()
             )
             .into());
@@ -158,8 +155,8 @@ impl Session {
             return Ok(());
         }
         let question = format!(
-            "There is no record at {}: all who are declared count as new. Is this the first day, so that one is to be \
-             begun?",
+            "There is no record at {}: everybody who is declared counts as new. Is this the first day? Begin a new \
+             record?",
             self.engine.config().record_shown()
         );
         self.output.ask(&question, false).await
@@ -182,7 +179,7 @@ fn doubts(out: &mut dyn Write, checked: &Checked, config: &Config) -> io::Result
         true => writeln!(out, "See `rollcall record accept`.\n"),
         false => writeln!(
             out,
-            "Put this right first; `rollcall record accept` cannot settle all of it.\n"
+            "Correct this first; `rollcall record accept` cannot settle all of it.\n"
         ),
     }
 }

@@ -179,12 +179,12 @@ impl Output {
         }
         if !Self::can_ask() {
             return Err(anyhow!(
-                "There is no terminal to ask on. Nothing was sent and nothing was written. Go on without asking with \
-                 --yes."
+                "There is no terminal to ask on. Nothing was sent and nothing was written. With --yes, it goes on \
+                 without asking."
             )
             .into());
         }
-        self.raw(|out| write!(out, "{question} Only \"yes\" is taken as yes: "));
+        self.raw(|out| write!(out, "{question} Type \"yes\" to go on: "));
         // Apart, so that a signal is heard meanwhile.
         let answer = threads::apart("question", || {
             let mut answer = String::new();

@@ -51,7 +51,7 @@ pub(super) async fn run(args: &PlanArgs, common: &Common) -> Result<Exit, Comman
         output.notice(|out| {
             writeln!(
                 out,
-                "Saved to {path}. `rollcall apply {path}` does exactly this, or nothing where anything has changed."
+                "Saved to {path}. `rollcall apply {path}` does exactly this, or nothing if anything has changed."
             )
         });
     }

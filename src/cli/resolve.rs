@@ -29,12 +29,12 @@ pub(super) async fn run(
         output.result(|out| writeln!(out, "Nothing is uncertain."))?;
         return Ok(Exit::Fine);
     }
-    let (word, mv, then) = match args.settle_as {
+    let (word, transition, then) = match args.settle_as {
         SettleAs::Active => ("active", Move::ResolveActive, "Spotler carried it out"),
         SettleAs::NotSent => (
             "not sent",
             Move::ResolveNotSent,
-            "the next apply triggers it where it is declared",
+            "the next apply triggers it if it is declared",
         ),
     };
     output.result(|out| {
@@ -47,7 +47,7 @@ pub(super) async fn run(
     })?;
     output.ask("Settle so?", args.yes).await?;
     let writing = engine.write("resolve", args.lock_timeout, Purpose::Act, false);
-    let resolve = async |writing: &_| engine.resolve(&which, &shown, mv, writing).await;
+    let resolve = async |writing: &_| engine.resolve(&which, &shown, transition, writing).await;
     let settled = under_lock(writing.await?, signals, resolve).await?;
     output.result(|out| writeln!(out, "{} settled.", count(settled, "trigger")))?;
     Ok(Exit::Fine)

@@ -32,7 +32,7 @@ enum Phase {
     Begun,
 }
 
-/// What a command is told from outside while it works.
+/// What a command is ended from outside while it works.
 #[derive(Clone)]
 pub(super) struct Signals(Arc<Inner>);
 
@@ -55,7 +55,7 @@ impl Signals {
             phase: watch::Sender::new(Phase::Free),
             interrupt: CancellationToken::new(),
         }));
-        let next = signals().context("The system does not tell of signals")?;
+        let next = signals().context("The system does not report signals")?;
         tokio::spawn(this.clone().watch(next));
         Ok(this)
     }
@@ -76,10 +76,10 @@ impl Signals {
         // Where something has begun, it is finished, however often this is asked for.
         if phases.wait_for(is_over).await.is_ok() {
             // Apart and not for long, as it may be standard error that nobody reads.
-            let told = threads::apart("told", move || {
+            let ended = threads::apart("log-end", move || {
                 let _ = writeln!(std::io::stderr(), "error: {}", interrupted(name));
             });
-            let _ = tokio::time::timeout(Duration::from_millis(500), told).await;
+            let _ = tokio::time::timeout(Duration::from_millis(500), ended).await;
             std::process::exit(Exit::Error as i32);
         }
     }
@@ -152,7 +152,7 @@ impl Signals {
 
 fn interrupted(name: &str) -> anyhow::Error {
     anyhow!(
-        "Interrupted by {name} before anything was begun. Nothing was sent and nothing was written."
+        "Interrupted by {name} before the work began. Nothing was sent and nothing was written."
     )
 }
 

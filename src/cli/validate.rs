@@ -40,11 +40,11 @@ pub(super) async fn run(args: &ValidateArgs, common: &Common) -> Result<Exit, Co
         let Some(roster) = &roster else {
             return writeln!(
                 out,
-                "The configuration is right: {what}. The rows of its sources were not read."
+                "The configuration is valid: {what}. The rows of its sources were not read."
             );
         };
         let all = count(roster.len(), "enrolment");
-        writeln!(out, "The configuration is right: {what}, {all} in all.")?;
+        writeln!(out, "The configuration is valid: {what}, {all} in all.")?;
         let names = config.automations.iter().map(|of| of.name.as_str());
         let width = names.clone().map(str::len).max().unwrap_or(0);
         for (name, size) in names.zip(roster.sizes()) {

@@ -20,7 +20,7 @@ pub(super) fn automation(item: &Item<'_>) -> Option<Automation> {
         Err(error) => {
             item.ctx.problem(
                 item.key_span.clone(),
-                format!("{:?} is no name for an automation: {error}", item.key),
+                format!("{:?} is not a name for an automation: {error}", item.key),
                 "write a name such as customer-lifecycle",
             );
             None
@@ -34,7 +34,7 @@ pub(super) fn automation(item: &Item<'_>) -> Option<Automation> {
             TriggerCode::new(text)
                 .map_err(|error| {
                     item.wrong(
-                        format!("{text:?} is no trigger code: {error}"),
+                        format!("{text:?} is not a trigger code: {error}"),
                         format!("write {example}"),
                     );
                 })
@@ -68,7 +68,7 @@ pub(super) fn automation(item: &Item<'_>) -> Option<Automation> {
     {
         item.wrong(
             "`on_change = \"retrigger\"` does not go with `participation = \"once\"`: Spotler would refuse the second \
-             trigger, so that whoever's fields change would be stopped for good",
+             trigger, so a contact whose fields change would be stopped for good",
             "write \"ignore\", or set another participation in Spotler's Publisher and here",
         );
     }
@@ -174,7 +174,7 @@ fn field(item: &Item<'_>) -> Option<Field> {
         item.ctx.problem(
             item.key_span.clone(),
             format!(
-                "{:?} is no name for a field: it is empty or holds a space",
+                "{:?} is not a name for a field: it is empty or holds a space",
                 item.key
             ),
             "write the name of the placeholder in the message, such as customerCompany",
@@ -241,7 +241,7 @@ fn typed(item: &Item<'_>) -> Option<FieldTemplate> {
 
 fn products(table: &Table<'_>) -> Option<FieldTemplate> {
     let separator = table.get("separator").and_then(|item| {
-        let text = item.text("what stands between two ids, such as \";\"")?;
+        let text = item.text("the separator between two ids, such as \";\"")?;
         if text.is_empty() {
             item.wrong("`separator` is empty", "write \",\", \";\" or \"|\"");
         }
@@ -259,11 +259,11 @@ fn products(table: &Table<'_>) -> Option<FieldTemplate> {
                 item.ctx.problem(
                     item.key_span.clone(),
                     "`separator` does not go with an array: it splits one text",
-                    "leave it out, or write values = \"{{ product_ids }}\"",
+                    "remove it, or write values = \"{{ product_ids }}\"",
                 );
             }
             if items.is_empty() {
-                values.wrong("`values` is empty, so that there are no products", advice);
+                values.wrong("`values` is empty, so there are no products", advice);
             }
             let list = items.iter().map(|item| {
                 let id = template(item)?;
@@ -296,7 +296,7 @@ fn is_constant(text: &str) -> bool {
 fn is_product(item: &Item<'_>, id: &str) -> bool {
     let is_empty = id.trim().is_empty();
     if is_empty {
-        item.wrong("a product id is empty", "write an id, or take it out");
+        item.wrong("a product id is empty", "write an id, or remove it");
     }
     !is_empty
 }
@@ -309,7 +309,7 @@ fn template(item: &Item<'_>) -> Option<String> {
         Err(error) => {
             item.wrong(
                 format!(
-                    "`{}` is no template: {}",
+                    "`{}` is not a template: {}",
                     item.key,
                     error.detail().unwrap_or("it cannot be parsed")
                 ),
@@ -332,12 +332,12 @@ pub(super) fn warnings(automations: &[Automation]) -> Vec<Diagnostic> {
                 Diagnostic::at(
                     automation.place.clone(),
                     format!(
-                        "{} and {} have the same trigger code, so that a stop of the one stops the other",
+                        "{} and {} have the same trigger code, so a stop of one stops the other too",
                         first.name, automation.name
                     ),
                 )
-                .related(first.place.clone(), "the first of the two")
-                .help("give each its own external trigger in Spotler"),
+                .related(first.place.clone(), "this is the first of the two")
+                .help("give each automation its own external trigger in Spotler"),
             );
         }
         if uuid::Uuid::parse_str(code.as_str()).is_err() {
@@ -345,7 +345,7 @@ pub(super) fn warnings(automations: &[Automation]) -> Vec<Diagnostic> {
                 Diagnostic::at(
                     automation.place.clone(),
                     format!(
-                        "the trigger code of {} is no UUID, as Spotler's are",
+                        "the trigger code of {} is not a UUID, and Spotler's codes are UUIDs",
                         automation.name
                     ),
                 )
@@ -390,7 +390,7 @@ fn by_name<'f>(fields: &'f [Field], warnings: &mut Vec<Diagnostic>) -> BTreeMap<
 
 fn differ_in_case(first: &Field, field: &Field) -> Diagnostic {
     let message = format!(
-        "the fields {} and {} differ in upper and lower case alone, and to Spotler they are two",
+        "the fields {} and {} differ in upper and lower case alone, and Spotler takes them as two fields",
         first.name, field.name
     );
     Diagnostic::at(field.place.clone(), message)
@@ -412,7 +412,7 @@ pub(super) fn unknown<'n>(
         Some(near) => format!("did you mean {near:?}?"),
         None if names.is_empty() => format!("define it as [{kind}.{text}]"),
         None if names.len() > MOST => format!(
-            "define it as [{kind}.{text}], or use one of the {} that there are: {} …",
+            "define it as [{kind}.{text}], or use one of these {}: {} …",
             names.len(),
             names[..MOST].join(", ")
         ),

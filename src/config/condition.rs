@@ -38,7 +38,7 @@ pub(super) fn conditions(item: &Item<'_>, zone: &TimeZone) -> Vec<Condition> {
     if table.items().next().is_none() {
         item.wrong(
             "`where` is empty",
-            "write where.status = \"customer\", or take it out",
+            "write where.status = \"customer\", or remove it",
         );
     }
     conditions
@@ -80,7 +80,7 @@ fn tests(item: &Item<'_>, zone: &TimeZone) -> Option<Vec<Test>> {
                 match span(text) {
                     Some(span) => tests.push(make(span)),
                     None => item.wrong(
-                        format!("`{key}` is no span of time: {text:?}"),
+                        format!("`{key}` is not a span of time: {text:?}"),
                         format!("write {example}; the units are s, m, h, d and w"),
                     ),
                 }
@@ -110,13 +110,13 @@ fn tests(item: &Item<'_>, zone: &TimeZone) -> Option<Vec<Test>> {
 fn contradiction(tests: &[Test]) -> Option<(String, &'static str)> {
     let is_about_a_value = |test: &Test| !matches!(test, Test::Exists(_) | Test::Not(_));
     if tests.contains(&Test::Exists(false)) && tests.iter().any(is_about_a_value) {
-        let message = "wants it absent and with a value, so that nothing can match";
-        return Some((message.to_owned(), "take out `exists = false`, or the rest"));
+        let message = "wants it absent and with a value, so nothing can match";
+        return Some((message.to_owned(), "remove `exists = false`, or the rest"));
     }
     let mut types = tests.iter().filter_map(Test::type_name);
     let first = types.next()?;
     if let Some(other) = types.find(|other| *other != first) {
-        let message = format!("compares with {first} and with {other}, and no cell is both");
+        let message = format!("compares with {first} and with {other}, and no cell has both types");
         let help = "write values of one type: it decides how a cell is read";
         return Some((message, help));
     }
@@ -134,7 +134,8 @@ fn contradiction(tests: &[Test]) -> Option<(String, &'static str)> {
         _ => false,
     };
     is_empty.then(|| {
-        let message = "wants dates older than `older_than` and not older than `within`, so that nothing can match";
+        let message =
+            "wants dates older than `older_than` but not older than `within`, so nothing can match";
         (message.to_owned(), "make `within` the longer of the two")
     })
 }
@@ -182,7 +183,7 @@ fn bounds(table: &Table<'_>, zone: &TimeZone, tests: &mut Vec<Test>) {
         let (Some((low, _)), Some((high, item))) = (low, high) else {
             continue;
         };
-        // That they are of different types is told of the condition as a whole.
+        // That they are of different types is reported for the condition as a whole.
         let Some(order) = order(low, high, zone) else {
             continue;
         };
@@ -190,7 +191,7 @@ fn bounds(table: &Table<'_>, zone: &TimeZone, tests: &mut Vec<Test>) {
         let is_empty = excludes_equal && low.is_day() == high.is_day();
         if order.is_gt() || (order.is_eq() && is_empty) {
             item.wrong(
-                format!("{words}, so that nothing can match"),
+                format!("{words}, so nothing can match"),
                 "swap the two, or correct one of them",
             );
         }
@@ -227,7 +228,7 @@ fn values(
 ) -> Option<Vec<Value>> {
     if items.is_empty() {
         item.wrong(
-            format!("`{}` is an empty array, which nothing can match", item.key),
+            format!("`{}` is an empty array, which matches nothing", item.key),
             "write at least one value",
         );
         return None;
@@ -240,7 +241,7 @@ fn values(
     if let Some(place) = values.iter().position(|value| is_empty(&value)) {
         items[place].wrong(
             format!(
-                "`{}` is compared with empty text, which no cell holds: an empty one is absent",
+                "`{}` is compared with empty text, but no cell has that: an empty cell is absent",
                 item.key
             ),
             instead,
@@ -256,7 +257,7 @@ fn values(
         Some((odd, at)) => {
             at.wrong(
                 format!(
-                    "`{}` mixes types: this is {}, and the first is {first}",
+                    "`{}` mixes types: this is {}, but the first is {first}",
                     item.key,
                     odd.type_name()
                 ),

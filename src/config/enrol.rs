@@ -31,7 +31,7 @@ pub(super) fn contact_id(text: &str, problem: impl FnOnce(String, &str)) -> Opti
         Ok(id) => Some(id),
         Err(error) => {
             problem(
-                format!("{text:?} is no contact's id: {error}"),
+                format!("{text:?} is not a contact's id: {error}"),
                 "write the externalContactId by which Spotler knows the contact",
             );
             None
@@ -51,7 +51,7 @@ fn contacts(item: &Item<'_>) -> Vec<ContactId> {
             Some(first) => item.ctx.sink.push(
                 Diagnostic::at(item.place(), format!("{text:?} is named twice"))
                     .related(first.clone(), "first named here")
-                    .help("take one of the two out"),
+                    .help("remove one of the two"),
             ),
             None => {
                 seen.insert(id.clone(), item.place());
@@ -182,10 +182,7 @@ pub(super) fn automations(item: &Item<'_>, known: &Known<'_>) -> Vec<usize> {
         };
         match seen.insert(index) {
             true => list.push(index),
-            false => item.wrong(
-                format!("{text:?} is named twice"),
-                "take one of the two out",
-            ),
+            false => item.wrong(format!("{text:?} is named twice"), "remove one of the two"),
         }
     }
     list

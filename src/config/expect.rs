@@ -113,7 +113,7 @@ fn bounds(item: &Item<'_>) -> Option<(u64, Option<u64>)> {
     let (min, max) = (count(min)?.unwrap_or(0), count(max)?);
     if max.is_some_and(|max| max < min) {
         item.wrong(
-            "`min` is more than `max`, so that nothing has such a size",
+            "`min` is more than `max`, so no size fits",
             format!("write {EXAMPLE}"),
         );
         return None;

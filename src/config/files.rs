@@ -118,7 +118,7 @@ fn has_way_up(text: &str, item: &Item<'_>) -> bool {
         };
         if depth < 0 {
             item.wrong(
-                format!("{text:?} leads out of the configuration's folder"),
+                format!("{text:?} leads outside the configuration's folder"),
                 "move the file inside, or write its absolute path",
             );
             return true;
@@ -129,8 +129,8 @@ fn has_way_up(text: &str, item: &Item<'_>) -> bool {
 
 fn leads_out(text: &str, item: &Item<'_>) {
     item.wrong(
-        format!("{text:?} leads out of the configuration's folder by a link"),
-        "move what it leads to inside, or write its absolute path",
+        format!("{text:?} leads outside the configuration's folder by a link"),
+        "move the target of the link inside, or write its absolute path",
     );
 }
 
@@ -159,7 +159,7 @@ pub(super) fn included(root: &Path, pattern: &str, item: &Item<'_>) -> Vec<PathB
         Ok(paths) => paths,
         Err(error) => {
             item.wrong(
-                format!("{pattern:?} is no pattern: {}", error.msg),
+                format!("{pattern:?} is not a pattern: {}", error.msg),
                 "write a path such as \"lifecycle/customers.toml\", or a pattern such as \"lifecycle/*.toml\"",
             );
             return Vec::new();
@@ -171,19 +171,19 @@ pub(super) fn included(root: &Path, pattern: &str, item: &Item<'_>) -> Vec<PathB
         // What a pattern meets and cannot read may hold enrolments: to pass over it would be to stop people.
         match path {
             Err(error) => item.wrong(
-                format!("{pattern:?} meets {:?}, which cannot be read: {}", error.path(), error.error()),
+                format!("{pattern:?} matches {:?}, which cannot be read: {}", error.path(), error.error()),
                 "check the permissions of the folder",
             ),
             Ok(path) if is_relative && leaves(root, &path) && path.exists() => leads_out(pattern, item),
             Ok(path) if path.is_dir() => {}
             Ok(path) if !is_toml(&path) => item.wrong(
-                format!("{pattern:?} meets {path:?}, which is not called *.toml"),
-                "call files of the configuration *.toml, and write the pattern so that it meets no others",
+                format!("{pattern:?} matches {path:?}, which is not called *.toml"),
+                "call files of the configuration *.toml, and write the pattern so that it matches no others",
             ),
             Ok(path) if path.is_file() => files.push(path),
             Ok(path) => item.wrong(
-                format!("{pattern:?} meets {path:?}, which is no file: a link that leads nowhere, or a device"),
-                "mend the link or take it away",
+                format!("{pattern:?} matches {path:?}, which is not a file: it is a link that leads nowhere, or a device"),
+                "fix the link or remove it",
             ),
         }
     }
@@ -191,8 +191,8 @@ pub(super) fn included(root: &Path, pattern: &str, item: &Item<'_>) -> Vec<PathB
     if files.is_empty() && item.ctx.sink.len() == before {
         // Enrolments that silently are not there any more would be stops.
         item.wrong(
-            format!("{pattern:?} names no file"),
-            "check the path, which is relative to rollcall.toml, or take it out of `include`",
+            format!("{pattern:?} matches no file"),
+            "check the path, which is relative to rollcall.toml, or remove it from `include`",
         );
     }
     files
@@ -234,7 +234,7 @@ pub(super) fn read(path: &Path, shown: &str, if_empty: &str) -> Result<Arc<str>,
     }
     if bytes.contains(&0) {
         return Err(wrong(
-            "holds a NUL byte, so that it is no configuration",
+            "holds a NUL byte, so it is not a configuration",
             "name a TOML file",
         ));
     }

@@ -41,7 +41,7 @@ pub fn load(file: &Path) -> Result<Config, Problems> {
         if !known.insert(shown.clone()) {
             continue;
         }
-        let if_empty = "restore it; where it is no longer wanted, delete it";
+        let if_empty = "restore it; if it is no longer wanted, delete it";
         match read(&path, &shown, if_empty) {
             Ok(text) => others.push((shown, text)),
             Err(problem) => sink.push(*problem),
@@ -260,10 +260,11 @@ fn insecure(at: &Location, what: &str, place: &Place) -> Option<Diagnostic> {
     let Location::Database(database) = at else {
         return None;
     };
-    let message =
-        format!("the connection to {what} may be unencrypted, and who answers is not checked");
+    let message = format!(
+        "the connection to {what} may be unencrypted, and nobody checks which server answers"
+    );
     let help = format!(
-        "add {}, and {}=FILE where the server's certificate comes from an authority of your own",
+        "add {}, and {}=FILE if an authority of your own signed the server's certificate",
         database.secured(),
         database.roots()
     );

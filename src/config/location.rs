@@ -23,7 +23,7 @@ pub(super) struct Wanted {
 
 /// The record.
 pub(super) const RECORD: Wanted = Wanted {
-    example: "\"sqlite:state/rollcall.db\", or \"$ROLLCALL_RECORD_URL\" for what that environment variable says",
+    example: "\"sqlite:state/rollcall.db\", or \"$ROLLCALL_RECORD_URL\" to take the URL from that environment variable",
     variable: "$ROLLCALL_RECORD_URL",
     begins: "neither `sqlite:` nor `postgres:`",
     about: "the record is a SQLite file or in PostgreSQL",
@@ -33,7 +33,7 @@ pub(super) const RECORD: Wanted = Wanted {
 
 /// A source.
 pub(super) const SOURCE: Wanted = Wanted {
-    example: "\"$SHOP_DATABASE_URL\" for what that environment variable says",
+    example: "\"$SHOP_DATABASE_URL\" to take the URL from that environment variable",
     variable: "$SHOP_DATABASE_URL",
     begins: "none of `postgres:`, `mysql:` and `sqlite:`",
     about: "a source is a table in PostgreSQL, MySQL, MariaDB or a SQLite file",
@@ -56,7 +56,7 @@ pub(super) fn location(item: &Item<'_>, wanted: &Wanted, root: &Path) -> Option<
             item.wrong(
                 format!("`{key}` holds a password, which does not belong in a file"),
                 format!(
-                    "write \"{variable}\", and set that environment variable; where the file was shared, change the password"
+                    "write \"{variable}\", and set that environment variable; if others have the file, change the password"
                 ),
             );
             return None;
@@ -69,7 +69,7 @@ pub(super) fn location(item: &Item<'_>, wanted: &Wanted, root: &Path) -> Option<
         || !name.chars().all(is_part)
     {
         item.wrong(
-            format!("`{key}` names no environment variable"),
+            format!("`{key}` does not name an environment variable"),
             format!("write \"{variable}\", or the URL itself"),
         );
         return None;
@@ -113,7 +113,7 @@ fn read(item: &Item<'_>, what: &str, text: &str, wanted: &Wanted, root: &Path) -
     let odd = path.is_empty() || path.contains(['?', '#', '\0']) || path.starts_with(":memory:");
     if odd {
         item.wrong(
-            format!("{what} names no file"),
+            format!("{what} does not name a file"),
             format!("write {}", wanted.example),
         );
         return None;

@@ -15,6 +15,7 @@ mod moved;
 mod notation;
 pub mod query;
 mod reader;
+mod redact;
 mod render;
 pub mod schema;
 mod settings;
@@ -23,7 +24,6 @@ mod source;
 mod suggest;
 mod syntax;
 mod value;
-mod veil;
 mod window;
 
 pub use diagnostic::{Diagnostic, Files, Place, Problems};

@@ -36,15 +36,15 @@ pub(super) fn moved(table: Table<'_>) -> Option<Block<'_>> {
             Ok(name) => Some((name, item)),
             Err(error) => {
                 item.wrong(
-                    format!("{text:?} is no name for an automation: {error}"),
+                    format!("{text:?} is not a name for an automation: {error}"),
                     "write a name such as customer-lifecycle",
                 );
                 None
             }
         }
     };
-    let from = name("from", "the name that the automation had");
-    let to = name("to", "the name that it has now");
+    let from = name("from", "the automation's old name");
+    let to = name("to", "its new name");
     table.finish();
     let ((from, from_item), (to, to_item)) = (from?, to?);
     Some(Block {
@@ -79,15 +79,13 @@ pub(super) fn resolve(blocks: Vec<Block<'_>>, known: &Known<'_>) -> Vec<Moved> {
             continue;
         }
         if from == to {
-            block.to.wrong("it moves to itself", "take the block out");
+            block.to.wrong("it moves to itself", "remove the block");
             continue;
         }
         if configured.contains(from) && !taken_over.contains(from) {
             block.from.wrong(
-                format!(
-                    "{from} is still configured, so that its participations stay where they are"
-                ),
-                format!("take [automation.{from}] out, or take this block out"),
+                format!("{from} is still configured, so its participations stay where they are"),
+                format!("remove [automation.{from}], or remove this block"),
             );
             continue;
         }
@@ -102,7 +100,7 @@ pub(super) fn resolve(blocks: Vec<Block<'_>>, known: &Known<'_>) -> Vec<Moved> {
                 let names = configured.iter().filter(|_| is_shown);
                 let help = match nearest(names.map(|name| name.as_str()), to.as_str()) {
                     Some(near) => format!("did you mean {near:?}?"),
-                    None => format!("define it as [automation.{to}], or take this block out"),
+                    None => format!("define it as [automation.{to}], or remove this block"),
                 };
                 block.to.wrong(
                     format!("there is no automation {:?} to move to", to.as_str()),

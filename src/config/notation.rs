@@ -127,7 +127,7 @@ fn directives(text: &str) -> Vec<char> {
 
 pub(super) fn notation(table: &Table<'_>) -> Notation {
     let decimal = table.get("decimal").and_then(|item| {
-        let example = "\",\" or \".\", what stands before the fraction of a number";
+        let example = "\",\" or \".\", the separator before the fraction of a number";
         match item.text(example)? {
             "," => Some(Decimal::Comma),
             "." => Some(Decimal::Point),
@@ -201,7 +201,7 @@ fn booleans(item: Item<'_>) -> (Vec<String>, Vec<String>) {
     if let Some(both) = yes.iter().find(|text| no.contains(text)) {
         item.wrong(
             format!("{both:?} stands for true and for false"),
-            "take it out of one of the two",
+            "remove it from one of the two",
         );
     }
     let is_empty = table.items().next().is_none();

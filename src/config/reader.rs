@@ -206,8 +206,8 @@ impl<'a> Table<'a> {
     pub(super) fn finish(self) {
         let known = self.known.take();
         let refused = self.refused.take();
-        let is_told = |key: &str| known.contains(&key) || refused.contains(&key);
-        for item in self.items().filter(|item| !is_told(item.key)) {
+        let is_known = |key: &str| known.contains(&key) || refused.contains(&key);
+        for item in self.items().filter(|item| !is_known(item.key)) {
             let help = match nearest(known.iter().copied(), item.key) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("{} takes {}", self.name, list(&known)),

@@ -10,7 +10,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::diagnostic::{Diagnostic, Files, Place, Problems, SHOWN_OF_ONE_FILE};
 use super::excerpt::{Excerpt, masked};
-use super::veil::veiled;
+use super::redact::redacted;
 use crate::text::SafeText;
 
 /// The narrowest that a problem is laid out for, in columns.
@@ -101,7 +101,7 @@ impl<'a> Texts<'a> {
         Some(
             self.masked
                 .entry(file.clone())
-                .or_insert_with(|| masked(&veiled(text))),
+                .or_insert_with(|| masked(&redacted(text))),
         )
     }
 }

@@ -106,7 +106,7 @@ impl Settings {
                 let value = rate(text);
                 if value.is_none() {
                     item.wrong(
-                        format!("`rate` is no rate: {text:?}"),
+                        format!("`rate` is not a rate: {text:?}"),
                         format!("write {example}"),
                     );
                 }
@@ -137,7 +137,7 @@ impl Settings {
                 key,
                 &format!("`{key}` does not belong in a file: credentials come from the environment"),
                 &format!(
-                    "take it out, and set {variable} or {variable}_FILE; where the file was shared, ask Spotler for new \
+                    "remove it, and set {variable} or {variable}_FILE; if others have the file, ask Spotler for new \
                      credentials"
                 ),
             );
@@ -189,7 +189,7 @@ impl Settings {
         table.refuse(
             "moved_from",
             "`moved_from` is no longer used",
-            "take it out; `rollcall record accept` says that the account is the same at its new address",
+            "remove it; `rollcall record accept` says that the account is the same at its new address",
         );
         table.finish();
         places
@@ -325,19 +325,16 @@ fn path(item: &Item<'_>, wanted: &[&str]) -> Option<String> {
     if let Some(missing) = missing.first() {
         item.wrong(
             format!("`{}` has no `{missing}` in it", item.key),
-            format!("write `{missing}` where it belongs in the path"),
+            format!("write `{missing}` in the path"),
         );
     } else if let Some(odd) = rest.chars().find(|c| is_odd(*c)) {
         item.wrong(
-            format!(
-                "`{}` holds {odd:?}, which may not stand in a path",
-                item.key
-            ),
+            format!("`{}` holds {odd:?}, which a path cannot contain", item.key),
             "the names in braces are {trigger_code} and, in stop_one, {participation}",
         );
     } else if climbs || text.is_empty() {
         item.wrong(
-            format!("`{}` is no path below the base URL", item.key),
+            format!("`{}` is not a path below the base URL", item.key),
             "write it without `..`",
         );
     } else {
@@ -368,7 +365,7 @@ pub(super) fn stop_limit(item: &Item<'_>) -> Option<StopLimit> {
             let limit = percent(text).map(StopLimit::Percent);
             if limit.is_none() {
                 item.wrong(
-                    format!("`max_stops` is no percentage: {text:?}"),
+                    format!("`max_stops` is not a percentage: {text:?}"),
                     format!("write {example}"),
                 );
             }

@@ -1,6 +1,6 @@
 //! Slips that TOML does not take, and what to write instead.
 
-use super::veil::veiled;
+use super::redact::redacted;
 
 /// What to write instead of what stands at a place of a file, where that is seen. A value that is not to be shown is not a
 /// part of it.
@@ -16,7 +16,7 @@ pub(super) fn advice(text: &str, at: usize) -> Option<String> {
         Some(value_start),
         element.map(|place| value_start + place + 1),
     ];
-    let whole = veiled(text);
+    let whole = redacted(text);
     starts.into_iter().flatten().find_map(|start| {
         let value = text[start..line_end].trim();
         let is_shown = whole.get(start..line_end) == text.get(start..line_end);

@@ -21,7 +21,7 @@ pub(super) fn source(item: &Item<'_>, root: &Path) -> Option<Source> {
     if let Err(error) = crate::id::check(item.key) {
         item.ctx.problem(
             item.key_span.clone(),
-            format!("{:?} is no name for a source: {error}", item.key),
+            format!("{:?} is not a name for a source: {error}", item.key),
             "write a name such as crm",
         );
     }
@@ -67,7 +67,7 @@ pub(super) fn source(item: &Item<'_>, root: &Path) -> Option<Source> {
     let max_age = of_file(&table, "max_age").and_then(|item| {
         let max_age = duration(&item, "\"36h\"")?;
         if max_age.is_zero() {
-            item.wrong("`max_age` is zero, which no file can keep", "write \"36h\"");
+            item.wrong("`max_age` is zero, which no file can meet", "write \"36h\"");
         }
         Some(Limit {
             value: max_age,
@@ -79,7 +79,7 @@ pub(super) fn source(item: &Item<'_>, root: &Path) -> Option<Source> {
         let value = percent(text);
         if value.is_none() {
             item.wrong(
-                format!("`max_shrink` is no percentage: {text:?}"),
+                format!("`max_shrink` is not a percentage: {text:?}"),
                 "write \"30%\"",
             );
         }
@@ -156,13 +156,13 @@ fn file(table: &Table<'_>, root: &Path) -> Option<SourceKind> {
             table,
             "quote",
             "none",
-            "\"none\" where the export puts no quotes around cells, or take it out",
+            "\"none\" if the export puts no quotes around cells, or remove it",
         ),
         escapes: only(
             table,
             "escape",
             "\\",
-            "\"\\\\\" where a backslash stands before quotes, or take it out",
+            "\"\\\\\" if the export writes a backslash before quotes, or remove it",
         ),
     };
     if quoting.escapes
@@ -171,7 +171,7 @@ fn file(table: &Table<'_>, root: &Path) -> Option<SourceKind> {
     {
         item.wrong(
             "a backslash cannot both separate and escape",
-            "take one of the two out",
+            "remove one of the two",
         );
     }
     if csv.is_none() {
@@ -300,10 +300,7 @@ fn over_others(table: &Table<'_>) -> Option<SourceKind> {
             .iter()
             .any(|known| known.name.eq_ignore_ascii_case(name))
         {
-            item.wrong(
-                format!("{name:?} is named twice"),
-                "take one of the two out",
-            );
+            item.wrong(format!("{name:?} is named twice"), "remove one of the two");
         } else {
             from.push(Input {
                 name: name.to_owned(),

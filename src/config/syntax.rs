@@ -61,12 +61,12 @@ pub(super) fn parse<'a>(file: &Arc<str>, text: &'a Arc<str>, sink: &Sink) -> Par
     }
 
     let mut guesses: Vec<Range<usize>> = Vec::new();
-    let (mut line, mut told_until) = (0, None);
+    let (mut line, mut shown_until) = (0, None);
     for error in &faults {
         let span = span(error);
         let place = doc.place(span.clone());
         // What follows on the same line, or in what has no end, is a consequence.
-        if place.line == line || told_until.is_some_and(|end| span.start <= end) {
+        if place.line == line || shown_until.is_some_and(|end| span.start <= end) {
             continue;
         }
         line = place.line;
@@ -90,7 +90,7 @@ pub(super) fn parse<'a>(file: &Arc<str>, text: &'a Arc<str>, sink: &Sink) -> Par
             Some(last) if part.start < last.end => last.end = part.end,
             _ => guesses.push(part),
         }
-        told_until = Some(long.span.end);
+        shown_until = Some(long.span.end);
     }
     let again: Vec<Range<usize>> = again.iter().map(span).collect();
     for problem in defined_again(&doc, text, &again) {
@@ -119,9 +119,8 @@ fn not_toml(place: Place, message: &str, text: &str) -> Diagnostic {
         return diagnostic.help(slip);
     }
     match help.is_empty() {
-        true => diagnostic.help(
-            "text stands in quotes, and each quote and bracket needs its end; see https://toml.io",
-        ),
+        true => diagnostic
+            .help("put text in quotes, and close each quote and bracket; see https://toml.io"),
         false => diagnostic.help(help.join("; ")),
     }
 }

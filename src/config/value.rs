@@ -37,7 +37,7 @@ pub(super) fn value(item: &Item<'_>, zone: &TimeZone) -> Option<Value> {
             Some(value) => Some(value),
             None => wrong(
                 format!(
-                    "`{}` is a time without a date, or no moment that exists",
+                    "`{}` is a time without a date, or a moment that does not exist",
                     item.key
                 ),
                 "write a date such as 2026-03-01, or a moment such as 2026-03-01T12:00:00Z",
@@ -117,7 +117,7 @@ pub(super) fn duration(item: &Item<'_>, example: &str) -> Option<Duration> {
         Some(Span::Days(days)) => Some(Duration::from_secs(u64::from(days) * 86_400)),
         None => {
             item.wrong(
-                format!("`{}` is no span of time: {text:?}", item.key),
+                format!("`{}` is not a span of time: {text:?}", item.key),
                 format!("write {example}; the units are s, m, h, d and w"),
             );
             None

@@ -110,7 +110,7 @@ fn parse(text: &str) -> Result<Vec<Unzoned>, String> {
             }
         } else if words.peek().is_some() {
             return Err(format!(
-                "{word:?} is neither a day nor a time, and a time zone stands at the end"
+                "{word:?} is neither a day nor a time, and a time zone must be at the end"
             ));
         } else {
             let named = TimeZone::get(word);
@@ -131,13 +131,13 @@ fn parse(text: &str) -> Result<Vec<Unzoned>, String> {
 }
 
 fn span(word: &str) -> Result<(u16, u16), String> {
-    let wrong = || format!("{word:?} is no span of hours");
+    let wrong = || format!("{word:?} is not a span of hours");
     let (from, to) = word.split_once('-').ok_or_else(wrong)?;
     let from = minute(from).filter(|from| *from < 1440);
     let (from, to) = from.zip(minute(to)).ok_or_else(wrong)?;
     if from == to {
         return Err(format!(
-            "{word:?} begins when it ends; the whole day is 00:00-24:00"
+            "{word:?} begins and ends at the same time; the whole day is 00:00-24:00"
         ));
     }
     Ok((from, to))

@@ -129,7 +129,7 @@ fn change(planned: &Planned, trigger: &Trigger) -> Result<Change, IdError> {
     Ok(Change {
         key: key(planned, trigger.enrolment)?,
         before: trigger.before,
-        mv: Move::Adopt,
+        transition: Move::Adopt,
         trigger_code: planned.config.automations[enrolment.automation]
             .trigger_code
             .clone(),

@@ -24,7 +24,7 @@ pub struct ApplyOptions {
     pub allow_large: bool,
     /// How long to wait for another run on the same record.
     pub lock_timeout: Duration,
-    /// For how long to try calls again that were not carried out.
+    /// How long to try calls again that were not carried out.
     pub retry_for: Duration,
 }
 

@@ -45,19 +45,19 @@ pub enum Error {
     NotPlanned(RecordError),
     /// The record was here and is gone; the path, and what it means.
     #[error(
-        "There is no record at {0}, so that all who are declared count as new. Nothing was sent and nothing was written.\n{1}"
+        "There is no record at {0}, so everybody who is declared counts as new. Nothing was sent and nothing was written.\n{1}"
     )]
     Lost(String, String),
     /// There is no record to change anything in; where it would be, and what cannot be done.
     #[error(
-        "There is no record at {0}, so that nothing in it can be {1}. Put it back, or correct `[record] url`."
+        "There is no record at {0}, so nothing in it can be {1}. Put it back, or correct `[record] url`."
     )]
     NoRecord(String, &'static str),
     /// The system gives no thread; for what.
     #[error("The system gives no thread for the {0}: {1}")]
     NoThread(&'static str, io::Error),
     /// The system gives no way to make calls.
-    #[error("The system gives no way to make calls: {0}")]
+    #[error("No calls can be made on this system: {0}")]
     NoRuntime(io::Error),
     /// There are no credentials.
     #[error("{0}")]
@@ -101,8 +101,8 @@ pub enum Error {
     /// An automation has another name, and adopting its people anew would stop them; the name then, and the name now.
     #[error(
         "{from} has become {to}, which has its trigger code. Nobody was adopted: the people of {from} would be on record \
-         twice, and the next apply would stop them. Write [[moved]] with from = \"{from}\" and to = \"{to}\", which keeps \
-         their participations, and adopt the others then."
+         twice, and the next apply would stop them. Write [[moved]] with from = \"{from}\" and to = \"{to}\" to keep their \
+         participations, and then adopt the others."
     )]
     Renamed {
         /// The name on record.
@@ -122,8 +122,8 @@ pub enum Error {
     NotUncertain(ContactId),
     /// A contact that is to be forgotten is still declared: in which automations.
     #[error(
-        "{} is still declared in {}, so that nothing was erased: the next apply would trigger it as new. First take the \
-         contact out of the source or the rule and apply, so that it is stopped; or add it to [[suppress]].",
+        "{} is still declared in {}, so nothing was erased: the next apply would trigger it as new. First remove the \
+         contact from the source or the rule, and apply to stop it; or add it to [[suppress]].",
         SafeText(.0.as_str()), SafeText(.1)
     )]
     StillDeclared(ContactId, String),
@@ -155,7 +155,7 @@ pub enum NotApplied {
     Stale(#[from] Stale),
     /// Its triggers may not be sent now; when they may be.
     #[error(
-        "It triggers, and the window for triggers is closed. {}, or plan again to do now what may be done now.",
+        "It has triggers, and the window for triggers is closed. {}, or plan again to do now what is possible now.",
         apply_it(.0)
     )]
     WindowClosed(Option<Timestamp>),
@@ -180,9 +180,9 @@ fn did_you_mean(near: &Option<String>) -> String {
 
 fn not_enrolled(contact: Option<&ContactId>) -> String {
     match contact {
-        None => "Nobody is enrolled there, so that there is nothing to adopt.".to_owned(),
+        None => "Nobody is enrolled there, so there is nothing to adopt.".to_owned(),
         Some(contact) => format!(
-            "{0} is not enrolled there, so that there is nothing to adopt. Is the id right? `rollcall explain {0}` says why.",
+            "{0} is not enrolled there, so there is nothing to adopt. Is the id right? `rollcall explain {0}` says why.",
             SafeText(contact.as_str())
         ),
     }
@@ -201,8 +201,8 @@ fn not_listed(error: &CallError) -> String {
             "Spotler refused the credentials ({complaint}). Check SPOTLER_CONSUMER_KEY and SPOTLER_CONSUMER_SECRET."
         ),
         CallError::Doubtful(why) => format!(
-            "Spotler gave no list of automations: {why}. The path of this call is inferred; [spotler.paths] list \
-             corrects it."
+            "Spotler gave no list of automations: {why}. The path of this call is a guess; correct it with `list` \
+             in [spotler.paths]."
         ),
     }
 }

@@ -29,7 +29,7 @@ pub struct Explained {
 }
 
 impl Explained {
-    /// What is told of the contact's part of the plan.
+    /// What is reported about the contact's part of the plan.
     pub fn view(&self) -> PlanView<'_> {
         PlanView {
             plan: &self.plan,
@@ -64,7 +64,7 @@ impl Engine {
         let since = Timestamp::MAX;
         let Ok(mut plan) = Plan::build(config, &roster, recorded, &filter, now, since, moves);
         give_reasons(config, &roster, &mut plan)?;
-        // What is about to be moved is told under its new name.
+        // What is about to be moved is reported under its new name.
         for listed in &mut listed {
             let name = &mut listed.participation.key.automation;
             if let Some((_, to)) = plan.moved.keys().find(|(from, _)| from == name) {

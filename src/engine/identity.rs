@@ -32,7 +32,7 @@ impl Engine {
         };
         checked.problems = match checked.is_missing() && !checked.is_exempt() {
             true => vec![format!(
-                "There is no record at {}: all who are declared count as new.",
+                "There is no record at {}: everybody who is declared counts as new.",
                 config.record_shown()
             )],
             false => checked.doubts().iter().map(Doubt::to_string).collect(),
@@ -135,14 +135,13 @@ impl Checked {
         &self.examined.doubts
     }
 
-    /// What is told of a record that was here and is gone.
+    /// What is reported about a record that was here and is gone.
     pub fn lost(&self) -> Option<String> {
         let gone = self.examined.gone.filter(|_| !self.is_exempt());
         let (id, serial) = gone.filter(|(_, serial)| *serial > 0)?;
         Some(format!(
-            "A record {id} with serial {serial} was here and is gone: restore its newest copy. --new-record begins no other \
-             in its place, since that would trigger everybody again. If it is really to begin anew, delete the file first \
-             that knows of it: {}.lock",
+            "A record {id} with serial {serial} was here and is gone: restore its newest copy. --new-record does not begin \
+             another one in its place, because that would trigger everybody again. If you really want a new one, first delete the file that knows the old one: {}.lock",
             self.examined.path.display()
         ))
     }

@@ -51,7 +51,7 @@ pub struct Planned {
 }
 
 impl Planned {
-    /// What is told of it.
+    /// What is reported about it.
     pub fn view(&self) -> PlanView<'_> {
         PlanView {
             plan: &self.plan,
@@ -183,7 +183,7 @@ impl Engine {
     /// another run does by newer sources than these has to be seen under the lock as a later change of the record.
     ///
     /// # Errors
-    /// What is wrong with the sources, which is told first since it is what people change; or with the record.
+    /// What is wrong with the sources, which is reported first since it is what people change; or with the record.
     pub async fn plan(&self, scope: Scope) -> Result<Planned, Error> {
         self.check_names("source", scope.allow_shrink.iter().map(String::as_str))?;
         let snapshot = self.snapshot().await;

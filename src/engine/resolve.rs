@@ -65,7 +65,7 @@ impl Engine {
         &self,
         which: &Uncertain,
         shown: &[Participation],
-        mv: Move,
+        transition: Move,
         writing: &Writing,
     ) -> Result<usize, Error> {
         let shown: HashSet<&Key> = shown.iter().map(|of| &of.key).collect();
@@ -74,7 +74,7 @@ impl Engine {
         let count = now.len();
         let changes = now.into_iter().map(|participation| Change {
             before: Some(participation.state),
-            mv,
+            transition,
             trigger_code: participation.trigger_code,
             fields: participation.fields,
             key: participation.key,

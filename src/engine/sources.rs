@@ -1,4 +1,4 @@
-//! What the record is told of the sources that a run has read.
+//! What the record keeps of the sources that a run has read.
 
 use std::collections::BTreeMap;
 

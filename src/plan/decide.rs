@@ -105,7 +105,7 @@ pub enum WhyRenewed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhyStop {
     /// The enrolment is gone.
-    Gone,
+    NotDeclared,
     /// The enrolment is gone, and an earlier stop failed or is in doubt.
     Again,
     /// Its contact is suppressed.
@@ -252,7 +252,7 @@ pub fn gone(recorded: &Participation, leave: Leave) -> Decision {
             match leave.after.map(|after| plus(since, after)) {
                 Some(until) if until > leave.now => Decision::Leaving { since, until },
                 _ if leave.keep => Decision::LetGo,
-                _ => Decision::Stop(WhyStop::Gone),
+                _ => Decision::Stop(WhyStop::NotDeclared),
             }
         }
         State::StopFailed | State::StopUncertain | State::Stopping => {
@@ -466,7 +466,10 @@ mod tests {
     #[test]
     fn what_is_gone_is_stopped_or_let_go() {
         for state in [State::Active, State::Uncertain, State::Refused] {
-            assert_eq!(gone_from(state, false), Decision::Stop(WhyStop::Gone));
+            assert_eq!(
+                gone_from(state, false),
+                Decision::Stop(WhyStop::NotDeclared)
+            );
             assert_eq!(gone_from(state, true), Decision::LetGo, "{state}");
         }
         for state in [State::StopFailed, State::StopUncertain] {
@@ -567,6 +570,9 @@ mod tests {
             leaves(Some(day(5)), day(6)),
             Decision::Leaving { since, until }
         );
-        assert_eq!(leaves(Some(day(5)), day(7)), Decision::Stop(WhyStop::Gone));
+        assert_eq!(
+            leaves(Some(day(5)), day(7)),
+            Decision::Stop(WhyStop::NotDeclared)
+        );
     }
 }

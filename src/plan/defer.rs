@@ -296,11 +296,11 @@ impl Deferred {
                 None => String::new(),
             },
             WhyDeferred::PerRun => {
-                let limit = told("max_per_run", automation.max_per_run.as_ref());
+                let limit = limit_text("max_per_run", automation.max_per_run.as_ref());
                 format!("{limit} is reached; the next apply goes on")
             }
             WhyDeferred::PerDay { sent } => {
-                let limit = told("max_per_day", automation.max_per_day.as_ref());
+                let limit = limit_text("max_per_day", automation.max_per_day.as_ref());
                 match sent {
                     0 => format!("{limit} is reached"),
                     sent => format!("{limit} is reached, with {sent} sent that day before"),
@@ -327,7 +327,7 @@ fn outside(window: &Window, until: Option<Timestamp>) -> String {
     )
 }
 
-fn told(name: &str, limit: Option<&Limit<u64>>) -> String {
+fn limit_text(name: &str, limit: Option<&Limit<u64>>) -> String {
     match limit {
         Some(Limit {
             value,

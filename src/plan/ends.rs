@@ -139,17 +139,17 @@ impl fmt::Display for Ended {
         match how {
             HowEnded::Dry { had } => write!(
                 f,
-                "source {source} has no rows, and had {had} when it was last applied"
+                "source {source} has no rows, and had {had} at the last apply"
             )?,
             HowEnded::Cut => write!(
                 f,
-                "source {source} stops in mid-line, and ended with a line end when it was last applied: it may be cut short, and \
-                 its last row be another's"
+                "source {source} ends in the middle of a line, and ended with a line end at the last apply: it may be cut short, \
+                 and its last row may be wrong"
             )?,
         }
         write!(
             f,
-            "; in the automations that draw on it, {triggers} would be triggered and {leaving} stopped or let go (make the export \
+            "; in the automations that use it, {triggers} would be triggered and {leaving} stopped or let go (make the export \
              again)"
         )
     }

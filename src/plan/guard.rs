@@ -371,7 +371,7 @@ fn stops(plan: &Plan, config: &Config, roster: &Roster<'_>, breaches: &mut Vec<B
         renewed.add(of);
         check_renewed(whose(), of, &mut own);
     }
-    // Of one automation alone it was told already.
+    // Of one automation alone it was reported already.
     if of_others > 1 || matches!(general.value, StopLimit::Count(_)) {
         check_stops(Whose::All, others, general, breaches);
     }
@@ -556,9 +556,9 @@ impl fmt::Display for Breach {
                 let share = *count as f64 * 100.0 / *running as f64;
                 return write!(
                     f,
-                    "too many{} would be stopped and triggered again since their fields have changed: {share:.1}% ({count} of \
-                     {running}) is over {MOST_RENEWED}%, whatever max_stops is (look whether a template or a column was \
-                     changed for all)",
+                    "too many{} would be stopped and triggered again because their fields have changed: {share:.1}% ({count} of \
+                     {running}) is over {MOST_RENEWED}%, whatever max_stops is (check whether a template or a column was \
+                     changed for everybody)",
                     whose.of(TOGETHER)
                 );
             }
@@ -569,8 +569,8 @@ impl fmt::Display for Breach {
             } => {
                 write!(
                     f,
-                    "too many people would be triggered whose suppression is gone: {}{}, the limit is {limit}; look whether a \
-                     [[suppress]] block is missing",
+                    "too many people would be triggered whose suppression is gone: {}{}, the limit is {limit}; check whether \
+                     a [[suppress]] block is missing",
                     count.all,
                     count.day("triggered")
                 )?;
@@ -581,9 +581,9 @@ impl fmt::Display for Breach {
             Breach::Reshaped { automation, count } => {
                 return write!(
                     f,
-                    "the `repeat_by` of {automation} was added or taken out: {} who are in it would be triggered again \
-                     (where only what is to come is meant, leave {automation} as it is and declare another automation with a \
-                     trigger code of its own)",
+                    "the `repeat_by` of {automation} was added or removed: {} who are in it would be triggered again \
+                     (if you mean only new ones, leave {automation} as it is and declare another automation with its own \
+                     trigger code)",
                     plural(*count, "contact")
                 );
             }
@@ -606,19 +606,18 @@ fn same(f: &mut fmt::Formatter<'_>, what: &SamePeople, found: &Found) -> fmt::Re
         } => write!(
             f,
             "{from} has become {to}, which has its trigger code: {contacts} on record in {from} would be triggered again \
-             (where only the name is new, write [[moved]] with from = \"{from}\" and to = \"{to}\", and nobody is)"
+             (if only the name is new, write [[moved]] with from = \"{from}\" and to = \"{to}\", and nobody is)"
         ),
         SamePeople::Renamed { from, to, .. } => write!(
             f,
             "{contacts} on record in {from}, and no longer declared in it, would be triggered again in {to}, which has its \
-             trigger code (where only the name is new, write [[moved]] with from = \"{from}\" and to = \"{to}\", take \
-             [automation.{from}] out, and nobody is; where people are meant to move from one to the other, they are mailed \
-             again with --allow-large)"
+             trigger code (if only the name is new, write [[moved]] with from = \"{from}\" and to = \"{to}\", remove \
+             [automation.{from}], and nobody is; if people should move from one to the other, --allow-large mails them again)"
         ),
         SamePeople::Rewritten { automation } => {
             write!(
                 f,
-                "{contacts} would be triggered again in {automation}, which has them under another writing: "
+                "{contacts} would be triggered again in {automation}, where their ids are written differently: "
             )?;
             match was.as_str() == now {
                 true => write!(f, "an occurrence of {now} is on record in other letters")?,
@@ -626,14 +625,14 @@ fn same(f: &mut fmt::Formatter<'_>, what: &SamePeople, found: &Found) -> fmt::Re
             }
             write!(
                 f,
-                " (let the source write it as before; or where Spotler knows them by the new ids, take these into the record \
+                " (let the source write them as before; or if Spotler knows them by the new ids, adopt these \
                  with `rollcall adopt --automation {automation}`, which triggers nobody; the next apply then stops the old \
                  ones, and may take --allow-large)"
             )
         }
         SamePeople::Suppressed => write!(
             f,
-            "{} would be triggered under another writing of the id: {now} is suppressed as {was} (write the ids in \
+            "{} would be triggered under an id that is written differently: {now} is suppressed as {was} (write the ids in \
              [[suppress]] as the source does)",
             plural(*count, "suppressed contact")
         ),
@@ -675,8 +674,8 @@ impl fmt::Display for Reapplied {
         }
         write!(
             f,
-            ": {count} would be triggered as new, while {gone} on record {are} no longer declared (change it back; or where \
-             they are the same people, take the new ones into the record with `rollcall adopt --automation {automation}`, \
+            ": {count} would be triggered as new, while {gone} on record {are} no longer declared (change it back; or if they \
+             are the same people, adopt the new ones with `rollcall adopt --automation {automation}`, \
              which triggers nobody; the next apply then stops the old ones, and may take --allow-large)"
         )
     }

@@ -46,7 +46,7 @@ impl Stop {
     /// Why it is sent.
     pub fn full_reason(&self) -> String {
         let earlier = match (self.why, self.participation.state) {
-            (WhyStop::Gone, _) => return self.reason.to_string(),
+            (WhyStop::NotDeclared, _) => return self.reason.to_string(),
             (WhyStop::Renewed(WhyRenewed::Returned), _) => {
                 return "the last stop is uncertain, and it is declared again".to_owned();
             }
@@ -94,8 +94,8 @@ pub(super) fn held(why: WhyHeld, recorded: &Participation) -> String {
             detail.unwrap_or("a participation limit was reached")
         ),
         WhyHeld::FailedForGood => format!(
-            "the trigger{} failed for good ({}), and neither its fields nor its automation have changed since; put right in the \
-             configuration what Spotler complains of, and it is tried again",
+            "the trigger{} failed for good ({}), and neither its fields nor its automation have changed since; correct in the \
+             configuration what Spotler complains about, and it is tried again",
             when(recorded),
             detail.unwrap_or("no reason was given")
         ),
@@ -144,7 +144,7 @@ fn when(recorded: &Participation) -> String {
 
 /// Why an uncertain occurrence cannot be stopped while others stay.
 pub(super) fn cannot_stop_alone() -> String {
-    "there is no id on record to stop it by alone, and the call that stops all would stop what else runs for the contact \
-     behind the same trigger code"
+    "no id is on record to stop it alone, and the call that stops all would also stop other participations of the contact \
+     with the same trigger code"
         .to_owned()
 }

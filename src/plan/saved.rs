@@ -60,19 +60,19 @@ pub enum SavedError {
     },
     /// It is the output of `plan --format json`.
     #[error(
-        "It is a plan as it is shown, without what is needed to apply it. Save one with `rollcall plan --out FILE`."
+        "It is the output of a plan, without what an apply needs. Save one with `rollcall plan --out FILE`."
     )]
     OnlyShown,
     /// It is damaged, or something else.
     #[error(
-        "It is damaged, or no saved plan at all: {what}. Save a new one with `rollcall plan --out FILE`."
+        "It is damaged, or not a saved plan: {what}. Save a new one with `rollcall plan --out FILE`."
     )]
     Damaged {
         /// What is wrong, and where.
         what: String,
     },
     /// It is larger than [`LARGEST`].
-    #[error("It is larger than {LARGEST} bytes, which no saved plan is.")]
+    #[error("It is larger than {LARGEST} bytes, which is too large for a saved plan.")]
     TooLarge,
     /// It cannot be read.
     #[error("It cannot be read: {0}.")]
@@ -93,13 +93,13 @@ pub enum Stale {
     },
     /// The record is another one.
     #[error(
-        "It was made from another record than the one that the configuration names. Check `[record] url`, and whether this is \
-         the machine and the folder that the plan is for."
+        "It was made from another record than the one that the configuration names. Check `[record] url`, and that this is the \
+         machine and the folder of the plan."
     )]
     OtherRecord,
     /// The configuration has changed.
     #[error(
-        "The configuration has changed since it was saved (digest {then} then, {now} now). Plan again, and review that."
+        "The configuration has changed since it was saved (digest {then} then, {now} now). Plan again, and review the new plan."
     )]
     Configuration {
         /// The digest then.
@@ -110,7 +110,7 @@ pub enum Stale {
     /// The record has changed.
     #[error(
         "The record has changed since it was saved (serial {then} then, {now} now): something was applied, adopted, resolved \
-         or forgotten, or a run that was cut short was found. Plan again, and review that."
+         or forgotten, or a run that was cut short was found. Plan again, and review the new plan."
     )]
     Record {
         /// The serial then.
@@ -121,13 +121,13 @@ pub enum Stale {
     /// The roster has changed.
     #[error(
         "The roster has changed since it was saved: a source has other rows now, or they give other fields. Plan again, and \
-         review that."
+         review the new plan."
     )]
     Roster,
     /// Time has passed that makes a difference.
     #[error(
         "It was made for {}, and not all of it would be done at this time, {}: somebody is no longer declared by then, is held, \
-         or waits for a limit. Plan again, and review that.",
+         or waits for a limit. Plan again, and review the new plan.",
         then.strftime("%Y-%m-%dT%H:%M:%SZ"), now.strftime("%Y-%m-%dT%H:%M:%SZ")
     )]
     Time {
@@ -139,7 +139,7 @@ pub enum Stale {
     /// The plan that is made now is not the one in the file.
     #[error(
         "It is not the plan that this configuration, record and roster give: the file was changed by hand or on its way, or \
-         another version of Rollcall saved it ({saved}; this is {this}). Plan again, and review that."
+         another version of Rollcall saved it ({saved}; this is {this}). Plan again, and review the new plan."
     )]
     Differs {
         /// The version that saved it.
@@ -256,7 +256,7 @@ fn fault(error: &serde_json::Error) -> String {
     match error.is_data() {
         false => error.to_string(),
         true => format!(
-            "what stands at line {} column {} has no place in a saved plan",
+            "line {} column {} has something that does not belong in a saved plan",
             error.line(),
             error.column()
         ),
@@ -426,7 +426,7 @@ checked!(Hex, |text| {
     let is_hex = |b: u8| b.is_ascii_hexdigit() || b == b'-';
     match (1..=64).contains(&text.len()) && text.bytes().all(is_hex) {
         true => Ok(text),
-        false => Err("a digest or an id is not one"),
+        false => Err("a digest or an id is not valid"),
     }
 });
 
@@ -518,7 +518,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_a_file_of_people_is_not_told() {
+    fn what_stands_in_a_file_of_people_is_not_shown() {
         for text in [
             r#"{"format_version": "Jan Jansen"}"#,
             r#"{"Jan Jansen": 1}"#,

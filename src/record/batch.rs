@@ -188,13 +188,13 @@ impl Batch {
     pub fn change(&mut self, changes: Vec<Change>) -> Result<(), IllegalMove> {
         let states = changes
             .iter()
-            .map(|change| after(change.before, change.mv))
+            .map(|change| after(change.before, change.transition))
             .collect::<Result<Vec<_>, _>>()?;
         for (change, state) in changes.into_iter().zip(states) {
             let Some(state) = state else { continue };
             // An adopted participation takes its code and fields from the configuration of now, and counts as triggered now:
             // the contact may have had its first mail a moment ago. Who is withheld had none.
-            if change.before.is_none() || change.mv == Move::Adopt {
+            if change.before.is_none() || change.transition == Move::Adopt {
                 self.participations.push(Whole {
                     key: change.key,
                     state,
@@ -202,7 +202,7 @@ impl Batch {
                     ids: Vec::new(),
                     fields: change.fields,
                     detail: None,
-                    triggered_at: (change.mv == Move::Adopt).then_some(self.at),
+                    triggered_at: (change.transition == Move::Adopt).then_some(self.at),
                 });
             } else {
                 let row = StateChange::new(change.key, change.before, state, None);

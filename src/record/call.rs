@@ -102,7 +102,7 @@ pub struct Change {
     /// The state before.
     pub before: Before,
     /// What happens to it.
-    pub mv: Move,
+    pub transition: Move,
     /// Its trigger code.
     pub trigger_code: TriggerCode,
     /// The digest of its fields, where they are known.

@@ -38,12 +38,12 @@ pub enum CarryError {
     Journal(#[from] JournalError),
     /// There is one already where it is to go.
     #[error(
-        "There is a record at {0} already, so that none was carried there, and nothing was changed."
+        "There is a record at {0} already, so nothing was copied there, and nothing was changed."
     )]
     NotEmpty(String),
     /// What arrived is not what was sent.
     #[error(
-        "The record at {0} is not the same as the one that it was made of, so that it is not used; the old one stays the record. \
+        "The record at {0} differs from the original, so it is not used; the old one stays the record. \
          Move it again."
     )]
     NotSame(String),

@@ -35,7 +35,7 @@ pub enum RecordError {
     /// A symbolic link leads into a folder that is missing.
     #[error(
         "The record is a symbolic link to {}, whose folder is not there, so no record was begun. Nothing was sent and \
-         nothing was written. Mount the disk that it is on; or where there was never a record, make the folder first.",
+         nothing was written. Mount its disk; or if there was never a record, make the folder first.",
         path.display()
     )]
     NoFolder {
@@ -44,7 +44,7 @@ pub enum RecordError {
     },
     /// There is no record, and nobody said that this is its first day.
     #[error(
-        "There is no record at {}. Nothing was sent and nothing was written. Where there was one, put it back, or correct \
+        "There is no record at {}. Nothing was sent and nothing was written. If there was one, put it back, or correct \
          `[record] url`. On the first day begin one with `rollcall apply --new-record`.",
         path.display()
     )]
@@ -54,7 +54,7 @@ pub enum RecordError {
     },
     /// Nobody said where it is.
     #[error(
-        "`[record] url` is what the environment variable {variable} says, and that is not set. Nothing was sent and nothing \
+        "`[record] url` uses the environment variable {variable}, which is not set. Nothing was sent and nothing \
          was written. Set it to the URL of the record."
     )]
     Unset {
@@ -74,8 +74,8 @@ pub enum RecordError {
     },
     /// It is being filled with another one.
     #[error(
-        "The record {} is a copy that is not whole: a `rollcall record move` to it was cut short, or is under way. Nothing was \
-         sent and nothing was written. Begin the move again where the record is.",
+        "The record {} is an incomplete copy: a `rollcall record move` to it ended early, or is under way. Nothing was \
+         sent and nothing was written. Start the move again from the old record.",
         path.display()
     )]
     NotWhole {
@@ -84,8 +84,8 @@ pub enum RecordError {
     },
     /// Somebody said that this is the first day, and it is not.
     #[error(
-        "--new-record begins a record, and {} has something in it already. Nothing was sent and nothing was written. Leave \
-         --new-record out.",
+        "--new-record begins a new record, but {} has something in it already. Nothing was sent and nothing was written. Run it \
+         without --new-record.",
         path.display()
     )]
     NotFirst {
@@ -121,7 +121,7 @@ pub enum RecordError {
     /// The file has an older schema, and another run keeps it from being migrated.
     #[error(
         "The record {} has the older schema {found} (this Rollcall knows {known}) and cannot be migrated while another \
-         run works on it. Try again when that has ended.",
+         run works on it. Try again when that run has ended.",
         path.display()
     )]
     Older {
@@ -159,7 +159,7 @@ pub enum RecordError {
     },
     /// A transaction was cut short, and is still to be rolled back by who may write.
     #[error(
-        "The record {} cannot be read: a run was killed while it wrote to it, and it may only be read; check the permissions \
+        "The record {} cannot be read: a run was killed while it wrote to it, and it is read-only; check the permissions \
          of the file and its folder.",
         path.display()
     )]
@@ -189,9 +189,9 @@ fn listed(doubts: &[Doubt]) -> String {
 fn way_on(doubts: &[Doubt]) -> &'static str {
     match doubts.iter().all(Doubt::can_be_accepted) {
         true => {
-            "Put the right record back; or, where this is the one to go on with, say so: rollcall record accept"
+            "Put the right record back; or, if this is the right one, confirm it: rollcall record accept"
         }
-        false => "Put this right first; `rollcall record accept` cannot settle all of it.",
+        false => "Correct this first; `rollcall record accept` cannot settle all of it.",
     }
 }
 
@@ -206,8 +206,8 @@ pub enum LockError {
     Held(Holder),
     /// It was taken by another run before this one began.
     #[error(
-        "Another run took the lock of the record before this one began. Nothing was sent. Run it again when that one has \
-         ended."
+        "Another run took the lock of the record before this one began. Nothing was sent. Run this again when that run \
+         has ended."
     )]
     Lost,
     /// The record itself.
@@ -222,12 +222,12 @@ fn way_past(holder: &Holder) -> String {
         (_, 0) => "a run that is alive ends by itself.".to_owned(),
         (true, pid) => {
             format!(
-                "where it hangs, end it, and the next run takes over by itself: kill {pid}. Where it cannot be ended, \
-                 `rollcall record unlock` takes the lock away."
+                "if it hangs, end it, and the next run takes over by itself: kill {pid}. If it cannot be ended, \
+                 `rollcall record unlock` removes the lock."
             )
         }
         (false, _) => {
-            "where that machine will not come back, `rollcall record unlock` takes the lock away."
+            "if that machine will not come back, `rollcall record unlock` removes the lock."
                 .to_owned()
         }
     }
@@ -302,11 +302,11 @@ pub enum JournalError {
     /// The record's file is not there any more, or is another one.
     #[error(
         "The record at {} was deleted, cut or replaced while this run wrote to it. Nothing more is sent, and what this run \
-         did may not be on record any more. Put the record back before the next apply: without it nobody knows who was \
+         did may not be on record any more. Put the record back before the next apply: without it, nobody knows who was \
          triggered.",
         .0.display()
     )]
-    Gone(PathBuf),
+    RecordLost(PathBuf),
     /// The writer is gone.
     #[error("The writer of the record has ended; nothing more is sent.")]
     Closed,

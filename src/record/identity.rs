@@ -126,14 +126,14 @@ impl std::fmt::Display for Elsewhere {
             Elsewhere::Tables => f.write_str("its tables are new ones: it was restored from a dump"),
             Elsewhere::Timeline { is, was } => write!(
                 f,
-                "the server went over to a replica, which may lack the last commits, or was restored to an earlier time \
+                "the server switched to a replica, which may lack the last commits, or was restored to an earlier time \
                  (timeline {is}, before {was})"
             ),
         }
     }
 }
 
-/// What is known beside a record of how far it was. It is noted after a commit and before anybody is told of that.
+/// What is known beside a record of how far it was. It is noted after a commit and before anybody learns of the commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Witness {
     /// The record's id.
@@ -287,13 +287,13 @@ impl std::fmt::Display for Doubt {
             ),
             Doubt::Linked { names } => write!(
                 f,
-                "Its file has {names} names (hard links), and two runs under two names know nothing of each other. Copy it \
+                "Its file has {names} names (hard links), and two runs under two names do not know of each other. Copy it \
                  under a new name, move the copy to its place, and run `rollcall record accept`."
             ),
             Doubt::Copied { last_run, serial } => write!(
                 f,
                 "It is not in the file that the last run wrote to (serial {serial}, {}): it was copied, moved from another \
-                 disk, or restored from a backup or a cache. Whoever was triggered since that time with the original is not \
+                 disk, or restored from a backup or a cache. Everybody who was triggered since then with the original is not \
                  on it, and would be triggered again.",
                 Since(*last_run)
             ),
@@ -303,7 +303,7 @@ impl std::fmt::Display for Doubt {
                 serial,
             } => write!(
                 f,
-                "It is not where the last run wrote to (serial {serial}, {}): {how}. Whoever was triggered since that time with \
+                "It is not where the last run wrote to (serial {serial}, {}): {how}. Everybody who was triggered since then with \
                  the original is not on it, and would be triggered again.",
                 Since(*last_run)
             ),
@@ -313,27 +313,25 @@ impl std::fmt::Display for Doubt {
                 seen,
             } => write!(
                 f,
-                "It is older than what was here before: its serial is {serial}, and the lock file beside it has seen {seen}. \
-                 A copy was put in its place, or its -wal file is gone. Its last run began at {}; whoever was triggered \
-                 since is not on it, and would be triggered again.",
+                "It is older than what was here before: its serial is {serial}, and the lock file next to it has seen {seen}. \
+                 A copy was put in its place, or its -wal file is gone. Its last run began at {}; everybody who was \
+                 triggered since is not on it, and would be triggered again.",
                 Since(*last_run)
             ),
             Doubt::Replaced { was, found } => write!(
                 f,
-                "Another record was here before: {was}; this one is {found}. Whoever was triggered with the other one is not \
-                 on it."
+                "Another record was here before: {was}; this one is {found}. Everybody who was triggered with the other one \
+                 is not on it."
             ),
             Doubt::OtherHost { was, host, running } => write!(
                 f,
-                "It is of what was sent to {was}, and `base_url` is at {host}, where nothing is known of its {running} \
-                 running participations: none of them would be triggered there, and their stops would reach nobody. Where \
-                 it is another account, give it a record of its own by another `[record] url`."
+                "It belongs to {was}, but `base_url` is at {host}, which does not know its {running} running participations: \
+                 none of them would be triggered there, and their stops would reach nobody. If it is another account, give it its own record with another `[record] url`."
             ),
             Doubt::OtherAccount { running } => write!(
                 f,
-                "It is of what was sent with another consumer key. If that is another account, nothing is known there of its \
-                 {running} running participations: none of them would be triggered, and their stops would reach nobody. \
-                 Give another account a record of its own by another `[record] url`; where only the key is new, accept it."
+                "It was used with another consumer key. If that is another account, this account does not know its {running} \
+                 running participations: none of them would be triggered, and their stops would reach nobody. Give another account its own record with another `[record] url`; if only the key is new, accept it."
             ),
         }
     }

@@ -1,4 +1,4 @@
-//! The journal: what is about to be sent is durable before its first byte leaves, and what came of it before it is told.
+//! The journal: what is about to be sent is durable before its first byte leaves, and its outcome before it is reported.
 
 use std::sync::Arc;
 

@@ -26,7 +26,7 @@ pub use error::{Holder, JournalError, LockError, RecordError};
 pub use guarded::{AppliedSource, AppliedWith, GUARDED_DAY, SourceNote, counted_since};
 pub use identity::{Doubt, Elsewhere, Examined, Expected, Found};
 pub use journal::{Durable, Journal};
-pub use overview::{Calls, Failure, Overview, RunTold, Step, Trouble};
+pub use overview::{Calls, Failure, Overview, RecordedRun, Step, Trouble};
 pub use read::{
     Call, History, Listed, Listing, Moved, Participations, Record, Selection, Snapshot, Standing,
 };

@@ -17,7 +17,7 @@ pub struct Overview {
     /// What came of calls that did not do what they were for, the most frequent first.
     pub failures: Vec<Failure>,
     /// The last runs that could write and began before the time asked for, the latest first.
-    pub runs: Vec<RunTold>,
+    pub runs: Vec<RecordedRun>,
 }
 
 /// A change of how many participations run.
@@ -76,7 +76,7 @@ pub struct Failure {
 
 /// A run of a command that could write.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunTold {
+pub struct RecordedRun {
     /// The command.
     pub command: String,
     /// When it began.

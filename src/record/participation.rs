@@ -214,7 +214,7 @@ impl fmt::Display for State {
 
 /// A word that names no [`State`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no state of a participation")]
+#[error("`{0}` is not a state of a participation")]
 pub struct UnknownState(String);
 
 impl FromStr for State {
@@ -290,12 +290,12 @@ pub type Before = Option<State>;
 
 /// A move that the state machine does not allow: a bug in Rollcall, or a record that was edited by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a participation that is {} cannot make the move {mv:?}", from.map_or("not on record", State::as_str))]
+#[error("a participation that is {} cannot make the move {transition:?}", from.map_or("not on record", State::as_str))]
 pub struct IllegalMove {
     /// The state it was in.
     pub from: Before,
     /// The move that was asked for.
-    pub mv: Move,
+    pub transition: Move,
 }
 
 /// The state machine: where a participation stands after a move, `None` meaning "not on record".
@@ -304,10 +304,10 @@ pub struct IllegalMove {
 ///
 /// # Errors
 /// [`IllegalMove`] where there is no such move.
-pub fn after(from: Before, mv: Move) -> Result<Before, IllegalMove> {
+pub fn after(from: Before, transition: Move) -> Result<Before, IllegalMove> {
     use Move as M;
     use State as S;
-    let to = match (from, mv) {
+    let to = match (from, transition) {
         // Whether a trigger *should* be sent from an uncertain or refused state is the plan's to decide
         // (`participation = "once"` makes it harmless); that it never is from an active one is decided here.
         (
@@ -388,7 +388,7 @@ pub fn after(from: Before, mv: Move) -> Result<Before, IllegalMove> {
         | (Some(S::Uncertain), M::ResolveActive) => S::Active,
         // Not sent means that the enrolment is as new: worth trying again.
         (Some(S::Uncertain), M::ResolveNotSent) => S::Failed,
-        (from, mv) => return Err(IllegalMove { from, mv }),
+        (from, transition) => return Err(IllegalMove { from, transition }),
     };
     Ok(Some(to))
 }

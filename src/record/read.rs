@@ -12,7 +12,7 @@ use super::error::{Holder, LockError, RecordError};
 use super::guarded::{AppliedSource, AppliedWith};
 use super::overview::Overview;
 use super::participation::{Participation, State};
-use super::recovery::{OpenCalls, Overlaid, told};
+use super::recovery::{OpenCalls, Overlaid, open_detail};
 #[cfg(test)]
 use super::store::Memory;
 use super::store::{self, Page, Store, View};
@@ -268,7 +268,7 @@ impl Record {
             behind = *last;
             for (_, call) in &mut calls {
                 if call.outcome.is_none() {
-                    call.detail = Some(told(view.holder().await?.as_ref(), &clock));
+                    call.detail = Some(open_detail(view.holder().await?.as_ref(), &clock));
                 }
             }
             Ok(Some(calls))
@@ -471,7 +471,7 @@ impl<T> Iterator for Ahead<T> {
             Err(_) => Some(Err(RecordError::Store {
                 path: std::mem::take(&mut self.path),
                 doing: "read",
-                what: "its reading ended before its end".to_owned(),
+                what: "it ended before everything was read".to_owned(),
             })),
         };
         self.parts = None;

@@ -254,11 +254,11 @@ async fn call(
         .unwrap()
 }
 
-fn change(contact: &str, automation: &str, before: Option<State>, mv: Move) -> Change {
+fn change(contact: &str, automation: &str, before: Option<State>, transition: Move) -> Change {
     Change {
         key: key(contact, automation),
         before,
-        mv,
+        transition,
         trigger_code: code("code"),
         fields: None,
     }

@@ -248,7 +248,7 @@ impl Writer {
     ) -> Result<(), JournalError> {
         let (intent, sent_at) = self.open.get(&id).ok_or(JournalError::Closed)?;
         for (key, before) in &intent.affected {
-            let (from, mv) = match settlement.outcome {
+            let (from, transition) = match settlement.outcome {
                 CallOutcome::Trigger(outcome) => {
                     (State::Triggering, Move::Triggered(outcome, *before))
                 }
@@ -261,7 +261,7 @@ impl Writer {
                 CallOutcome::PartOfStop(_) => continue,
             };
             // As before the call, so there is nothing to write.
-            let Some(state) = after(Some(from), mv)? else {
+            let Some(state) = after(Some(from), transition)? else {
                 continue;
             };
             let is_trigger = from == State::Triggering;
@@ -414,12 +414,12 @@ pub(super) fn ids_json(ids: &[ParticipationId]) -> String {
 }
 
 fn check_intent(intent: &Intent) -> Result<(), IllegalMove> {
-    let mv = match intent.kind {
+    let transition = match intent.kind {
         CallKind::Trigger => Move::SendTrigger,
         CallKind::Stop => Move::SendStop,
     };
     let mut affected = intent.affected.iter();
-    affected.try_for_each(|(_, before)| after(*before, mv).map(drop))
+    affected.try_for_each(|(_, before)| after(*before, transition).map(drop))
 }
 
 fn add(write: Write, batch: &mut Batch) -> Result<(), IllegalMove> {

@@ -208,7 +208,7 @@ async fn recover(
     tracing::warn!(
         event = "recovered",
         calls = left.len(),
-        "an earlier run was cut short; its open calls are uncertain now"
+        "an earlier run ended early; its open calls are uncertain now"
     );
     found.serial += 1;
     fail_point("recover:before");

@@ -74,7 +74,7 @@ struct Planned {
 }
 
 /// What is known of a contact of whom nothing is planned.
-pub const UNKNOWN: &str = "no source holds it, no file declares or names it, and nothing is on record of it: is the id right?";
+pub const UNKNOWN: &str = "no source has it, no file declares or names it, and nothing is on record for it: is the id right?";
 
 impl<'a> Explanation<'a> {
     /// Of what each block says of a contact, of what is on record of it, and of a plan of its own. `known` is whether anything at

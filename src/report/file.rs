@@ -53,7 +53,7 @@ fn check_replaceable(path: &Path, kind: FileKind) -> io::Result<()> {
     }
     if !about.is_file() {
         return Err(io::Error::other(
-            "there is something there that is no regular file",
+            "something that is not a regular file is there",
         ));
     }
     let mut start = Vec::new();
@@ -66,7 +66,7 @@ fn check_replaceable(path: &Path, kind: FileKind) -> io::Result<()> {
         return Ok(());
     }
     Err(io::Error::other(
-        "there is a file of another kind, which is left as it is; name another file, or take that one away",
+        "a file of another kind is there, and was left as it is; name another file, or remove that one",
     ))
 }
 

@@ -33,8 +33,8 @@ pub fn plan_markdown(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()>
     let (start, rest) = sentence(plan);
     let mut head = format!("### Rollcall\n\n**{start}** {rest}\n\n");
     if view.makes_all_new() {
-        head.push_str("**There is no record yet: all who are declared count as new.** Where there was one, restore it before \
-                       anything is applied.\n\n");
+        head.push_str("**There is no record yet: everybody who is declared counts as new.** If there was one, restore it before you \
+                       apply.\n\n");
     }
     head.push_str(&doubts(view));
     head.push_str(&guard(view));
@@ -74,7 +74,7 @@ pub fn plan_markdown(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()>
         format!("- {of}  {}  {}", key.automation, let_go.reason)
     });
     let title = format!(
-        "{} let go, to run out by themselves without a call",
+        "{} let go without a call; they run to their end by themselves",
         number(plan.let_go.len())
     );
     let let_go = folded(&title, let_go, plan.let_go.len(), MOST_OF_OTHERS);
@@ -129,7 +129,7 @@ fn guard(view: PlanView<'_>) -> String {
     let lines = breaches.iter().map(|breach| format!("! {breach}"));
     let block = block("text", lines, breaches.len(), MOST_OF_GUARD);
     format!(
-        "**The guard refuses to apply this plan.** Check that this is what you mean; then {}.\n\n{block}\n",
+        "**The guard refuses to apply this plan.** Check that this is what you want; then {}.\n\n{block}\n",
         view.guard
             .way_on()
             .replace("--allow-large", "`--allow-large`")
@@ -150,7 +150,7 @@ fn moved(plan: &Plan) -> String {
 fn table(view: PlanView<'_>) -> String {
     let mut rows: Vec<_> = tally(view)
         .into_iter()
-        .filter(|(_, counts)| counts.is_told())
+        .filter(|(_, counts)| counts.is_reported())
         .collect();
     if rows.is_empty() {
         return String::new();

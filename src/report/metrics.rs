@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::rows::PlanView;
 use crate::apply::Run;
 
-/// What is told of an apply, whatever came of it.
+/// What is reported about an apply, whatever came of it.
 #[derive(Debug, Clone)]
 pub struct RunMetrics {
     /// When it ended.
@@ -26,7 +26,7 @@ pub struct RunMetrics {
     pub plan: Option<PlanMetrics>,
 }
 
-/// What is told of plan and record. Automations and sources go by their names.
+/// What is reported about plan and record. Automations and sources go by their names.
 #[derive(Debug, Clone, Default)]
 pub struct PlanMetrics {
     /// How many actions, by automation, action and outcome.
@@ -86,7 +86,7 @@ impl RunMetrics {
             seconds(self.ended_at),
         );
         if let Some(at) = self.last_success {
-            let help = "When the last apply ended that ended well (exit code 0).";
+            let help = "When the last successful apply ended (exit code 0).";
             page.one(LAST_SUCCESS, help, at);
         }
         page.one(
@@ -96,7 +96,7 @@ impl RunMetrics {
         );
         page.one(
             "rollcall_last_run_exit_code",
-            "The exit code of the last apply: 0 fine, 1 error, 3 not all as wanted, 4 refused by the guard.",
+            "The exit code of the last apply: 0 fine, 1 error, 3 some actions failed or are uncertain, 4 refused by the guard.",
             f64::from(self.exit_code),
         );
         let Some(plan) = &self.plan else {
@@ -104,7 +104,7 @@ impl RunMetrics {
         };
         page.many(
             "rollcall_last_run_actions",
-            "Actions of the last apply by what came of them.",
+            "Actions of the last apply by outcome.",
             plan.actions
                 .iter()
                 .map(|((automation, action, outcome), count)| {
@@ -130,7 +130,7 @@ impl RunMetrics {
         for (name, help, counts) in [
             (
                 "rollcall_held",
-                "Enrolments about which the last plan did nothing and said why.",
+                "Enrolments that the last plan held, by reason.",
                 &plan.held,
             ),
             (
@@ -153,7 +153,7 @@ impl RunMetrics {
         );
         page.many(
             "rollcall_source_age_seconds",
-            "How long ago a source had been written when it was last read.",
+            "How old a source's file was when it was last read.",
             plan.sources.iter().filter_map(|(name, (_, age))| {
                 Some(([("source", name.as_str())], (*age)?.as_secs_f64()))
             }),

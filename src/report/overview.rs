@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::chart::{Bars, Curve, bars, curves, days};
 use super::style::{SafeText, thousands};
-use crate::record::{Overview, RunTold};
+use crate::record::{Overview, RecordedRun};
 
 /// The most automations that have a curve.
 const MOST_CURVES: usize = 24;
@@ -129,7 +129,7 @@ fn failures(overview: &Overview, zone: &TimeZone) -> Vec<FailureRow> {
     rows.collect()
 }
 
-fn run_row(run: &RunTold, zone: &TimeZone) -> RunRow {
+fn run_row(run: &RecordedRun, zone: &TimeZone) -> RunRow {
     let calls = run.calls.iter();
     let calls = calls.map(|(outcome, count)| format!("{} {}", number(*count), SafeText(outcome)));
     let calls = calls.collect::<Vec<_>>().join(", ");

@@ -12,7 +12,7 @@ use crate::patient::Patient;
 /// How often a line is printed where there is no terminal.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Draws what it is told.
+/// Draws the events that it gets.
 pub struct Progress {
     drawn: Drawn,
     total: u64,
@@ -20,7 +20,7 @@ pub struct Progress {
     bad: u64,
 }
 
-/// How progress is told.
+/// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Look {
     /// As a bar, on a terminal.
@@ -87,18 +87,18 @@ impl Progress {
             } => {
                 let kind = kind.as_str();
                 self.say(&format!(
-                    "No more {kind}s of {automation} are sent in this run: {detail}."
+                    "This run sends no more {kind}s of {automation}: {detail}."
                 ));
             }
             Event::NobodyKnown(kind) => {
                 let kind = kind.as_str();
                 self.say(&format!(
-                    "No more {kind}s are sent in this run: Spotler knew none of the contacts so far."
+                    "This run sends no more {kind}s: Spotler knew none of the contacts so far."
                 ));
             }
             Event::Ending(end) => {
                 self.say(&format!(
-                    "Sending nothing more: {end}. Finishing what is under way."
+                    "Nothing more is sent: {end}. Calls under way are finished."
                 ));
             }
         }

@@ -10,7 +10,7 @@ use crate::plan::{Action, Guard, Plan};
 use crate::roster::Roster;
 use crate::text::SafeText;
 
-/// A plan with all that is told of it.
+/// A plan with everything that is shown of it.
 #[derive(Clone, Copy)]
 pub struct PlanView<'a> {
     /// The plan.
@@ -34,7 +34,7 @@ pub struct PlanView<'a> {
 }
 
 impl PlanView<'_> {
-    /// Whether all who are declared count as new since there is no record: one that was lost looks the same.
+    /// Whether everybody who is declared counts as new since there is no record: one that was lost looks the same.
     pub fn makes_all_new(&self) -> bool {
         self.is_first && self.plan.triggers() > 0
     }

@@ -110,7 +110,7 @@ pub fn refused_summary(out: &mut dyn Write, view: PlanView<'_>, run: &Run) -> io
     if moved > 0 {
         writeln!(
             out,
-            "The names of [[moved]] are on record already, as these stops needed them: {} moved.",
+            "These stops needed the new names of [[moved]], so these are on record already: {} moved.",
             thousands(moved)
         )?;
     }
@@ -123,17 +123,17 @@ pub fn refused_summary(out: &mut dyn Write, view: PlanView<'_>, run: &Run) -> io
 fn words(total: &BTreeMap<Outcome, u64>) -> Vec<String> {
     let counts = total.iter();
     counts
-        .map(|(outcome, count)| format!("{} {}", thousands(*count), told(*outcome)))
+        .map(|(outcome, count)| format!("{} {}", thousands(*count), in_words(*outcome)))
         .collect()
 }
 
 /// Whether what came of an action is to be told by itself. What was not sent because the run ended is counted; why it ended
-/// is told once.
+/// is reported once.
 fn is_bad(run: &Run, index: usize) -> bool {
     let outcome = run.outcome(index);
-    let is_told = outcome == Outcome::NotSent && run.end.is_some();
+    let is_reported = outcome == Outcome::NotSent && run.end.is_some();
     let is_settled = run.settled.get(index).is_some_and(Option::is_some);
-    !outcome.is_good() && is_settled && !is_told
+    !outcome.is_good() && is_settled && !is_reported
 }
 
 /// Says why a run ended before its end, if it did.
@@ -146,12 +146,12 @@ fn ended(out: &mut impl Write, run: &Run) -> io::Result<()> {
         End::Record { .. } => writeln!(out),
         _ => writeln!(
             out,
-            " What was under way is recorded; the next apply goes on from here."
+            " Calls under way were recorded; the next apply goes on from here."
         ),
     }
 }
 
-fn told(outcome: Outcome) -> &'static str {
+fn in_words(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Active => "triggered",
         Outcome::Stopped => "stopped",

@@ -39,7 +39,7 @@ impl Counts {
     }
 
     /// Whether the plan says anything of it.
-    pub(super) fn is_told(self) -> bool {
+    pub(super) fn is_reported(self) -> bool {
         self.trigger + self.stop + self.deferred + self.let_go + self.held > 0
     }
 }

@@ -22,7 +22,10 @@ pub fn plan_text(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
     moved(out, plan)?;
     actions(out, view)?;
     if !plan.let_go.is_empty() {
-        writeln!(out, "Let go, to run out by themselves without a call:")?;
+        writeln!(
+            out,
+            "Let go without a call; they run to their end by themselves:"
+        )?;
         for let_go in &plan.let_go {
             let key = &let_go.participation.key;
             writeln!(
@@ -160,7 +163,7 @@ fn table(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
     }
     table.set_header(header);
     for (automation, counts) in tally(view) {
-        if !counts.is_told() {
+        if !counts.is_reported() {
             continue;
         }
         let mut cells = vec![
@@ -199,7 +202,7 @@ pub fn plan_sum(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
         }
         writeln!(
             out,
-            "  Check that this is what you mean; then {}.\n",
+            "  Check that this is what you want; then {}.\n",
             view.guard.way_on()
         )?;
     }

@@ -275,9 +275,9 @@ fn unread(error: &SourceError, at: Option<Place>) -> Diagnostic {
 
 fn too_many() -> Diagnostic {
     plain(
-        "the ids of all enrolments together are longer than 4 GiB".to_owned(),
+        "the ids of all enrolments are longer than 4 GiB in total".to_owned(),
         None,
-        "split the configuration into several, each with a record of its own".to_owned(),
+        "split the configuration into several, each with its own record".to_owned(),
     )
 }
 
@@ -375,7 +375,7 @@ impl Roster<'_> {
             label: Some("enrolled here".to_owned()),
             related: vec![(other_place, "and here, with other fields".to_owned())],
             help: Some(
-                "make the fields equal, leave one of the two out with a `where`, or give the automation a `repeat_by`"
+                "make the fields equal, exclude one of the two with a `where`, or give the automation a `repeat_by`"
                     .to_owned(),
             ),
         }

@@ -89,7 +89,7 @@ impl<'a> Columns<'a> {
     pub(super) fn advice(&self, not_one: NotOne, wanted: &str) -> String {
         const MOST: usize = 12;
         if let NotOne::Two(..) = not_one {
-            return "give each of the two columns a name of its own".to_owned();
+            return "give each of the two columns its own name".to_owned();
         }
         match self.nearest(wanted) {
             Some(nearest) => format!("did you mean `{nearest}`?"),

@@ -278,13 +278,13 @@ impl Issue<'_> {
 
     pub(super) fn help(&self) -> &'static str {
         match self.kind {
-            Kind::Presence | Kind::Text => "compare it with a value of its own type",
+            Kind::Presence | Kind::Text => "compare it with a value of the same type",
             Kind::Number => {
-                "write numbers as 1250 or 1250.75, and leave the cell empty where there is none"
+                "write numbers as 1250 or 1250.75, and leave the cell empty if there is none"
             }
-            Kind::Boolean => "write true or false, and leave the cell empty where neither is known",
+            Kind::Boolean => "write true or false, and leave the cell empty if you do not know",
             Kind::Date => {
-                "write dates as 2025-03-01 or 2025-03-01T12:00:00Z, and leave the cell empty where there is none"
+                "write dates as 2025-03-01 or 2025-03-01T12:00:00Z, and leave the cell empty if there is none"
             }
         }
     }

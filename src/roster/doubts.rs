@@ -406,7 +406,7 @@ impl<'c> Watch<'c> {
             count => format!("{table} has none of {count} contacts: {}", shown.join(", ")),
         };
         let help = match is_near {
-            true => "where both are the same person, write the id as the source does",
+            true => "if both are the same person, write the id as the source does",
             false => {
                 "whom the block names it enrols only from a row; correct the ids, or take them out"
             }
@@ -458,7 +458,7 @@ impl Texts<'_> {
                     condition.column
                 ),
                 Some(condition.place.clone()),
-                "nothing matches it today; correct it, or take it out where it is no longer written so".to_owned(),
+                "nothing matches it today; correct it, or remove it where it is no longer written so".to_owned(),
             ));
         }
         list

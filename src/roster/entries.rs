@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_ones_with_different_fields_are_told() {
+    fn equal_ones_with_different_fields_are_reported() {
         let mut different = entries(&[
             ("a", None, 0, 0, Some("x")),
             ("a", None, 0, 1, Some("x")),

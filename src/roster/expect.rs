@@ -144,7 +144,10 @@ impl<'c> Roster<'c> {
         words.sort_by_key(|(block, _)| *block);
         let mut words: Vec<String> = words.into_iter().map(|(_, words)| words).collect();
         if count > FEW {
-            words.push(format!("and {} more blocks or rows say no", count - FEW));
+            words.push(format!(
+                "and {} more blocks or rows do not match",
+                count - FEW
+            ));
         }
         Ok(match words.is_empty() {
             true => "no [[enrol]] block names this automation".to_owned(),

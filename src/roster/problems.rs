@@ -160,14 +160,14 @@ impl Report {
     }
 }
 
-/// That there are more problems than were told.
+/// That there are more problems than were reported.
 pub(super) fn more(subject: &str, count: usize) -> Option<Diagnostic> {
     let plural = if count == 1 { "problem" } else { "problems" };
     (count > 0).then(|| {
         plain(
             format!("{subject}: and {count} more {plural} like these"),
             None,
-            "the rest is told when these are mended".to_owned(),
+            "fix these first; the rest is shown after that".to_owned(),
         )
     })
 }
@@ -220,8 +220,8 @@ impl RowIssue<'_> {
                 why: IdError::Empty,
                 ..
             } => (
-                format!("column {column} is empty, by which automation {automation} repeats"),
-                "fill it in, or leave such rows out with a `where`".to_owned(),
+                format!("column {column}, the `repeat_by` of automation {automation}, is empty"),
+                "fill it in, or exclude such rows with a `where`".to_owned(),
             ),
             RowIssue::Occurrence {
                 automation,
@@ -230,7 +230,7 @@ impl RowIssue<'_> {
                 why,
             } => (
                 format!(
-                    "column {column}, by which automation {automation} repeats, holds {shown}, and {why}"
+                    "column {column}, the `repeat_by` of automation {automation}, holds {shown}, and {why}"
                 ),
                 "occurrences follow the same rules as contacts' ids".to_owned(),
             ),
@@ -243,12 +243,12 @@ impl RowIssue<'_> {
                     "field {} ({}) of automation {automation} (enrolled at {block}) cannot be made: {why}",
                     field.name, field.place
                 ),
-                "mend the field's template or the row, or leave such rows out with a `where`"
+                "fix the field's template or the row, or exclude such rows with a `where`"
                     .to_owned(),
             ),
             RowIssue::Full => (
-                "the ids of all enrolments up to here are longer than 4 GiB".to_owned(),
-                "split the configuration into several, each with a record of its own".to_owned(),
+                "the ids of all enrolments so far are longer than 4 GiB in total".to_owned(),
+                "split the configuration into several, each with its own record".to_owned(),
             ),
         }
     }

@@ -176,16 +176,16 @@ impl<'c> Named<'c> {
                 };
                 let message = match is_there {
                     true => format!(
-                        "{id} ({at}) is written nearly as the suppressed contact {}",
+                        "{id} ({at}) is written almost like the suppressed contact {}",
                         name.id
                     ),
                     false => format!(
-                        "no source has the {} contact {}, and {id} is ({at}), which is written nearly so",
+                        "no source has the {} contact {}, and {id} is ({at}), which is written almost like it",
                         name.what, name.id
                     ),
                 };
                 let mut help =
-                    "where both are the same person, write the id as the source does".to_owned();
+                    "if both are the same person, write the id as the source does".to_owned();
                 if is_suppressed {
                     help = format!("{id} is not suppressed, and runs or is triggered; {help}");
                 }
@@ -195,11 +195,11 @@ impl<'c> Named<'c> {
         let mut buffer = RowBuffer::default();
         for (table, seen) in opened() {
             for (one, other) in &seen.twins {
-                let mut told = |row: RowId| -> Result<_, SourceError> {
+                let mut row_at = |row: RowId| -> Result<_, SourceError> {
                     let id = table.row(row, &mut buffer)?.contact.to_owned();
                     Ok((format!("{id} in {}", table.place(row)), id.to_lowercase()))
                 };
-                let ((one, a), (other, b)) = (told(*one)?, told(*other)?);
+                let ((one, a), (other, b)) = (row_at(*one)?, row_at(*other)?);
                 let differ = match a == b {
                     true => "in case alone",
                     false => "only in how they are written",
@@ -207,7 +207,7 @@ impl<'c> Named<'c> {
                 list.push(plain(
                     format!("{table} has two ids that differ {differ}: {one}, and {other}"),
                     None,
-                    "where both are the same person, let the export write the id in one way"
+                    "if both are the same person, let the export always write the id in the same way"
                         .to_owned(),
                 ));
             }
@@ -302,11 +302,11 @@ pub(super) fn same_but_for_form(
                 .collect();
             plain(
                 format!(
-                    "only Unicode's normal form tells these ids apart: {}",
+                    "these ids differ only in Unicode's normal form: {}",
                     writings.join(", ")
                 ),
                 None,
-                "they look the same, and are different people to Spotler; write the id in one form everywhere (NFC is usual)"
+                "they look the same, but Spotler takes them as different people; write the id in one form everywhere (NFC is usual)"
                     .to_owned(),
             )
         })

@@ -21,27 +21,27 @@ pub struct SandboxArgs {
     /// Where to listen; on loopback only
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8025")]
     pub listen: SocketAddr,
-    /// Remember in this file what was carried out [default: forget at the end]
+    /// Keep what was carried out in this file [default: forget it at the end]
     #[arg(long, value_name = "FILE")]
     pub memory: Option<PathBuf>,
-    /// Do wrong what this file says (TOML with `seed` and `[[rule]]`, or the same as JSON)
+    /// Simulate the faults in this file (TOML with `seed` and `[[rule]]`, or the same as JSON)
     #[arg(long, value_name = "FILE")]
     pub faults: Option<PathBuf>,
-    /// Do something wrong, such as slow=200, limit=2:5%, unavailable, error-before, error-after, reset-before,
+    /// Simulate a fault, such as slow=200, limit=2:5%, unavailable, error-before, error-after, reset-before,
     /// reset-after:1%, cut, html, truncated, wrong-types, unknown-result, number-id, odd-id, enormous, hang-before,
     /// hang-after, revoked@9, echo or refuse=500@9; may be repeated, and adds to the file
     #[arg(long = "fault", value_name = "FAULT[=VALUE][:SHARE][@CALL,…]")]
     pub fault: Vec<Rule>,
-    /// What decides when something goes wrong [default: the file's, or 0]
+    /// The seed that decides when faults happen [default: the file's, or 0]
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
-    /// A contact that is not known, or `test-*` for all that begin so; may be repeated. All others are known
+    /// A contact that is not known, or `test-*` for all that begin with it; may be repeated. All others are known
     #[arg(long, value_name = "ID")]
     pub unknown_contact: Vec<String>,
     /// A trigger code whose automation is inactive; may be repeated
     #[arg(long, value_name = "CODE")]
     pub inactive: Vec<String>,
-    /// Take any trigger code, whatever the configuration says
+    /// Accept any trigger code, whatever the configuration says
     #[arg(long)]
     pub any_trigger: bool,
 }

@@ -72,7 +72,7 @@ impl IntoResponse for Answer {
 /// A body as JSON, whatever its `Content-Type` says: these requests are typed by hand.
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Answer> {
     serde_json::from_slice(body).map_err(|error| {
-        let message = format!("The body is not as it should be: {error}. Nothing was changed.");
+        let message = format!("The body is not valid: {error}. Nothing was changed.");
         Answer::error(400, "INVALID_PARAMS", &message)
     })
 }

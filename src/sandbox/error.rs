@@ -11,13 +11,13 @@ use super::journal::JournalError;
 pub enum SandboxError {
     /// The address is not one of the loopback interface.
     #[error(
-        "The sandbox was not started on {0}: it listens on the loopback interface only, since everyone who reaches it \
-         may steer it. Give an address such as 127.0.0.1:8025."
+        "The sandbox was not started on {0}: it listens on the loopback interface only, because everybody who reaches \
+         it can control it. Give an address such as 127.0.0.1:8025."
     )]
     NotLoopback(SocketAddr),
     /// The system would not let it listen there.
     #[error(
-        "The sandbox could not listen on {address}: {source}. Give another address, or end what listens there."
+        "The sandbox could not listen on {address}: {source}. Give another address, or end the program that listens there."
     )]
     Listen {
         /// Where.

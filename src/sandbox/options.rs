@@ -179,7 +179,7 @@ impl fmt::Display for Setting {
 /// A text that names no [`Setting`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no participation setting. Write `unlimited`, `waiting:3` (months), `once-while-running` or `once`."
+    "`{0}` is not a participation setting. Write `unlimited`, `waiting:3` (months), `once-while-running` or `once`."
 )]
 pub struct UnknownSetting(String);
 

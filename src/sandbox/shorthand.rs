@@ -7,7 +7,7 @@ use super::faults::{Rule, WrittenRule};
 /// A text that is no rule in short.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{text}` is no fault: {reason}. Write for instance `html`, `slow=200` (milliseconds), `limit=2:5%` \
+    "`{text}` is not a fault: {reason}. Write for instance `html`, `slow=200` (milliseconds), `limit=2:5%` \
      (Retry-After, share of the calls) or `reset-after@3,9` (the third and ninth call)."
 )]
 pub struct UnknownFault {
@@ -104,7 +104,7 @@ mod tests {
         ] {
             let error = text.parse::<Rule>().unwrap_err().to_string();
             assert!(
-                error.starts_with(&format!("`{text}` is no fault: ")),
+                error.starts_with(&format!("`{text}` is not a fault: ")),
                 "{error}"
             );
         }

@@ -25,7 +25,7 @@ pub struct Law {
     forgiven: BTreeSet<Key>,
     /// How often a person said that a trigger was not sent.
     may_repeat: BTreeMap<Key, usize>,
-    /// How many calls that were left open were told of, or found by a run that was killed before it could tell.
+    /// How many calls that were left open were reported, or found by a run that was killed before it could tell.
     pub named: usize,
     pub broken: Option<String>,
 }
@@ -92,7 +92,7 @@ impl Law {
         }
     }
 
-    /// What is told of an action is on the disk before.
+    /// What is reported about an action is on the disk before.
     pub fn told(&mut self, key: &Key, outcome: Outcome, memory: &Memory) {
         let state = memory.standing(key).map(|(state, _)| state);
         let fits = match outcome {
@@ -101,7 +101,7 @@ impl Law {
             Outcome::Stopped => state == Some(State::Stopped),
             Outcome::Refused => matches!(state, Some(State::Refused | State::Uncertain)),
             Outcome::Waiting => matches!(state, Some(State::Waiting | State::Uncertain)),
-            // A disk may have kept what it said that it did not: then more is known than the doubt that is told.
+            // A disk may have kept what it said that it did not: then more is known than the doubt that is reported.
             _ => true,
         };
         if !fits {
@@ -136,7 +136,7 @@ impl Law {
         }
     }
 
-    /// Calls that were left open were told of.
+    /// Calls that were left open were reported.
     pub fn each_doubt_is_named(&mut self, memory: &Memory, was_killed: bool) {
         let left = memory.left_open();
         if was_killed {

@@ -427,7 +427,7 @@ impl World {
                 && self.memory.holder().as_ref() == Some(&life.name)
             {
                 let key = key(planned, *action);
-                // What is stopped to be triggered again may have been by the time that it is told.
+                // What is stopped to be triggered again may have been by the time that it is reported.
                 let mut behind = action + 1..planned.plan.actions.len();
                 if behind.any(|other| self::key(planned, other) == key) {
                     return;
@@ -468,14 +468,17 @@ impl World {
         for of in &shown {
             let is_running = self.spotler().running(&of.key) > 0;
             let as_active = is_running ^ (errs && self.chance(20));
-            let mv = match as_active {
+            let transition = match as_active {
                 true => Move::ResolveActive,
                 false => Move::ResolveNotSent,
             };
-            self.tell(|| format!("resolved: {} {mv:?}", of.key));
+            self.tell(|| format!("resolved: {} {transition:?}", of.key));
             self.law().resolved(&of.key, as_active, is_running);
             let one = std::slice::from_ref(of);
-            done = engine.resolve(&which, one, mv, &writing).await.map(drop);
+            done = engine
+                .resolve(&which, one, transition, &writing)
+                .await
+                .map(drop);
             if done.is_err() {
                 break;
             }

@@ -81,7 +81,7 @@ pub enum SourceProblem {
     },
     /// Two columns have the name of the one that should hold the contacts' ids.
     #[error(
-        "has two columns named {name:?}, numbers {first} and {second}, one of which should hold the contacts"
+        "has two columns named {name:?}, numbers {first} and {second}, and one of them should hold the contacts"
     )]
     TwoContactColumns {
         /// Their name.
@@ -192,8 +192,8 @@ pub enum SourceProblem {
         /// The line of the closing quote.
         closed: u64,
     },
-    /// A backslash stands before something that it gives no meaning.
-    #[error("has a backslash in {0}, before something that it gives no meaning")]
+    /// A backslash stands before something that it does not escape.
+    #[error("has a backslash in {0}, before something that it does not escape")]
     BadEscape(CellAt),
     /// A cell holds a NUL byte.
     #[error("holds a NUL byte in {0}")]
@@ -208,7 +208,7 @@ pub enum SourceProblem {
     #[error("has one cell more in {0} than columns in its header, an empty one")]
     OneMore(RowAt),
     /// A row has more or fewer cells than the header has columns.
-    #[error("has not as many cells in {at} as columns in its header: {found} instead of {wanted}")]
+    #[error("has another number of cells in {at} than its header: {found} instead of {wanted}")]
     Ragged {
         /// The row.
         at: RowAt,
@@ -309,7 +309,7 @@ impl SourceProblem {
                  [source.*] is what Excel writes in Western Europe"
             }
             Self::NotUtf8(..) => {
-                "correct `encoding` in its [source.*], or take it out and export it as UTF-8"
+                "correct `encoding` in its [source.*], or remove it and export it as UTF-8"
             }
             Self::Nul(_) => {
                 "export it as UTF-8 text, or say that it is encoding = \"utf-16le\"; a file that was damaged on its way holds such \
@@ -376,16 +376,16 @@ impl SourceProblem {
                  the export puts no quotes around cells, quote = \"none\""
             }
             Self::UnclosedQuote(_) | Self::BehindQuote { .. } => {
-                "a cell that begins with a quote must end with one, and a quote within it is doubled; where the export puts no \
-                 quotes around cells, set quote = \"none\" in its [source.*], and where it writes \\\" for a quote, \
+                "a cell that begins with a quote must end with one, and a quote within it is doubled; if the export puts no \
+                 quotes around cells, set quote = \"none\" in its [source.*], and if it writes \\\" for a quote, \
                  escape = \"\\\\\""
             }
             Self::BadEscape(_) => {
                 "with escape = \"\\\\\", a backslash stands before a quote, a separator, a line end, a backslash, n, r or t, and \
-                 \\N alone is an empty cell; take the setting out where the export means nothing by a backslash"
+                 \\N alone is an empty cell; remove the setting if a backslash has no meaning in the export"
             }
             Self::HeaderAgain(_) => {
-                "nothing is planned from it; it may be two exports one behind the other: make one of them"
+                "nothing is planned from it; it may be two exports in one file: export it again"
             }
             Self::OneMore(_) => {
                 "a separator stands at the end of the row: let the export write none there, or name one more column in its header"
@@ -462,7 +462,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_is_told_with_its_line_where_they_differ() {
+    fn a_row_is_reported_with_its_line_where_they_differ() {
         assert_eq!(RowAt { row: 5, line: 5 }.to_string(), "row 5");
         assert_eq!(RowAt { row: 5, line: 7 }.to_string(), "row 5 (line 7)");
     }

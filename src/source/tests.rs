@@ -136,7 +136,7 @@ fn a_header_that_cannot_be_used_is_refused() {
         ),
         (
             b"id,a,b,id\n",
-            "has two columns named \"id\", numbers 1 and 4, one of which should hold the contacts",
+            "has two columns named \"id\", numbers 1 and 4, and one of them should hold the contacts",
         ),
         (
             b"id,,b\n",
@@ -170,10 +170,10 @@ fn every_bad_row_is_named_and_the_others_are_still_read() {
         [
             "a|x".to_owned(),
             format!(
-                "{prefix} has not as many cells in row 3 (line 4) as columns in its header: 1 instead of 2"
+                "{prefix} has another number of cells in row 3 (line 4) than its header: 1 instead of 2"
             ),
             format!(
-                "{prefix} has not as many cells in row 4 (line 5) as columns in its header: 3 instead of 2"
+                "{prefix} has another number of cells in row 4 (line 5) than its header: 3 instead of 2"
             ),
             format!("{prefix} names no contact in row 5 (line 6): column id is empty"),
             format!(
@@ -265,7 +265,7 @@ e,"\N""#;
         "b|",
         "c|x\\",
         "d|a,b\n\nc",
-        "source crm: exports/crm.csv has a backslash in row 6 (line 7), column name, before something that it gives no meaning",
+        "source crm: exports/crm.csv has a backslash in row 6 (line 7), column name, before something that it does not escape",
     ];
     assert_eq!(read(text, true, true), wanted);
     assert_eq!(read("id\na\\", true, true).len(), 1);

@@ -206,7 +206,7 @@ impl Client {
         most: usize,
     ) -> Result<(Head, Vec<u8>), CallError> {
         let url = Url::parse(&format!("{}/{path}", self.base))
-            .map_err(|_| CallError::NotSent(format!("the path {path} makes no URL")))?;
+            .map_err(|_| CallError::NotSent(format!("the path {path} does not make a URL")))?;
         let nonce = Uuid::new_v4().simple().to_string();
         let now = Timestamp::now().as_second();
         let authorization = self
@@ -241,7 +241,7 @@ impl Client {
         match read_body(response, most).await {
             Ok(Some(body)) => Ok((head, body)),
             // What it says does not matter then, nor that it does not come.
-            _ if is_told_by_head(head.status) => Ok((head, Vec::new())),
+            _ if is_known_by_head(head.status) => Ok((head, Vec::new())),
             Ok(None) => Err(CallError::Doubtful(format!(
                 "HTTP {} with an answer of over {most} bytes",
                 head.status
@@ -274,7 +274,7 @@ async fn read_body(mut response: Response, most: usize) -> reqwest::Result<Optio
 }
 
 /// Whether status and headers alone say what an answer means, so that its body does not matter.
-fn is_told_by_head(status: u16) -> bool {
+fn is_known_by_head(status: u16) -> bool {
     matches!(status, 401 | 403 | 429 | 500..)
 }
 

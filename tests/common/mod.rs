@@ -1,13 +1,14 @@
 //! A configuration repository in a temporary folder, runs of the built binary on it, and a sandbox beside it.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod broken;
 #[cfg(unix)]
 pub mod mariadb;
 pub mod page;
 #[cfg(unix)]
 pub mod postgres;
+pub mod sql;
 
-use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -248,96 +249,9 @@ impl Repo {
         .collect()
     }
 
-    /// Makes the record what an older version, of this schema, would have made of it.
-    pub fn make_older(&self, schema: usize) {
-        let path = self.file("state/rollcall.db");
-        let older = self.file("state/older.db");
-        let connection = Sql::open(&older);
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("state/migrations");
-        let migrations = fs::read_dir(folder).unwrap();
-        let mut migrations: Vec<PathBuf> = migrations.map(|of| of.unwrap().path()).collect();
-        migrations.sort();
-        for migration in &migrations[..schema] {
-            let sql = fs::read_to_string(migration).unwrap();
-            connection.run(&sql);
-        }
-        let attach = format!("ATTACH '{}' AS now", path.display());
-        connection.run(&attach);
-        for table in connection.texts("SELECT name FROM main.sqlite_schema WHERE type = 'table'") {
-            let columns = connection.texts(&format!(
-                "SELECT name FROM pragma_table_info('{table}', 'main')"
-            ));
-            let columns = columns.join(", ");
-            let copy = format!(
-                "DELETE FROM main.{table}; \
-                 INSERT INTO main.{table} ({columns}) SELECT {columns} FROM now.{table}"
-            );
-            connection.run(&copy);
-        }
-        let rest = format!(
-            "CREATE TABLE _sqlx_migrations AS SELECT * FROM now._sqlx_migrations WHERE version <= {schema}; \
-             DETACH now; PRAGMA journal_mode = wal"
-        );
-        connection.run(&rest);
-        drop(connection);
-        for suffix in ["-wal", "-shm"] {
-            let _ = fs::remove_file(self.file(&format!("state/rollcall.db{suffix}")));
-        }
-        fs::rename(older, path).unwrap();
-        // It had nothing to say then.
-        self.write("state/rollcall.db.lock", "");
-    }
-
     /// Everything in the repository that is not configuration: that nothing was written is seen from its absence.
     pub fn has_state(&self) -> bool {
         self.file("state").exists()
-    }
-}
-
-/// A SQLite file, behind Rollcall's back.
-pub struct Sql {
-    runtime: tokio::runtime::Runtime,
-    connection: RefCell<Option<sqlx::SqliteConnection>>,
-}
-
-impl Sql {
-    pub fn open(path: &Path) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let options = sqlx::sqlite::SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true);
-        let connection = runtime.block_on(sqlx::ConnectOptions::connect(&options));
-        Self {
-            runtime,
-            connection: RefCell::new(Some(connection.unwrap())),
-        }
-    }
-
-    /// Runs statements.
-    pub fn run(&self, script: &str) {
-        let mut connection = self.connection.borrow_mut();
-        let script = sqlx::raw_sql(sqlx::AssertSqlSafe(script.to_owned()));
-        let run = script.execute(connection.as_mut().unwrap());
-        self.runtime.block_on(run).unwrap();
-    }
-
-    /// The first column of a query.
-    pub fn texts(&self, query: &str) -> Vec<String> {
-        let mut connection = self.connection.borrow_mut();
-        let query = sqlx::query_scalar(sqlx::AssertSqlSafe(query.to_owned()));
-        let texts = query.fetch_all(connection.as_mut().unwrap());
-        self.runtime.block_on(texts).unwrap()
-    }
-}
-
-impl Drop for Sql {
-    fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            let _ = self.runtime.block_on(sqlx::Connection::close(connection));
-        }
     }
 }
 

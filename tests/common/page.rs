@@ -251,7 +251,7 @@ fn masked(text: &str) -> String {
         let (word, after) = rest.split_at(end);
         let is_hex = word.len() >= 7 && word.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
         let is_id = is_hex && word.contains(|c: char| c.is_ascii_digit());
-        // A date that is no time is part of what is told.
+        // A date that is no time is part of what is reported.
         let is_time = word.parse::<jiff::Timestamp>().is_ok();
         masked.push_str(match () {
             () if is_time => "TIME",

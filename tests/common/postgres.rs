@@ -330,6 +330,55 @@ impl Session {
     }
 }
 
+/// Ends all sessions of Rollcall in a database, as a server that goes down does. Says how many there were.
+pub fn end_sessions(server: &str, database: &str) -> usize {
+    let (_, name) = database.rsplit_once('/').unwrap();
+    let end = format!(
+        "SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' \
+         AND application_name = 'rollcall') AS ended"
+    );
+    run(server, &end).remove(0).parse().unwrap()
+}
+
+/// Makes tables new ones with the same rows, as those of a dump that is restored in the same database.
+pub fn restore_a_dump(url: &str) {
+    run(
+        url,
+        "ALTER TABLE rollcall.run RENAME TO old; CREATE TABLE rollcall.run (LIKE rollcall.old INCLUDING ALL); \
+         INSERT INTO rollcall.run OVERRIDING SYSTEM VALUE SELECT * FROM rollcall.old; \
+         SELECT setval(pg_get_serial_sequence('rollcall.run', 'id'), 1000); DROP TABLE rollcall.old",
+    );
+}
+
+/// Makes the record that of a server on another timeline, or of another server: a replica would need a second one here.
+pub fn note_other_server(url: &str, timelines: i32, system: Option<&str>) {
+    let system = system.map_or("system".to_owned(), |system| format!("'{system}'"));
+    run(
+        url,
+        &format!("UPDATE rollcall.meta SET timeline = timeline + {timelines}, system = {system}"),
+    );
+}
+
+/// Locks the record for process 4711 of `runner-7`, whose last sign of life was so long ago.
+pub fn lock_elsewhere(url: &str, ago: &str) {
+    run(
+        url,
+        &format!(
+            "INSERT INTO rollcall.lock (one, holder, host, pid, process, command, acquired_at, heartbeat_at) \
+             VALUES (1, 'x', 'runner-7', 4711, 'another boot 1', 'apply', now(), now() - interval '{ago}') \
+             ON CONFLICT (one) DO UPDATE SET holder = 'x', heartbeat_at = excluded.heartbeat_at"
+        ),
+    );
+}
+
+/// Lets the last sign of life of the record's holder be a minute older.
+pub fn let_a_minute_pass(url: &str) {
+    run(
+        url,
+        "UPDATE rollcall.lock SET heartbeat_at = heartbeat_at - interval '61 seconds'",
+    );
+}
+
 /// Whether there is a record in the usual schema of a database.
 pub fn has_record(url: &str) -> bool {
     run(url, "SELECT to_regclass('rollcall.meta') IS NOT NULL") == ["t"]

@@ -169,7 +169,7 @@ impl Scene {
                 named: BTreeSet::new(),
             });
         }
-        // The story begins at noon of some zone, so that no day ends while it is told.
+        // The story begins at noon of some zone, so that no day ends while it is reported.
         let utc = began.to_zoned_datetime(jiff::tz::TimeZone::UTC);
         let ahead = 12 - i64::from(utc.hour());
         let mut scene = Self {

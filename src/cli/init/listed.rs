@@ -65,7 +65,7 @@ pub(super) fn blocks(listed: &[ListedAutomation], configured: &[Automation]) -> 
         }
     }
     let mut text = "# The automations with an external trigger that Spotler lists.\n\
-        # participation is set in Spotler's Publisher, and the list does not tell it: set it here to the same,\n\
+        # participation is set in Spotler's Publisher, and is not in the list: set it here to the same value,\n\
         # \"unlimited\" (the default), \"once-while-running\" or \"once\".\n"
         .to_owned();
     for code in &order {

@@ -20,8 +20,8 @@ pub(crate) async fn accept(
     let (path, doubts) = (engine.config().record_shown(), checked.doubts());
     let Some(id) = checked.id() else {
         return Err(anyhow!(
-            "There is no record at {path}, so that there is none to accept. Put it back, or correct `[record] url`. On the \
-             first day, begin one: rollcall apply --new-record"
+            "There is no record at {path}, so there is nothing to accept. Put it back, or correct `[record] url`. On the \
+             first day, begin a new record: rollcall apply --new-record"
         )
         .into());
     };
@@ -40,13 +40,13 @@ pub(crate) async fn accept(
         if doubts.iter().any(Doubt::may_miss_people) {
             writeln!(
                 out,
-                "Find out who was triggered since, from the logs of the runs or in Spotler, and take each of them in before \
-                 the next apply: rollcall adopt --contact ID"
+                "In the logs of the runs or in Spotler, find out who was triggered since, and adopt each of them before the \
+                 next apply: rollcall adopt --contact ID"
             )?;
         }
-        writeln!(out, "To accept it makes it the record by which the next apply goes.")
+        writeln!(out, "If you accept it, the next apply uses this record.")
     })?;
-    output.ask("Go on with this record?", args.yes).await?;
+    output.ask("Accept this record?", args.yes).await?;
     signals.begin()?;
     let purpose = Purpose::Accept(doubts.to_vec());
     let writing = engine.write("record accept", Duration::ZERO, purpose, false);

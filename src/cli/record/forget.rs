@@ -25,15 +25,15 @@ pub(crate) async fn forget(
     let remembered = match engine.remembered(contact).await {
         Ok(Some(remembered)) => remembered,
         Ok(None) => {
-            output.result(|out| writeln!(out, "Nothing is on record of {shown}."))?;
+            output.result(|out| writeln!(out, "Nothing is on record for {shown}."))?;
             return Ok(Exit::Fine);
         }
         // It is the sources that say whether the contact is declared.
         Err(error @ (engine::Error::Problems(_) | engine::Error::NoThread(..))) => {
             output.error(&error.into());
             return Err(anyhow!(
-                "Whether {shown} is still declared cannot be known, so that nothing was erased: if it is, the next apply would \
-                 trigger it as new. Mend what is told above; or add the contact to [[suppress]], and forget it at once."
+                "Rollcall cannot find out whether {shown} is still declared, so nothing was erased: if it is, the next apply \
+                 would trigger it as new. Fix the problems above; or add the contact to [[suppress]], and forget it at once."
             )
             .into());
         }
@@ -43,7 +43,7 @@ pub(crate) async fn forget(
     output.result(|out| {
         writeln!(
             out,
-            "To erase of {shown}: {} and {}.",
+            "To erase for {shown}: {} and {}.",
             count(remembered.participations.len(), "participation"),
             plural(remembered.calls, "call")
         )?;
@@ -51,8 +51,8 @@ pub(crate) async fn forget(
         if running.peek().is_some() {
             writeln!(
                 out,
-                "Spotler goes on with these, and Rollcall can no longer stop them. To have them stopped, add the contact to \
-                 [[suppress]] and apply first:"
+                "These go on at Spotler, and Rollcall can no longer stop them. To stop them, first add the contact to \
+                 [[suppress]] and apply:"
             )?;
         }
         for Participation { key, state, .. } in running {
@@ -64,7 +64,7 @@ pub(crate) async fn forget(
             None => writeln!(out, "If the contact is ever declared again, it is triggered as new."),
             Some(suppression) => writeln!(
                 out,
-                "The contact is {suppression}. While it is declared too, the next apply takes it into the record again, as \
+                "The contact is {suppression}. If it is declared too, the next apply records it again, as \
                  withheld."
             ),
         }
@@ -80,9 +80,8 @@ pub(crate) async fn forget(
     output.always(|out| {
         writeln!(
             out,
-            "Erased from the record; but another program reads it, so that {path}-wal beside it still holds what was erased. \
-             That goes when the next command that writes to the record has it to itself: end the other program, and \
-             apply."
+            "Erased from the record. But another program reads the record, so {path}-wal next to it still holds what was \
+             erased. End the other program, and apply: the next command that writes to the record alone removes it."
         )
     });
     Ok(Exit::Incomplete)

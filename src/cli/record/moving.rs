@@ -30,8 +30,8 @@ pub(crate) async fn moving(
     output.result(|out| {
         writeln!(
             out,
-            "To move the record from {from} to {shown}: all of it is carried and compared, and then the old one is closed for \
-             good. End the runs that use it first, and correct `[record] url` after it, everywhere at once."
+            "To move the record from {from} to {shown}: everything is copied and compared, and then the old record is closed \
+             for good. First end the runs that use it. Afterwards correct `[record] url`, everywhere at once."
         )
     })?;
     output.ask("Move it?", args.yes).await?;

@@ -40,7 +40,7 @@ async fn of_contact(
     let shown = SafeText(contact.as_str());
     session.output.lines(|out| {
         if items.is_empty() && calls.is_empty() {
-            return writeln!(out, "Nothing is on record of {shown}.");
+            return writeln!(out, "Nothing is on record for {shown}.");
         }
         writeln!(out, "Participations of {shown}:")?;
         for item in &items {

@@ -18,25 +18,25 @@ pub(crate) async fn unlock(
     output.result(|out| {
         writeln!(
             out,
-            "{holder}\nWhere that run is still alive, it notices before its next call and stops; what it had under way \
-             becomes uncertain."
+            "{holder}\nIf that run is still alive, it notices before its next call and stops; its calls under way become \
+             uncertain."
         )?;
         match holder.is_here() {
             true => writeln!(
                 out,
-                "It is a process of this host, and may still send what it was about to send. End it first if you can, and \
-                 the next run takes over by itself: kill {pid}"
+                "It is a process of this host, and may still send its next calls. End it first if you can; then the next \
+                 run takes over by itself: kill {pid}"
             ),
             false => Ok(()),
         }
     })?;
-    output.ask("Take the lock away?", args.yes).await?;
+    output.ask("Remove the lock?", args.yes).await?;
     signals.begin()?;
     engine.record().unlock(&holder).await?;
     output.result(|out| match holder.is_here() {
         true => writeln!(
             out,
-            "Unlocked. Process {pid} is still there, and writes nothing more; end it when you can: kill -9 {pid}"
+            "Unlocked. Process {pid} still exists, but writes nothing more; end it when you can: kill -9 {pid}"
         ),
         false => writeln!(out, "Unlocked."),
     })?;

@@ -1,7 +1,7 @@
 //! The tables of a configuration file, one struct for each, one field for each setting.
 //!
 //! A doc comment is what an editor shows of a setting.
-#![expect(dead_code, reason = "their shape is read, not their content")]
+#![expect(dead_code, reason = "only their shape is used, not their content")]
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
 //! The values that settings take.
-#![expect(dead_code, reason = "their shape is read, not their content")]
+#![expect(dead_code, reason = "only their shape is used, not their content")]
 
 use std::borrow::Cow;
 

@@ -11,7 +11,7 @@ use crate::record::batch::{count, time};
 use crate::record::call::{CallId, CallKind};
 use crate::record::error::{RecordError, corrupt};
 use crate::record::guarded::AppliedWith;
-use crate::record::overview::RunTold;
+use crate::record::overview::RecordedRun;
 use crate::record::participation::{Key, Participation, State};
 use crate::record::read::Listed;
 use crate::record::recovery::OpenCall;
@@ -121,7 +121,7 @@ impl OpenCallRow {
 }
 
 pub(super) fn read_contact(text: &str) -> Result<ContactId, String> {
-    ContactId::recorded(text).map_err(|error| format!("a contact id of which {error}"))
+    ContactId::recorded(text).map_err(|error| format!("a contact id: {error}"))
 }
 
 /// Reads the digest of fields.
@@ -129,12 +129,11 @@ pub(super) fn read_digest(bytes: &[u8]) -> Result<Digest, String> {
     let bytes = bytes.try_into();
     bytes
         .map(Digest::from_bytes)
-        .map_err(|_| "a digest of fields that is none".to_owned())
+        .map_err(|_| "something that is not a digest of fields".to_owned())
 }
 
 fn read_state(word: &str) -> Result<State, String> {
-    word.parse()
-        .map_err(|error| format!("a state of which {error}"))
+    word.parse().map_err(|error| format!("a state: {error}"))
 }
 
 fn read_occurrence(text: &str) -> Result<Option<Occurrence>, String> {
@@ -142,7 +141,7 @@ fn read_occurrence(text: &str) -> Result<Option<Occurrence>, String> {
         "" => Ok(None),
         text => Occurrence::recorded(text)
             .map(Some)
-            .map_err(|error| format!("an occurrence of which {error}")),
+            .map_err(|error| format!("an occurrence: {error}")),
     }
 }
 
@@ -150,7 +149,7 @@ fn read_ids(json: &str) -> Result<Vec<ParticipationId>, String> {
     let texts: Vec<String> = serde_json::from_str(json).map_err(|error| error.to_string())?;
     let ids = texts.iter().map(ParticipationId::new);
     let ids = ids.collect::<Result<_, _>>();
-    ids.map_err(|error| format!("an automationContactId of which {error}"))
+    ids.map_err(|error| format!("an automationContactId: {error}"))
 }
 
 /// With what the record was last applied: rows of `applied`, and the rest of `meta`. What is no name of an automation can be
@@ -211,10 +210,10 @@ pub(super) fn counts(rows: Vec<(String, i64)>) -> BTreeMap<AutomationName, u64> 
 pub(super) type RunRow = (i64, String, i64, Option<i64>, Option<String>);
 
 /// Runs, with what came of their calls: the run, the outcome, how many.
-pub(super) fn runs(rows: Vec<RunRow>, calls: &[(i64, String, i64)]) -> Vec<RunTold> {
+pub(super) fn runs(rows: Vec<RunRow>, calls: &[(i64, String, i64)]) -> Vec<RecordedRun> {
     let runs = rows
         .into_iter()
-        .map(|(id, command, started, ended, revision)| RunTold {
+        .map(|(id, command, started, ended, revision)| RecordedRun {
             command,
             started_at: time(started),
             ended_at: ended.map(time),

@@ -116,7 +116,7 @@ fn a_field_that_cannot_be_made_is_refused_and_its_value_is_never_shown() {
 }
 
 #[test]
-fn a_filter_that_there_is_not_is_told_once_and_without_a_row() {
+fn a_filter_that_there_is_not_is_reported_once_and_without_a_row() {
     let world = World::new(&["a"])
         .fields(
             0,

@@ -22,18 +22,18 @@ fn an_occurrence_that_is_empty_or_bad_is_refused_where_the_row_is_in() {
     assert_eq!(
         world.problems(),
         [
-            "source orders: exports/orders.csv, row 2: column order is empty, by which automation reviews repeats",
-            "source orders: exports/orders.csv, row 3: column order, by which automation reviews repeats, holds \" 7\", \
+            "source orders: exports/orders.csv, row 2: column order, the `repeat_by` of automation reviews, is empty",
+            "source orders: exports/orders.csv, row 3: column order, the `repeat_by` of automation reviews, holds \" 7\", \
              and it has white space at its start or end",
-            "contact c-4: column order, by which automation reviews repeats, holds \"x\\u{1b}\", and it holds the \
+            "contact c-4: column order, the `repeat_by` of automation reviews, holds \"x\\u{1b}\", and it holds the \
              control character U+001B",
-            "contact c-5: column order is empty, by which automation reviews repeats",
+            "contact c-5: column order, the `repeat_by` of automation reviews, is empty",
         ]
     );
 }
 
 #[test]
-fn a_cell_that_cannot_be_read_is_told_once_even_where_the_row_is_out_anyway() {
+fn a_cell_that_cannot_be_read_is_reported_once_even_where_the_row_is_out_anyway() {
     let recent = || Test::Within(Span::Days(30));
     let world = World::new(&["customers"])
         .csv(
@@ -61,7 +61,7 @@ fn a_cell_that_cannot_be_read_is_told_once_even_where_the_row_is_out_anyway() {
     assert_eq!(
         problems.list[0].help.as_deref(),
         Some(
-            "write dates as 2025-03-01 or 2025-03-01T12:00:00Z, and leave the cell empty where there is none"
+            "write dates as 2025-03-01 or 2025-03-01T12:00:00Z, and leave the cell empty if there is none"
         )
     );
 }
@@ -94,7 +94,7 @@ fn an_attribute_that_is_not_text_is_refused_by_a_condition_on_text() {
 }
 
 #[test]
-fn a_cell_that_many_blocks_cannot_read_is_told_once() {
+fn a_cell_that_many_blocks_cannot_read_is_reported_once() {
     let older = |age| block(&[0], Some(0)).when("age", Test::Min(Value::Integer(age)));
     let world = World::new(&["customers"])
         .csv("crm", "id,age\nc-1,x\nc-2,50\n")
@@ -195,7 +195,7 @@ fn a_column_that_the_source_does_not_have_is_refused_where_it_is_named() {
 }
 
 #[test]
-fn a_source_that_cannot_be_used_is_told_at_its_place_and_the_others_are_still_checked() {
+fn a_source_that_cannot_be_used_is_reported_at_its_place_and_the_others_are_still_checked() {
     let mut world = World::new(&["customers"])
         .csv("crm", "")
         .csv("web", "id\n a\n")

@@ -84,11 +84,11 @@ fn words(code: &str, message: &str) -> String {
     let why = match code {
         "28P01" => "the user or the password is wrong; check the URL",
         "28000" => {
-            "the server lets nobody in by this way; check pg_hba.conf, the role, and `sslmode`"
+            "the server does not allow this connection; check pg_hba.conf, the role, and `sslmode`"
         }
         "3D000" => "there is no such database; make it, or correct the URL",
-        "42501" => "the role may not do that; grant it what docs/howto/postgres.md says",
-        "25006" => "it may only be read there: the server is a replica, or the role may only read",
+        "42501" => "the role lacks a permission; docs/howto/postgres.md lists what to grant",
+        "25006" => "it is read-only there: the server is a replica, or the role may only read",
         "53100" => "the disk of the server is full",
         "53300" => "the server has no connection left",
         "55P03" => "another transaction keeps it busy",

@@ -24,10 +24,10 @@ const FOR_EACH_ROW: Duration = Duration::from_millis(1);
 /// How long to wait before the next try to connect.
 const TRIES_AGAIN: Duration = Duration::from_millis(100);
 
-const ANOTHER: &str = "the record is in another place than when this run began: the server went over to a replica, or a backup \
+const ANOTHER: &str = "the record is in another place than when this run began: the server switched to a replica, or a backup \
                        was restored";
 
-const READ_BEFORE: &str = "what is read of it was read before, at another moment";
+const READ_BEFORE: &str = "parts of it were read at different moments";
 
 /// A whole read sees one moment, however long it takes.
 const READ: &str = "\

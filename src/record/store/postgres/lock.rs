@@ -62,8 +62,8 @@ enum Tried {
         home: DatabaseId,
     },
     Held(Holder),
-    /// Somebody had it a moment ago.
-    Gone,
+    /// Somebody had it a moment ago, and has released it.
+    Released,
 }
 
 /// Takes the lease, makes the record where there is none, and migrates it where it is older than this Rollcall: all in one
@@ -94,7 +94,7 @@ pub(super) async fn acquire(
                 return Err(LockError::Held(other));
             }
             Ok(Tried::Held(other)) => last = Some(other),
-            Ok(Tried::Gone) => {}
+            Ok(Tried::Released) => {}
             Err(Problem::Record(error)) => return Err(error.into()),
             // Another run works at the row; where it is dead, the server ends its transaction.
             Err(Problem::Sql(error)) if is_busy(&error) => match last.take() {
@@ -161,7 +161,7 @@ async fn attempt(link: &mut Link, request: &LockRequest, holder: &str) -> Result
         within(patience(0), tx.rollback()).await?;
         return Ok(match row {
             Some(row) => Tried::Held(self::holder(&row)?),
-            None => Tried::Gone,
+            None => Tried::Released,
         });
     }
     if let Kind::Record(found) = kind

@@ -207,7 +207,7 @@ impl Lease for Held {
                 Ok(())
             }
             Tried::Lost => Err(JournalError::LockLost),
-            Tried::Behind => Err(JournalError::Gone(self.db.link.place.path.clone())),
+            Tried::Behind => Err(JournalError::RecordLost(self.db.link.place.path.clone())),
         }
     }
 

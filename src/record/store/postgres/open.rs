@@ -90,7 +90,7 @@ pub(super) async fn recognise(at: &Place, connection: &mut PgConnection) -> Resu
     let (has_schema, tables): (bool, i64) = (row.try_get("has_schema")?, row.try_get("tables")?);
     match row.try_get("is_ours")? {
         false if tables == 0 => return Ok(Kind::Empty { has_schema }),
-        false => return Err(foreign("the schema has tables of something else").into()),
+        false => return Err(foreign("the schema has tables of another program").into()),
         true => {}
     }
     let age = sqlx::query_scalar(at.sql(AGE)).persistent(false);

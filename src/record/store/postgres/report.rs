@@ -6,16 +6,16 @@ use sqlx::{FromRow, Row};
 use super::link::Link;
 use super::statement::Statement;
 use crate::record::batch::time;
-use crate::record::overview::{Overview, RunTold};
+use crate::record::overview::{Overview, RecordedRun};
 use crate::record::store::rows::{self, RunRow};
 
-/// How fine times are told, in milliseconds: the days of every zone begin at one of these.
+/// How fine times are reported, in milliseconds: the days of every zone begin at one of these.
 const SLOT: i64 = 15 * 60 * 1000;
 
-/// The most kinds of failure that are told.
+/// The most kinds of failure that are reported.
 const MOST_REASONS: i64 = 50;
 
-/// The most runs that are told.
+/// The most runs that are reported.
 const MOST_RUNS: i64 = 20;
 
 const STEPS: &str = "\
@@ -87,7 +87,7 @@ pub(super) async fn overview(link: &mut Link, from: i64, to: i64) -> Result<Over
         steps: all(link, STEPS, |query| query.bind(from).bind(SLOT).bind(to)).await?,
         calls: all(link, CALLS, |query| query.bind(from).bind(SLOT).bind(to)).await?,
         troubles: all(link, TROUBLES, |query| {
-            let detail = "no answer is on record yet, or its run was cut short";
+            let detail = "no answer is on record yet, or its run ended early";
             query.bind(MOST_REASONS).bind(detail)
         })
         .await?,
@@ -99,7 +99,7 @@ pub(super) async fn overview(link: &mut Link, from: i64, to: i64) -> Result<Over
     })
 }
 
-async fn runs(link: &mut Link, to: i64) -> Result<Vec<RunTold>, sqlx::Error> {
+async fn runs(link: &mut Link, to: i64) -> Result<Vec<RecordedRun>, sqlx::Error> {
     let rows: Vec<RunRow> = all(link, RUNS, |query| query.bind(to).bind(MOST_RUNS)).await?;
     let first = rows.last().map_or(0, |row| row.0);
     let calls: Vec<(i64, String, i64)> =

@@ -204,6 +204,6 @@ impl Iterator for Columns {
 pub(super) fn read_hex(hex: &str) -> Result<Digest, String> {
     match (hex.len(), u128::from_str_radix(hex, 16)) {
         (32, Ok(number)) => Ok(Digest::from_bytes(number.to_be_bytes())),
-        _ => Err("a digest of fields that is none".to_owned()),
+        _ => Err("something that is not a digest of fields".to_owned()),
     }
 }

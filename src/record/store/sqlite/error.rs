@@ -44,14 +44,14 @@ fn code(error: &sqlx::Error) -> i64 {
 fn words(code: i64, message: &str) -> String {
     match code & 0xff {
         5 | 6 => "another program keeps it busy".to_owned(),
-        8 => "it may only be read; check the permissions of the file and its folder".to_owned(),
+        8 => "it is read-only; check the permissions of the file and its folder".to_owned(),
         10 => format!("the disk fails ({message})"),
         11 => "it is damaged; restore it from a backup".to_owned(),
         13 => "the disk is full".to_owned(),
         14 => {
             "the file cannot be opened; check the permissions of the file and its folder".to_owned()
         }
-        26 => "it is no SQLite file".to_owned(),
+        26 => "it is not a SQLite file".to_owned(),
         _ => message.to_owned(),
     }
 }

@@ -101,7 +101,7 @@ impl Files {
 
     /// Checks that nobody deleted, replaced or cut the record meanwhile.
     pub(super) fn check(&mut self) -> Result<(), JournalError> {
-        let gone = || JournalError::Gone(self.path.clone());
+        let gone = || JournalError::RecordLost(self.path.clone());
         let meta = std::fs::metadata(&self.path).map_err(|_| gone())?;
         let now = (Some(id_of(&meta)), id(&self.wal));
         if now != self.was || meta.len() < self.len {

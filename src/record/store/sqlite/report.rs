@@ -3,16 +3,16 @@
 use sqlx::SqliteConnection;
 
 use crate::record::batch::time;
-use crate::record::overview::{Overview, RunTold};
+use crate::record::overview::{Overview, RecordedRun};
 use crate::record::store::rows::{self, RunRow};
 
-/// How fine times are told, in milliseconds: the days of every zone begin at one of these.
+/// How fine times are reported, in milliseconds: the days of every zone begin at one of these.
 const SLOT: i64 = 15 * 60 * 1000;
 
-/// The most kinds of failure that are told.
+/// The most kinds of failure that are reported.
 const MOST_REASONS: i64 = 50;
 
-/// The most runs that are told.
+/// The most runs that are reported.
 const MOST_RUNS: i64 = 20;
 
 /// When the next call that stopped or triggered the same was made, for one of two kinds of calls: those for the occurrence
@@ -102,7 +102,7 @@ pub(super) async fn overview(
         calls: calls.fetch_all(&mut *db).await?,
         troubles: sqlx::query_as(TROUBLES)
             .bind(MOST_REASONS)
-            .bind("no answer is on record yet, or its run was cut short")
+            .bind("no answer is on record yet, or its run ended early")
             .fetch_all(&mut *db)
             .await?,
         failures: failures.bind(MOST_REASONS).fetch_all(&mut *db).await?,
@@ -110,7 +110,7 @@ pub(super) async fn overview(
     })
 }
 
-async fn runs(db: &mut SqliteConnection, to: i64) -> Result<Vec<RunTold>, sqlx::Error> {
+async fn runs(db: &mut SqliteConnection, to: i64) -> Result<Vec<RecordedRun>, sqlx::Error> {
     let rows: Vec<RunRow> = sqlx::query_as(RUNS)
         .bind(to)
         .bind(MOST_RUNS)

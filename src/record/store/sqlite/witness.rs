@@ -1,6 +1,6 @@
 //! The witness beside a record: its id and its highest serial, in the lock file, which no backup brings back with it.
 //!
-//! It is written after a commit and before anybody is told of it, so before the calls that the commit announces are sent.
+//! It is written after a commit and before anybody learns of it, so before the calls that the commit announces are sent.
 //! A run that is killed in between leaves a witness that lags behind, which says nothing against the record. A record that
 //! lags behind its witness is an older one. It is not flushed: where a power cut loses it, it lags behind, or says nothing.
 

@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// The text with the values of all `[contact.*]` tables covered: as long as before, with the same line breaks.
-pub(super) fn veiled(text: &str) -> String {
+pub(super) fn redacted(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
     let mut cover = |span: Range<usize>| {
         for byte in bytes.get_mut(span).into_iter().flatten() {
@@ -89,10 +89,10 @@ mod tests {
             "[contact.a\nx = \"hush\"\n",
             "contact.a.x = hush\n",
         ] {
-            let veiled = veiled(text);
-            assert!(!veiled.contains("hush"), "{text}{veiled}");
-            assert_eq!(veiled.len(), text.len());
-            assert_eq!(veiled.lines().count(), text.lines().count());
+            let redacted = redacted(text);
+            assert!(!redacted.contains("hush"), "{text}{redacted}");
+            assert_eq!(redacted.len(), text.len());
+            assert_eq!(redacted.lines().count(), text.lines().count());
         }
     }
 
@@ -104,12 +104,12 @@ mod tests {
             "[record\nurl = postgres://me:hush@db.example/x",
             "[record]\nurl = \"postgres:me:hush@db.example/x\"\n",
         ] {
-            let veiled = veiled(text);
-            assert!(!veiled.contains("hush"), "{veiled}");
-            assert_eq!(veiled.len(), text.len());
+            let redacted = redacted(text);
+            assert!(!redacted.contains("hush"), "{redacted}");
+            assert_eq!(redacted.len(), text.len());
         }
         let text = "[record]\nurl = \"postgres://db.example/x\"\n";
-        assert_eq!(veiled(text), text);
+        assert_eq!(redacted(text), text);
     }
 
     #[test]
@@ -119,7 +119,7 @@ mod tests {
             "[source.crm]\ncontact = \"id\"\n[[enrol]]\ncontacts = [\"a\"]\nwhere.x = \"y\"\n",
             "[spotler\nrate = \"20/s\"\n",
         ] {
-            assert_eq!(veiled(text), text);
+            assert_eq!(redacted(text), text);
         }
     }
 }
