@@ -307,17 +307,20 @@ fn a_value_that_cannot_be_used_is_not_shown() {
         ),
         (
             "a filter that fails",
-            field("{{ company | upper }}", "{{ company | tojson | int }}"),
+            field("{{ company | upper }}", "{{ company | number }}"),
             "template failed",
         ),
         (
             "a sum that fails",
-            field("{{ company | upper }}", "{{ company + 1 }}"),
+            field("{{ company | upper }}", "{{ (company | number) + 1 }}"),
             "template failed",
         ),
         (
-            "an attribute of a value",
-            field("{{ company | upper }}", "{{ company.name }}"),
+            "a date that is none",
+            field(
+                "{{ company | upper }}",
+                "{{ company | date | format('%Y') }}",
+            ),
             "template failed",
         ),
         (

@@ -313,11 +313,62 @@ fn template(item: &Item<'_>) -> Option<String> {
                     item.key,
                     error.detail().unwrap_or("it cannot be parsed")
                 ),
-                "write columns as {{ column }}",
+                &match unnameable(text) {
+                    Some(name) => format!("write the column as {{{{ row[\"{name}\"] }}}}"),
+                    None => "write columns as {{ column }}".to_owned(),
+                },
             );
             None
         }
     }
+}
+
+/// The first name in a template that can only be written in quotes.
+fn unnameable(text: &str) -> Option<&str> {
+    let mut pieces = text.split("{{").skip(1).filter_map(|piece| {
+        let name = piece.split_once("}}")?.0.split('|').next()?.trim();
+        let is_name = |c: char| c.is_alphanumeric() || " _-.".contains(c);
+        let is_word = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        (!is_word && name.chars().all(is_name)).then_some(name)
+    });
+    pieces.next()
+}
+
+/// Warns of templates that send a column's name in single braces to everybody.
+pub(super) fn single_braces(automations: &[Automation], enrols: &[Enrol]) -> Vec<Diagnostic> {
+    let fields = automations.iter().flat_map(|automation| &automation.fields);
+    let fields = fields.chain(enrols.iter().flat_map(|enrol| &enrol.fields));
+    let warning = |field: &Field| {
+        let name = field
+            .template
+            .texts()
+            .iter()
+            .find_map(|text| in_single_braces(text))?;
+        Some(
+            Diagnostic::at(
+                field.place.clone(),
+                format!(
+                    "field {} sends `{{{name}}}` to everybody as it is",
+                    field.name
+                ),
+            )
+            .help(format!("write {{{{ {name} }}}} for the column")),
+        )
+    };
+    fields.filter_map(warning).collect()
+}
+
+/// The first word of a text that stands in single braces.
+fn in_single_braces(text: &str) -> Option<&str> {
+    text.match_indices('{').find_map(|(at, _)| {
+        let word = text[at + 1..].split_once('}')?.0;
+        let (before, behind) = (&text[..at], &text[at + word.len() + 2..]);
+        let is_word = |word: &str| {
+            !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        };
+        let is_single = !before.ends_with('{') && !behind.starts_with('}');
+        (is_single && is_word(word.trim())).then_some(word.trim())
+    })
 }
 
 /// Warns of trigger codes that several automations share, and of such that are no UUIDs.
@@ -422,4 +473,24 @@ pub(super) fn unknown<'n>(
         ),
     };
     item.wrong(format!("there is no {kind} {text:?}"), help);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_in_single_braces_is_seen() {
+        for (text, name) in [
+            ("Dear {name}", Some("name")),
+            ("{ name }!", Some("name")),
+            ("{{ name }}", None),
+            ("{% if name %}x{% endif %}", None),
+            ("{\"a\": 1}", None),
+            ("{} {", None),
+            ("{{ a }} {b}", Some("b")),
+        ] {
+            assert_eq!(in_single_braces(text), name, "{text}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::tz::TimeZone;
+use toml::de::DeValue;
 
 use super::automation::{fields, unknown};
 use super::condition::conditions;
@@ -18,12 +19,22 @@ pub(super) fn contact(item: &Item<'_>, zone: &TimeZone) -> Option<(ContactId, De
     let id = contact_id(item.key, |message, help| {
         item.ctx.problem(item.key_span.clone(), message, help);
     });
-    let attributes = table
-        .items()
-        .filter_map(|item| Some((item.key.to_owned(), value(&item, zone)?)))
-        .collect();
-    let place = item.ctx.doc.place(item.key_span.clone());
-    Some((id?, DeclaredContact { attributes, place }))
+    let (mut attributes, mut written) = (BTreeMap::new(), BTreeMap::new());
+    for item in table.items() {
+        let text = match item.value.get_ref() {
+            DeValue::Float(number) => Some(number.as_str().replace('_', "")),
+            DeValue::Datetime(datetime) => Some(datetime.to_string()),
+            _ => None,
+        };
+        written.extend(text.map(|text| (item.key.to_owned(), text)));
+        attributes.extend(value(&item, zone).map(|value| (item.key.to_owned(), value)));
+    }
+    let declared = DeclaredContact {
+        attributes,
+        written,
+        place: item.ctx.doc.place(item.key_span.clone()),
+    };
+    Some((id?, declared))
 }
 
 pub(super) fn contact_id(text: &str, problem: impl FnOnce(String, &str)) -> Option<ContactId> {

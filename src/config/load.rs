@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::automation::{alike, automation, warnings};
+use super::automation::{alike, automation, single_braces, warnings};
 use super::diagnostic::{Diagnostic, Files, Place, Problems};
 use super::enrol::{Known, attributes, contact, enrol, suppress};
 use super::expect::expect;
@@ -219,6 +219,7 @@ fn merge(
             unsecured_sources(&sources),
             warnings(&automations),
             alike(&automations, &enrols),
+            single_braces(&automations, &enrols),
         ]
         .concat(),
         digest: hasher.finish(),

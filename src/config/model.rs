@@ -259,6 +259,19 @@ pub enum FieldTemplate {
     },
 }
 
+impl FieldTemplate {
+    /// The templates of the field.
+    pub fn texts(&self) -> &[String] {
+        match self {
+            Self::String(text) | Self::Url(text) => std::slice::from_ref(text),
+            Self::Products { ids, .. } => match ids {
+                ProductIds::List(texts) => texts,
+                ProductIds::Split { template, .. } => std::slice::from_ref(template),
+            },
+        }
+    }
+}
+
 /// Where the ids of a productlist come from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ProductIds {
@@ -383,6 +396,8 @@ impl Default for Quoting {
 pub struct DeclaredContact {
     /// Its attributes, sorted by name.
     pub attributes: BTreeMap<String, Value>,
+    /// How those are written that are written otherwise than their values are: `12.50`.
+    pub written: BTreeMap<String, String>,
     /// Where it is defined.
     pub place: Place,
 }

@@ -7,6 +7,7 @@ use super::columns::Columns;
 use super::condition::{Clause, Clock};
 use super::fields::{Fields, Templates};
 use super::problems::plain;
+use super::reading::Reading;
 use crate::config::{Config, Diagnostic, Enrol};
 
 /// A block, ready to be tested on rows.
@@ -36,6 +37,7 @@ impl<'c> Block<'c> {
         config: &'c Config,
         index: usize,
         columns: &Columns<'_>,
+        reading: Reading<'_>,
         clock: &Clock<'c>,
         templates: &mut Templates<'c>,
         problems: &mut Vec<Diagnostic>,
@@ -76,7 +78,7 @@ impl<'c> Block<'c> {
                 }
                 found.ok()
             });
-            let fields = Fields::new(templates, definition, enrol, columns, problems);
+            let fields = Fields::new(templates, definition, enrol, columns, reading, problems);
             targets.push(Target {
                 automation,
                 occurrence,

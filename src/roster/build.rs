@@ -1,5 +1,7 @@
 //! Reading everything: the sources side by side, then all of it put in order.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 use super::block::Block;
@@ -10,11 +12,12 @@ use super::doubts::Watch;
 use super::entries::{Entries, Entry};
 use super::fields::{Fields, For, Templates};
 use super::problems::{MOST, more, plain};
+use super::reading::Reading;
 use super::render::NoFields;
 use super::select::{Declared, Selector};
 use super::writing::{Named, same_but_for_form};
 use super::{MoreRows, Roster, reading};
-use crate::config::{Config, Diagnostic, Place, Problems, Source};
+use crate::config::{Config, Diagnostic, Notation, Place, Problems, Source, Value};
 use crate::field;
 use crate::source::{RowId, SourceError, Table};
 use crate::threads::side_by_side;
@@ -125,10 +128,12 @@ fn read<'c>(
         now,
         zone: &config.zone,
     };
-    let attributes = Columns::new(
+    let mut attributes = Columns::new(
         &declared.columns,
         "an attribute of any declared contact".to_owned(),
     );
+    attributes.truths = truths(config);
+    let plain = Notation::default();
     let columns = config.sources.iter().zip(&tables).map(|(source, table)| {
         let origin = format!("a column of source {}", source.name);
         match table {
@@ -148,6 +153,13 @@ fn read<'c>(
                 config,
                 index,
                 columns,
+                match enrol.source {
+                    Some(source) => reading(config, source),
+                    None => Reading {
+                        zone: &config.zone,
+                        notation: &plain,
+                    },
+                },
                 &clock,
                 &mut templates,
                 &mut problems,
@@ -380,4 +392,23 @@ impl Roster<'_> {
             ),
         }
     }
+}
+
+/// The attributes of declared contacts that are true or false wherever they are declared.
+fn truths(config: &Config) -> HashSet<&str> {
+    let all = || {
+        config
+            .contacts
+            .values()
+            .flat_map(|contact| &contact.attributes)
+    };
+    let is_truth = |value: &Value| matches!(value, Value::Boolean(_));
+    let mut truths: HashSet<&str> = all()
+        .filter(|(_, value)| is_truth(value))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    for (name, _) in all().filter(|(_, value)| !is_truth(value)) {
+        truths.remove(name.as_str());
+    }
+    truths
 }

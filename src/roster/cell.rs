@@ -2,14 +2,13 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::reading::{Reading, is_blank};
-use crate::config::Value;
+use crate::config::{DeclaredContact, Value};
 use crate::source::RowCells;
 
 /// How a cell is to be read.
@@ -96,12 +95,12 @@ impl Cells for SourceCells<'_> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DeclaredCells<'a> {
     pub(super) columns: &'a [String],
-    pub(super) attributes: Option<&'a BTreeMap<String, Value>>,
+    pub(super) contact: Option<&'a DeclaredContact>,
 }
 
 impl DeclaredCells<'_> {
     fn value(&self, column: usize) -> Option<&Value> {
-        self.attributes?.get(self.columns.get(column)?)
+        self.contact?.attributes.get(self.columns.get(column)?)
     }
 }
 
@@ -118,7 +117,11 @@ impl Cells for DeclaredCells<'_> {
     }
 
     fn text(&self, column: usize) -> Option<Cow<'_, str>> {
-        self.value(column).map(|value| match value {
+        let value = self.value(column)?;
+        if let Some(written) = self.contact?.written.get(self.columns.get(column)?) {
+            return Some(Cow::Borrowed(written));
+        }
+        Some(match value {
             Value::Text(text) => Cow::Borrowed(text.as_str()),
             other => Cow::Owned(Cell::from(other).to_string()),
         })

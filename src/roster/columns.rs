@@ -1,8 +1,8 @@
 //! The columns that a block draws on: those of its source, or the attributes of the declared contacts.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use crate::config::nearest;
 
@@ -15,6 +15,8 @@ pub(super) struct Columns<'a> {
     places: HashMap<&'a str, Result<usize, NotOne>>,
     /// What each is: `a column of source crm`.
     pub(super) origin: String,
+    /// Those that are true or false wherever there is a value.
+    pub(super) truths: HashSet<&'a str>,
     /// Whether they are known at all.
     is_known: bool,
     advised: Cell<usize>,
@@ -46,6 +48,7 @@ impl<'a> Columns<'a> {
             names,
             places,
             origin,
+            truths: HashSet::new(),
             is_known: true,
             advised: Cell::new(0),
         }
@@ -57,6 +60,11 @@ impl<'a> Columns<'a> {
             is_known: false,
             ..Self::new(&[], origin)
         }
+    }
+
+    /// Whether a column is known to have this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.places.contains_key(name)
     }
 
     /// The place of a column.

@@ -1,21 +1,33 @@
 //! Personalisation fields: templates, compiled once and rendered for each enrolment that has them.
 //!
 //! A template sees the row's columns, or the declared contact's attributes, as text. The names `contact`, `automation`
-//! and, where the automation repeats, `occurrence` stand for the enrolment's own, even where a column is called so.
+//! and, where the automation repeats, `occurrence` stand for the enrolment's own.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Object;
-use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
+use minijinja::value::{DynObject, Object, ValueKind};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, Value};
 
-use super::cell::Cells;
+use super::cell::{Cell, Cells, Kind as Read};
 use super::columns::{Columns, NotOne};
 use super::problems::plain;
-use crate::config::{Automation, Diagnostic, Enrol, Field, FieldTemplate, ProductIds};
+use super::reading::{Reading, is_blank};
+use super::template::{self, Kind, Known, Name};
+use crate::config::{Automation, Diagnostic, Enrol, Field, FieldTemplate, Notation, ProductIds};
 use crate::field::{FieldContent, FieldValue, is_web_address};
+
+/// How much work a template may be for one row, in minijinja's steps.
+const MOST_WORK: u64 = 50_000;
+
+/// Under this name filters find how the source writes its values. No template can name it.
+const READING: &str = " reading";
+
+/// What texts say that something is not so, where a template asks whether there is something.
+const NOT_SO: [&str; 5] = ["false", "no", "nee", "0", "off"];
 
 /// The templates of all fields. Each is known by its own text.
 #[derive(Debug)]
@@ -23,67 +35,162 @@ pub(super) struct Templates<'c> {
     environment: Environment<'c>,
 }
 
+/// What a column holds is what is sent, a line break at its end included.
+fn syntax() -> SyntaxConfig {
+    let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
+    syntax.unwrap_or_default()
+}
+
 impl<'c> Templates<'c> {
     pub(super) fn new() -> Self {
         let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        // To ask whether there is something is no mistake where there is nothing.
+        environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
-        // What the column holds is what is sent, a line break at its end included.
-        if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
-            environment.set_syntax(syntax);
-        }
+        environment.set_fuel(Some(MOST_WORK));
+        environment.set_formatter(|out, state, value| match bool::try_from(value.clone()) {
+            // As in TOML.
+            Ok(truth) if value.kind() == ValueKind::Bool => Ok(write!(out, "{truth}")?),
+            _ => minijinja::escape_formatter(out, state, value),
+        });
+        environment.set_syntax(syntax());
+        environment.add_filter("default", default);
+        environment.add_filter("number", number);
+        environment.add_filter("date", date);
+        environment.add_filter("format", format_date);
         Self { environment }
     }
 
-    /// Adds a template and says which names it uses, or why it is none.
-    fn add(&mut self, text: &'c str) -> Result<Vec<String>, String> {
-        let names = self
-            .environment
-            .add_template(text, text)
-            .and_then(|()| self.environment.get_template(text))
-            .map(|template| template.undeclared_variables(false));
-        let detail =
-            |error: minijinja::Error| error.detail().unwrap_or("it cannot be read").to_owned();
-        let mut names = names.map_err(detail)?;
-        for (global, _) in self.environment.globals() {
-            names.remove(global);
-        }
-        match self.try_out(text, &names) {
-            Some(error) => Err(detail(error)),
-            None => Ok(names.into_iter().collect()),
-        }
+    /// Adds a template and says what it uses, or why it is none.
+    fn add(&mut self, text: &'c str, known: &dyn Known) -> Result<template::Uses, String> {
+        let uses = template::check(text, syntax(), known)?;
+        let added = self.environment.add_template(text, text);
+        added.map_err(|error| error.detail().unwrap_or("it cannot be read").to_owned())?;
+        Ok(uses)
     }
 
-    /// Whether a template asks for a filter, a test or a function that there is not, which shows only where it is rendered:
-    /// here with nobody's values. Whatever else is wrong then may be right with other values.
-    fn try_out(&self, text: &str, names: &HashSet<String>) -> Option<minijinja::Error> {
-        let inputs: Value = names.iter().map(|name| (name.as_str(), "1")).collect();
-        let template = self.environment.get_template(text).ok()?;
-        let error = template.render(inputs).err()?;
-        matches!(
-            error.kind(),
-            ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction
-        )
-        .then_some(error)
-    }
-
-    fn render(&self, text: &str, inputs: &Value) -> Result<String, ErrorKind> {
+    fn render(&self, text: &str, inputs: &Value) -> Result<String, Error> {
         if !text.contains('{') {
             return Ok(text.to_owned());
         }
-        // The message of an error may quote a value; its kind does not.
-        self.environment
-            .get_template(text)
-            .and_then(|template| template.render(inputs))
-            .map_err(|error| error.kind())
+        self.environment.get_template(text)?.render(inputs)
     }
+}
+
+/// How the values of a row are read, for filters.
+#[derive(Debug)]
+struct ReadAs {
+    zone: TimeZone,
+    notation: Notation,
+    /// Texts of the templates themselves, which are written as in TOML.
+    constants: BTreeSet<String>,
+}
+
+impl Object for ReadAs {}
+
+/// What a filter says of a value, without it.
+const NO_NUMBER: &str = "`number` reads a value that is not a number";
+const NO_DATE: &str = "`date` reads a value that is not a date";
+const NO_FORMAT: &str =
+    "`format` asks for what the date does not have, or for nothing that there is";
+const NOTHING: &str =
+    "`number` or `date` reads a value that is absent: put `| default(\"…\")` before it";
+const OWN: [&str; 4] = [NO_NUMBER, NO_DATE, NO_FORMAT, NOTHING];
+
+fn wrong(what: &'static str) -> Error {
+    Error::new(ErrorKind::InvalidOperation, what)
+}
+
+fn is_absent(value: &Value) -> bool {
+    value.is_undefined() || value.as_str().is_some_and(is_blank)
+}
+
+fn default(value: Value, other: Value) -> Value {
+    match is_absent(&value) {
+        true => other,
+        false => value,
+    }
+}
+
+fn read(
+    state: &State<'_, '_>,
+    value: &Value,
+    kind: Read,
+) -> Result<(Cell<'static>, TimeZone), Error> {
+    let why = if kind == Read::Number {
+        NO_NUMBER
+    } else {
+        NO_DATE
+    };
+    if is_absent(value) {
+        return Err(wrong(NOTHING));
+    }
+    let reading = state.lookup(READING).ok_or_else(|| wrong(why))?;
+    let of: &ReadAs = reading.downcast_object_ref().ok_or_else(|| wrong(why))?;
+    let text = value.as_str().ok_or_else(|| wrong(why))?;
+    let plain = Notation::default();
+    let notation = [&of.notation, &plain];
+    let so_many = 1 + usize::from(of.constants.contains(text));
+    let mut found = notation.iter().take(so_many).filter_map(|notation| {
+        let zone = &of.zone;
+        Some(match (Reading { zone, notation }).read(text, kind)? {
+            Cell::Integer(number) => Cell::Integer(number),
+            Cell::Float(number) => Cell::Float(number),
+            Cell::Date(day) => Cell::Date(day),
+            Cell::Moment(at) => Cell::Moment(at),
+            Cell::Text(_) | Cell::Boolean(_) => return None,
+        })
+    });
+    let cell = found.next().ok_or_else(|| wrong(why))?;
+    Ok((cell, of.zone.clone()))
+}
+
+fn number(state: &State<'_, '_>, value: Value) -> Result<Value, Error> {
+    match read(state, &value, Read::Number)?.0 {
+        Cell::Integer(number) => Ok(Value::from(number)),
+        Cell::Float(number) => Ok(Value::from(number)),
+        _ => Err(wrong(NO_NUMBER)),
+    }
+}
+
+/// A day or a moment, which are compared as conditions compare them.
+#[derive(Debug)]
+struct When {
+    at: Cell<'static>,
+    zone: TimeZone,
+}
+
+impl Object for When {
+    fn custom_cmp(self: &Arc<Self>, other: &DynObject) -> Option<std::cmp::Ordering> {
+        self.at.order(other.downcast_ref::<When>()?.at, &self.zone)
+    }
+}
+
+fn date(state: &State<'_, '_>, value: Value) -> Result<Value, Error> {
+    let (at, zone) = read(state, &value, Read::Date)?;
+    Ok(Value::from_object(When { at, zone }))
+}
+
+fn format_date(value: Value, format: &str) -> Result<String, Error> {
+    let when: &When = value.downcast_object_ref().ok_or_else(|| wrong(NO_DATE))?;
+    let text = match when.at {
+        Cell::Date(day) => jiff::fmt::strtime::format(format, day),
+        Cell::Moment(at) => {
+            jiff::fmt::strtime::format(format, &at.to_zoned_datetime(when.zone.clone()))
+        }
+        _ => return Err(wrong(NO_DATE)),
+    };
+    text.map_err(|_| wrong(NO_FORMAT))
 }
 
 /// The fields of an automation's enrolments by one block.
 #[derive(Debug)]
 pub(super) struct Fields<'c> {
     list: Vec<&'c Field>,
-    names: Arc<[(String, Input)]>,
+    names: Arc<[(Name, Input)]>,
+    /// For each field the columns of which it asks whether there is something.
+    asked: Vec<Vec<usize>>,
+    reading: Arc<ReadAs>,
 }
 
 /// What a name in a template stands for.
@@ -93,6 +200,8 @@ enum Input {
     Automation,
     Occurrence,
     Column(usize),
+    /// An attribute that is true or false wherever it is declared.
+    Truth(usize),
 }
 
 /// Whom fields are rendered for.
@@ -110,6 +219,19 @@ pub(super) struct FieldIssue<'c> {
     pub(super) why: String,
 }
 
+impl Known for Columns<'_> {
+    fn kind(&self, name: &Name) -> Kind {
+        match self.truths.contains(name.as_str()) {
+            true => Kind::Truth,
+            false => Kind::Text,
+        }
+    }
+
+    fn has_column(&self, name: &str) -> bool {
+        self.has(name)
+    }
+}
+
 impl<'c> Fields<'c> {
     /// Compiles the fields of an automation, with a block's own over them; `None` where there are none.
     ///
@@ -119,47 +241,53 @@ impl<'c> Fields<'c> {
         automation: &'c Automation,
         enrol: &'c Enrol,
         columns: &Columns<'_>,
+        reading: Reading<'_>,
         problems: &mut Vec<Diagnostic>,
     ) -> Option<Self> {
         let both = automation.fields.iter().chain(&enrol.fields);
         let merged: BTreeMap<&str, &Field> = both.map(|f| (f.name.as_str(), f)).collect();
+        if merged.is_empty() {
+            return None;
+        }
         let mut names = BTreeMap::new();
+        let (mut asked, mut constants) = (Vec::new(), BTreeSet::new());
         for field in merged.values() {
-            for text in texts(&field.template) {
-                let used = templates.add(text).unwrap_or_else(|why| {
-                    problems.push(not_a_template(field, &why));
-                    Vec::new()
-                });
-                for name in used {
-                    let input = match name.as_str() {
-                        "contact" => Some(Input::Contact),
-                        "automation" => Some(Input::Automation),
-                        "occurrence" => automation.repeat_by.is_some().then_some(Input::Occurrence),
-                        _ => match columns.find(&name) {
-                            Ok(column) => Some(Input::Column(column)),
-                            Err(not_one @ NotOne::Two(..)) => {
-                                let message = format!(
-                                    "field {} names `{name}`, which {}",
-                                    field.name,
-                                    columns.problem(not_one)
-                                );
-                                let advice = columns.advice(not_one, &name);
-                                problems.push(plain(message, Some(field.place.clone()), advice));
-                                continue;
+            let mut asked_here = Vec::new();
+            for text in field.template.texts() {
+                let uses = match templates.add(text, columns) {
+                    Ok(uses) => uses,
+                    Err(why) => {
+                        problems.push(not_a_template(field, &why));
+                        continue;
+                    }
+                };
+                constants.extend(uses.constants);
+                for name in uses.names {
+                    let is_asked = uses.asked.contains(&name);
+                    match input(&name, field, automation, enrol, columns) {
+                        Ok(input) => {
+                            if let Input::Column(column) = input
+                                && is_asked
+                            {
+                                asked_here.push(column);
                             }
-                            Err(NotOne::None) => None,
-                        },
-                    };
-                    match input {
-                        Some(input) => _ = names.insert(name, input),
-                        None => problems.push(unknown_name(field, &name, enrol, columns)),
+                            names.insert(name, input);
+                        }
+                        Err(problem) => problems.push(*problem),
                     }
                 }
             }
+            asked.push(asked_here);
         }
-        (!merged.is_empty()).then(|| Self {
+        Some(Self {
             list: merged.into_values().collect(),
             names: names.into_iter().collect(),
+            asked,
+            reading: Arc::new(ReadAs {
+                zone: reading.zone.clone(),
+                notation: reading.notation.clone(),
+                constants,
+            }),
         })
     }
 
@@ -186,17 +314,41 @@ impl<'c> Fields<'c> {
             Input::Contact => Value::from(whom.contact),
             Input::Automation => Value::from(whom.automation),
             Input::Occurrence => whom.occurrence.map_or(Value::UNDEFINED, Value::from),
-            Input::Column(column) => cells.text(column).map_or(Value::UNDEFINED, Value::from),
+            Input::Column(column) => match cells.text(column) {
+                Some(text) if is_blank(&text) => Value::from(""),
+                text => text.map_or(Value::UNDEFINED, Value::from),
+            },
+            Input::Truth(column) => cells
+                .text(column)
+                .map_or(Value::UNDEFINED, |text| Value::from(text == "true")),
         };
         let inputs = Value::from_object(Inputs {
             names: Arc::clone(&self.names),
             values: self.names.iter().map(|(_, input)| value(*input)).collect(),
+            reading: Arc::clone(&self.reading),
         });
         let mut fields = Vec::with_capacity(self.list.len());
-        for field in &self.list {
+        for (field, asked) in self.list.iter().zip(&self.asked) {
+            let says_no = |column: &&usize| {
+                let text = cells.text(**column);
+                text.is_some_and(|text| NOT_SO.contains(&text.trim().to_lowercase().as_str()))
+            };
+            if let Some(&column) = asked.iter().find(says_no) {
+                let name = self
+                    .names
+                    .iter()
+                    .find(|(_, input)| *input == Input::Column(column));
+                let name = name.map_or("a column", |(name, _)| name.as_str());
+                return Err(FieldIssue {
+                    field,
+                    why: format!(
+                        "its template asks whether there is a {name}, and the value says no: compare it with the word"
+                    ),
+                });
+            }
             let render = |text: &String| {
                 let rendered = templates.render(text, &inputs);
-                rendered.map_err(|kind| self.unrendered(kind, cells))
+                rendered.map_err(|error| self.unrendered(&error, cells))
             };
             let content = content(&field.template, render);
             fields.push(FieldValue {
@@ -207,29 +359,71 @@ impl<'c> Fields<'c> {
         Ok(fields)
     }
 
-    fn unrendered<C: Cells>(&self, kind: ErrorKind, cells: &C) -> String {
-        let absent = |(name, input): &(String, Input)| match input {
-            Input::Column(column) if cells.text(*column).is_none() => Some(name.clone()),
+    /// Why a template gave nothing. The message of an error may quote a value; its kind, and what our own filters say, does
+    /// not.
+    fn unrendered<C: Cells>(&self, error: &Error, cells: &C) -> String {
+        let absent = |(name, input): &(Name, Input)| match input {
+            Input::Column(column) | Input::Truth(column) if cells.text(*column).is_none() => {
+                Some(name.as_str().to_owned())
+            }
             _ => None,
         };
         let absent: Vec<String> = self.names.iter().filter_map(absent).collect();
-        match kind {
-            ErrorKind::UndefinedError if !absent.is_empty() => {
+        let own = OWN.iter().find(|own| error.detail() == Some(own));
+        match (error.kind(), own) {
+            (ErrorKind::UndefinedError, _) if !absent.is_empty() => {
                 format!("there is no attribute {}", absent.join(" or "))
             }
-            kind => format!("its template failed: {kind}"),
+            (ErrorKind::OutOfFuel, _) => "its template is too much work".to_owned(),
+            (_, Some(own)) => format!("its template failed: {own}"),
+            (kind, None) => format!("its template failed: {kind}"),
         }
     }
 }
 
-/// The templates of a field.
-fn texts(template: &FieldTemplate) -> &[String] {
-    match template {
-        FieldTemplate::String(text) | FieldTemplate::Url(text) => std::slice::from_ref(text),
-        FieldTemplate::Products { ids, .. } => match ids {
-            ProductIds::List(texts) => texts,
-            ProductIds::Split { template, .. } => std::slice::from_ref(template),
+/// What a name stands for, or what is wrong with it.
+fn input(
+    name: &Name,
+    field: &Field,
+    automation: &Automation,
+    enrol: &Enrol,
+    columns: &Columns<'_>,
+) -> Result<Input, Box<Diagnostic>> {
+    let own = match name {
+        Name::Bare(name) => match name.as_str() {
+            "contact" => Some(Input::Contact),
+            "automation" => Some(Input::Automation),
+            "occurrence" => automation.repeat_by.is_some().then_some(Input::Occurrence),
+            _ => None,
         },
+        Name::Column(_) => None,
+    };
+    let text = name.as_str();
+    if let (Name::Bare(_), "contact" | "automation" | "occurrence") = (name, text)
+        && columns.has(text)
+    {
+        return Err(Box::new(plain(
+            format!(
+                "field {} names `{text}`, which is the enrolment's own and {}",
+                field.name, columns.origin
+            ),
+            Some(field.place.clone()),
+            format!("write {{{{ row[\"{text}\"] }}}} for the column"),
+        )));
+    }
+    if let Some(own) = own {
+        return Ok(own);
+    }
+    match columns.find(text) {
+        Ok(column) if columns.truths.contains(text) => Ok(Input::Truth(column)),
+        Ok(column) => Ok(Input::Column(column)),
+        Err(not_one @ NotOne::Two(..)) => {
+            let problem = columns.problem(not_one);
+            let message = format!("field {} names `{text}`, which {problem}", field.name);
+            let advice = columns.advice(not_one, text);
+            Err(Box::new(plain(message, Some(field.place.clone()), advice)))
+        }
+        Err(NotOne::None) => Err(Box::new(unknown_name(field, text, enrol, columns))),
     }
 }
 
@@ -256,6 +450,15 @@ fn content(
             separator,
         } => {
             let text = render(template)?;
+            let is_within = |(open, close)| {
+                let text = text.trim();
+                text.starts_with(open) && text.ends_with(close)
+            };
+            if [('[', ']'), ('{', '}')].into_iter().any(is_within) {
+                return Err(format!(
+                    "its value is a list in another notation: the ids stand between `{separator}` alone"
+                ));
+            }
             text.split(separator.as_str())
                 .map(|id| id.trim().to_owned())
                 .collect()
@@ -314,15 +517,37 @@ fn unknown_name(field: &Field, name: &str, enrol: &Enrol, columns: &Columns<'_>)
 
 /// What templates see of a row. `Debug` does not show the values.
 struct Inputs {
-    names: Arc<[(String, Input)]>,
+    names: Arc<[(Name, Input)]>,
     values: Vec<Value>,
+    reading: Arc<ReadAs>,
+}
+
+impl Inputs {
+    fn find(&self, is_it: impl Fn(&Name) -> bool) -> Option<Value> {
+        let place = self.names.iter().position(|(name, _)| is_it(name))?;
+        self.values.get(place).cloned()
+    }
 }
 
 impl Object for Inputs {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        match key.as_str()? {
+            "row" => Some(Value::from_object(Row(Arc::clone(self)))),
+            READING => Some(Value::from_dyn_object(Arc::clone(&self.reading))),
+            key => self.find(|name| matches!(name, Name::Bare(name) if name == key)),
+        }
+    }
+}
+
+/// All columns, by their names.
+#[derive(Debug)]
+struct Row(Arc<Inputs>);
+
+impl Object for Row {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         let key = key.as_str()?;
-        let place = self.names.iter().position(|(name, _)| name == key)?;
-        self.values.get(place).cloned()
+        self.0
+            .find(|name| matches!(name, Name::Column(name) if name == key))
     }
 }
 
@@ -351,7 +576,15 @@ mod tests {
         let ids =
             |ids: &[&str]| FieldContent::Products(ids.iter().map(|&id| id.to_owned()).collect());
         assert!(split("sku-1, sku-2") == Ok(ids(&["sku-1", "sku-2"])));
-        for bad in ["", " ", "sku-1,", ",sku-1", "a,,b"] {
+        for bad in [
+            "",
+            " ",
+            "sku-1,",
+            ",sku-1",
+            "a,,b",
+            "{a,b}",
+            " [\"a\",\"b\"] ",
+        ] {
             assert!(split(bad).is_err(), "{bad:?}");
         }
     }

@@ -22,6 +22,7 @@ mod reading;
 mod render;
 mod select;
 mod shrink;
+mod template;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::fields::{FieldIssue, For, Templates};
 use super::problems::{Report, Subject};
 use super::reading::Reading;
 use super::writing::{Named, Seen};
-use crate::config::{Config, DeclaredContact, Place, Value};
+use crate::config::{Config, DeclaredContact, Place};
 use crate::field;
 use crate::id::{self, IdError};
 use crate::source::{RowIndex, Table};
@@ -116,10 +116,9 @@ impl<'c> Declared<'c> {
     }
 
     pub(super) fn cells(&self, contact: Option<&'c DeclaredContact>) -> DeclaredCells<'_> {
-        let attributes: Option<&BTreeMap<String, Value>> = contact.map(|c| &c.attributes);
         DeclaredCells {
             columns: &self.columns,
-            attributes,
+            contact,
         }
     }
 }

@@ -128,6 +128,7 @@ impl World {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), value.clone()));
         let contact = DeclaredContact {
+            written: BTreeMap::new(),
             attributes: attributes.collect(),
             place: root_place(200 + self.config.contacts.len()),
         };

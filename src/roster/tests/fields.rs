@@ -19,7 +19,7 @@ fn fields_are_rendered_from_the_row_with_the_blocks_own_over_the_automations() {
                 ),
             ],
         )
-        .csv("crm", "id,order,company,contact\nc-1,o-1,<De & Vries>,x\n")
+        .csv("crm", "id,order,company,person\nc-1,o-1,<De & Vries>,x\n")
         .enrol(block(&[0], Some(0)).fields(vec![
             string(
                 "greeting",
@@ -90,7 +90,7 @@ fn a_field_that_cannot_be_made_is_refused_and_its_value_is_never_shown() {
     let world = World::new(&["a"])
         .fields(
             0,
-            vec![field("link", url), string("sum", "{{ secret | abs }}")],
+            vec![field("link", url), string("sum", "{{ secret | number }}")],
         )
         .csv("crm", "id,secret\nc-1,MARKER\nc-2,https://MARKER.example\n")
         .contact("c-3", &[("secret", text("MARKER"))])
@@ -106,13 +106,109 @@ fn a_field_that_cannot_be_made_is_refused_and_its_value_is_never_shown() {
             "source crm: exports/crm.csv, row 2: field link (rollcall.toml:50) of automation a (enrolled at \
              lifecycle/customers.toml:10) cannot be made: its value is not an absolute http or https URL",
             "source crm: exports/crm.csv, row 3: field sum (rollcall.toml:50) of automation a (enrolled at \
-             lifecycle/customers.toml:10) cannot be made: its template failed: invalid operation",
+             lifecycle/customers.toml:10) cannot be made: its template failed: `number` reads a value that is not a number",
             "contact c-3: field link (rollcall.toml:50) of automation a (enrolled at lifecycle/customers.toml:20) \
              cannot be made: its value is not an absolute http or https URL",
             "contact c-4: field link (rollcall.toml:50) of automation a (enrolled at lifecycle/customers.toml:20) \
              cannot be made: there is no attribute secret",
         ]
     );
+}
+
+/// What a template gives for a row of `id,name,revenue,since,vip,range,First Name`.
+fn given(template: &str, row: &str) -> Result<String, String> {
+    let world = World::new(&["a"])
+        .fields(0, vec![string("f", template)])
+        .csv(
+            "crm",
+            &format!("id,name,revenue,since,vip,range,First Name\nc-1,{row}\n"),
+        )
+        .enrol(block(&[0], Some(0)));
+    let roster = world.build().map_err(|problems| {
+        let problems = problems.list.into_iter().map(|problem| problem.message);
+        problems.collect::<Vec<_>>().join("\n")
+    })?;
+    let enrolment = roster.enrolments().next().unwrap();
+    match roster.fields(&enrolment).unwrap().remove(0).content {
+        FieldContent::String(text) => Ok(text),
+        _ => panic!("not a text"),
+    }
+}
+
+#[test]
+fn a_template_reads_cells_as_conditions_do_and_never_guesses() {
+    let row = "Anna,1250.50,2025-03-01,ja,wide,A.";
+    for (template, text) in [
+        ("{{ range }} {{ row[\"First Name\"] }}", "wide A."),
+        (
+            "{% if revenue | number > 1000 %}big{% else %}small{% endif %}",
+            "big",
+        ),
+        ("{{ revenue | number * 2 }}", "2501.0"),
+        (
+            "{% if since | date < \"2025-03-02\" | date %}old{% endif %}",
+            "old",
+        ),
+        ("{{ since | date | format(\"%d-%m-%Y\") }}", "01-03-2025"),
+        ("{% if vip %}{{ true }}{% endif %}", "true"),
+        ("{{ name | default(\"you\") }}", "Anna"),
+        (
+            "{% for one in \"a;b\" | split(\";\") %}<{{ one }}>{% endfor %}",
+            "<a><b>",
+        ),
+    ] {
+        assert_eq!(given(template, row).as_deref(), Ok(text), "{template}");
+    }
+    let row = " ,x,x,Nee,,";
+    for (template, text) in [
+        ("{{ name | default(\"you\") }}", "you"),
+        ("{% if name %}x{% else %}nobody{% endif %}", "nobody"),
+        ("{{ name or \"you\" }}", "you"),
+    ] {
+        assert_eq!(given(template, row).as_deref(), Ok(text), "{template}");
+    }
+    let each = "{% for one in \"0 1 2 3 4 5 6 7 8 9\" | split(\" \") %}";
+    let nested = format!("{}{}", each.repeat(6), "{% endfor %}".repeat(6));
+    for (template, why) in [
+        ("{% if vip %}x{% endif %}", "the value says no"),
+        (
+            "{{ revenue | number }}",
+            "`number` reads a value that is not a number",
+        ),
+        ("{{ name | number }}", "reads a value that is absent"),
+        (
+            "{% if since | date < \"2025-03-02\" | date %}x{% endif %}",
+            "is not a date",
+        ),
+        (
+            "{{ \"2025-03-02\" | date | format(\"%Q\") }}",
+            "`format` asks for",
+        ),
+        (&nested, "too much work"),
+    ] {
+        let found = given(template, row).unwrap_err();
+        assert!(
+            found.contains(why) && found.contains("row 2"),
+            "{template}: {found}"
+        );
+    }
+}
+
+#[test]
+fn a_column_that_is_called_as_the_enrolments_own_is_named_in_quotes() {
+    let world = |template| {
+        World::new(&["a"])
+            .fields(0, vec![string("f", template)])
+            .csv("crm", "id,contact\nc-1,Anna\n")
+            .enrol(block(&[0], Some(0)))
+    };
+    let bare = world("{{ contact }}").build().map(drop).unwrap_err().list;
+    assert!(bare[0].help.as_ref().unwrap().contains("row[\"contact\"]"));
+    let world = world("{{ row[\"contact\"] }}");
+    let roster = world.roster();
+    let enrolment = roster.enrolments().next().unwrap();
+    let fields = roster.fields(&enrolment).unwrap();
+    assert!(fields[0].content == FieldContent::String("Anna".to_owned()));
 }
 
 #[test]
@@ -134,9 +230,13 @@ fn a_filter_that_there_is_not_is_reported_once_and_without_a_row() {
     assert_eq!(
         messages,
         [
-            "field f is not a template: filter upercase is unknown",
-            "field g is not a template: test longish is unknown",
-            "field h is not a template: today is unknown",
+            "field f is not a template: there is no filter `upercase`; there are upper, lower, title, capitalize, trim, \
+             replace, urlencode, default, number, date, format, round, abs, split, join, length, first, last, sort, unique, \
+             reverse",
+            "field g is not a template: there is no test `is longish`; there are defined, undefined, startingwith, \
+             endingwith, odd, even",
+            "field h is not a template: there is no function `today`",
+            "field i is not a template: `abs` takes a number, and not a text: `| number` behind the text reads it",
         ]
     );
 }
