@@ -12,7 +12,7 @@ use rollcall::config::{
     self, Diagnostic, FILE_NAME, Files, Place, Problems, Quoting, Source, SourceKind,
 };
 use rollcall::plan::saved::{self, Basis};
-use rollcall::source::{RowBuffer, RowId, Table};
+use rollcall::source::{Inputs, RowBuffer, RowId, Table};
 use rollcall::spotler::{CallError, Complaint, Entry, Head, StopAnswer, TriggerAnswer};
 use rollcall::spotler::{read_list, read_stop, read_trigger};
 use tempfile::TempDir;
@@ -169,7 +169,7 @@ fn table_in(folder: &Path, bytes: &[u8]) {
         let text = format!("{error}; {}", error.help());
         assert!(!text.contains(char::is_control), "{text:?}");
     };
-    let table = match Table::open(&source) {
+    let table = match Table::open(&source, &Inputs::NONE) {
         Ok(table) => table,
         Err(error) => return said(error),
     };

@@ -17,7 +17,7 @@ use rollcall::record::{
     Writing,
 };
 use rollcall::roster::{self, Roster};
-use rollcall::source::Table;
+use rollcall::source::{Inputs, Recorded, Table};
 use rollcall::spotler::Signer;
 use secrecy::SecretString;
 use tokio::runtime::Runtime;
@@ -146,7 +146,7 @@ pub fn load(folder: &Path) -> Config {
 
 /// Parsing: every row of the export.
 pub fn parse(config: &Config) -> usize {
-    let table = Table::open(&config.sources[0]).unwrap();
+    let table = Table::open(&config.sources[0], &Inputs::NONE).unwrap();
     let mut rows = table.rows();
     let mut count = 0;
     while let Some(row) = rows.read() {
@@ -158,7 +158,7 @@ pub fn parse(config: &Config) -> usize {
 
 /// Selecting: the roster of the export.
 pub fn select(config: &Config) -> Roster<'_> {
-    roster::build(config, now()).unwrap()
+    roster::build(config, now(), Recorded::Empty("a bench has none")).unwrap()
 }
 
 /// Diffing: the roster against the record, which is read from its file.

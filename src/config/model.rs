@@ -105,6 +105,20 @@ pub struct RecordLocation {
 }
 
 impl Config {
+    /// Whether a query over sources asks the record.
+    pub fn asks_record(&self) -> bool {
+        let asks = |source: &Source| {
+            matches!(
+                source.kind,
+                SourceKind::Query {
+                    asks_record: true,
+                    ..
+                }
+            )
+        };
+        self.sources.iter().any(asks)
+    }
+
     /// Whether an automation on record has this name, or takes it with the next apply, as plans show it already.
     pub fn is_called(&self, recorded: &AutomationName, name: &AutomationName) -> bool {
         let is_configured = || self.automations.iter().any(|of| of.name == *recorded);
@@ -315,6 +329,14 @@ pub struct Source {
 }
 
 impl Source {
+    /// Where its query is written, or else where it is defined.
+    pub fn query_place(&self) -> &Place {
+        match &self.kind {
+            SourceKind::Query { place, .. } => place,
+            _ => &self.place,
+        }
+    }
+
     /// Whether it is asked over a connection, which takes a while.
     pub fn is_asked(&self) -> bool {
         matches!(self.kind, SourceKind::Database { .. })

@@ -181,6 +181,71 @@ pub fn uses(query: &str, name: &str) -> bool {
     })
 }
 
+/// The names in double quotes that are not given in the query itself, by `as` or as the name of a part.
+pub fn quoted_names(query: &str) -> Vec<String> {
+    let found: Vec<_> = tokens(query).collect();
+    let is_quoted = |range: &Range<usize>| query[range.clone()].starts_with('"');
+    let mut names = Vec::new();
+    let mut given = Vec::new();
+    for (place, (range, token)) in found.iter().enumerate() {
+        let Token::Name(name) = token else { continue };
+        let name = name.replace("\"\"", "\"");
+        let before = place.checked_sub(1).map(|before| found[before].1);
+        let behind = found.get(place + 1).map(|(_, token)| *token);
+        let is_word = |token: Option<Token<'_>>, word: &str| matches!(token, Some(Token::Word(one)) if one.eq_ignore_ascii_case(word));
+        // `x as "name"`, `"name" as (`, and `from x "name"`, which no operator precedes.
+        let follows = matches!(before, Some(Token::Name(_) | Token::Close))
+            || matches!(before, Some(Token::Word(word)) if !is_reserved(word));
+        if is_word(before, "as") || follows || is_word(behind, "as") && is_word(before, "with") {
+            given.push(name);
+        } else if is_quoted(range) {
+            names.push(name);
+        }
+    }
+    names.retain(|name| !given.iter().any(|given| given.eq_ignore_ascii_case(name)));
+    names
+}
+
+/// Words behind which a value or a table may stand, so that a name behind them gives no other name to what is before.
+fn is_reserved(word: &str) -> bool {
+    const WORDS: [&str; 33] = [
+        "select",
+        "from",
+        "join",
+        "on",
+        "where",
+        "and",
+        "or",
+        "not",
+        "by",
+        "having",
+        "in",
+        "is",
+        "like",
+        "glob",
+        "between",
+        "then",
+        "else",
+        "when",
+        "case",
+        "distinct",
+        "all",
+        "using",
+        "with",
+        "recursive",
+        "limit",
+        "offset",
+        "exists",
+        "over",
+        "partition",
+        "union",
+        "except",
+        "intersect",
+        "as",
+    ];
+    WORDS.iter().any(|known| known.eq_ignore_ascii_case(word))
+}
+
 /// A text as SQL writes it.
 pub fn text(value: &str) -> String {
     format!("'{}'", value.replace('\'', "''"))
@@ -256,6 +321,22 @@ mod tests {
             ),
         ] {
             assert_eq!(read(query), Err(says.to_owned()), "{query}");
+        }
+    }
+
+    #[test]
+    fn names_in_double_quotes_are_told_from_those_that_the_query_gives() {
+        for (query, names) in [
+            (
+                "select \"a b\", 'x' from t where \"c\" = 1",
+                &["a b", "c"][..],
+            ),
+            ("select a as \"b\" from t order by \"b\"", &[]),
+            ("with \"w\" as (select 1) select * from \"w\"", &[]),
+            ("select \"t\".\"a\" from t \"t\"", &["a"]),
+            ("select count(*) \"n\" from t having \"n\" > 1", &[]),
+        ] {
+            assert_eq!(quoted_names(query), names, "{query}");
         }
     }
 

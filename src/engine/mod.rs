@@ -17,6 +17,7 @@ mod identity;
 mod line;
 mod lock;
 mod plan;
+mod recorded;
 mod resolve;
 mod saved;
 mod sources;

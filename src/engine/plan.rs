@@ -13,6 +13,7 @@ use crate::plan::{self, Filter, Guard, Plan};
 use crate::record::{AppliedSource, AppliedWith, ApplyStart, RecordError, Snapshot, counted_since};
 use crate::report::PlanView;
 use crate::roster::{self, Roster, Undeclared};
+use crate::source::Recorded;
 use crate::threads;
 
 /// What a plan is to be of.
@@ -108,7 +109,8 @@ impl Engine {
     /// What is wrong with them.
     pub async fn validate(&self) -> Result<Arc<Roster<'static>>, Error> {
         let (config, now) = (self.config, self.now());
-        let roster = apart("roster", move || roster::check(config, now)).await??;
+        let record = Recorded::Empty("`validate` reads no record");
+        let roster = apart("roster", move || roster::check(config, now, record)).await??;
         let roster = Arc::new(roster);
         self.check_expected(&roster, Vec::new()).await?;
         Ok(roster)
@@ -127,7 +129,9 @@ impl Engine {
     /// Reads the sources and adds up the roster.
     pub(super) async fn roster(&self, now: Timestamp) -> Result<Arc<Roster<'static>>, Error> {
         let config = self.config;
-        let roster = apart("roster", move || roster::build(config, now)).await??;
+        let record = self.recorded().await?;
+        let build = move || roster::build(config, now, record.as_recorded());
+        let roster = apart("roster", build).await??;
         Ok(Arc::new(roster))
     }
 
@@ -138,7 +142,8 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Roster<'static>, Error> {
         let (config, contact) = (self.config, contact.clone());
-        let build = move || roster::build_for(config, contact.as_str(), now);
+        let record = self.recorded().await?;
+        let build = move || roster::build_for(config, contact.as_str(), now, record.as_recorded());
         Ok(apart("roster", build).await??)
     }
 
@@ -280,7 +285,7 @@ impl Engine {
 }
 
 /// Does what may take its time on a thread of its own.
-async fn apart<T: Send + 'static>(
+pub(super) async fn apart<T: Send + 'static>(
     name: &'static str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {

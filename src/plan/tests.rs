@@ -7,6 +7,7 @@ use jiff::{Timestamp, ToSpan};
 use super::*;
 use crate::config;
 use crate::roster;
+use crate::source::Recorded;
 
 const NOW: &str = "2026-11-23T09:00:00Z";
 
@@ -60,7 +61,7 @@ fn active(contacts: &[String]) -> Vec<Participation> {
 
 /// The plan, and what the guard says of it.
 fn plan(config: &Config, recorded: Vec<Participation>) -> (Plan, Vec<String>) {
-    let roster = roster::build(config, now()).unwrap();
+    let roster = roster::build(config, now(), Recorded::Rows(&[])).unwrap();
     let since = now().saturating_sub(24.hours()).unwrap();
     let recorded = recorded.into_iter().map(Ok::<_, Infallible>);
     let Ok(plan) = Plan::build(
@@ -80,7 +81,7 @@ fn plan(config: &Config, recorded: Vec<Participation>) -> (Plan, Vec<String>) {
 
 /// The actions in short: `stop c-01`.
 fn actions(plan: &Plan, config: &Config) -> Vec<String> {
-    let roster = roster::build(config, now()).unwrap();
+    let roster = roster::build(config, now(), Recorded::Rows(&[])).unwrap();
     let of = |action: &Action| match action {
         Action::Stop(stop) => format!("stop {}", stop.participation.key.contact),
         Action::Trigger(trigger) => {
@@ -166,7 +167,7 @@ fn a_ramp_lets_who_was_never_tried_go_first() {
     let config = config("", "max_per_run = 2", &people(0..4));
     let failed = recorded("c-00", "welcome", State::Failed);
     let (mut plan, _) = plan(&config, vec![failed]);
-    let roster = roster::build(&config, now()).unwrap();
+    let roster = roster::build(&config, now(), Recorded::Rows(&[])).unwrap();
     plan.defer(&config, &roster, &BTreeMap::new(), now());
     assert_eq!(actions(&plan, &config), ["trigger c-01", "trigger c-02"]);
     let deferred: Vec<_> = plan.deferred.iter().map(|of| of.why).collect();
@@ -177,7 +178,7 @@ fn a_ramp_lets_who_was_never_tried_go_first() {
 fn a_day_that_is_used_up_defers_to_the_next_one() {
     let config = config("", "max_per_day = 3", &people(0..2));
     let (mut plan, _) = plan(&config, Vec::new());
-    let roster = roster::build(&config, now()).unwrap();
+    let roster = roster::build(&config, now(), Recorded::Rows(&[])).unwrap();
     let sent = [(AutomationName::new("welcome").unwrap(), 2)];
     plan.defer(&config, &roster, &BTreeMap::from(sent), now());
     assert_eq!(actions(&plan, &config), ["trigger c-00"]);
@@ -199,7 +200,7 @@ fn nothing_is_triggered_while_the_window_is_closed() {
     config.window = config::load(&file).unwrap().window;
     let gone = recorded("c-09", "welcome", State::Active);
     let (mut plan, _) = plan(&config, vec![gone]);
-    let roster = roster::build(&config, now()).unwrap();
+    let roster = roster::build(&config, now(), Recorded::Rows(&[])).unwrap();
     plan.defer(&config, &roster, &BTreeMap::new(), now());
     assert_eq!(actions(&plan, &config), ["stop c-09"]);
     let opens = "2026-11-28T10:00:00Z".parse().unwrap();

@@ -11,27 +11,32 @@ use super::dispatch::Dispatch;
 use super::doubts::Watch;
 use super::entries::{Entries, Entry};
 use super::fields::{Fields, For, Templates};
+use super::open::{self, Given};
 use super::problems::{MOST, more, plain};
 use super::reading::Reading;
 use super::render::NoFields;
-use super::select::{Declared, Selector};
+use super::select::{Declared, Selection, Selector};
 use super::writing::{Named, same_but_for_form};
 use super::{MoreRows, Roster, reading};
 use crate::config::{Config, Diagnostic, Notation, Place, Problems, Source, Value};
 use crate::field;
-use crate::source::{RowId, SourceError, Table};
+use crate::source::{Recorded, RowId, SourceError, Table};
 use crate::threads::side_by_side;
 
 /// Reads every source that a block draws on, and selects.
 ///
-/// Spans like `within = "30d"` and `max_age` count from `now`.
+/// Spans like `within = "30d"` and `max_age` count from `now`. Queries that ask the record get what is said of it.
 ///
 /// # Errors
 /// Every problem of every source: one that cannot be used, rows that cannot be read, a column that the configuration
 /// names and the source does not have, fields that cannot be made or that differ for one enrolment. Then there is no
 /// roster: half a roster would stop people.
-pub fn build(config: &Config, now: Timestamp) -> Result<Roster<'_>, Problems> {
-    read(config, now, Reach::Used, None)
+pub fn build<'c>(
+    config: &'c Config,
+    now: Timestamp,
+    record: Recorded<'_>,
+) -> Result<Roster<'c>, Problems> {
+    read(config, now, record, Reach::Used, None)
 }
 
 /// Reads every source that a block draws on, and selects what there is of one contact.
@@ -43,16 +48,21 @@ pub fn build_for<'c>(
     config: &'c Config,
     contact: &str,
     now: Timestamp,
+    record: Recorded<'_>,
 ) -> Result<Roster<'c>, Problems> {
-    read(config, now, Reach::Used, Some(contact))
+    read(config, now, record, Reach::Used, Some(contact))
 }
 
 /// Checks what [`build`] would, and the sources that no block draws on as well.
 ///
 /// # Errors
 /// As [`build`].
-pub fn check(config: &Config, now: Timestamp) -> Result<Roster<'_>, Problems> {
-    read(config, now, Reach::All, None)
+pub fn check<'c>(
+    config: &'c Config,
+    now: Timestamp,
+    record: Recorded<'_>,
+) -> Result<Roster<'c>, Problems> {
+    read(config, now, record, Reach::All, None)
 }
 
 /// Checks the rules without the rows of any source. Columns are checked where a file is there whose header can be read.
@@ -60,7 +70,14 @@ pub fn check(config: &Config, now: Timestamp) -> Result<Roster<'_>, Problems> {
 /// # Errors
 /// Every column that is known not to be there, and whatever else [`build`] finds without a row.
 pub fn check_rules(config: &Config, now: Timestamp) -> Result<(), Problems> {
-    read(config, now, Reach::Rules, None).map(drop)
+    read(
+        config,
+        now,
+        Recorded::Empty("it is not read"),
+        Reach::Rules,
+        None,
+    )
+    .map(drop)
 }
 
 /// What is read.
@@ -82,45 +99,37 @@ fn is_used(config: &Config, source: usize) -> bool {
 fn read<'c>(
     config: &'c Config,
     now: Timestamp,
+    record: Recorded<'_>,
     reach: Reach,
     only: Option<&str>,
 ) -> Result<Roster<'c>, Problems> {
     let mut problems = Vec::new();
     let all = reach == Reach::All;
-    let used = |index: usize, source: &Source| match reach {
+    let needed = config.sources.iter().enumerate();
+    let needed = needed.map(|(index, source)| match reach {
         Reach::Used => is_used(config, index),
         Reach::All => true,
         // A header is near, and a server is far.
         Reach::Rules => !source.is_asked(),
-    };
-    let open = |source: &Source| {
-        let table = Table::open(source)?;
-        if reach != Reach::Rules {
-            table.check_age(now)?;
-        }
-        Ok(table)
-    };
-    let sources = || config.sources.iter().enumerate();
-    let jobs: Vec<_> = sources()
-        .filter(|(index, source)| source.is_asked() && used(*index, source))
-        .collect();
-    let mut asked = side_by_side(&jobs, |(_, source)| open(source)).into_iter();
-    let mut tables: Vec<Option<Table>> = Vec::with_capacity(config.sources.len());
-    for (index, source) in sources() {
-        let table = match used(index, source) {
-            false => None,
-            true if source.is_asked() => asked.next(),
-            true => Some(open(source)),
-        };
-        let problem = |error: SourceError| {
-            if reach == Reach::Rules && !error.problem.is_of_columns() {
-                return;
-            }
-            let at = error.place().unwrap_or(&source.place).clone();
-            problems.push(unread(&error, Some(at)));
-        };
-        tables.push(table.and_then(|table| table.map_err(problem).ok()));
+    });
+    let mut needed: Vec<bool> = needed.collect();
+    if reach == Reach::Used {
+        needed = open::with_inputs(config, needed);
     }
+    let depths = open::depths(config);
+    let given = Given::new(config, now, record);
+    let check = |table: &Table| match reach {
+        Reach::Rules => Ok(()),
+        _ => table.check_age(now),
+    };
+    let problem = |source: &Source, error: SourceError| {
+        if reach == Reach::Rules && !error.problem.is_of_columns() {
+            return;
+        }
+        let at = error.place().unwrap_or(source.query_place()).clone();
+        problems.push(unread(&error, Some(at)));
+    };
+    let mut tables = open::open(config, &needed, &depths, &given, check, problem);
 
     let declared = Declared::new(config);
     let mut templates = Templates::new();
@@ -172,13 +181,6 @@ fn read<'c>(
         drop(columns);
         tables.fill_with(|| None);
     }
-    for (table, source) in tables.iter_mut().zip(&config.sources) {
-        if let Some(Err(error)) = table.as_ref().map(Table::begin) {
-            problems.push(unread(&error, Some(source.place.clone())));
-            *table = None;
-        }
-    }
-
     let named = Named::new(config, all);
     let selector = |source: Option<usize>| Selector {
         config,
@@ -195,18 +197,40 @@ fn read<'c>(
             source.is_some(),
         ),
     };
-    let jobs: Vec<_> = tables
-        .iter()
-        .enumerate()
-        .filter_map(|(source, table)| {
-            let reading = reading(config, source);
-            Some((selector(Some(source)), table.as_ref()?, reading))
-        })
+    // Queries over sources come behind what they ask, once that is known to be good.
+    let mut found: Vec<Option<Selection>> = tables.iter().map(|_| None).collect();
+    for depth in 0..=depths.iter().copied().max().unwrap_or(0) {
+        let opened = open::opened(config, &tables);
+        let inputs = given.with(&opened);
+        let is_good = problems.is_empty() && !found.iter().flatten().any(Selection::has_problems);
+        let jobs: Vec<_> = (tables.iter().enumerate())
+            .filter(|(source, _)| depths[*source] == depth && (depth == 0 || is_good))
+            .filter_map(|(source, table)| {
+                let reading = reading(config, source);
+                Some((source, selector(Some(source)), table.as_ref()?, reading))
+            })
+            .collect();
+        let selections = side_by_side(&jobs, |(source, selector, table, reading)| {
+            let begun = table.fill(&config.sources[*source], &inputs);
+            match begun.and_then(|()| table.begin()) {
+                Ok(()) => selector.table(table, *reading),
+                Err(error) => {
+                    let place = config.sources[*source].query_place();
+                    Selection::refused(unread(&error, Some(place.clone())))
+                }
+            }
+        });
+        let places: Vec<usize> = jobs.iter().map(|(source, ..)| *source).collect();
+        drop(jobs);
+        for (place, selection) in places.into_iter().zip(selections) {
+            found[place] = Some(selection);
+        }
+    }
+    let selections = found.into_iter().zip(&tables);
+    let selections = selections.filter(|(_, table)| table.is_some());
+    let selections: Vec<Selection> = selections
+        .map(|(selection, _)| selection.unwrap_or_default())
         .collect();
-    let selections = side_by_side(&jobs, |(selector, table, reading)| {
-        selector.table(table, *reading)
-    });
-    drop(jobs);
 
     let from_declared = selector(None).declared(&declared);
     let mut roster = Roster {
@@ -251,7 +275,10 @@ fn read<'c>(
         Ok(warnings)
     });
     match found {
-        Ok(warnings) => roster.warnings = warnings,
+        Ok(mut warnings) => {
+            warnings.extend(given.warnings(config, &roster.sources));
+            roster.warnings = warnings;
+        }
         Err(error) => problems.push(unread(&error, None)),
     }
     roster.entries.sort();

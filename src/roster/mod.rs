@@ -17,6 +17,7 @@ mod expect;
 mod explain;
 mod fields;
 mod guess;
+mod open;
 mod problems;
 mod reading;
 mod render;

@@ -13,7 +13,7 @@ use super::fields::{FieldIssue, For, Templates};
 use super::problems::{Report, Subject};
 use super::reading::Reading;
 use super::writing::{Named, Seen};
-use crate::config::{Config, DeclaredContact, Place};
+use crate::config::{Config, DeclaredContact, Diagnostic, Place};
 use crate::field;
 use crate::id::{self, IdError};
 use crate::source::{RowIndex, Table};
@@ -41,6 +41,20 @@ pub(super) struct Selection {
     pub(super) report: Report,
     pub(super) seen: Seen,
     pub(super) noted: Noted,
+}
+
+impl Selection {
+    /// Nothing, of a table that could not be read.
+    pub(super) fn refused(problem: Diagnostic) -> Self {
+        let mut refused = Self::default();
+        refused.report.list.push(problem);
+        refused
+    }
+
+    /// Whether anything is wrong with the table.
+    pub(super) fn has_problems(&self) -> bool {
+        !self.report.list.is_empty()
+    }
 }
 
 /// What is used for one row after the other.

@@ -19,6 +19,10 @@ use crate::digest::Hasher;
 use crate::id::{AutomationName, ContactId, TriggerCode};
 use crate::location::Location;
 use crate::paths::Paths;
+use crate::source::Recorded;
+
+/// Nobody asks it.
+const NO_RECORD: Recorded<'static> = Recorded::Empty("a test has none");
 
 /// A configuration with the CSV files of its sources in a folder of its own.
 pub(super) struct World {
@@ -170,7 +174,7 @@ impl World {
     }
 
     pub(super) fn build(&self) -> Result<Roster<'_>, Problems> {
-        build(&self.config, now())
+        build(&self.config, now(), NO_RECORD)
     }
 
     pub(super) fn roster(&self) -> Roster<'_> {
@@ -180,7 +184,7 @@ impl World {
 
     /// Each enrolment as `contact/automation` or `contact/automation/occurrence`.
     pub(super) fn roster_of(&self, contact: &str) -> Roster<'_> {
-        build_for(&self.config, contact, now()).unwrap()
+        build_for(&self.config, contact, now(), NO_RECORD).unwrap()
     }
 
     pub(super) fn enrolled(&self) -> Vec<String> {

@@ -155,6 +155,34 @@ pub enum SourceProblem {
     /// The query is not one that only reads.
     #[error("does not take the query, which {0}")]
     NotOneQuery(QueryError),
+    /// A query over sources asks for a column that there is not.
+    #[error("asks for column {column:?}, which there is not")]
+    NoColumn {
+        /// The column, as the query names it.
+        column: String,
+        /// The column that was most likely meant.
+        near: Option<String>,
+        /// The columns that there are.
+        known: String,
+    },
+    /// A query over sources asks a table that there is not.
+    #[error("asks {table:?}, which is not in `from`")]
+    NoTable {
+        /// The table, as the query names it.
+        table: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// A query cannot tell two columns apart.
+    #[error("cannot tell two columns of {table} apart, {first:?} and {second:?}")]
+    AlikeColumns {
+        /// The table.
+        table: String,
+        /// The first of the two.
+        first: String,
+        /// The second.
+        second: String,
+    },
     /// The query writes.
     #[error("does not take the query, which writes; nothing was written")]
     Writes,
@@ -351,6 +379,20 @@ impl SourceProblem {
             }
             Self::Unreachable(_) => {
                 "nothing is planned from it; check the host and the port in the URL, and that the server is up"
+            }
+            Self::NoColumn { near, known, .. } => {
+                return Cow::Owned(match near {
+                    Some(near) => format!("did you mean {near:?}? {known}"),
+                    None => known.clone(),
+                });
+            }
+            Self::NoTable { known, .. } => {
+                return Cow::Owned(format!(
+                    "name it in `from`, if it is a source; there are {known}"
+                ));
+            }
+            Self::AlikeColumns { .. } => {
+                "give one of the two another name where the source is made"
             }
             Self::NotLetIn => {
                 "nothing is planned from it; check the user and the password in the URL"

@@ -8,6 +8,7 @@ mod cells;
 mod csv;
 mod error;
 mod index;
+mod record;
 mod rows;
 mod sql;
 mod table;
@@ -16,8 +17,9 @@ pub use cells::RowCells;
 pub use csv::{Lines, RowBuffer};
 pub use error::{CellAt, RowAt, SourceError, SourceProblem};
 pub use index::RowIndex;
+pub use record::{RecordRow, Recorded};
 pub use rows::{Row, RowId, Rows};
-pub use table::Table;
+pub use table::{Inputs, Table};
 
 /// The longest header row, in bytes.
 pub const MAX_HEADER: u64 = 1 << 20;

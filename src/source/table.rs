@@ -8,9 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::csv::{Csv, Lines, RowBuffer};
 use super::error::{RowAt, SourceError, SourceProblem};
 use super::index::RowIndex;
+use super::record::{COLUMNS, RecordRow, Recorded};
 use super::rows::{Row, RowId, Rows};
-use super::sql::Sql;
-use crate::config::{Limit, Source, SourceKind, nearest};
+use super::sql::{Asked, Sql};
+use crate::config::{Limit, RECORD_TABLE, Source, SourceKind, nearest};
 
 /// A source whose file is open and whose header is read, or whose query is prepared.
 #[derive(Debug)]
@@ -51,13 +52,41 @@ impl Stock {
     }
 }
 
+/// What queries over sources ask.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'i> {
+    /// The sources that are open, each with its name.
+    pub tables: &'i [(&'i str, &'i Table)],
+    /// The record.
+    pub record: Recorded<'i>,
+    /// The day, such as `2026-11-23`.
+    pub today: &'i str,
+    /// The time, such as `2026-11-23T09:00:00Z`.
+    pub now: &'i str,
+}
+
+impl Inputs<'_> {
+    /// Nothing, for sources that ask no others.
+    pub const NONE: Inputs<'static> = Inputs {
+        tables: &[],
+        record: Recorded::Empty("nobody asks it"),
+        today: "",
+        now: "",
+    };
+
+    fn table(&self, name: &str) -> Option<&Table> {
+        let mut tables = self.tables.iter();
+        tables.find_map(|(of, table)| (*of == name).then_some(*table))
+    }
+}
+
 impl Table {
-    /// Opens a source's file and reads its header.
+    /// Opens a source: reads the header of its file, or prepares its query.
     ///
     /// # Errors
     /// If there is no such file, if it cannot be read, if its header is missing or unusable, or lacks the column of the
-    /// contacts.
-    pub fn open(source: &Source) -> Result<Self, SourceError> {
+    /// contacts; if a database cannot be reached, or does not take the query.
+    pub fn open(source: &Source, inputs: &Inputs<'_>) -> Result<Self, SourceError> {
         let (shown, stock) = match &source.kind {
             SourceKind::Csv {
                 path,
@@ -79,10 +108,24 @@ impl Table {
                 shown.clone(),
                 Sql::open(at, query, *timeout).map(Stock::Sql),
             ),
-            SourceKind::Query { .. } => (
-                "its query".to_owned(),
-                Err(SourceProblem::Refused("not yet".to_owned())),
-            ),
+            SourceKind::Query {
+                from,
+                query,
+                asks_record,
+                ..
+            } => {
+                let tables = from.iter().filter_map(|input| {
+                    let table = inputs.table(&input.name)?;
+                    Some(Asked {
+                        name: input.name.clone(),
+                        columns: table.columns().to_vec(),
+                    })
+                });
+                let tables: Vec<Asked> = tables.chain(asks_record.then(record)).collect();
+                let values = [(":today", inputs.today), (":now", inputs.now)];
+                let sql = Sql::over(&tables, query, &values).map(Stock::Sql);
+                ("its query".to_owned(), sql)
+            }
         };
         let found = stock.and_then(|stock| {
             let contact = contact_column(stock.columns(), &source.contact)?;
@@ -108,6 +151,63 @@ impl Table {
     /// The source's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Gives a query over sources what it asks. They must have been read without an error.
+    ///
+    /// # Errors
+    /// If one of them cannot be read again.
+    pub fn fill(&self, source: &Source, inputs: &Inputs<'_>) -> Result<(), SourceError> {
+        let (
+            Stock::Sql(sql),
+            SourceKind::Query {
+                from, asks_record, ..
+            },
+        ) = (&self.stock, &source.kind)
+        else {
+            return Ok(());
+        };
+        for input in from {
+            let Some(table) = inputs.table(&input.name) else {
+                return Err(self.error(SourceProblem::CutShort));
+            };
+            let asked = Asked {
+                name: input.name.clone(),
+                columns: table.columns().to_vec(),
+            };
+            let mut rows = table.rows();
+            let mut failed = None;
+            let filled = sql.fill(&asked, |cells| match rows.read() {
+                Some(Ok(row)) => {
+                    cells.extend(row.cells.iter().map(|cell| table.value(cell)));
+                    Ok(true)
+                }
+                Some(Err(error)) => {
+                    failed = Some(error);
+                    Err(SourceProblem::CutShort)
+                }
+                None => Ok(false),
+            });
+            filled.map_err(|problem| failed.unwrap_or_else(|| self.error(problem)))?;
+        }
+        if *asks_record {
+            let mut rows = inputs.record.rows().iter();
+            let next = |cells: &mut Vec<Option<String>>| {
+                let row = rows.next();
+                cells.extend(row.into_iter().flat_map(RecordRow::cells));
+                Ok(row.is_some())
+            };
+            sql.fill(&record(), next)
+                .map_err(|problem| self.error(problem))?;
+        }
+        Ok(())
+    }
+
+    /// A cell, unless it is absent.
+    fn value(&self, cell: &str) -> Option<String> {
+        let is_absent =
+            cell.chars().all(char::is_whitespace) || self.null.iter().any(|null| null == cell);
+        (!is_absent).then(|| cell.to_owned())
     }
 
     /// Begins to read its rows, where that is not done by who asks for them.
@@ -276,6 +376,14 @@ impl fmt::Display for Table {
     /// As the errors begin: `source crm: exports/crm.csv`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "source {}: {}", self.name, self.shown)
+    }
+}
+
+/// The record as a table that is asked.
+fn record() -> Asked {
+    Asked {
+        name: RECORD_TABLE.to_owned(),
+        columns: COLUMNS.map(str::to_owned).to_vec(),
     }
 }
 

@@ -57,12 +57,12 @@ impl Export {
     }
 
     fn table(&self) -> Table {
-        Table::open(&self.source).unwrap()
+        Table::open(&self.source, &Inputs::NONE).unwrap()
     }
 
     /// Every row's cells joined by `|`, or what is wrong with it.
     fn read(&self) -> Vec<String> {
-        match Table::open(&self.source) {
+        match Table::open(&self.source, &Inputs::NONE) {
             Err(error) => vec![error.to_string()],
             Ok(table) => read(&table),
         }
@@ -433,7 +433,7 @@ proptest! {
         ],
     ) {
         let export = export(&bytes);
-        let Ok(table) = Table::open(&export.source) else {
+        let Ok(table) = Table::open(&export.source, &Inputs::NONE) else {
             return Ok(());
         };
         let mut rows = table.rows();

@@ -218,7 +218,13 @@ fn a_source_that_cannot_be_used_is_reported_at_its_place_and_the_others_are_stil
         "source web: exports/web.csv has fewer rows than min_rows = 5: 1"
     );
 
-    let checked = check(&world.config, now()).unwrap_err().list;
+    let checked = check(
+        &world.config,
+        now(),
+        crate::source::Recorded::Empty("a test has none"),
+    )
+    .unwrap_err()
+    .list;
     assert_eq!(checked.len(), 4);
     assert_eq!(
         checked[1].message,

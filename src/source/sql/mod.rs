@@ -6,6 +6,7 @@
 mod column;
 mod error;
 mod mysql;
+mod over;
 mod postgres;
 mod spool;
 mod sqlite;
@@ -25,11 +26,15 @@ use crate::id::{self, IdError};
 use crate::location::Location;
 use crate::text::quoted;
 use column::Column;
+pub(super) use over::Asked;
 pub(super) use spool::{Fault, Reader};
 use spool::{Spool, Writer};
 
 /// How long to wait for a connection, where the source has more time.
 const CONNECTS_IN: Duration = Duration::from_secs(15);
+
+/// As long as nobody waits.
+const FOREVER: Duration = Duration::from_secs(365 * 86_400);
 
 /// What is to be read of a query.
 struct Select<'s> {
@@ -64,6 +69,15 @@ trait Server: Send {
     #[allow(dead_code, reason = "asked where not all rows are")]
     async fn count(&mut self) -> Result<u64, SourceProblem>;
 
+    /// Adds rows to a table that the query asks, where that is made here.
+    async fn insert(
+        &mut self,
+        _table: &Asked,
+        _cells: Vec<Option<String>>,
+    ) -> Result<(), SourceProblem> {
+        Ok(())
+    }
+
     /// Adds its rows.
     async fn read(&mut self, of: &Select<'_>, rows: &mut Writer) -> Result<(), SourceProblem>;
 }
@@ -87,9 +101,14 @@ impl Link {
             self.until.saturating_duration_since(Instant::now()),
         );
         let asked = ask(self.server.as_mut());
-        self.runtime
-            .block_on(within(left, asked))
-            .unwrap_or(Err(SourceProblem::TimedOut(timeout)))
+        match self.runtime.block_on(within(left, asked)) {
+            // The database has the same time, and may be first to say that it is over.
+            Some(Err(SourceProblem::Interrupted)) if Instant::now() >= self.until => {
+                Err(SourceProblem::TimedOut(timeout))
+            }
+            Some(done) => done,
+            None => Err(SourceProblem::TimedOut(timeout)),
+        }
     }
 }
 
@@ -143,6 +162,43 @@ impl Sql {
         })
     }
 
+    /// Prepares a query over tables, which are to be filled before it is run.
+    pub(super) fn over(
+        tables: &[Asked],
+        query: &str,
+        values: &[(&str, &str)],
+    ) -> Result<Self, SourceProblem> {
+        Self::prepared(FOREVER, async |_| {
+            let server: Box<dyn Server> =
+                Box::new(sqlite::Sqlite::over(tables, query, values).await?);
+            Ok(server)
+        })
+    }
+
+    /// Fills a table of a query with rows: of each, as many cells as it has columns, `None` where there is nothing.
+    pub(super) fn fill(
+        &self,
+        table: &Asked,
+        mut rows: impl FnMut(&mut Vec<Option<String>>) -> Result<bool, SourceProblem> + Send,
+    ) -> Result<(), SourceProblem> {
+        let most = sqlite::Sqlite::batch(table.columns.len()) * table.columns.len();
+        apart(|| {
+            let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+            let link = link.as_mut().ok_or(SourceProblem::CutShort)?;
+            let mut goes_on = true;
+            while goes_on {
+                let mut cells = Vec::with_capacity(most);
+                while goes_on && cells.len() < most {
+                    goes_on = rows(&mut cells)?;
+                }
+                if !cells.is_empty() {
+                    link.wait(async |server| server.insert(table, cells).await)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
     fn prepared(
         timeout: Duration,
         open: impl AsyncFnOnce(Duration) -> Result<Box<dyn Server>, SourceProblem> + Send,
@@ -160,6 +216,10 @@ impl Sql {
                 until,
             };
             let columns = link.wait(async |server| server.columns().await)?;
+            if columns.is_empty() {
+                let what = "it is not one that gives rows";
+                return Err(SourceProblem::Refused(what.to_owned()));
+            }
             let names = names(&columns)?;
             Ok(Self {
                 names,

@@ -12,6 +12,7 @@ use sqlx::{
 };
 
 use super::column::{Column, Kind, float};
+use super::over::{Asked, unknown};
 use super::spool::Writer;
 use super::{Select, Server};
 use crate::config::query;
@@ -24,12 +25,26 @@ const BUSY: Duration = Duration::from_secs(30);
 const STEPS: i32 = 100_000;
 
 /// A file, or tables in memory.
-pub(in crate::source) struct Sqlite {
+pub(super) struct Sqlite {
     connection: SqliteConnection,
     select: String,
+    /// The tables in memory, where it is over these.
+    tables: Vec<Asked>,
 }
 
 impl Sqlite {
+    pub(super) fn new(connection: SqliteConnection, select: String, tables: Vec<Asked>) -> Self {
+        Self {
+            connection,
+            select,
+            tables,
+        }
+    }
+
+    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.connection
+    }
+
     /// Opens a file.
     pub(super) async fn file(
         path: &Path,
@@ -58,12 +73,40 @@ impl Sqlite {
         handle.set_progress_handler(STEPS, move || Instant::now() < until);
         drop(handle);
         connection.execute("BEGIN").await?;
-        Ok(Self { connection, select })
+        Ok(Self::new(connection, select, Vec::new()))
+    }
+}
+
+impl Sqlite {
+    /// What is wrong with a query, with what there is where it is over tables in memory.
+    fn problem(&self, error: sqlx::Error) -> SourceProblem {
+        let problem = SourceProblem::from(error);
+        let SourceProblem::Refused(what) = &problem else {
+            return problem;
+        };
+        if self.tables.is_empty() {
+            return problem;
+        }
+        if let Some(column) = what.strip_prefix("no such column: ") {
+            return unknown(&self.tables, column);
+        }
+        match what.strip_prefix("no such table: ") {
+            Some(table) => SourceProblem::NoTable {
+                table: table.to_owned(),
+                known: self
+                    .tables
+                    .iter()
+                    .map(|of| of.name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            },
+            None => problem,
+        }
     }
 }
 
 /// So many rows are on their way at once.
-const ROW_BUFFER: usize = 1000;
+pub(super) const ROW_BUFFER: usize = 1000;
 
 /// Adds a row whose cells each have a type of their own.
 fn add(row: &SqliteRow, columns: &[Column], rows: &mut Writer) -> Result<(), sqlx::Error> {
@@ -95,7 +138,8 @@ fn add(row: &SqliteRow, columns: &[Column], rows: &mut Writer) -> Result<(), sql
 impl Server for Sqlite {
     async fn columns(&mut self) -> Result<Vec<Column>, SourceProblem> {
         let sql = AssertSqlSafe(self.select.clone()).into_sql_str();
-        let statement = (&mut self.connection).prepare(sql).await?;
+        let prepared = (&mut self.connection).prepare(sql).await;
+        let statement = prepared.map_err(|error| self.problem(error))?;
         let columns = statement.columns().iter().map(|column| Column {
             name: column.name().to_owned(),
             kind: match column.type_info().name() {
@@ -104,6 +148,14 @@ impl Server for Sqlite {
             },
         });
         Ok(columns.collect())
+    }
+
+    async fn insert(
+        &mut self,
+        table: &Asked,
+        cells: Vec<Option<String>>,
+    ) -> Result<(), SourceProblem> {
+        Sqlite::insert(self, table, cells).await
     }
 
     async fn count(&mut self) -> Result<u64, SourceProblem> {
