@@ -181,7 +181,7 @@ fn each_input_needs_min_rows_and_is_checked_first() {
         (
             "orders.csv",
             "order_id,customer_no\no1\n",
-            "source orders: orders.csv has not as many cells",
+            "source orders: orders.csv has another number of cells",
         ),
     ] {
         let done = repo(query, "");
