@@ -2,7 +2,7 @@
 //!
 //! A [`Table`] is opened once and read as often as needed: from start to end by [`Rows`], or single rows again by
 //! [`Table::row`]. What a [`RowId`] stands for is known to the table alone, so that another kind of source may stand behind
-//! it: a CSV file ([`csv`]) or a query ([`sql`]).
+//! it: a CSV file (`csv`) or a query (`sql`).
 
 mod cells;
 mod csv;
