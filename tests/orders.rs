@@ -143,3 +143,22 @@ fn others_are_never_stopped_because_of_one_that_is_uncertain() {
         1
     );
 }
+
+#[test]
+fn an_occurrence_stays_the_same_however_the_value_is_written_in_toml() {
+    let repo = Repo::with(
+        "[spotler]\nbase_url = \"http://127.0.0.1:9\"\n[time]\nzone = \"Europe/Amsterdam\"\n\
+         [automation.visit]\ntrigger_code = \"visit\"\nrepeat_by = \"at\"\nfields.at = \"{{ at }}\"\n\
+         [automation.price]\ntrigger_code = \"price\"\nrepeat_by = \"price\"\n\
+         [contact.c-1]\nat = 2026-12-01T09:30:00\nprice = 12.50\n\
+         [[enrol]]\nautomation = [\"visit\", \"price\"]\ncontacts = [\"c-1\"]\n",
+    );
+    let plan = repo.run(&["plan", "--format", "json"]).exits(0).json();
+    let occurrences: Vec<&str> = plan["actions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|action| action["occurrence"].as_str().unwrap())
+        .collect();
+    assert_eq!(occurrences, ["12.5", "2026-12-01T08:30:00Z"]);
+}

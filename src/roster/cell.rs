@@ -62,6 +62,11 @@ pub(super) trait Cells {
 
     /// The cell as text; `None` where the declared contact has no such attribute. What stands for nothing is empty.
     fn text(&self, column: usize) -> Option<Cow<'_, str>>;
+
+    /// The cell as a template sends it: the same, but where a declared contact's value is written in another way.
+    fn written(&self, column: usize) -> Option<Cow<'_, str>> {
+        self.text(column)
+    }
 }
 
 /// A source's row. Everything in it is text.
@@ -117,14 +122,18 @@ impl Cells for DeclaredCells<'_> {
     }
 
     fn text(&self, column: usize) -> Option<Cow<'_, str>> {
-        let value = self.value(column)?;
-        if let Some(written) = self.contact?.written.get(self.columns.get(column)?) {
-            return Some(Cow::Borrowed(written));
-        }
-        Some(match value {
+        // Occurrences are such texts. They are on record, so they stay what they were however the value is written.
+        self.value(column).map(|value| match value {
             Value::Text(text) => Cow::Borrowed(text.as_str()),
             other => Cow::Owned(Cell::from(other).to_string()),
         })
+    }
+
+    fn written(&self, column: usize) -> Option<Cow<'_, str>> {
+        match self.contact?.written.get(self.columns.get(column)?) {
+            Some(written) => Some(Cow::Borrowed(written)),
+            None => self.text(column),
+        }
     }
 }
 

@@ -314,7 +314,7 @@ impl<'c> Fields<'c> {
             Input::Contact => Value::from(whom.contact),
             Input::Automation => Value::from(whom.automation),
             Input::Occurrence => whom.occurrence.map_or(Value::UNDEFINED, Value::from),
-            Input::Column(column) => match cells.text(column) {
+            Input::Column(column) => match cells.written(column) {
                 Some(text) if is_blank(&text) => Value::from(""),
                 text => text.map_or(Value::UNDEFINED, Value::from),
             },
