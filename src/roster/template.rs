@@ -7,8 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use minijinja::machinery::ast::{
-    BinOpKind, CallArg, Compare, CompareOpKind, Expr, Filter, ForLoop, IfCond, Stmt, Test,
-    UnaryOpKind,
+    BinOpKind, CallArg, CompareOpKind, Expr, Filter, ForLoop, IfCond, Stmt, Test, UnaryOpKind,
 };
 use minijinja::machinery::parse;
 use minijinja::syntax::SyntaxConfig;
@@ -173,7 +172,7 @@ impl Walk<'_> {
         match of {
             Stmt::Template(template) => self.statements(&template.children),
             Stmt::EmitRaw(_) => Ok(()),
-            Stmt::EmitExpr(emit) => self.emit(&emit.expr),
+            Stmt::EmitExpr(emit) => self.emit(&emit.expr).map(drop),
             Stmt::IfCond(cond) => self.condition(cond),
             Stmt::ForLoop(of) => self.each(of),
             Stmt::Set(set) => {
@@ -184,7 +183,8 @@ impl Walk<'_> {
         }
     }
 
-    fn emit(&mut self, of: &Expr<'_>) -> Result<(), String> {
+    /// Reads what is printed. Each part of a template is read once, however deep it stands.
+    fn emit(&mut self, of: &Expr<'_>) -> Result<Kind, String> {
         if let Expr::Const(text) = of
             && let Some(text) = text.value.as_str()
             && self.known.has_column(text)
@@ -195,7 +195,7 @@ impl Walk<'_> {
             ));
         }
         match self.kind(of)? {
-            Kind::Text | Kind::Number | Kind::Truth => Ok(()),
+            kind @ (Kind::Text | Kind::Number | Kind::Truth) => Ok(kind),
             Kind::Date => Err(
                 "it prints a date without saying how: write `| format(\"%d-%m-%Y\")` behind it"
                     .to_owned(),
@@ -256,20 +256,22 @@ impl Walk<'_> {
         }
     }
 
-    /// Reads what is asked whether it holds.
-    fn truth(&mut self, of: &Expr<'_>) -> Result<(), String> {
+    /// Reads what is asked whether it holds, and gives its kind, if it has but one.
+    fn truth(&mut self, of: &Expr<'_>) -> Result<Option<Kind>, String> {
         match of {
-            Expr::UnaryOp(not) if matches!(not.op, UnaryOpKind::Not) => self.truth(&not.expr),
+            Expr::UnaryOp(not) if matches!(not.op, UnaryOpKind::Not) => {
+                self.truth(&not.expr).map(|_| Some(Kind::Truth))
+            }
             Expr::BinOp(both) if matches!(both.op, BinOpKind::ScAnd | BinOpKind::ScOr) => {
-                self.truth(&both.left)?;
-                self.truth(&both.right)
+                let (left, right) = (self.truth(&both.left)?, self.truth(&both.right)?);
+                Ok(left.filter(|_| left == right))
             }
             _ => match (self.kind(of)?, self.name(of)?) {
-                (Kind::Truth, _) => Ok(()),
-                (kind, _) if kind.is_list() => Ok(()),
+                (Kind::Truth, _) => Ok(Some(Kind::Truth)),
+                (kind, _) if kind.is_list() => Ok(Some(kind)),
                 (Kind::Text, Some(name)) => {
                     self.uses.asked.insert(name);
-                    Ok(())
+                    Ok(Some(Kind::Text))
                 }
                 (kind, _) => Err(format!(
                     "`if` asks for {}, which is neither true nor false: compare it with something",
@@ -328,44 +330,41 @@ impl Walk<'_> {
                 _ => Err("there is no `none`: ask `is defined`".to_owned()),
             },
             Expr::UnaryOp(of) => match of.op {
-                UnaryOpKind::Not => self.truth(&of.expr).map(|()| Kind::Truth),
+                UnaryOpKind::Not => self.truth(&of.expr).map(|_| Kind::Truth),
                 UnaryOpKind::Neg => self.wants(&of.expr, Kind::Number).map(|()| Kind::Number),
             },
             Expr::BinOp(of) => match of.op {
                 BinOpKind::ScAnd | BinOpKind::ScOr => {
-                    self.truth(&of.left)?;
-                    let (left, right) = (self.kind(&of.left)?, self.kind(&of.right)?);
-                    match left == right {
-                        true => Ok(left),
-                        false => Err(mismatch(right, left)),
+                    let (left, right) = (self.truth(&of.left)?, self.kind(&of.right)?);
+                    match left {
+                        Some(left) if left == right => Ok(left),
+                        left => Err(mismatch(right, left.unwrap_or(Kind::Truth))),
                     }
                 }
                 BinOpKind::Concat => {
                     for part in [&of.left, &of.right] {
-                        self.emit(part)?;
-                        if self.kind(part)? == Kind::Truth {
+                        if self.emit(part)? == Kind::Truth {
                             return Err(mismatch(Kind::Truth, Kind::Text));
                         }
                     }
                     Ok(Kind::Text)
                 }
-                BinOpKind::Eq => self.compare(CompareOpKind::Eq, &of.left, &of.right),
-                BinOpKind::Ne => self.compare(CompareOpKind::Ne, &of.left, &of.right),
-                BinOpKind::In => self.compare(CompareOpKind::In, &of.left, &of.right),
+                BinOpKind::Eq => self.compared(&of.left, [(CompareOpKind::Eq, &of.right)]),
+                BinOpKind::Ne => self.compared(&of.left, [(CompareOpKind::Ne, &of.right)]),
+                BinOpKind::In => self.compared(&of.left, [(CompareOpKind::In, &of.right)]),
                 BinOpKind::Lt | BinOpKind::Lte | BinOpKind::Gt | BinOpKind::Gte => {
-                    self.compare(CompareOpKind::Lt, &of.left, &of.right)
+                    self.compared(&of.left, [(CompareOpKind::Lt, &of.right)])
                 }
-                BinOpKind::Add if self.kind(&of.left)? == Kind::Text => Err(
-                    "`+` adds numbers: `~` puts texts together, and `| number` reads one"
-                        .to_owned(),
-                ),
-                _ => {
-                    self.wants(&of.left, Kind::Number)?;
-                    self.wants(&of.right, Kind::Number)?;
-                    Ok(Kind::Number)
-                }
+                op => match self.kind(&of.left)? {
+                    Kind::Text if matches!(op, BinOpKind::Add) => Err(
+                        "`+` adds numbers: `~` puts texts together, and `| number` reads one"
+                            .to_owned(),
+                    ),
+                    Kind::Number => self.wants(&of.right, Kind::Number).map(|()| Kind::Number),
+                    kind => Err(mismatch(kind, Kind::Number)),
+                },
             },
-            Expr::Compare(of) => self.compared(of),
+            Expr::Compare(of) => self.compared(&of.expr, of.ops.iter().map(|op| (op.op, &op.expr))),
             Expr::IfExpr(of) => {
                 self.truth(&of.test_expr)?;
                 let kind = self.kind(&of.true_expr)?;
@@ -444,22 +443,21 @@ impl Walk<'_> {
         }
     }
 
-    fn compared(&mut self, of: &Compare<'_>) -> Result<Kind, String> {
-        let mut left = &of.expr;
-        for op in &of.ops {
-            self.compare(op.op, left, &op.expr)?;
-            left = &op.expr;
+    fn compared<'e>(
+        &mut self,
+        first: &Expr<'_>,
+        others: impl IntoIterator<Item = (CompareOpKind, &'e Expr<'e>)>,
+    ) -> Result<Kind, String> {
+        let mut left = self.kind(first)?;
+        for (op, right) in others {
+            let right = self.kind(right)?;
+            Self::compare(op, left, right)?;
+            left = right;
         }
         Ok(Kind::Truth)
     }
 
-    fn compare(
-        &mut self,
-        op: CompareOpKind,
-        left: &Expr<'_>,
-        right: &Expr<'_>,
-    ) -> Result<Kind, String> {
-        let (left, right) = (self.kind(left)?, self.kind(right)?);
+    fn compare(op: CompareOpKind, left: Kind, right: Kind) -> Result<(), String> {
         let is_fine = match op {
             CompareOpKind::Eq | CompareOpKind::Ne => left == right,
             CompareOpKind::In | CompareOpKind::NotIn => matches!(
@@ -475,7 +473,7 @@ impl Walk<'_> {
             _ => left == right && matches!(left, Kind::Number | Kind::Date),
         };
         match is_fine {
-            true => Ok(Kind::Truth),
+            true => Ok(()),
             false => Err(format!(
                 "it compares {} with {}{}",
                 left.told(),
@@ -706,6 +704,19 @@ mod tests {
         ] {
             let found = read(text).expect_err(text);
             assert!(found.contains(why), "{text}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_long_template_is_read_in_time_that_grows_with_it() {
+        let many = |one: &str, by: &str| vec![one; 100].join(by);
+        for text in [
+            format!("{{{{ {} }}}}", many("name", " ~ ")),
+            format!("{{{{ {} }}}}", many("1", " + ")),
+            format!("{{{{ {} }}}}", many("name", " or ")),
+            format!("{{% if {} %}}x{{% endif %}}", many("vip", " and ")),
+        ] {
+            assert!(read(&text).is_ok(), "{:?}", read(&text));
         }
     }
 
