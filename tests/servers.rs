@@ -230,6 +230,33 @@ fn a_query_that_writes_or_is_several_changes_nothing_and_is_an_error() {
 }
 
 #[test]
+fn an_error_that_a_function_of_the_database_makes_of_a_cell_does_not_show_it() {
+    let Some(server) = postgres::Server::shared() else {
+        return;
+    };
+    let url = server.database();
+    let script = "CREATE TABLE shop (id text); INSERT INTO shop VALUES ('Zq7GeheimWx'); \
+                  CREATE FUNCTION complain(id text) RETURNS text LANGUAGE plpgsql AS \
+                  $$ BEGIN RAISE EXCEPTION 'bad cell %', id; END $$";
+    postgres::run(&url, script);
+    for query in [
+        "select complain(id) as id from shop",
+        "select id::int as id from shop",
+    ] {
+        let done = repo(&url, query, "").run(&["plan"]).exits(1);
+        assert!(
+            plain(&done).contains("does not take the query"),
+            "{}",
+            done.stderr
+        );
+        assert!(
+            !format!("{}{}", done.stdout, done.stderr).contains("Zq7GeheimWx"),
+            "{query}"
+        );
+    }
+}
+
+#[test]
 fn what_is_wrong_is_told_in_one_sentence_and_no_secret_is() {
     for url in databases() {
         let (slow, name) = match url.starts_with("mysql") {

@@ -29,6 +29,12 @@ impl From<sqlx::Error> for SourceProblem {
     }
 }
 
+/// The classes of errors whose messages name tables, columns, roles and limits, and quote no cell.
+const NAMES_ALONE: [&str; 8] = ["08", "0A", "3D", "3F", "42", "53", "54", "57"];
+
+/// Errors of MySQL that complain of a cell.
+const CELLS: [&str; 3] = ["1292", "1366", "1411"];
+
 /// What a database answers. PostgreSQL and MySQL have codes, and SQLite has none that tell more than its words.
 ///
 /// <https://www.postgresql.org/docs/current/errcodes-appendix.html>,
@@ -56,13 +62,18 @@ fn said(error: &dyn DatabaseError) -> SourceProblem {
         ("57P01" | "57P02" | "57P03", _) | (_, Some(1053 | 1077 | 1079 | 1927)) => {
             SourceProblem::Lost
         }
-        // What is in a cell cannot be read as the query wants it, and the message quotes it.
-        (code, _) if code.starts_with("22") => SourceProblem::Refused(format!(
-            "a value cannot be read as the query reads it ({code})"
-        )),
-        (_, Some(1292 | 1366 | 1411)) => {
-            SourceProblem::Refused("a value cannot be read as the query reads it".to_owned())
+        (code, _) if NAMES_ALONE.iter().any(|class| code.starts_with(class)) => {
+            SourceProblem::Refused(message.to_owned())
         }
-        _ => SourceProblem::Refused(message.to_owned()),
+        // A cell cannot be read as the query wants it, or a function of the database complains of one: its message quotes it.
+        (code, number) => {
+            let code = number.map_or(code.to_owned(), |number| number.to_string());
+            SourceProblem::Refused(
+                match code.starts_with("22") || CELLS.contains(&code.as_str()) {
+                    true => format!("a value cannot be read as the query reads it ({code})"),
+                    false => format!("its error {code} may quote a value, and is not shown"),
+                },
+            )
+        }
     }
 }
