@@ -36,22 +36,9 @@ const CONNECTS_IN: Duration = Duration::from_secs(15);
 /// As long as nobody waits.
 const FOREVER: Duration = Duration::from_secs(365 * 86_400);
 
-/// What is to be read of a query.
-struct Select<'s> {
-    columns: &'s [Column],
-    /// What must hold of a row, in the database's own words.
-    filter: Option<&'s str>,
-}
-
-impl Select<'_> {
-    /// The statement around a query. That the query stands in parentheses sees to it that it only reads.
-    fn around(&self, query: &str, list: &str) -> String {
-        let filter = self
-            .filter
-            .map(|filter| format!("\nWHERE {filter}"))
-            .unwrap_or_default();
-        format!("SELECT {list} FROM (\n{query}\n) AS q{filter}")
-    }
+/// The statement around a query. That the query stands in parentheses sees to it that it only reads.
+fn around(query: &str, list: &str) -> String {
+    format!("SELECT {list} FROM (\n{query}\n) AS q")
 }
 
 /// A query without the semicolon at its end.
@@ -65,10 +52,6 @@ trait Server: Send {
     /// The columns of the query. It is not run for that.
     async fn columns(&mut self) -> Result<Vec<Column>, SourceProblem>;
 
-    /// How many rows it has in all.
-    #[allow(dead_code, reason = "asked where not all rows are")]
-    async fn count(&mut self) -> Result<u64, SourceProblem>;
-
     /// Adds rows to a table that the query asks, where that is made here.
     async fn insert(
         &mut self,
@@ -79,7 +62,7 @@ trait Server: Send {
     }
 
     /// Adds its rows.
-    async fn read(&mut self, of: &Select<'_>, rows: &mut Writer) -> Result<(), SourceProblem>;
+    async fn read(&mut self, columns: &[Column], rows: &mut Writer) -> Result<(), SourceProblem>;
 }
 
 /// The way to a query.
@@ -242,13 +225,8 @@ impl Sql {
         let read = move || {
             let link = links.lock().unwrap_or_else(PoisonError::into_inner).take();
             let Some(mut link) = link else { return };
-            let select = Select {
-                columns: &columns,
-                filter: None,
-            };
-            let read = link.wait(async |server| server.read(&select, &mut rows).await);
-            let total = rows.rows();
-            rows.end(read.map(|()| total));
+            let read = link.wait(async |server| server.read(&columns, &mut rows).await);
+            rows.end(read);
         };
         Builder::new().name("query".to_owned()).spawn(read)?;
         Ok(())

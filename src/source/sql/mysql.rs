@@ -12,7 +12,7 @@ use sqlx::{
 
 use super::column::{Column, Kind, float, put};
 use super::spool::Writer;
-use super::{Select, Server, trimmed};
+use super::{Server, around, trimmed};
 use crate::location::Database;
 use crate::source::error::SourceProblem;
 
@@ -91,23 +91,13 @@ impl Server for MySql {
         Ok(columns.collect())
     }
 
-    async fn count(&mut self) -> Result<u64, SourceProblem> {
-        let sql = format!("SELECT count(*) FROM (\n{}\n) AS q", self.query);
-        let count = sqlx::query_scalar::<_, i64>(AssertSqlSafe(sql));
-        let count = count
-            .persistent(false)
-            .fetch_one(&mut self.connection)
-            .await?;
-        Ok(count.unsigned_abs())
-    }
-
-    async fn read(&mut self, of: &Select<'_>, rows: &mut Writer) -> Result<(), SourceProblem> {
-        let list: Vec<String> = of.columns.iter().map(selected).collect();
-        let sql = of.around(&self.query, &list.join(", "));
+    async fn read(&mut self, columns: &[Column], rows: &mut Writer) -> Result<(), SourceProblem> {
+        let list: Vec<String> = columns.iter().map(selected).collect();
+        let sql = around(&self.query, &list.join(", "));
         let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
         let mut found = query.fetch(&mut self.connection);
         while let Some(row) = found.try_next().await? {
-            for (place, column) in of.columns.iter().enumerate() {
+            for (place, column) in columns.iter().enumerate() {
                 match column.kind {
                     _ if row.try_get_raw(place)?.is_null() => rows.cell(b""),
                     Kind::Single => float(row.try_get_unchecked::<f32, _>(place)?, rows),

@@ -1,4 +1,4 @@
-//! A query of PostgreSQL, by COPY: it tells what is absent from what is empty, and sends rows as fast as `psql` gets them.
+//! A query of PostgreSQL, by COPY, which sends rows as fast as `psql` gets them.
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Column as _, ConnectOptions, Executor, SqlSafeStr, Sta
 
 use super::column::{Column, Kind, put};
 use super::spool::Writer;
-use super::{Select, Server, trimmed};
+use super::{Server, around, trimmed};
 use crate::location::Database;
 use crate::source::error::SourceProblem;
 
@@ -18,14 +18,6 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 pub(super) struct Postgres {
     connection: PgConnection,
     query: String,
-}
-
-/// What a statement gives, piece by piece.
-enum Part<'p> {
-    /// A cell of a row, and whether it is there.
-    Cell(Kind, &'p [u8], bool),
-    /// The end of a row.
-    End,
 }
 
 impl Postgres {
@@ -53,7 +45,7 @@ impl Postgres {
         &mut self,
         statement: &str,
         columns: &[Column],
-        mut each: impl FnMut(Part<'_>) + Send,
+        rows: &mut Writer,
     ) -> Result<(), SourceProblem> {
         let copy = format!("COPY (\n{statement}\n) TO STDOUT (FORMAT csv, HEADER, FORCE_QUOTE *)");
         let mut pieces = self.connection.copy_out_raw(&copy).await?;
@@ -76,8 +68,8 @@ impl Postgres {
                 if std::mem::take(&mut is_header) {
                     continue;
                 }
-                split(line, columns, &mut cell, &mut each)?;
-                each(Part::End);
+                split(line, columns, &mut cell, |kind, cell| put(kind, cell, rows))?;
+                rows.end_row();
             }
             rest = bytes[at..].to_vec();
         }
@@ -113,19 +105,19 @@ fn row(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// Gives each cell of a row, and whether it is there: what is absent has no quotes.
+/// Gives each cell of a row. What is absent has no quotes, and is empty.
 fn split(
     mut line: &[u8],
     columns: &[Column],
     room: &mut Vec<u8>,
-    each: &mut impl FnMut(Part<'_>),
+    mut each: impl FnMut(Kind, &[u8]),
 ) -> Result<(), SourceProblem> {
     for column in columns {
         match line {
             [b'"', rest @ ..] => {
                 let mut end = memchr(b'"', rest).ok_or(SourceProblem::CutShort)?;
                 if rest.get(end + 1) != Some(&b'"') {
-                    each(Part::Cell(column.kind, &rest[..end], true));
+                    each(column.kind, &rest[..end]);
                 } else {
                     room.clear();
                     let mut start = 0;
@@ -136,12 +128,12 @@ fn split(
                         end = start + next;
                     }
                     room.extend_from_slice(&rest[start..end]);
-                    each(Part::Cell(column.kind, room, true));
+                    each(column.kind, room);
                 }
                 line = rest.get(end + 2..).unwrap_or_default();
             }
             [b',' | b'\n', rest @ ..] => {
-                each(Part::Cell(column.kind, b"", false));
+                each(column.kind, b"");
                 line = rest;
             }
             _ => return Err(SourceProblem::CutShort),
@@ -186,32 +178,9 @@ impl Server for Postgres {
         Ok(columns.collect())
     }
 
-    async fn count(&mut self) -> Result<u64, SourceProblem> {
-        let statement = format!("SELECT count(*) FROM (\n{}\n) AS q", self.query);
-        let column = Column {
-            name: "count".to_owned(),
-            kind: Kind::Integer,
-        };
-        let mut count = None;
-        let take = |part: Part<'_>| {
-            if let Part::Cell(_, cell, _) = part {
-                count = std::str::from_utf8(cell)
-                    .ok()
-                    .and_then(|cell| cell.parse().ok());
-            }
-        };
-        self.copy(&statement, &[column], take).await?;
-        count.ok_or(SourceProblem::CutShort)
-    }
-
-    async fn read(&mut self, of: &Select<'_>, rows: &mut Writer) -> Result<(), SourceProblem> {
-        let statement = of.around(&self.query, "*");
-        let add = |part: Part<'_>| match part {
-            Part::Cell(kind, cell, true) => put(kind, cell, rows),
-            Part::Cell(_, _, false) => rows.cell(b""),
-            Part::End => rows.end_row(),
-        };
-        self.copy(&statement, of.columns, add).await
+    async fn read(&mut self, columns: &[Column], rows: &mut Writer) -> Result<(), SourceProblem> {
+        let statement = around(&self.query, "*");
+        self.copy(&statement, columns, rows).await
     }
 }
 
@@ -230,20 +199,12 @@ mod tests {
         assert_eq!(row(&text[..8]), None);
         assert_eq!(row(b"a,\"b\"\"\n\",c\n"), Some(11));
         let mut cells = Vec::new();
-        let mut each = |part: Part<'_>| {
-            if let Part::Cell(_, cell, is_there) = part {
-                cells.push((String::from_utf8(cell.to_vec()).unwrap(), is_there));
-            }
-        };
+        let each = |_, cell: &[u8]| cells.push(String::from_utf8(cell.to_vec()).unwrap());
         let line = &text[..text.len() - 4];
-        split(line, &columns, &mut Vec::new(), &mut each).unwrap();
-        let wanted = [("x, \"y\"\n", true), ("", false), ("", true)];
-        assert_eq!(
-            cells,
-            wanted.map(|(text, is_there)| (text.to_owned(), is_there))
-        );
+        split(line, &columns, &mut Vec::new(), each).unwrap();
+        assert_eq!(cells, ["x, \"y\"\n", "", ""]);
         for bad in ["\"x\n", "\"x\",\"y\"\n", "\"a\",\"b\",\"c\",\"d\"\n"] {
-            let split = split(bad.as_bytes(), &columns, &mut Vec::new(), &mut |_| {});
+            let split = split(bad.as_bytes(), &columns, &mut Vec::new(), |_, _| {});
             assert!(split.is_err(), "{bad}");
         }
     }

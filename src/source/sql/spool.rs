@@ -75,7 +75,7 @@ pub(in crate::source) struct Spool {
 #[derive(Debug, Default)]
 struct State {
     chunks: Vec<Arc<Chunk>>,
-    /// How many rows the query has in all, those too that it did not have to give; or what went wrong, until it is told.
+    /// How many rows the query gave, or what went wrong, until it is reported.
     end: Option<Result<u64, Option<SourceProblem>>>,
 }
 
@@ -105,7 +105,7 @@ impl Spool {
         }
     }
 
-    /// How many rows the query has in all. Known once all were given.
+    /// How many rows the query gave. Known once it has given all.
     pub(super) fn total(&self) -> u64 {
         match &self.state().end {
             Some(Ok(total)) => *total,
@@ -227,11 +227,6 @@ impl Writer {
         }
     }
 
-    /// How many rows were added.
-    pub(super) fn rows(&self) -> u64 {
-        self.rows
-    }
-
     fn start(&self) -> usize {
         self.chunk.starts.last().map_or(0, |start| *start as usize)
     }
@@ -313,17 +308,17 @@ impl Writer {
         self.spool.more.notify_all();
     }
 
-    /// Ends, given how many rows the query has in all.
-    pub(super) fn end(mut self, result: Result<u64, SourceProblem>) {
+    /// Ends.
+    pub(super) fn end(mut self, result: Result<(), SourceProblem>) {
         if self.chunk.len() > 0 {
             self.hand_over();
         }
         self.finish(result);
     }
 
-    fn finish(&mut self, result: Result<u64, SourceProblem>) {
+    fn finish(&mut self, result: Result<(), SourceProblem>) {
         self.has_ended = true;
-        self.spool.state().end = Some(result.map_err(Some));
+        self.spool.state().end = Some(result.map(|()| self.rows).map_err(Some));
         self.spool.more.notify_all();
     }
 }
@@ -347,8 +342,7 @@ mod tests {
             row.iter().for_each(|cell| writer.cell(cell));
             writer.end_row();
         }
-        let count = writer.rows();
-        writer.end(Ok(count));
+        writer.end(Ok(()));
         spool
     }
 

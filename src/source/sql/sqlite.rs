@@ -14,7 +14,7 @@ use sqlx::{
 use super::column::{Column, Kind, float};
 use super::over::{Asked, unknown};
 use super::spool::Writer;
-use super::{Select, Server};
+use super::{Server, around};
 use crate::config::query;
 use crate::source::error::SourceProblem;
 
@@ -158,22 +158,12 @@ impl Server for Sqlite {
         Sqlite::insert(self, table, cells).await
     }
 
-    async fn count(&mut self) -> Result<u64, SourceProblem> {
-        let sql = format!("SELECT count(*) FROM (\n{}\n)", self.select);
-        let count = sqlx::query_scalar::<_, i64>(AssertSqlSafe(sql));
-        let count = count
-            .persistent(false)
-            .fetch_one(&mut self.connection)
-            .await?;
-        Ok(count.unsigned_abs())
-    }
-
-    async fn read(&mut self, of: &Select<'_>, rows: &mut Writer) -> Result<(), SourceProblem> {
-        let sql = of.around(&self.select, "*");
+    async fn read(&mut self, columns: &[Column], rows: &mut Writer) -> Result<(), SourceProblem> {
+        let sql = around(&self.select, "*");
         let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
         let mut found = query.fetch(&mut self.connection);
         while let Some(row) = found.try_next().await? {
-            add(&row, of.columns, rows)?;
+            add(&row, columns, rows)?;
         }
         Ok(())
     }
