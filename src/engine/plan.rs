@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::recorded::as_recorded;
 use super::sources::{self, Noting};
 use super::{Checked, Engine, Error};
 use crate::config::{Config, Diagnostic, Problems};
@@ -130,7 +131,7 @@ impl Engine {
     pub(super) async fn roster(&self, now: Timestamp) -> Result<Arc<Roster<'static>>, Error> {
         let config = self.config;
         let record = self.recorded().await?;
-        let build = move || roster::build(config, now, record.as_recorded());
+        let build = move || roster::build(config, now, as_recorded(record.as_deref()));
         let roster = apart("roster", build).await??;
         Ok(Arc::new(roster))
     }
@@ -143,7 +144,14 @@ impl Engine {
     ) -> Result<Roster<'static>, Error> {
         let (config, contact) = (self.config, contact.clone());
         let record = self.recorded().await?;
-        let build = move || roster::build_for(config, contact.as_str(), now, record.as_recorded());
+        let build = move || {
+            roster::build_for(
+                config,
+                contact.as_str(),
+                now,
+                as_recorded(record.as_deref()),
+            )
+        };
         Ok(apart("roster", build).await??)
     }
 

@@ -9,22 +9,9 @@ use crate::participation::{Key, State};
 use crate::record::Selection;
 use crate::source::{RecordRow, Recorded};
 
-/// What is on record, for queries that ask it.
-#[derive(Debug)]
-pub(super) enum Asked {
-    /// All of it.
-    Rows(Vec<RecordRow>),
-    /// There is none, or nobody asks.
-    Nothing,
-}
-
-impl Asked {
-    pub(super) fn as_recorded(&self) -> Recorded<'_> {
-        match self {
-            Self::Rows(rows) => Recorded::Rows(rows),
-            Self::Nothing => Recorded::Empty("there is none yet"),
-        }
-    }
+/// The record as the roster is given it; `None` where there is none.
+pub(super) fn as_recorded(rows: Option<&[RecordRow]>) -> Recorded<'_> {
+    rows.map_or(Recorded::Empty("there is none yet"), Recorded::Rows)
 }
 
 /// The last calls of a participation.
@@ -36,14 +23,15 @@ struct Last {
 }
 
 impl Engine {
-    /// What is on record, where a query over sources asks that. It goes through all calls ever made.
+    /// What is on record, where a query over sources asks that; `None` where there is no record, or nobody asks. It goes through
+    /// all calls ever made.
     ///
     /// # Errors
     /// That it cannot be read, or that an apply would refuse it.
-    pub(super) async fn recorded(&self) -> Result<Asked, Error> {
+    pub(super) async fn recorded(&self) -> Result<Option<Vec<RecordRow>>, Error> {
         let config = self.config;
         if !config.asks_record() {
-            return Ok(Asked::Nothing);
+            return Ok(None);
         }
         let would =
             "A query over sources asks it, and would take who is not on it for somebody new.";
@@ -51,7 +39,7 @@ impl Engine {
         checked.refuse(would).map_err(Error::NotPlanned)?;
         self.refuse_lost(&checked, would)?;
         if checked.is_missing() {
-            return Ok(Asked::Nothing);
+            return Ok(None);
         }
         let rows = async {
             let mut listing = self.record.listing(Selection::default()).await?;
@@ -113,7 +101,7 @@ impl Engine {
                 row.automation = to.as_str().to_owned();
             }
         }
-        Ok(Asked::Rows(rows))
+        Ok(Some(rows))
     }
 }
 
