@@ -124,7 +124,9 @@ fn odd(id: &str) -> Option<usize> {
     let bytes = id.as_bytes();
     let may_be = match bytes.first()? {
         b'0'..=b'9' => bytes.iter().any(|byte| matches!(byte, b'.' | b'+' | b' ')),
-        b'a'..=b'z' | b'A'..=b'Z' => bytes.len() <= 9,
+        // `null`, `none`, `nan`, `n/a`, `undefined`.
+        b'n' | b'N' | b'u' | b'U' => bytes.len() <= 9,
+        b'a'..=b'z' | b'A'..=b'Z' => false,
         _ => true,
     };
     if !may_be {
