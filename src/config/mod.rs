@@ -32,7 +32,7 @@ pub use files::{FILE_NAME, FindError, find};
 pub use load::load;
 pub use model::*;
 pub use moved::Moved;
-pub use notation::{DateFormat, Decimal, Notation, Written};
+pub use notation::{DateFormat, Decimal, Notation, Written, is_blank};
 pub use render::rendered;
 pub use source::RECORD_TABLE;
 pub(crate) use suggest::nearest;

@@ -6,6 +6,11 @@ use jiff::tz::{Offset, TimeZone};
 
 use super::reader::{Item, Table};
 
+/// Whether a text is empty, or of white space alone.
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(char::is_whitespace)
+}
+
 /// How a source writes its values. It decides how conditions read a cell; templates get the cell's own text.
 #[derive(Debug, Clone, Default)]
 pub struct Notation {
@@ -19,6 +24,18 @@ pub struct Notation {
     pub false_texts: Vec<String>,
     /// Texts that stand for an absent value.
     pub null: Vec<String>,
+}
+
+impl Notation {
+    /// Whether a text stands for nothing.
+    pub fn is_absent(&self, text: &str) -> bool {
+        is_blank(text) || self.is_null(text)
+    }
+
+    /// Whether it is one of the texts that the source writes where there is nothing.
+    pub fn is_null(&self, text: &str) -> bool {
+        self.null.iter().any(|null| null == text)
+    }
 }
 
 /// What stands before the fraction of a number.

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::reading::{Reading, is_blank};
-use crate::config::{DeclaredContact, Value};
+use super::reading::Reading;
+use crate::config::{DeclaredContact, Value, is_blank};
 use crate::source::RowCells;
 
 /// How a cell is to be read.

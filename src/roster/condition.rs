@@ -9,8 +9,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::cell::{Cell, Cells, Key, Kind, Unreadable};
-use super::reading::is_blank;
-use crate::config::{Condition, Span, Test, Value};
+use crate::config::{Condition, Span, Test, Value, is_blank};
 use crate::text::{SafeText, quoted};
 
 /// What spans like `within = "30d"` count from.

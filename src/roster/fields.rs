@@ -15,9 +15,11 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehav
 use super::cell::{Cell, Cells, Kind as Read};
 use super::columns::{Columns, NotOne};
 use super::problems::plain;
-use super::reading::{Reading, is_blank};
+use super::reading::Reading;
 use super::template::{self, Kind, Known, Name};
-use crate::config::{Automation, Diagnostic, Enrol, Field, FieldTemplate, Notation, ProductIds};
+use crate::config::{
+    Automation, Diagnostic, Enrol, Field, FieldTemplate, Notation, ProductIds, is_blank,
+};
 use crate::field::{FieldContent, FieldValue, is_web_address};
 
 /// How much work a template may be for one row, in minijinja's steps.

@@ -15,20 +15,15 @@ pub(super) struct Reading<'a> {
     pub(super) notation: &'a Notation,
 }
 
-/// Whether a text is empty, or of white space alone.
-pub(super) fn is_blank(text: &str) -> bool {
-    text.chars().all(char::is_whitespace)
-}
-
 impl Reading<'_> {
     /// Whether a text stands for nothing.
     pub(super) fn is_absent(&self, text: &str) -> bool {
-        is_blank(text) || self.is_null(text)
+        self.notation.is_absent(text)
     }
 
     /// Whether it is one of the texts that the source writes where there is nothing.
     pub(super) fn is_null(&self, text: &str) -> bool {
-        self.notation.null.iter().any(|null| null == text)
+        self.notation.is_null(text)
     }
 
     /// Reads a cell that is not absent; `None` where it is not of the kind.

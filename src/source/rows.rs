@@ -183,7 +183,7 @@ fn check(
     {
         return Err(SourceProblem::HeaderAgain(at()));
     }
-    let is_absent = || table.null.iter().any(|null| null == contact);
+    let is_absent = || table.notation.is_null(contact);
     let checked = match id::check(contact) {
         Ok(()) if is_absent() => Err(IdError::Empty),
         Err(IdError::Padded) if contact.trim().is_empty() => Err(IdError::Empty),

@@ -11,7 +11,7 @@ use super::index::RowIndex;
 use super::record::{COLUMNS, RecordRow, Recorded};
 use super::rows::{Row, RowId, Rows};
 use super::sql::{Asked, Sql};
-use crate::config::{Limit, RECORD_TABLE, Source, SourceKind, nearest};
+use crate::config::{Limit, Notation, RECORD_TABLE, Source, SourceKind, nearest};
 
 /// A source whose file is open and whose header is read, or whose query is prepared.
 #[derive(Debug)]
@@ -23,8 +23,8 @@ pub struct Table {
     pub(super) stock: Stock,
     /// The place of the column with the contacts' ids.
     pub(super) contact: usize,
-    /// The texts that stand for an absent value.
-    pub(super) null: Vec<String>,
+    /// How it writes its values.
+    pub(super) notation: Notation,
     index: RowIndex,
 }
 
@@ -143,7 +143,7 @@ impl Table {
             max_age: source.max_age.clone(),
             stock,
             contact,
-            null: source.notation.null.clone(),
+            notation: source.notation.clone(),
             index: RowIndex::default(),
         })
     }
@@ -179,7 +179,9 @@ impl Table {
             let mut failed = None;
             let filled = sql.fill(&asked, |cells| match rows.read() {
                 Some(Ok(row)) => {
-                    cells.extend(row.cells.iter().map(|cell| table.value(cell)));
+                    let cell =
+                        |cell: &str| (!table.notation.is_absent(cell)).then(|| cell.to_owned());
+                    cells.extend(row.cells.iter().map(cell));
                     Ok(true)
                 }
                 Some(Err(error)) => {
@@ -201,13 +203,6 @@ impl Table {
                 .map_err(|problem| self.error(problem))?;
         }
         Ok(())
-    }
-
-    /// A cell, unless it is absent.
-    fn value(&self, cell: &str) -> Option<String> {
-        let is_absent =
-            cell.chars().all(char::is_whitespace) || self.null.iter().any(|null| null == cell);
-        (!is_absent).then(|| cell.to_owned())
     }
 
     /// Begins to read its rows, where that is not done by who asks for them.
