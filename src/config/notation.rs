@@ -6,9 +6,13 @@ use jiff::tz::{Offset, TimeZone};
 
 use super::reader::{Item, Table};
 
-/// Whether a text is empty, or of white space alone.
+/// Whether a text is empty, or of white space alone. Asked of each cell: nearly all begin with what can be seen.
+#[inline(always)]
 pub fn is_blank(text: &str) -> bool {
-    text.chars().all(char::is_whitespace)
+    match text.as_bytes().first() {
+        Some(b'!'..=b'~') => false,
+        _ => text.chars().all(char::is_whitespace),
+    }
 }
 
 /// How a source writes its values. It decides how conditions read a cell; templates get the cell's own text.
@@ -28,8 +32,9 @@ pub struct Notation {
 
 impl Notation {
     /// Whether a text stands for nothing.
+    #[inline(always)]
     pub fn is_absent(&self, text: &str) -> bool {
-        is_blank(text) || self.is_null(text)
+        is_blank(text) || !self.null.is_empty() && self.is_null(text)
     }
 
     /// Whether it is one of the texts that the source writes where there is nothing.

@@ -17,6 +17,7 @@ pub(super) struct Reading<'a> {
 
 impl Reading<'_> {
     /// Whether a text stands for nothing.
+    #[inline(always)]
     pub(super) fn is_absent(&self, text: &str) -> bool {
         self.notation.is_absent(text)
     }
@@ -26,7 +27,8 @@ impl Reading<'_> {
         self.notation.is_null(text)
     }
 
-    /// Reads a cell that is not absent; `None` where it is not of the kind.
+    /// Reads a cell that is not absent; `None` where it is not of the kind. Nearly all are texts, in each of a million rows.
+    #[inline(always)]
     pub(super) fn read<'t>(&self, text: &'t str, kind: Kind) -> Option<Cell<'t>> {
         match kind {
             Kind::Presence | Kind::Text => Some(Cell::Text(text)),
