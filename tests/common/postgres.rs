@@ -252,7 +252,12 @@ impl Own {
             text.contains("ready") && text.lines().next() != Some(&last)
         };
         while !is_ready() {
-            assert!(Instant::now() < until, "the server does not start");
+            let log = || fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+            assert!(
+                Instant::now() < until,
+                "the server does not start: {}",
+                log()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -270,12 +275,23 @@ impl Own {
             drop(keeper.stdin.take());
             let _ = keeper.wait();
         }
-        // Its processes hold the memory that the next one needs until they notice.
+        // Its processes hold the memory and the port that the next one needs until they notice.
         let until = Instant::now() + Duration::from_secs(30);
-        while TcpListener::bind(("127.0.0.1", self.port)).is_err() {
+        while self.has_processes() || TcpListener::bind(("127.0.0.1", self.port)).is_err() {
             assert!(Instant::now() < until, "the server does not end");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Whether a process of the server is left: each works in the folder of the data.
+    fn has_processes(&self) -> bool {
+        let Ok(processes) = fs::read_dir("/proc") else {
+            return false;
+        };
+        let data = self.data();
+        processes
+            .flatten()
+            .any(|process| fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == data))
     }
 }
 
