@@ -141,6 +141,7 @@ impl Store for Postgres {
             holder,
             home,
             batch: 0,
+            tried: 0,
             run: 0,
         });
         Ok(Acquired { lease, is_made })
@@ -162,8 +163,10 @@ struct Held {
     holder: String,
     /// Where the record is, as the server knew it when the lease was taken.
     home: DatabaseId,
-    /// The number of the last batch that was committed.
+    /// The number of the last batch that is known to be committed.
     batch: i64,
+    /// The number of the last batch that was tried. One that failed may be committed yet, by a connection that was lost.
+    tried: i64,
     /// The number of the run; 0 before it begins.
     run: i64,
 }
@@ -193,6 +196,7 @@ impl Lease for Held {
 
     async fn commit(&mut self, batch: &Batch) -> Result<(), JournalError> {
         let begun = uptime();
+        self.tried += 1;
         let tried = loop {
             match self.try_commit(batch).await {
                 Err(error) if self.db.link.tries_again(&error).await => {}
@@ -202,7 +206,7 @@ impl Lease for Held {
         };
         match tried {
             Tried::Written | Tried::Was => {
-                self.batch += 1;
+                self.batch = self.tried;
                 self.db.link.until = Some(begun + DEAD_AFTER);
                 Ok(())
             }
@@ -297,7 +301,7 @@ impl Held {
     async fn try_commit(&mut self, batch: &Batch) -> Result<Tried, sqlx::Error> {
         let at = &self.db.link.place.clone();
         let known = self.db.names.clone();
-        let number = self.batch + 1;
+        let number = self.tried;
         let mut new = None;
         let mut run = self.run;
         let rows = batch.participations.len() + batch.states.len() + batch.marks.len();
@@ -322,6 +326,7 @@ impl Held {
         let fence = Fence {
             holder: &self.holder,
             batch: number,
+            behind: self.batch,
         };
         let names = new.as_deref().unwrap_or(&known);
         let script = write::script(at, names, run, batch, fence)?;

@@ -33,11 +33,12 @@ ON CONFLICT (contact, automation, occurrence) DO UPDATE SET
         WHEN excluded.triggered_at > $2 AND (p.state = 'withheld' OR p.state = 'stopped' AND p.detail = 'suppressed')
         THEN excluded.triggered_at WHEN p.released_at > $2 THEN p.released_at END";
 
-/// Proves that the lease $1 is held and that its last batch was the one before $2: else it is an error, so that nothing of the
-/// transaction is kept.
+/// Proves that the lease $1 is held and that its last batch was $3 or one behind it that was tried before $2: else it is an
+/// error, so that nothing of the transaction is kept.
 const FENCE: &str = "\
 WITH held AS (
-    UPDATE ~lock SET heartbeat_at = clock_timestamp(), batch = $2 WHERE holder = $1 AND batch = $2 - 1 RETURNING 1
+    UPDATE ~lock SET heartbeat_at = clock_timestamp(), batch = $2
+    WHERE holder = $1 AND batch >= $3 AND batch < $2 RETURNING 1
 )
 SELECT 1 / count(*) FROM held";
 
@@ -120,6 +121,8 @@ pub(super) struct Fence<'h> {
     pub holder: &'h str,
     /// The number of the batch.
     pub batch: i64,
+    /// The number of the last one that is known to be committed.
+    pub behind: i64,
 }
 
 /// Statements that belong together.
@@ -137,8 +140,8 @@ impl Script<'_> {
     }
 }
 
-/// The statements for all of a batch but its run, which has this number. Where the lease is not held, or its last batch was not
-/// the one before this, they end with [`NOT_HELD`].
+/// The statements for all of a batch but its run, which has this number. Where the lease is not held, or its last batch is not
+/// one of those that the fence allows, they end with [`NOT_HELD`].
 pub(super) fn script(
     at: &Place,
     names: &Names,
@@ -149,7 +152,10 @@ pub(super) fn script(
     let now = batch.at.as_millisecond();
     let sql = String::new();
     let mut script = Script { at, sql };
-    script.add(FENCE, |of| of.bind(fence.holder).bind(fence.batch));
+    script.add(FENCE, |of| {
+        let of = of.bind(fence.holder).bind(fence.batch);
+        of.bind(fence.behind)
+    });
     if let Some(serial) = batch.serial {
         let serial = i64::try_from(serial).unwrap_or(i64::MAX);
         script.add("UPDATE ~meta SET serial = $1", |of| of.bind(serial));
