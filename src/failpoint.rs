@@ -46,6 +46,12 @@ pub enum Planted {
     OpenForgotten,
     /// The plan is not made again under the lock.
     OldPlan,
+    /// A server writes for whoever has a connection.
+    ServerFenceNotChecked,
+    /// A commit without an answer is taken for one that was made.
+    CommitNotReadBack,
+    /// That a server went over to a replica is not noticed.
+    FailoverNotSeen,
 }
 
 /// Whether this fault is planted. It never is outside of tests.

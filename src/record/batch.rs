@@ -12,7 +12,7 @@ use crate::digest::Digest;
 use crate::id::{ContactId, ParticipationId, TriggerCode};
 
 /// What one transaction writes, in the order of its fields.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Batch {
     /// The time of it, in whole milliseconds.
     pub at: Timestamp,
@@ -47,7 +47,7 @@ pub(super) struct Batch {
 }
 
 /// The beginning or the end of a run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum RunStep {
     /// It begins.
     Begin {

@@ -79,7 +79,7 @@ impl Life {
             biased;
             () = async { _ = self.killed.wait().await } => {
                 // A kill leaves what the system has, and a power cut only what is on the disk for certain.
-                if world.is_alone(&self.name) && world.random().bool() {
+                if world.is_alone(&self.name) && world.random().bool() && !world.is_on_server {
                     world.memory.cut_power();
                 }
                 "killed".to_owned()
@@ -157,7 +157,12 @@ impl Fate for Life {
 
     fn disk(&self) -> Disk {
         let mut random = self.world.random();
-        match random.u32(..1000) < self.world.weather().disk {
+        let fails = random.u32(..1000) < self.world.weather().disk;
+        match fails {
+            true if self.world.is_on_server && random.u8(..4) > 0 => {
+                let late = random.bool().then(|| random.u64(..15_000));
+                Disk::Lost(late.map(Duration::from_millis))
+            }
             true if random.bool() => Disk::IsFull,
             true => Disk::KeepsAndDenies,
             false => Disk::Keeps,

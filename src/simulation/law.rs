@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::spotler::{Call, Spotler};
 use crate::apply::Outcome;
+use crate::id::ParticipationId;
 use crate::participation::{Key, State};
 use crate::record::{CallId, Memory};
 
@@ -20,7 +21,8 @@ pub struct Law {
     history: BTreeMap<Key, Vec<(usize, bool)>>,
     /// Declarations that were carried out.
     used: BTreeSet<(Key, usize)>,
-    announced: BTreeSet<CallId>,
+    /// Each by its run: a replica may number another call like one that was lost.
+    announced: BTreeSet<(String, CallId)>,
     /// Of these a person said what is not so, or a call was carried out behind a later one: nobody can know.
     forgiven: BTreeSet<Key>,
     /// How often a person said that a trigger was not sent.
@@ -50,7 +52,7 @@ impl Law {
     }
 
     /// A call leaves. It must have been announced, for it alone.
-    pub fn announced(&mut self, call: CallId, what: &str) {
+    pub fn announced(&mut self, call: (String, CallId), what: &str) {
         if !self.announced.insert(call) {
             self.broke(format!("{what} was sent twice for one intent"));
         }
@@ -80,6 +82,19 @@ impl Law {
         let of = |other: &&Key| other.contact == key.contact && other.automation == key.automation;
         let all: Vec<Key> = self.history.keys().filter(of).cloned().collect();
         self.forgiven.extend(all);
+    }
+
+    /// The server went over to a replica that does not know of so many triggers, and somebody accepts it as it is.
+    pub fn lost(&mut self, keys: BTreeMap<Key, usize>) {
+        for (key, triggers) in keys {
+            *self.may_repeat.entry(key.clone()).or_default() += triggers;
+            self.forgiven.insert(key);
+        }
+    }
+
+    /// A run that had not seen yet that the server went over to a replica sent what it had announced before.
+    pub fn sent_when_cut_off(&mut self, key: &Key) {
+        self.forgiven.insert(key.clone());
     }
 
     /// A person settled a doubt.
@@ -113,6 +128,15 @@ impl Law {
 
     /// Whoever runs at Spotler is on record as that, or as a doubt.
     pub fn nobody_is_lost(&mut self, spotler: &mut Spotler, memory: &Memory) {
+        // An answer for another call is found where that call's own answer is on record.
+        let is_in_doubt = |id: &ParticipationId| {
+            let mut started = spotler.started.iter();
+            let owner = started.find(|of| of.id == *id).map(|of| &of.key);
+            owner.is_some_and(|key| {
+                let state = memory.standing(key).map(|(state, _)| state);
+                memory.is_open(key) || state == Some(State::Uncertain)
+            })
+        };
         for of in spotler.started.iter().filter(|of| of.is_running) {
             let standing = memory.standing(&of.key);
             let state = standing.as_ref().map(|(state, _)| *state);
@@ -131,6 +155,10 @@ impl Law {
                 && !ids.contains(&of.id)
                 && !self.forgiven.contains(&of.key)
             {
+                if ids.iter().any(is_in_doubt) {
+                    self.forgiven.insert(of.key.clone());
+                    continue;
+                }
                 self.broke(format!("{} is on record with the ids {ids:?}", of.key));
             }
         }

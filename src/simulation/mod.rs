@@ -102,6 +102,9 @@ fn planted_faults_are_found() {
         OutcomeLost,
         OpenForgotten,
         OldPlan,
+        ServerFenceNotChecked,
+        CommitNotReadBack,
+        FailoverNotSeen,
     ] {
         let found = first_broken(1000, Some(fault));
         let Some((seed, broken)) = found else {

@@ -179,6 +179,7 @@ fn write(files: &Files) -> &'static Config {
 
 pub struct World {
     pub memory: Memory,
+    pub is_on_server: bool,
     random: Mutex<fastrand::Rng>,
     law: Mutex<Law>,
     spotler: Mutex<Spotler>,
@@ -210,8 +211,13 @@ impl World {
             rows: rows.collect(),
             variant,
         };
+        let is_on_server = random.bool();
         Arc::new(Self {
-            memory: Memory::default(),
+            memory: match is_on_server {
+                true => Memory::on_server(),
+                false => Memory::default(),
+            },
+            is_on_server,
             random: Mutex::new(random),
             law: Mutex::default(),
             spotler: Mutex::default(),
@@ -295,18 +301,26 @@ impl World {
         );
         self.tell(|| format!("sent: {what}"));
         let mut law = self.law();
-        let holder = self.memory.holder();
-        if holder.as_ref() != Some(&life.name) {
+        if !self.memory.is_held_by(&life.name) {
+            let holder = self.memory.holder();
             law.broke(format!(
                 "{what} was sent, and the lock is held by {holder:?}"
             ));
             return None;
         }
-        let Some((id, key)) = self.memory.announced(kind, contact, code, participation) else {
+        let announced = self
+            .memory
+            .announced(&life.name, kind, contact, code, participation);
+        let Some((id, key)) = announced else {
             law.broke(format!("{what} was sent without a durable intent"));
             return None;
         };
-        law.announced(id, &what);
+        if self.memory.is_cut_off(&life.name) {
+            law.sent_when_cut_off(&key);
+        } else if self.memory.is_doubted() {
+            law.broke(format!("{what} was sent by a record that nobody accepted"));
+        }
+        law.announced((life.name.clone(), id), &what);
         Some(Call {
             kind,
             code: code.clone(),
@@ -528,23 +542,78 @@ impl World {
         self.tell(|| format!("changed: variant {}, {:?}", files.variant, files.rows));
     }
 
-    /// One turn: something changes, one run or two at once, and a person who looks after the doubts.
+    /// A person accepts a record of a server that went over to a replica.
+    async fn accept(self: &Arc<Self>) {
+        let life = self.born();
+        let engine = self.engine(&life);
+        let run = async {
+            let checked = match engine.check().await {
+                Ok(checked) => checked,
+                Err(error) => return error.to_string(),
+            };
+            let purpose = Purpose::Accept(checked.doubts().to_vec());
+            let timeout = Duration::from_secs(300);
+            match engine.write("accept", timeout, purpose, false).await {
+                Ok(writing) => match writing.end().await {
+                    Ok(()) => "accepted".to_owned(),
+                    Err(error) => error.to_string(),
+                },
+                Err(error) => error.to_string(),
+            }
+        };
+        life.clone().live(Box::pin(run)).await;
+    }
+
+    /// The server goes over to a replica, now and then one that lacks the last commits.
+    async fn go_over(&self, later: Duration) {
+        sleep(later).await;
+        let lacks = self.random().usize(..4);
+        if let Some(keys) = self.memory.fail_over(lacks) {
+            self.tell(|| format!("went over to a replica: {keys:?}"));
+            self.law().lost(keys);
+        }
+    }
+
+    /// One turn: something changes, one run or several at once, and a person who looks after the doubts.
     async fn turn(self: &Arc<Self>) {
         self.change(true);
         let copy = self.memory.copy();
-        match self.chance(50) {
-            true => {
-                let later = self.random().u64(..120_000);
-                let second = async {
-                    sleep(Duration::from_millis(later)).await;
-                    if self.chance(30) {
-                        self.change(false);
-                    }
-                    self.apply().await;
-                };
-                tokio::join!(self.apply(), second);
+        let later = || Duration::from_millis(self.random().u64(..120_000));
+        let another = async |later: Duration| {
+            sleep(later).await;
+            if self.chance(30) {
+                self.change(false);
             }
-            false => self.apply().await,
+            self.apply().await;
+        };
+        let goes_over = self.is_on_server && self.chance(25);
+        let over = async |later: Duration| {
+            if goes_over {
+                self.go_over(later).await;
+            }
+        };
+        match self.chance(50) {
+            true if self.is_on_server && self.chance(50) => {
+                tokio::join!(
+                    self.apply(),
+                    another(later()),
+                    another(later()),
+                    over(later())
+                );
+            }
+            true => {
+                tokio::join!(self.apply(), another(later()), over(later()));
+            }
+            false => {
+                tokio::join!(self.apply(), over(later()));
+            }
+        }
+        if self.memory.is_doubted() {
+            // Whatever runs is refused until then.
+            self.apply().await;
+            while self.memory.is_doubted() {
+                self.accept().await;
+            }
         }
         self.law().nobody_is_lost(&mut self.spotler(), &self.memory);
         if self.chance(10) {

@@ -17,10 +17,10 @@ use crate::failpoint::{Planted, is_planted};
 use crate::id::{AutomationName, ContactId, ParticipationId, RecordId, TriggerCode};
 use crate::record::batch::{Batch, RunStep};
 use crate::record::call::{CallId, CallKind, Intent, Settlement};
-use crate::record::error::{Holder, JournalError, LockError, RecordError};
+use crate::record::error::{DEAD_AFTER, Holder, JournalError, LockError, RecordError};
 use crate::record::guarded::AppliedSource;
 use crate::record::host;
-use crate::record::identity::{FileId, Found, Witness};
+use crate::record::identity::{DatabaseId, FileId, Found, Witness};
 use crate::record::overview::Overview;
 use crate::record::participation::{Key, State};
 use crate::record::read::{Call, Listed};
@@ -80,6 +80,8 @@ pub enum Disk {
     IsFull,
     /// It keeps it, and says that it does not.
     KeepsAndDenies,
+    /// The connection to the server is lost; the commit reaches it this much later, or never.
+    Lost(Option<Duration>),
 }
 
 /// The fate of a run that goes well.
@@ -95,6 +97,23 @@ struct Kept {
     /// The record before the last commit, where that is not on the disk for certain yet.
     before: Option<Arc<World>>,
     witness: Option<Witness>,
+    /// Where it is on a server.
+    server: Option<Server>,
+}
+
+/// A server, with replicas that lag behind.
+#[derive(Debug, Clone, Default)]
+struct Server {
+    /// How often it went over to a replica.
+    timeline: i64,
+    /// What a replica may be at.
+    past: Vec<Arc<World>>,
+    /// What was lost at the end of each timeline.
+    lost: Vec<Arc<World>>,
+    /// The timeline on which each holder took the lock.
+    leases: BTreeMap<String, i64>,
+    /// The row of the lock, which a transaction keeps to its end.
+    row: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// All that is on record.
@@ -103,7 +122,10 @@ struct World {
     /// `None` where there is no record yet.
     id: Option<RecordId>,
     serial: u64,
+    /// The number of the last batch of the lock's holder.
+    batch: i64,
     noted: Option<(String, Option<Digest>)>,
+    noted_timeline: Option<i64>,
     participations: BTreeMap<Key, Listed>,
     calls: BTreeMap<CallId, Sent>,
     runs: Vec<Run>,
@@ -138,6 +160,70 @@ impl Memory {
         if let Some(holder) = &mut Arc::make_mut(&mut kept.world).holder {
             holder.holder = "somebody else".to_owned();
         }
+    }
+
+    /// One on a server.
+    pub fn on_server() -> Self {
+        let memory = Self::default();
+        memory.kept().server = Some(Server::default());
+        memory
+    }
+
+    /// The server goes over to a replica that lacks so many of the last commits. The keys that this changes, each with how
+    /// many triggers the replica does not know of; `None` where there is no such replica.
+    pub fn fail_over(&self, lacks: usize) -> Option<BTreeMap<Key, usize>> {
+        let mut kept = self.kept();
+        let newest = kept.world.clone();
+        let server = kept.server.as_mut()?;
+        let at = server.past.len().checked_sub(lacks)?;
+        let replica = server.past.get(at).unwrap_or(&newest).clone();
+        // Of what was just begun, a replica has nothing that could be doubted.
+        replica.noted_timeline?;
+        server.past.truncate(at);
+        server.timeline += 1;
+        server.lost.push(newest.clone());
+        server.row = Arc::default();
+        kept.world = replica.clone();
+        let mut keys = BTreeMap::new();
+        let sides = [&newest, &replica];
+        for key in sides.iter().flat_map(|world| world.participations.keys()) {
+            let [new, old] = sides.map(|world| world.participations.get(key));
+            let state = |of: Option<&Listed>| of.map(|of| (of.participation.state, of.ids.clone()));
+            if state(new) != state(old) {
+                keys.insert(key.clone(), 0);
+            }
+        }
+        let lost = newest.calls.iter();
+        for (_, call) in lost.filter(|(id, _)| !replica.calls.contains_key(id)) {
+            let times = keys.entry(call.key.clone()).or_default();
+            *times += usize::from(call.intent.kind == CallKind::Trigger);
+        }
+        Some(keys)
+    }
+
+    /// Whether the server went over to a replica since a run took the lock.
+    pub fn is_cut_off(&self, holder: &str) -> bool {
+        let kept = self.kept();
+        let server = kept.server.as_ref();
+        server.is_some_and(|of| of.leases.get(holder).is_some_and(|at| *at != of.timeline))
+    }
+
+    /// Whether it is to be accepted before anything is sent by it.
+    pub fn is_doubted(&self) -> bool {
+        let kept = self.kept();
+        let noted = kept.world.noted_timeline;
+        let server = kept.server.as_ref();
+        server.is_some_and(|of| noted.is_some_and(|noted| noted != of.timeline))
+    }
+
+    /// The record as a run knows it that is cut off, or as it is.
+    fn known_to(&self, holder: &str) -> Arc<World> {
+        let kept = self.kept();
+        let lost = kept.server.as_ref().and_then(|of| {
+            let at = of.leases.get(holder)?;
+            of.lost.get(usize::try_from(*at).ok()?)
+        });
+        lost.or(kept.before.as_ref()).unwrap_or(&kept.world).clone()
     }
 
     /// The same record, for a run with a fate of its own.
@@ -184,16 +270,22 @@ impl Memory {
         kept.world.holder.as_ref().map(|of| of.holder.clone())
     }
 
-    /// The call of this kind that is on the disk for certain and has no outcome yet, and what it is for.
+    /// Whether a run holds the lock, as far as the server knows on which it took it.
+    pub fn is_held_by(&self, holder: &str) -> bool {
+        let world = self.known_to(holder);
+        world.holder.as_ref().is_some_and(|of| of.holder == holder)
+    }
+
+    /// The call of this kind by a run that is on the disk for certain and has no outcome yet, and what it is for.
     pub fn announced(
         &self,
+        holder: &str,
         kind: CallKind,
         contact: &ContactId,
         code: &TriggerCode,
         participation: Option<&ParticipationId>,
     ) -> Option<(CallId, Key)> {
-        let kept = self.kept();
-        let world = kept.before.as_ref().unwrap_or(&kept.world);
+        let world = self.known_to(holder);
         let is_it = |call: &Sent| {
             let of = &call.intent;
             call.settled.is_none()
@@ -243,9 +335,10 @@ impl Memory {
     }
 
     fn view(&self) -> MemoryView {
-        let world = self.kept().world.clone();
+        let kept = self.kept();
         MemoryView {
-            world,
+            world: kept.world.clone(),
+            timeline: kept.server.as_ref().map(|of| of.timeline),
             is_read: false,
         }
     }
@@ -257,7 +350,12 @@ impl Memory {
         watch: &mut Watch,
     ) -> Result<Result<bool, Holder>, RecordError> {
         let mut kept = self.kept();
+        let row = kept.server.as_ref().map(|of| of.row.clone());
+        let row = row.as_ref().map(|row| row.try_lock());
         if let Some(other) = &kept.world.holder {
+            if matches!(row, Some(Err(_))) {
+                return Ok(Err(other.clone()));
+            }
             let is_alive = match other.host == self.fate.host() {
                 true => self.fate.is_alive(&other.holder),
                 false => watch.is_alive(other, Instant::now()),
@@ -272,7 +370,12 @@ impl Memory {
             return Err(RecordError::Missing { path });
         }
         let at = Timestamp::UNIX_EPOCH;
+        kept.remember();
+        if let Some(server) = &mut kept.server {
+            server.leases.insert(self.fate.holder(), server.timeline);
+        }
         let world = Arc::make_mut(&mut kept.world);
+        world.batch = 0;
         world.id = world
             .id
             .or(request.expected.id)
@@ -290,8 +393,24 @@ impl Memory {
     }
 }
 
+impl Kept {
+    /// Keeps what is there for a replica that lags.
+    fn remember(&mut self) {
+        const MOST: usize = 4;
+        let world = self.world.clone();
+        if let Some(server) = &mut self.server {
+            server.past.push(world);
+            let more = server.past.len().saturating_sub(MOST);
+            server.past.drain(..more);
+        }
+    }
+}
+
 /// How often a waiting run looks again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// For how long a row is waited for that another transaction keeps.
+const ROW: Duration = Duration::from_secs(10);
 
 #[async_trait]
 impl Store for Memory {
@@ -328,6 +447,9 @@ impl Store for Memory {
             memory: self.clone(),
             view: self.view(),
             holder,
+            batch: 0,
+            tried: 0,
+            until: Instant::now() + DEAD_AFTER,
         });
         self.fate.step("locked").await;
         Ok(Acquired { lease, is_made })
@@ -341,6 +463,9 @@ impl Store for Memory {
 
 impl Memory {
     fn give_back(&self, holder: &str) {
+        if self.is_cut_off(holder) {
+            return;
+        }
         let mut kept = self.kept();
         let world = Arc::make_mut(&mut kept.world);
         world.holder.take_if(|other| other.holder == holder);
@@ -351,6 +476,19 @@ struct Held {
     memory: Memory,
     view: MemoryView,
     holder: String,
+    /// The number of the last batch that is known to be committed to a server.
+    batch: i64,
+    /// The number of the last one that was tried.
+    tried: i64,
+    /// Until when a lost connection is made again.
+    until: Instant,
+}
+
+/// What a server finds of the transaction that a connection begins.
+enum Fence {
+    Holds,
+    /// It was committed before.
+    Was,
 }
 
 impl Held {
@@ -365,10 +503,100 @@ impl Held {
                 holder.heartbeat_at = next.max(batch.at);
             }
             _ if is_planted(Planted::FenceNotChecked) => {}
+            _ if is_planted(Planted::ServerFenceNotChecked) && self.view.timeline.is_some() => {}
             _ => return Err(JournalError::LockLost),
         }
         world.write(batch);
+        world.batch = self.tried;
         kept.before = Some(before);
+        Ok(())
+    }
+
+    /// What a server says of a transaction before it writes anything.
+    fn fence(&self) -> Result<Fence, JournalError> {
+        if self.memory.is_cut_off(&self.holder) && !is_planted(Planted::FailoverNotSeen) {
+            let what = "the record is in another place than when this run began";
+            return Err(JournalError::Store(what.to_owned()));
+        }
+        let kept = self.memory.kept();
+        let is_held = (kept.world.holder.as_ref()).is_some_and(|of| of.holder == self.holder);
+        match kept.world.batch {
+            _ if is_planted(Planted::ServerFenceNotChecked) => Ok(Fence::Holds),
+            _ if is_planted(Planted::FailoverNotSeen) => Ok(Fence::Holds),
+            _ if !is_held => Err(JournalError::LockLost),
+            found if found == self.tried => Ok(Fence::Was),
+            found if (self.batch..self.tried).contains(&found) => Ok(Fence::Holds),
+            _ => Err(JournalError::RecordLost("memory".into())),
+        }
+    }
+
+    /// Writes what a server keeps at once, whatever comes after it.
+    fn write_to_server(&self, batch: &Batch) -> Result<(), JournalError> {
+        self.memory.kept().remember();
+        self.write(batch)?;
+        let mut kept = self.memory.kept();
+        kept.before = None;
+        let timeline = kept.server.as_ref().map(|of| of.timeline);
+        if let Some(RunStep::Begin { mark: Some(_), .. }) = &batch.run {
+            Arc::make_mut(&mut kept.world).noted_timeline = timeline;
+        }
+        Ok(())
+    }
+
+    /// The same over a connection that may be lost, as the store of PostgreSQL does it.
+    async fn commit_to_server(&mut self, batch: &Batch) -> Result<(), JournalError> {
+        let fate = self.memory.fate.clone();
+        let begun = Instant::now();
+        self.tried += 1;
+        loop {
+            let row = self.memory.kept().server.as_ref().map(|of| of.row.clone());
+            let row = row.unwrap_or_default().lock_owned();
+            let Ok(row) = tokio::time::timeout(ROW, row).await else {
+                let what = "another transaction keeps it busy";
+                return Err(JournalError::Store(what.to_owned()));
+            };
+            if let Fence::Was = self.fence()? {
+                break;
+            }
+            match fate.disk() {
+                Disk::IsFull => return Err(JournalError::Store("the disk is full".to_owned())),
+                Disk::Keeps => {
+                    self.write_to_server(batch)?;
+                    break;
+                }
+                Disk::KeepsAndDenies => self.write_to_server(batch)?,
+                Disk::Lost(None) => {}
+                Disk::Lost(Some(late)) => {
+                    let held = Self {
+                        memory: self.memory.clone(),
+                        view: self.memory.view(),
+                        holder: self.holder.clone(),
+                        ..*self
+                    };
+                    let batch = batch.clone();
+                    // The transaction is there until then, and keeps the row.
+                    tokio::spawn(async move {
+                        tokio::time::sleep(late).await;
+                        if let Ok(Fence::Holds) = held.fence() {
+                            let _ = held.write_to_server(&batch);
+                        }
+                        drop(row);
+                    });
+                }
+            }
+            if is_planted(Planted::CommitNotReadBack) {
+                break;
+            }
+            fate.step("reconnect").await;
+            if Instant::now() > self.until {
+                let what = "the server cannot be reached";
+                return Err(JournalError::Store(what.to_owned()));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        self.batch = self.tried;
+        self.until = begun + DEAD_AFTER;
+        fate.step("committed").await;
         Ok(())
     }
 
@@ -391,6 +619,9 @@ impl Lease for Held {
     async fn commit(&mut self, batch: &Batch) -> Result<(), JournalError> {
         let fate = self.memory.fate.clone();
         fate.step("commit").await;
+        if self.view.timeline.is_some() {
+            return self.commit_to_server(batch).await;
+        }
         let disk = fate.disk();
         if disk == Disk::IsFull {
             return Err(JournalError::Store("the disk is full".to_owned()));
@@ -561,7 +792,19 @@ impl World {
 /// The record as it was at one moment.
 struct MemoryView {
     world: Arc<World>,
+    /// That of the server, where it is on one.
+    timeline: Option<i64>,
     is_read: bool,
+}
+
+/// Where a record is on a server with this timeline.
+fn database(timeline: i64) -> DatabaseId {
+    DatabaseId {
+        system: None,
+        timeline: Some(timeline),
+        database: 1,
+        tables: String::new(),
+    }
 }
 
 impl MemoryView {
@@ -595,8 +838,8 @@ impl View for MemoryView {
             names: 1,
             is_exposed: false,
             noted_file: None,
-            database: None,
-            noted_database: None,
+            database: self.timeline.map(database),
+            noted_database: world.noted_timeline.map(database),
             moved_to: None,
             noted_host: host,
             noted_account: account.flatten(),
