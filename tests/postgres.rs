@@ -351,6 +351,37 @@ fn a_record_that_is_elsewhere_than_before_is_refused_until_somebody_accepts_it()
 }
 
 #[test]
+fn a_replica_that_was_promoted_is_refused_until_somebody_accepts_it() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let spotler = Spotler::open();
+    let url = server.database();
+    let repo = repo_of(&spotler, &url, 3);
+    repo.apply().exits(0);
+    let replica = server.replica();
+    declare(&repo, &spotler, 4);
+    repo.apply().exits(0);
+    assert_eq!(spotler.ledger().len(), 4);
+    server.stop();
+    replica.promote();
+    // The same repository with its record where the server is now, which lacks what was committed last.
+    let (_, name) = url.rsplit_once('/').unwrap();
+    let repo = repo.env("ROLLCALL_RECORD_URL", &replica.url_of(name));
+    assert_eq!(repo.plan().actions(), ["trigger welcome c-3"]);
+    for _ in 0..2 {
+        let said = keeps_quiet(&repo, &["apply", "--yes"], 1);
+        assert!(said.contains("the server switched to a replica"), "{said}");
+    }
+    assert_eq!(spotler.ledger().len(), 4);
+    keeps_quiet(&repo, &["record", "accept", "--yes"], 0);
+    repo.apply().exits(0);
+    // Whoever accepts it was told that the last commits may be missing.
+    assert_eq!(spotler.ledger().len(), 5);
+    assert_eq!(repo.recorded().len(), 4);
+}
+
+#[test]
 fn a_role_that_may_only_read_plans_and_does_not_apply() {
     let Some(server) = Server::shared() else {
         return;

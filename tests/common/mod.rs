@@ -142,6 +142,7 @@ impl Repo {
 
     /// Sets an environment variable for every run.
     pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.retain(|(other, _)| other != name);
         self.env.push((name.to_owned(), value.to_owned()));
         self
     }

@@ -80,6 +80,26 @@ impl Server {
         Some(own.serve())
     }
 
+    /// A replica of a server of the test's own, which has what was committed by now and nothing that comes later.
+    pub fn replica(&self) -> Self {
+        let of = self.own.as_ref().unwrap();
+        let own = Own::new(of.bin.clone());
+        let mut copy = own.command("pg_basebackup");
+        copy.args(["-h", "127.0.0.1", "-U", "postgres", "--checkpoint=fast"]);
+        copy.args(["-p", &of.port.to_string(), "-D"])
+            .arg(own.data());
+        let copied = copy.env("PGPASSWORD", PASSWORD).output().unwrap();
+        let said = String::from_utf8_lossy(&copied.stderr);
+        assert!(copied.status.success(), "{said}");
+        own.write(&own.data().join("standby.signal"), "");
+        own.serve()
+    }
+
+    /// Makes a replica the server.
+    pub fn promote(&self) {
+        assert_eq!(run(&self.url, "SELECT pg_promote()::text"), ["true"]);
+    }
+
     /// Puts a line before all that say who may come in, and has it read.
     pub fn lets_in(&self, line: &str) {
         let file = self.data().join("pg_hba.conf");
