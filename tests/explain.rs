@@ -123,6 +123,35 @@ fn a_program_can_read_it() {
 }
 
 #[test]
+fn the_values_of_fields_are_shown_where_somebody_asks_for_them_and_on_standard_output_alone() {
+    let spotler = Spotler::open();
+    let repo = repo(&spotler);
+    let without = repo.run(&["explain", "c-1"]).exits(0);
+    assert!(!without.stdout.contains("One"), "{}", without.stdout);
+    let text = repo.run(&["explain", "c-1", "--fields", "-vv"]).exits(0);
+    assert!(
+        text.stdout.contains("\n  field company  One\n"),
+        "{}",
+        text.stdout
+    );
+    assert!(!text.stderr.contains("One"), "{}", text.stderr);
+    let json = ["explain", "c-1", "--fields", "--format", "json"];
+    let json = repo.run(&json).exits(0).json();
+    let automations = json["automations"].as_array().unwrap();
+    let customer = automations.iter().find(|of| of["automation"] == "customer");
+    assert_eq!(
+        customer.unwrap()["fields"],
+        json!([{
+            "occurrence": null,
+            "values": [{ "name": "company", "type": "string", "value": "One" }]
+        }])
+    );
+    // Nothing is sent for whoever is suppressed.
+    let suppressed = repo.run(&["explain", "c-9", "--fields"]).exits(0);
+    assert!(!suppressed.stdout.contains("Nine"), "{}", suppressed.stdout);
+}
+
+#[test]
 fn an_automation_that_is_gone_from_the_configuration_is_explained_too() {
     let spotler = Spotler::open();
     let repo = repo(&spotler);

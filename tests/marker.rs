@@ -180,6 +180,9 @@ fn look(trial: &Trial) {
             .run(&["record", "export", "--format", format])
             .exits(0);
     }
+    for format in ["text", "csv", "json"] {
+        trial.run(&["roster", "--format", format]).exits(0);
+    }
     trial.run(&["automations"]);
     // What these write is searched like every other file.
     for format in ["markdown", "html"] {

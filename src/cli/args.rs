@@ -85,6 +85,8 @@ pub enum Command {
     Apply(ApplyArgs),
     /// Show why a contact is in or out of each automation, and what is on record for it
     Explain(ExplainArgs),
+    /// List who is declared, and by which block, without network and record
+    Roster(RosterArgs),
     /// Record enrolments as active without triggering them
     Adopt(AdoptArgs),
     /// Settle uncertain triggers
@@ -241,9 +243,50 @@ pub struct ExplainArgs {
     /// The contact
     #[arg(value_name = "CONTACT", value_parser = parse_contact)]
     pub contact: ContactId,
+    /// Show the values of its fields too: personal data, to standard output alone
+    #[arg(long)]
+    pub fields: bool,
     /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
+}
+
+/// `roster`.
+#[derive(Debug, Args)]
+pub struct RosterArgs {
+    /// What part of the whole.
+    #[command(flatten)]
+    pub part: Part,
+    /// List those instead who matched and were left out by this
+    #[arg(long, value_name = "WHAT")]
+    pub left_out: Option<LeftOut>,
+    /// How to show it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: RosterFormat,
+}
+
+/// What leaves people out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LeftOut {
+    /// A `lot`: the control group.
+    Lot,
+    /// A [[suppress]] block.
+    Suppress,
+    /// A [[require]] block.
+    Require,
+    /// An [[exclusive]] block.
+    Exclusive,
+}
+
+/// How a roster is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RosterFormat {
+    /// For people.
+    Text,
+    /// One line an enrolment, for a spreadsheet.
+    Csv,
+    /// For programs.
+    Json,
 }
 
 /// `automations`.

@@ -11,7 +11,11 @@ pub(super) async fn run(args: &ExplainArgs, common: &Common) -> Result<Exit, Com
     let explained = engine.explain(contact).await?;
     let (verdicts, listed) = (&explained.verdicts, &explained.listed);
     let known = engine.knows(contact, verdicts, listed);
-    let explanation = Explanation::new(contact, explained.view(), verdicts, listed, known);
+    let mut explanation = Explanation::new(contact, explained.view(), verdicts, listed, known);
+    if args.fields {
+        let shown = explanation.show_fields(explained.view());
+        shown.map_err(anyhow::Error::from)?;
+    }
     match args.format {
         Format::Json => session.output.json(&explanation),
         Format::Text => session.output.lines(|out| explanation.text(out)),

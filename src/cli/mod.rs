@@ -17,6 +17,7 @@ mod plan;
 mod record;
 mod report;
 mod resolve;
+mod roster;
 mod sandbox;
 mod schema;
 mod signals;
@@ -165,6 +166,7 @@ async fn command(command: &Command, common: &Common) -> Result<Exit, CommandErro
         Command::Plan(args) => plan::run(args, common).await,
         Command::Apply(args) => apply::run(args, common, &Signals::listen()?).await,
         Command::Explain(args) => explain::run(args, common).await,
+        Command::Roster(args) => roster::run(args, common).await,
         Command::Adopt(args) => {
             guarded(async |signals| adopt::run(args, common, signals).await).await
         }

@@ -81,16 +81,29 @@ impl Output {
     pub fn json_list(
         &self,
         name: &str,
-        entries: impl Iterator<Item = io::Result<String>>,
+        mut entries: impl Iterator<Item = io::Result<String>>,
+    ) -> Result<(), CommandError> {
+        self.json_each(name, |entry| entries.try_for_each(|one| entry(one?)))
+    }
+
+    /// The same, where the entries are given to what writes one.
+    ///
+    /// # Errors
+    /// Those of the entries, and what standard output says.
+    pub fn json_each(
+        &self,
+        name: &str,
+        entries: impl FnOnce(&mut dyn FnMut(String) -> io::Result<()>) -> io::Result<()>,
     ) -> Result<(), CommandError> {
         self.document(|out| {
             write!(out, "{{\n  \"{name}\": [")?;
             let mut before = "\n    ";
-            for entry in entries {
+            entries(&mut |entry| {
                 // Texts in it hold no line ends of their own: they are escaped.
-                write!(out, "{before}{}", entry?.replace('\n', "\n    "))?;
+                write!(out, "{before}{}", entry.replace('\n', "\n    "))?;
                 before = ",\n    ";
-            }
+                Ok(())
+            })?;
             let end = if before.starts_with(',') { "\n  " } else { "" };
             writeln!(out, "{end}]\n}}")
         })

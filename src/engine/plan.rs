@@ -127,6 +127,20 @@ impl Engine {
         Ok(())
     }
 
+    /// Reads the sources and adds up the roster, of all or of one contact alone, without the record.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub async fn declared(&self, contact: Option<&ContactId>) -> Result<Roster<'static>, Error> {
+        let (config, now, contact) = (self.config, self.now(), contact.cloned());
+        let record = Recorded::Empty("`roster` reads no record");
+        let build = move || match contact {
+            Some(contact) => roster::build_for(config, contact.as_str(), now, record),
+            None => roster::build(config, now, record),
+        };
+        Ok(apart("roster", build).await??)
+    }
+
     /// Reads the sources and adds up the roster.
     pub(super) async fn roster(&self, now: Timestamp) -> Result<Arc<Roster<'static>>, Error> {
         let config = self.config;

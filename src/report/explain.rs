@@ -8,10 +8,11 @@ use serde::Serialize;
 use super::record::{ParticipationJson, participation_json, time};
 use super::rows::PlanView;
 use super::style::SafeText;
+use crate::field::{FieldContent, FieldValue};
 use crate::id::{AutomationName, ContactId, Occurrence};
 use crate::participation::Participation;
 use crate::record::Listed;
-use crate::roster::{BlockVerdict, Roster};
+use crate::roster::{BlockVerdict, FieldError, Roster};
 
 /// All there is to say of a contact.
 #[derive(Serialize)]
@@ -41,6 +42,32 @@ struct Of<'a> {
     blocks: Vec<Verdict<'a>>,
     record: Vec<Recorded<'a>>,
     plan: Vec<Planned>,
+    /// What its enrolments would send, where somebody asked for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<Vec<Sent<'a>>>,
+}
+
+/// The fields of one enrolment.
+#[derive(Serialize)]
+struct Sent<'a> {
+    occurrence: Option<&'a str>,
+    values: Vec<Field>,
+}
+
+/// A field with its value.
+#[derive(Serialize)]
+struct Field {
+    name: String,
+    #[serde(rename = "type")]
+    kind: String,
+    value: Content,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Content {
+    Text(String),
+    Products(Vec<String>),
 }
 
 /// What one block says of one of its rows.
@@ -99,6 +126,27 @@ impl<'a> Explanation<'a> {
         }
     }
 
+    /// Adds the values of the fields, as a trigger would send them now. They are personal data, and shown here alone.
+    ///
+    /// # Errors
+    /// That a source cannot be read again.
+    pub fn show_fields(&mut self, view: PlanView<'a>) -> Result<(), FieldError> {
+        let roster = view.roster;
+        for of in &mut self.automations {
+            let enrolments = roster.enrolments().filter(|enrolment| {
+                view.config.automations[enrolment.automation].name == *of.automation
+            });
+            let sent = enrolments.map(|enrolment| {
+                Ok(Sent {
+                    occurrence: enrolment.occurrence,
+                    values: roster.fields(&enrolment)?.into_iter().map(field).collect(),
+                })
+            });
+            of.fields = Some(sent.collect::<Result<_, _>>()?);
+        }
+        Ok(())
+    }
+
     /// Writes it for people.
     ///
     /// # Errors
@@ -151,9 +199,23 @@ fn automations<'a>(
                 })
                 .collect(),
             plan: planned(view, name),
+            fields: None,
         }
     };
     names.into_iter().map(of).collect()
+}
+
+fn field(field: FieldValue) -> Field {
+    let kind = field.content.type_name().to_lowercase();
+    let value = match field.content {
+        FieldContent::String(text) | FieldContent::Url(text) => Content::Text(text),
+        FieldContent::Products(ids) => Content::Products(ids),
+    };
+    Field {
+        name: field.name,
+        kind,
+        value,
+    }
 }
 
 fn fields_changed(
@@ -278,6 +340,19 @@ fn automation(out: &mut dyn Write, explained: &Of<'_>) -> io::Result<()> {
             write!(out, "  occurrence {}", SafeText(occurrence))?;
         }
         writeln!(out, "  {}", SafeText(&planned.reason))?;
+    }
+    for sent in explained.fields.iter().flatten() {
+        for field in &sent.values {
+            write!(out, "  field {}", field.name)?;
+            if let Some(occurrence) = sent.occurrence {
+                write!(out, "  occurrence {}", SafeText(occurrence))?;
+            }
+            let value = match &field.value {
+                Content::Text(text) => text.clone(),
+                Content::Products(ids) => ids.join(", "),
+            };
+            writeln!(out, "  {}", SafeText(&value))?;
+        }
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! How plans, runs and records look to people and to programs. Decides nothing.
 
 mod chart;
+mod declared;
 mod diff;
 mod explain;
 mod file;
@@ -19,6 +20,7 @@ mod tally;
 mod text;
 
 pub use chart::overview_from;
+pub use declared::{DECLARED_COLUMNS, DeclaredJson, LEFT_OUT_COLUMNS};
 pub use diff::plan_diff;
 pub use explain::{Explanation, UNKNOWN};
 pub use file::{FileKind, check_writable, write_whole};

@@ -185,7 +185,7 @@ pub fn participation_cells(listed: &Listed) -> [String; 9] {
 }
 
 /// A text that a spreadsheet takes as text: what would begin a formula is preceded by an apostrophe.
-fn cell(text: &str) -> Cow<'_, str> {
+pub(super) fn cell(text: &str) -> Cow<'_, str> {
     match text.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠', '\t', '\r']) {
         true => Cow::Owned(format!("'{text}")),
         false => Cow::Borrowed(text),
