@@ -53,6 +53,13 @@ pub fn is_web_address(text: &str) -> bool {
         && text.contains("://")
 }
 
+/// Whether a text is a list of product ids in another notation, such as `["a","b"]` of JSON or `{a,b}` of PostgreSQL.
+pub fn is_other_list(text: &str) -> bool {
+    let text = text.trim();
+    let is_within = |open, close| text.starts_with(open) && text.ends_with(close);
+    is_within('[', ']') || is_within('{', '}')
+}
+
 /// The digest of a set of fields, whatever their order; `None` for no fields.
 pub fn digest(fields: &[FieldValue]) -> Option<Digest> {
     if fields.is_empty() {

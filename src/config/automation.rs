@@ -10,7 +10,7 @@ use super::model::{
 use super::reader::{Item, Table};
 use super::settings::stop_limit;
 use super::value::duration;
-use crate::field::is_web_address;
+use crate::field::{is_other_list, is_web_address};
 use crate::id::{AutomationName, TriggerCode};
 
 pub(super) fn automation(item: &Item<'_>) -> Option<Automation> {
@@ -274,6 +274,9 @@ fn products(table: &Table<'_>) -> Option<FieldTemplate> {
         None => {
             let template = template(&values)?;
             let separator = separator.map_or(",", |(_, text)| text);
+            if is_list_elsewhere(&values, &template) {
+                return None;
+            }
             let ids = || template.split(separator).filter(|_| !separator.is_empty());
             if is_constant(&template) && !ids().all(|id| is_product(&values, id)) {
                 return None;
@@ -294,11 +297,23 @@ fn is_constant(text: &str) -> bool {
 
 /// Whether a product id may be one, as far as that is known without a row.
 fn is_product(item: &Item<'_>, id: &str) -> bool {
-    let is_empty = id.trim().is_empty();
-    if is_empty {
+    if id.trim().is_empty() {
         item.wrong("a product id is empty", "write an id, or remove it");
+        return false;
     }
-    !is_empty
+    !is_list_elsewhere(item, id)
+}
+
+/// Whether a text without a column is a list in another notation, so that products with brackets would be sent.
+fn is_list_elsewhere(item: &Item<'_>, text: &str) -> bool {
+    let is_list = !text.contains("{{") && !text.contains("{%") && is_other_list(text);
+    if is_list {
+        item.wrong(
+            "the product ids are a list in another notation, with brackets around them",
+            "write values = [\"sku-1\", \"sku-2\"], or values = \"sku-1, sku-2\"",
+        );
+    }
+    is_list
 }
 
 fn template(item: &Item<'_>) -> Option<String> {

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use jiff::tz::TimeZone;
 use minijinja::syntax::SyntaxConfig;
@@ -20,10 +21,13 @@ use super::template::{self, Kind, Known, Name};
 use crate::config::{
     Automation, Diagnostic, Enrol, Field, FieldTemplate, Notation, ProductIds, is_blank,
 };
-use crate::field::{FieldContent, FieldValue, is_web_address};
+use crate::field::{FieldContent, FieldValue, is_other_list, is_web_address};
 
 /// How much work a template may be for one row, in minijinja's steps.
 const MOST_WORK: u64 = 50_000;
+
+/// After so many rows for which a field was too much work, no more are tried: each would take as long.
+const MOST_TRIES: u32 = 100;
 
 /// Under this name filters find how the source writes its values. No template can name it.
 const READING: &str = " reading";
@@ -53,6 +57,10 @@ impl<'c> Templates<'c> {
         environment.set_formatter(|out, state, value| match bool::try_from(value.clone()) {
             // As in TOML.
             Ok(truth) if value.kind() == ValueKind::Bool => Ok(write!(out, "{truth}")?),
+            _ if value.kind() == ValueKind::Number && !value.is_integer() => {
+                let number = f64::try_from(value.clone())?;
+                Ok(write!(out, "{}", in_sure_digits(number))?)
+            }
             _ => minijinja::escape_formatter(out, state, value),
         });
         environment.set_syntax(syntax());
@@ -79,6 +87,13 @@ impl<'c> Templates<'c> {
     }
 }
 
+/// A number without the digits behind the fifteenth, which calculating leaves: 0.1 and 0.2 make 0.3.
+fn in_sure_digits(number: f64) -> f64 {
+    let sure = format!("{number:.14e}").parse().unwrap_or(number);
+    // Nobody writes -0.
+    if sure == 0.0 { 0.0 } else { sure }
+}
+
 /// How the values of a row are read, for filters.
 #[derive(Debug)]
 struct ReadAs {
@@ -89,6 +104,9 @@ struct ReadAs {
 }
 
 impl Object for ReadAs {}
+
+/// What is said of a row for which a template is too much work.
+const TOO_MUCH: &str = "its template is too much work";
 
 /// What a filter says of a value, without it.
 const NO_NUMBER: &str = "`number` reads a value that is not a number";
@@ -193,6 +211,8 @@ pub(super) struct Fields<'c> {
     /// For each field the columns of which it asks whether there is something.
     asked: Vec<Vec<usize>>,
     reading: Arc<ReadAs>,
+    /// For how many rows a field was too much work.
+    given_up: AtomicU32,
 }
 
 /// What a name in a template stands for.
@@ -290,6 +310,7 @@ impl<'c> Fields<'c> {
                 notation: reading.notation.clone(),
                 constants,
             }),
+            given_up: AtomicU32::new(0),
         })
     }
 
@@ -334,6 +355,7 @@ impl<'c> Fields<'c> {
             let says_no = |column: &&usize| {
                 let text = cells.text(**column);
                 text.is_some_and(|text| NOT_SO.contains(&text.trim().to_lowercase().as_str()))
+                    || cells.cell(**column, Read::Boolean) == Ok(Some(Cell::Boolean(false)))
             };
             if let Some(&column) = asked.iter().find(says_no) {
                 let name = self
@@ -349,6 +371,9 @@ impl<'c> Fields<'c> {
                 });
             }
             let render = |text: &String| {
+                if self.given_up.load(Ordering::Relaxed) >= MOST_TRIES {
+                    return Err(TOO_MUCH.to_owned());
+                }
                 let rendered = templates.render(text, &inputs);
                 rendered.map_err(|error| self.unrendered(&error, cells))
             };
@@ -376,7 +401,10 @@ impl<'c> Fields<'c> {
             (ErrorKind::UndefinedError, _) if !absent.is_empty() => {
                 format!("there is no attribute {}", absent.join(" or "))
             }
-            (ErrorKind::OutOfFuel, _) => "its template is too much work".to_owned(),
+            (ErrorKind::OutOfFuel, _) => {
+                self.given_up.fetch_add(1, Ordering::Relaxed);
+                TOO_MUCH.to_owned()
+            }
             (_, Some(own)) => format!("its template failed: {own}"),
             (kind, None) => format!("its template failed: {kind}"),
         }
@@ -452,11 +480,7 @@ fn content(
             separator,
         } => {
             let text = render(template)?;
-            let is_within = |(open, close)| {
-                let text = text.trim();
-                text.starts_with(open) && text.ends_with(close)
-            };
-            if [('[', ']'), ('{', '}')].into_iter().any(is_within) {
+            if is_other_list(&text) {
                 return Err(format!(
                     "its value is a list in another notation: the ids stand between `{separator}` alone"
                 ));
@@ -471,8 +495,11 @@ fn content(
         let mut seen = HashSet::new();
         products.retain(|id| seen.insert(id.clone()));
     }
-    match products.iter().any(|id| id.trim().is_empty()) {
-        true => Err("one of its product ids is empty".to_owned()),
+    if products.iter().any(|id| id.trim().is_empty()) {
+        return Err("one of its product ids is empty".to_owned());
+    }
+    match products.iter().any(|id| is_other_list(id)) {
+        true => Err("one of its product ids is a list in another notation".to_owned()),
         false => Ok(FieldContent::Products(products)),
     }
 }

@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use minijinja::machinery::ast::{
     BinOpKind, CallArg, CompareOpKind, Expr, Filter, ForLoop, IfCond, Stmt, Test, UnaryOpKind,
 };
@@ -87,6 +89,7 @@ pub(super) fn check(text: &str, syntax: SyntaxConfig, known: &dyn Known) -> Resu
         what.to_owned()
     })?;
     let mut walk = Walk {
+        text,
         known,
         uses: Uses::default(),
         locals: vec![BTreeMap::new()],
@@ -157,6 +160,7 @@ const TESTS: &[(&str, Option<Kind>, usize)] = &[
 ];
 
 struct Walk<'k> {
+    text: &'k str,
     known: &'k dyn Known,
     uses: Uses,
     /// The names that the template gives itself, by scope.
@@ -185,13 +189,13 @@ impl Walk<'_> {
 
     /// Reads what is printed. Each part of a template is read once, however deep it stands.
     fn emit(&mut self, of: &Expr<'_>) -> Result<Kind, String> {
-        if let Expr::Const(text) = of
-            && let Some(text) = text.value.as_str()
-            && self.known.has_column(text)
-        {
+        self.not_quoted(of)?;
+        let span = of.span();
+        let written = span.start_offset as usize..span.end_offset as usize;
+        let written = self.text.get(written).unwrap_or_default();
+        if !matches!(of, Expr::Var(_)) && self.known.has_column(written) {
             return Err(format!(
-                "it prints the words {text:?} for everybody, where the column of that name was meant: \
-                 write {{{{ row[\"{text}\"] }}}}"
+                "the column {written:?} is not one word: write {{{{ row[\"{written}\"] }}}}"
             ));
         }
         match self.kind(of)? {
@@ -203,6 +207,20 @@ impl Walk<'_> {
             Kind::Texts | Kind::Numbers => {
                 Err("it prints a list: write `| join(\", \")` behind it".to_owned())
             }
+        }
+    }
+
+    /// Refuses the name of a column in quotes, which is a text of the template.
+    fn not_quoted(&self, of: &Expr<'_>) -> Result<(), String> {
+        let Expr::Const(text) = of else {
+            return Ok(());
+        };
+        match text.value.as_str() {
+            Some(text) if self.known.has_column(text) => Err(format!(
+                "it prints the words {text:?} for everybody, where the column of that name was meant: \
+                 write {{{{ row[\"{text}\"] }}}}"
+            )),
+            _ => Ok(()),
         }
     }
 
@@ -289,7 +307,7 @@ impl Walk<'_> {
             Expr::Var(var) if var.id == "row" => {
                 Err("`row` is all columns: write the name of one, row[\"company\"]".to_owned())
             }
-            Expr::Var(var) if var.id == "loop" => {
+            Expr::Var(var) if var.id == "loop" && self.locals.len() > 1 => {
                 Err("`loop` prints nothing by itself: write loop.index".to_owned())
             }
             Expr::Var(var) => Ok(Some(Name::Bare(var.id.to_owned()))),
@@ -495,6 +513,9 @@ impl Walk<'_> {
                 all.join(", ")
             ));
         };
+        if !matches!(filter.name, "number" | "date") {
+            self.not_quoted(expr)?;
+        }
         let kind = self.kind(expr)?;
         if !filter.takes.contains(&kind) {
             return Err(match (filter.name, kind) {
@@ -526,6 +547,14 @@ impl Walk<'_> {
             && let Some(text) = text.value.as_str()
         {
             self.uses.constants.insert(text.to_owned());
+        }
+        if let ("format", [CallArg::Pos(Expr::Const(format))]) = (filter.name, of.args.as_slice())
+            && let Some(format) = format.value.as_str()
+            && !is_format(format)
+        {
+            return Err(format!(
+                "`format` takes what {format:?} is not: %d is the day, %m the month and %Y the year"
+            ));
         }
         let one = match (filter.name, kind) {
             ("first" | "last", Kind::Texts) => Some(Kind::Text),
@@ -566,6 +595,12 @@ impl Walk<'_> {
         }
         Ok(of.len())
     }
+}
+
+/// Whether some date may be written so, and not the same for each.
+fn is_format(format: &str) -> bool {
+    let some = Timestamp::UNIX_EPOCH.to_zoned_datetime(TimeZone::UTC);
+    format.contains('%') && jiff::fmt::strtime::format(format, &some).is_ok()
 }
 
 fn mismatch(found: Kind, wanted: Kind) -> String {
@@ -610,7 +645,7 @@ mod tests {
         }
 
         fn has_column(&self, name: &str) -> bool {
-            ["revenue", "Last Order", "vip", "tags"].contains(&name)
+            ["revenue", "Last Order", "first-name", "vip", "tags"].contains(&name)
         }
     }
 
@@ -673,6 +708,16 @@ mod tests {
             ("{{ revenue * 2 }}", "a text where a number is wanted"),
             ("{{ name + \"x\" }}", "`~` puts texts together"),
             ("{{ name | length }}", "not the letters of a text"),
+            (
+                "{{ 'Last Order' | upper }}",
+                "write {{ row[\"Last Order\"] }}",
+            ),
+            ("{{ first-name }}", "write {{ row[\"first-name\"] }}"),
+            (
+                "{{ since | date | format(\"dd-mm-jjjj\") }}",
+                "%d is the day",
+            ),
+            ("{{ since | date | format(\"%d-%\") }}", "%d is the day"),
             ("{{ tags | split(\",\") }}", "prints a list"),
             ("{{ since | date }}", "prints a date without saying how"),
             ("{{ 'Last Order' }}", "write {{ row[\"Last Order\"] }}"),
@@ -718,6 +763,8 @@ mod tests {
         ] {
             assert!(read(&text).is_ok(), "{:?}", read(&text));
         }
+        let nested = format!("{}name{}", "(".repeat(40), " or name) | trim".repeat(40));
+        assert!(read(&format!("{{{{ {nested} }}}}")).is_err());
     }
 
     #[test]

@@ -144,7 +144,8 @@ fn a_template_reads_cells_as_conditions_do_and_never_guesses() {
             "{% if revenue | number > 1000 %}big{% else %}small{% endif %}",
             "big",
         ),
-        ("{{ revenue | number * 2 }}", "2501.0"),
+        ("{{ revenue | number * 2 }}", "2501"),
+        ("{{ 0.1 + 0.2 }}", "0.3"),
         (
             "{% if since | date < \"2025-03-02\" | date %}old{% endif %}",
             "old",
@@ -191,6 +192,47 @@ fn a_template_reads_cells_as_conditions_do_and_never_guesses() {
             found.contains(why) && found.contains("row 2"),
             "{template}: {found}"
         );
+    }
+}
+
+#[test]
+fn a_template_that_is_too_much_work_is_given_up_after_some_rows() {
+    let rows: String = (1000..3000).map(|n| format!("c-{n}\n")).collect();
+    let each = "{% for one in range(10000) %}".repeat(2);
+    let world = World::new(&["a"])
+        .fields(
+            0,
+            vec![string("f", &format!("{each}x{}", "{% endfor %}".repeat(2)))],
+        )
+        .csv("crm", &format!("id\n{rows}"))
+        .enrol(block(&[0], Some(0)));
+    let problems = world.build().map(drop).unwrap_err().list;
+    assert_eq!(problems.len(), 1);
+    let message = &problems[0].message;
+    assert!(
+        message.contains("row 2") && message.contains("too much work"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_product_that_is_a_list_in_another_notation_is_refused() {
+    for template in ["{{ ids }}", "{{ ids | trim }}"] {
+        let list = ProductIds::List(vec![template.to_owned()]);
+        let split = ProductIds::Split {
+            template: template.to_owned(),
+            separator: ";".to_owned(),
+        };
+        for ids in [list, split] {
+            let each_row = false;
+            let field = field("products", FieldTemplate::Products { ids, each_row });
+            let world = World::new(&["a"])
+                .fields(0, vec![field])
+                .csv("crm", "id,ids\nc-1,\"{a,b}\"\n")
+                .enrol(block(&[0], Some(0)));
+            let problems = world.build().map(drop).unwrap_err().list;
+            assert!(problems[0].message.contains("another notation"));
+        }
     }
 }
 
