@@ -8,6 +8,7 @@ use std::path::Path;
 
 use common::Repo;
 use common::page::{blocks, copy};
+use common::postgres::Server;
 
 /// Runs a README's commands in a copy of the examples.
 fn follow(example: &str) {
@@ -23,6 +24,9 @@ fn follow(example: &str) {
     let (mut commands, mut lines) = (0, 0);
     let mut printed = String::new();
     for block in blocks(&page) {
+        if block.not_run.is_some() {
+            continue;
+        }
         if block.language == "sh" {
             printed.clear();
             for command in block.text.lines() {
@@ -70,4 +74,37 @@ fn every_example_does_what_its_readme_says() {
         assert!(list.contains(&format!("(examples/{name})")), "{name}");
         follow(name);
     }
+}
+
+#[test]
+fn the_example_with_a_database_gives_the_same_plan_from_a_server() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/from-database");
+    let script = fs::read_to_string(root.join("shop.sql")).unwrap();
+    let plan = |repo: &Repo, config: &str| {
+        let args = [
+            "--config",
+            config,
+            "plan",
+            "--now",
+            "2026-11-23",
+            "--format",
+            "json",
+        ];
+        repo.run(&args).exits(0).json()["actions"].clone()
+    };
+    let repo = Repo::new();
+    copy(&root, &repo.file(""));
+    let shipped = plan(&repo, "rollcall.toml");
+    assert_eq!(shipped.as_array().unwrap().len(), 3);
+    // The file is what the script makes.
+    fs::remove_file(repo.file("shop.db")).unwrap();
+    common::sql::Sql::open(&repo.file("shop.db")).run(&script);
+    assert_eq!(plan(&repo, "rollcall.toml"), shipped);
+    let Some(server) = Server::shared() else {
+        return;
+    };
+    let url = server.database();
+    common::postgres::run(&url, &script);
+    let repo = repo.env("SHOP_DATABASE_URL", &url);
+    assert_eq!(plan(&repo, "server.toml"), shipped);
 }
