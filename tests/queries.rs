@@ -45,6 +45,31 @@ fn enrols(query: &str, more: &str, wanted: &[&str]) {
 }
 
 #[test]
+fn explain_shows_what_the_query_gave() {
+    let query =
+        "select customer_no, max(order_date) as last_order, count(*) as n from orders group by 1";
+    let repo = repo(
+        query,
+        "where.last_order = { after = 2026-01-01 }\nwhere.n = { not = 9 }",
+    );
+    let said = repo.run(&["explain", "c1"]).exits(0).stdout;
+    assert!(
+        said.contains("the query gave last_order = 2026-03-01, n = 2\n"),
+        "{said}"
+    );
+    let said = repo
+        .run(&["explain", "c3", "--format", "json"])
+        .exits(0)
+        .json();
+    let verdict = &said["automations"][1]["blocks"][0];
+    assert_eq!(
+        verdict["gave"],
+        serde_json::json!({ "last_order": "2025-02-01", "n": "1" })
+    );
+    assert_eq!(verdict["in"], false);
+}
+
+#[test]
 fn a_query_joins_counts_and_finds_the_last() {
     let last = "select c.customer_no, max(o.order_date) as last_order, count(o.order_id) as orders, \
                 sum(o.amount) as revenue from crm c left join orders o using (customer_no) group by 1";

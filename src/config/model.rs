@@ -337,6 +337,11 @@ impl Source {
         }
     }
 
+    /// Whether it is a query over other sources.
+    pub fn is_query(&self) -> bool {
+        matches!(self.kind, SourceKind::Query { .. })
+    }
+
     /// Whether it is asked over a connection, which takes a while.
     pub fn is_asked(&self) -> bool {
         matches!(self.kind, SourceKind::Database { .. })

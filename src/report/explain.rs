@@ -1,6 +1,6 @@
 //! Of one contact, for every automation, whether it is in or out and why, what the record says, and what a plan would do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -77,6 +77,9 @@ struct Verdict<'a> {
     source: Option<&'a str>,
     row: Option<u64>,
     occurrence: Option<String>,
+    /// What a query over sources gave in the columns that the block reads; `null` is an absent cell.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    gave: BTreeMap<String, Option<String>>,
     #[serde(rename = "in")]
     is_in: bool,
     reasons: Vec<String>,
@@ -179,6 +182,7 @@ fn automations<'a>(
                     source: enrol.source.map(|s| config.sources[s].name.as_str()),
                     row: verdict.row.map(|at| at.row),
                     occurrence: verdict.occurrence.clone(),
+                    gave: verdict.gave.iter().cloned().collect(),
                     is_in: verdict.out.is_empty(),
                     reasons: verdict.out.clone(),
                 }
@@ -311,6 +315,14 @@ fn automation(out: &mut dyn Write, explained: &Of<'_>) -> io::Result<()> {
         match verdict.reasons.is_empty() {
             true => writeln!(out)?,
             false => writeln!(out, "  {}", SafeText(&verdict.reasons.join("; ")))?,
+        }
+        if !verdict.gave.is_empty() {
+            let cells = verdict.gave.iter();
+            let cells = cells.map(|(column, cell)| {
+                format!("{column} = {}", cell.as_deref().unwrap_or("absent"))
+            });
+            let cells: Vec<String> = cells.collect();
+            writeln!(out, "    the query gave {}", SafeText(&cells.join(", ")))?;
         }
     }
     if explained.record.is_empty() {

@@ -23,7 +23,7 @@ pub(super) struct Clock<'c> {
 #[derive(Debug)]
 pub(super) struct Clause<'c> {
     pub(super) condition: &'c Condition,
-    column: usize,
+    pub(super) column: usize,
     checks: Vec<Check<'c>>,
     zone: &'c TimeZone,
 }

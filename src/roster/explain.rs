@@ -15,6 +15,9 @@ pub struct BlockVerdict {
     pub row: Option<RowAt>,
     /// The occurrence that the row gives.
     pub occurrence: Option<String>,
+    /// What a query over sources gave in the columns that the block's conditions read, in their order; `None` where a cell is
+    /// absent. Empty for other sources, whose rows anybody can look up.
+    pub gave: Vec<(String, Option<String>)>,
     /// Why the contact is not in; empty if it is, unless it is suppressed.
     pub out: Vec<String>,
 }
@@ -36,6 +39,10 @@ impl Roster<'_> {
                 automation: verdict.target.automation,
                 row: row.map(|(table, number, id)| table.at(number, id, &mut lines)),
                 occurrence: verdict.occurrence(),
+                gave: match verdict.block.enrol.source {
+                    Some(source) if self.config.sources[source].is_query() => verdict.gave(),
+                    _ => Vec::new(),
+                },
                 out: verdict.reasons(self),
             });
         })?;

@@ -1,5 +1,7 @@
 //! What each block says of each row of a contact. Explanations, the reasons of stops and what is expected all read it.
 
+use std::borrow::Cow;
+
 use hashbrown::{HashMap, HashSet};
 
 use super::Roster;
@@ -27,6 +29,18 @@ impl Verdict<'_, '_> {
     pub(super) fn occurrence(&self) -> Option<String> {
         let text = self.cells?.text(self.target.occurrence?)?;
         (!text.is_empty()).then(|| text.into_owned())
+    }
+
+    /// The cells that the block's conditions read.
+    pub(super) fn gave(&self) -> Vec<(String, Option<String>)> {
+        let Some(cells) = self.cells else {
+            return Vec::new();
+        };
+        let clauses = self.block.clauses().iter().map(|clause| {
+            let cell = cells.text(clause.column).filter(|cell| !cell.is_empty());
+            (clause.condition.column.clone(), cell.map(Cow::into_owned))
+        });
+        clauses.collect()
     }
 
     /// Why the contact is not in; empty if it is, unless it is suppressed.
