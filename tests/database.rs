@@ -124,7 +124,7 @@ fn what_is_wrong_with_a_query_is_told_in_one_sentence() {
         ),
         (
             "select nobody from customers",
-            "$SHOP_DATABASE_URL does not take the query: no such column: nobody",
+            "$SHOP_DATABASE_URL asks for column \"nobody\", which there is not",
         ),
         (
             "select status from customers",
@@ -260,6 +260,16 @@ fn a_query_that_has_lost_its_rows_is_refused() {
         "{}",
         done.stderr
     );
+}
+
+#[test]
+fn a_name_in_double_quotes_that_is_none_is_no_text() {
+    let query = "query = 'select id, \"staus\" as status from customers'";
+    let done = with_file(query, "", CUSTOMERS).run(&["plan"]).exits(1);
+    let wanted = "asks for column \"staus\", which there is not";
+    assert!(plain(&done).contains(wanted), "{}", done.stderr);
+    let query = "query = 'select \"id\", \"rowid\" as n from \"customers\" as \"c d\"'";
+    with_file(query, "", CUSTOMERS).run(&["plan"]).exits(0);
 }
 
 #[test]

@@ -187,6 +187,18 @@ fn what_a_query_may_not_be_is_told() {
 }
 
 #[test]
+fn a_query_that_takes_too_long_is_given_up() {
+    let query = "with recursive n(i) as (select 1 union all select i + 1 from n) select max(i) as customer_no from n";
+    let repo = repo(query, "");
+    let text = std::fs::read_to_string(repo.file("rollcall.toml")).unwrap();
+    let with = text.replace("[source.dormant]", "[source.dormant]\ntimeout = \"1s\"");
+    repo.write("rollcall.toml", with);
+    let said = plain(&repo.run(&["plan"]).exits(1));
+    let wanted = "source dormant: its query did not give all rows within timeout = 1 second";
+    assert!(said.contains(wanted), "{said}");
+}
+
+#[test]
 fn each_input_needs_min_rows_and_is_checked_first() {
     let query = "select customer_no from crm";
     let done = repo(query, "");

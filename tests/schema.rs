@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use common::Repo;
 use jsonschema::Validator;
-use rollcall::config::{self, Config, Problems};
+use rollcall::config::{self, Config, Problems, SourceKind};
 use serde_json::Value;
 
 /// The tables of a configuration: the schema's name for each, how one begins, and what it needs.
@@ -240,14 +240,16 @@ fn what_a_setting_gives_as_its_examples_can_be_written() {
 fn what_a_setting_gives_as_its_default_is_what_it_is_without() {
     let schema = schema();
     let repo = Repo::new();
-    let [mut without, mut with] = [String::new(), String::new()];
+    let asked = "[source.crm]\ncsv = \"crm.csv\"\ncontact = \"id\"\nmin_rows = 1\n";
+    let [mut without, mut with] = [asked.to_owned(), asked.to_owned()];
     let mut count = 0;
     for (name, header, needs) in TABLES {
-        // Two fields of one automation, and two sources: each table begins once.
+        // Two fields of one automation, and three sources: each table begins once.
         let header = match name {
             "TextField" => "[automation.x.fields.t]",
             "ProductsField" => "[automation.x.fields.p]",
             "DatabaseSource" => "[source.y]",
+            "QuerySource" => "[source.z]",
             _ => header,
         };
         let settings = properties(&schema, name).into_iter();
@@ -275,9 +277,18 @@ fn what_a_setting_gives_as_its_default_is_what_it_is_without() {
             .iter()
             .map(|field| &field.template)
             .collect();
+        let timeouts: Vec<_> = (config.sources.iter())
+            .map(|source| match &source.kind {
+                SourceKind::Database { timeout, .. } | SourceKind::Query { timeout, .. } => {
+                    Some(*timeout)
+                }
+                SourceKind::Csv { .. } => None,
+            })
+            .collect();
         format!(
             "{:?}",
             (
+                timeouts,
                 (&config.spotler, &config.record.at, &config.zone),
                 (
                     &config.guard.max_triggers.value,
@@ -407,7 +418,7 @@ fn what_the_reader_refuses_for_its_shape_is_not_valid() {
         "[source.s]\ncontact = \"id\"\ndatabase = \"oracle:x\"\nquery = \"select 1\"",
         "[source.s]\ncontact = \"id\"\ndatabase = \"$DB\"\nquery = \"select 1\"\nmax_age = \"1d\"",
         "[source.s]\ncontact = \"id\"\nfrom = [\"crm\"]",
-        "[source.s]\ncontact = \"id\"\nfrom = [\"crm\"]\nquery = \"select 1\"\ntimeout = \"1m\"",
+        "[source.s]\ncontact = \"id\"\nfrom = [\"crm\"]\nquery = \"select 1\"\nmax_age = \"1d\"",
         "[source.s]\ncontact = \"id\"\nfrom = [\"crm\"]\nquery = \"select 1\"\ncsv = \"x.csv\"",
         "[source.s]\ncsv = \"s.csv\"\ncontact = \"id\"\ndelimiter = \";;\"",
         "[source.s]\ncsv = \"s.csv\"\ncontact = \"id\"\nmax_age = \"a day\"",

@@ -385,6 +385,8 @@ pub enum SourceKind {
         query: String,
         /// Whether it asks the record too.
         asks_record: bool,
+        /// How long it may take, once what it asks is there.
+        timeout: Duration,
         /// Where it is written.
         place: Place,
     },

@@ -260,15 +260,7 @@ fn database(table: &Table<'_>, root: &Path) -> Option<SourceKind> {
     let query = table
         .require("query", "add query = \"select …\"")
         .and_then(|item| query(&item));
-    let timeout = match table.get("timeout") {
-        None => Some(TIMEOUT),
-        Some(item) => duration(&item, "\"5m\"").filter(|time| {
-            if time.is_zero() {
-                item.wrong("`timeout` is zero", "write \"5m\"");
-            }
-            !time.is_zero()
-        }),
-    };
+    let timeout = timeout(table);
     let (at, shown, place) = at?;
     Some(SourceKind::Database {
         at,
@@ -282,10 +274,22 @@ fn database(table: &Table<'_>, root: &Path) -> Option<SourceKind> {
 /// How long a query may take, where nothing else is said.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
+fn timeout(table: &Table<'_>) -> Option<Duration> {
+    let Some(item) = table.get("timeout") else {
+        return Some(TIMEOUT);
+    };
+    duration(&item, "\"5m\"").filter(|time| {
+        if time.is_zero() {
+            item.wrong("`timeout` is zero", "write \"5m\"");
+        }
+        !time.is_zero()
+    })
+}
+
 /// A query over other sources.
 fn over_others(table: &Table<'_>) -> Option<SourceKind> {
     refuse_what_is_of_files(table);
-    table.refuse("timeout", "`timeout` is for databases", "take it out");
+    let timeout = timeout(table);
     let advice = "the names of sources, such as [\"crm\", \"orders\"], or [] where the query asks the record alone";
     let names = table.get("from")?;
     let mut from: Vec<Input> = Vec::new();
@@ -333,6 +337,7 @@ fn over_others(table: &Table<'_>) -> Option<SourceKind> {
         from,
         query,
         asks_record,
+        timeout: timeout?,
         place,
     })
 }

@@ -112,6 +112,7 @@ impl Table {
                 from,
                 query,
                 asks_record,
+                timeout,
                 ..
             } => {
                 let tables = from.iter().filter_map(|input| {
@@ -123,7 +124,7 @@ impl Table {
                 });
                 let tables: Vec<Asked> = tables.chain(asks_record.then(record)).collect();
                 let values = [(":today", inputs.today), (":now", inputs.now)];
-                let sql = Sql::over(&tables, query, &values).map(Stock::Sql);
+                let sql = Sql::over(&tables, query, &values, *timeout).map(Stock::Sql);
                 ("its query".to_owned(), sql)
             }
         };

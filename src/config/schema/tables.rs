@@ -358,6 +358,9 @@ struct QuerySource {
     /// One `select` of SQLite; :today and :now are given to it.
     #[schemars(extend("examples" = ["select id, max(order_date) as last_order from crm group by 1"]))]
     query: Filled,
+    /// How long the query may take.
+    #[schemars(extend("default" = "5m", "examples" = ["90s"]))]
+    timeout: Option<Span>,
     /// The column with the externalContactId.
     #[schemars(extend("examples" = ["customer_no"]))]
     contact: Name,

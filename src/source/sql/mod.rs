@@ -61,8 +61,13 @@ trait Server: Send {
         Ok(())
     }
 
-    /// Adds its rows.
-    async fn read(&mut self, columns: &[Column], rows: &mut Writer) -> Result<(), SourceProblem>;
+    /// Adds its rows. One that nobody else can end gives up at this time.
+    async fn read(
+        &mut self,
+        columns: &[Column],
+        until: Instant,
+        rows: &mut Writer,
+    ) -> Result<(), SourceProblem>;
 }
 
 /// The way to a query.
@@ -105,6 +110,8 @@ pub(super) struct Sql {
     columns: Arc<Vec<Column>>,
     spool: Arc<Spool>,
     link: Arc<Mutex<Option<Link>>>,
+    /// How long reading may take, where that is not part of the time of all.
+    timeout: Option<Duration>,
 }
 
 impl fmt::Debug for Sql {
@@ -150,11 +157,17 @@ impl Sql {
         tables: &[Asked],
         query: &str,
         values: &[(&str, &str)],
+        timeout: Duration,
     ) -> Result<Self, SourceProblem> {
-        Self::prepared(FOREVER, async |_| {
+        let prepared = Self::prepared(FOREVER, async |_| {
             let server: Box<dyn Server> =
                 Box::new(sqlite::Sqlite::over(tables, query, values).await?);
             Ok(server)
+        });
+        // Its time begins when what it asks is there.
+        prepared.map(|sql| Self {
+            timeout: Some(timeout),
+            ..sql
         })
     }
 
@@ -209,6 +222,7 @@ impl Sql {
                 columns: Arc::new(columns),
                 spool: Arc::default(),
                 link: Arc::new(Mutex::new(Some(link))),
+                timeout: None,
             })
         })
     }
@@ -222,10 +236,15 @@ impl Sql {
     pub(super) fn begin(&self) -> Result<(), SourceProblem> {
         let (columns, links) = (self.columns.clone(), self.link.clone());
         let mut rows = Writer::new(&self.spool, columns.len());
+        let timeout = self.timeout;
         let read = move || {
             let link = links.lock().unwrap_or_else(PoisonError::into_inner).take();
             let Some(mut link) = link else { return };
-            let read = link.wait(async |server| server.read(&columns, &mut rows).await);
+            if let Some(timeout) = timeout {
+                (link.timeout, link.until) = (timeout, Instant::now() + timeout);
+            }
+            let until = link.until;
+            let read = link.wait(async |server| server.read(&columns, until, &mut rows).await);
             rows.end(read);
         };
         Builder::new().name("query".to_owned()).spawn(read)?;

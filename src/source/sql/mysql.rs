@@ -1,6 +1,6 @@
 //! A query of MySQL or MariaDB, as one prepared statement in a snapshot that is only read.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
@@ -91,7 +91,12 @@ impl Server for MySql {
         Ok(columns.collect())
     }
 
-    async fn read(&mut self, columns: &[Column], rows: &mut Writer) -> Result<(), SourceProblem> {
+    async fn read(
+        &mut self,
+        columns: &[Column],
+        _until: Instant,
+        rows: &mut Writer,
+    ) -> Result<(), SourceProblem> {
         let list: Vec<String> = columns.iter().map(selected).collect();
         let sql = around(&self.query, &list.join(", "));
         let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);

@@ -80,7 +80,7 @@ impl Sqlite {
 
 /// Checks that no two columns of a table have one name to SQLite, and that what stands in double quotes is a name that there
 /// is: SQLite takes any other for a text.
-fn check_names(tables: &[Asked], select: &str) -> Result<(), SourceProblem> {
+pub(super) fn check_names(tables: &[Asked], select: &str) -> Result<(), SourceProblem> {
     for table in tables {
         for (place, column) in table.columns.iter().enumerate() {
             let is_same = |other: &&String| other.eq_ignore_ascii_case(column);
@@ -98,8 +98,11 @@ fn check_names(tables: &[Asked], select: &str) -> Result<(), SourceProblem> {
             .iter()
             .flat_map(|table| table.columns.iter().chain([&table.name]))
     };
+    // What SQLite itself calls so.
+    const GIVEN: [&str; 3] = ["rowid", "oid", "_rowid_"];
     for quoted in query::quoted_names(select) {
-        if !names().any(|name| name.eq_ignore_ascii_case(&quoted)) {
+        let mut all = names().map(String::as_str).chain(GIVEN);
+        if !all.any(|name| name.eq_ignore_ascii_case(&quoted)) {
             return Err(unknown(tables, &quoted));
         }
     }

@@ -178,7 +178,12 @@ impl Server for Postgres {
         Ok(columns.collect())
     }
 
-    async fn read(&mut self, columns: &[Column], rows: &mut Writer) -> Result<(), SourceProblem> {
+    async fn read(
+        &mut self,
+        columns: &[Column],
+        _until: std::time::Instant,
+        rows: &mut Writer,
+    ) -> Result<(), SourceProblem> {
         let statement = around(&self.query, "*");
         self.copy(&statement, columns, rows).await
     }

@@ -12,7 +12,7 @@ use sqlx::{
 };
 
 use super::column::{Column, Kind, float};
-use super::over::{Asked, unknown};
+use super::over::{Asked, check_names, unknown};
 use super::spool::Writer;
 use super::{Server, around};
 use crate::config::query;
@@ -28,8 +28,10 @@ const STEPS: i32 = 100_000;
 pub(super) struct Sqlite {
     connection: SqliteConnection,
     select: String,
-    /// The tables in memory, where it is over these.
+    /// What it may ask.
     tables: Vec<Asked>,
+    /// Whether these lie in a file.
+    is_file: bool,
 }
 
 impl Sqlite {
@@ -38,6 +40,7 @@ impl Sqlite {
             connection,
             select,
             tables,
+            is_file: false,
         }
     }
 
@@ -68,30 +71,28 @@ impl Sqlite {
             .row_buffer_size(ROW_BUFFER)
             .disable_statement_logging();
         let mut connection = options.connect().await?;
-        let until = Instant::now() + timeout;
-        let mut handle = connection.lock_handle().await?;
-        handle.set_progress_handler(STEPS, move || Instant::now() < until);
-        drop(handle);
         connection.execute("BEGIN").await?;
-        Ok(Self::new(connection, select, Vec::new()))
+        let tables = tables(&mut connection).await?;
+        check_names(&tables, &select)?;
+        Ok(Self {
+            is_file: true,
+            ..Self::new(connection, select, tables)
+        })
     }
 }
 
 impl Sqlite {
-    /// What is wrong with a query, with what there is where it is over tables in memory.
+    /// What is wrong with a query, with what there is.
     fn problem(&self, error: sqlx::Error) -> SourceProblem {
         let problem = SourceProblem::from(error);
         let SourceProblem::Refused(what) = &problem else {
             return problem;
         };
-        if self.tables.is_empty() {
-            return problem;
-        }
         if let Some(column) = what.strip_prefix("no such column: ") {
             return unknown(&self.tables, column);
         }
         match what.strip_prefix("no such table: ") {
-            Some(table) => SourceProblem::NoTable {
+            Some(table) if !self.is_file => SourceProblem::NoTable {
                 table: table.to_owned(),
                 known: self
                     .tables
@@ -100,9 +101,28 @@ impl Sqlite {
                     .collect::<Vec<_>>()
                     .join(", "),
             },
-            None => problem,
+            _ => problem,
         }
     }
+}
+
+/// The tables and views of a file, with their columns.
+async fn tables(connection: &mut SqliteConnection) -> Result<Vec<Asked>, SourceProblem> {
+    let names = "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') ORDER BY name";
+    let names: Vec<String> = sqlx::query_scalar(names)
+        .fetch_all(&mut *connection)
+        .await?;
+    let mut tables = Vec::with_capacity(names.len());
+    for name in names {
+        let columns = sqlx::query_scalar("SELECT name FROM pragma_table_xinfo(?)").bind(&name);
+        // A view may ask what is gone.
+        let columns = columns.fetch_all(&mut *connection).await;
+        tables.push(Asked {
+            columns: columns.unwrap_or_default(),
+            name,
+        });
+    }
+    Ok(tables)
 }
 
 /// So many rows are on their way at once.
@@ -158,7 +178,15 @@ impl Server for Sqlite {
         Sqlite::insert(self, table, cells).await
     }
 
-    async fn read(&mut self, columns: &[Column], rows: &mut Writer) -> Result<(), SourceProblem> {
+    async fn read(
+        &mut self,
+        columns: &[Column],
+        until: Instant,
+        rows: &mut Writer,
+    ) -> Result<(), SourceProblem> {
+        let mut handle = self.connection.lock_handle().await?;
+        handle.set_progress_handler(STEPS, move || Instant::now() < until);
+        drop(handle);
         let sql = around(&self.select, "*");
         let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
         let mut found = query.fetch(&mut self.connection);
