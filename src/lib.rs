@@ -16,6 +16,7 @@ pub mod field;
 pub mod hardening;
 pub mod id;
 pub mod location;
+pub mod number;
 pub mod paths;
 pub mod patient;
 pub mod text;

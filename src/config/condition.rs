@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use super::model::{Condition, Span, Test, Value};
 use super::reader::{Item, Table};
 use super::value::{span, value};
+use crate::number::Number;
 
 impl Test {
     /// The type of what a cell is compared with, in words; `None` where any will do.
@@ -147,7 +148,7 @@ fn bounds(table: &Table<'_>, zone: &TimeZone, tests: &mut Vec<Test>) {
         let bound = value(&item, zone)?;
         let is_right = match bound {
             Value::Date(_) | Value::DateTime(_) => true,
-            Value::Integer(_) | Value::Float(_) => !dates_only,
+            Value::Integer(_) | Value::Decimal(_) => !dates_only,
             Value::Text(_) | Value::Boolean(_) => false,
         };
         if is_right {
@@ -201,8 +202,8 @@ fn bounds(table: &Table<'_>, zone: &TimeZone, tests: &mut Vec<Test>) {
 /// How two bounds compare; where one is a calendar day, by days, as cells are compared.
 fn order(a: &Value, b: &Value, zone: &TimeZone) -> Option<std::cmp::Ordering> {
     let number = |value: &Value| match value {
-        Value::Integer(number) => Some(*number as f64),
-        Value::Float(number) => Some(*number),
+        Value::Integer(number) => Some(Number::from(*number)),
+        Value::Decimal(number) => Some(*number),
         _ => None,
     };
     let day = |value: &Value| match value {

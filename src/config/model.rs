@@ -14,6 +14,7 @@ use crate::base_url::BaseUrl;
 use crate::digest::Digest;
 use crate::id::{AutomationName, ContactId, RecordId, TriggerCode};
 use crate::location::Location;
+use crate::number::Number;
 use crate::paths::Paths;
 use crate::text::SafeText;
 
@@ -525,8 +526,8 @@ pub enum Value {
     Text(String),
     /// A whole number.
     Integer(i64),
-    /// A number with a fraction; finite.
-    Float(f64),
+    /// A number with a fraction.
+    Decimal(Number),
     /// A truth value.
     Boolean(bool),
     /// A calendar day.

@@ -9,6 +9,7 @@ use toml::value::Datetime;
 
 use super::model::{Span, Value};
 use super::reader::{Item, integer};
+use crate::number::Number;
 
 /// Reads a value that conditions and contacts may hold.
 pub(super) fn value(item: &Item<'_>, zone: &TimeZone) -> Option<Value> {
@@ -26,9 +27,9 @@ pub(super) fn value(item: &Item<'_>, zone: &TimeZone) -> Option<Value> {
                 "write a number of at most 18 digits, or text in quotes",
             ),
         },
-        DeValue::Float(number) => match number.as_str().replace('_', "").parse::<f64>() {
-            Ok(number) if number.is_finite() => Some(Value::Float(number)),
-            _ => wrong(
+        DeValue::Float(number) => match Number::parse(&number.as_str().replace('_', "")) {
+            Some(number) => Some(Value::Decimal(number)),
+            None => wrong(
                 format!("`{}` is not a finite number", item.key),
                 "write a number such as 12.5",
             ),
@@ -73,7 +74,7 @@ impl Value {
     pub fn type_name(&self) -> &'static str {
         match self {
             Value::Text(_) => "text",
-            Value::Integer(_) | Value::Float(_) => "a number",
+            Value::Integer(_) | Value::Decimal(_) => "a number",
             Value::Boolean(_) => "true or false",
             Value::Date(_) | Value::DateTime(_) => "a date",
         }

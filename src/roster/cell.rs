@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::reading::Reading;
 use crate::config::{DeclaredContact, Value, is_blank};
+use crate::number::Number;
 use crate::source::RowCells;
 
 /// How a cell is to be read.
@@ -31,7 +32,7 @@ pub(super) enum Kind {
 pub(super) enum Cell<'a> {
     Text(&'a str),
     Integer(i64),
-    Float(f64),
+    Decimal(Number),
     Boolean(bool),
     Date(Date),
     Moment(Timestamp),
@@ -42,8 +43,8 @@ pub(super) enum Cell<'a> {
 pub(super) enum Key<'a> {
     Text(&'a str),
     Integer(i64),
-    /// The bits of a number that is not a whole one, or too large.
-    Float(u64),
+    /// A number that is not a whole one, or too large.
+    Decimal(Number),
     Boolean(bool),
     Day(Date),
     Moment(Timestamp),
@@ -142,7 +143,7 @@ impl<'a> From<&'a Value> for Cell<'a> {
         match value {
             Value::Text(text) => Cell::Text(text),
             Value::Integer(number) => Cell::Integer(*number),
-            Value::Float(number) => Cell::Float(*number),
+            Value::Decimal(number) => Cell::Decimal(*number),
             Value::Boolean(truth) => Cell::Boolean(*truth),
             Value::Date(day) => Cell::Date(*day),
             Value::DateTime(moment) => Cell::Moment(*moment),
@@ -155,7 +156,7 @@ impl std::fmt::Display for Cell<'_> {
         match self {
             Cell::Text(text) => f.write_str(text),
             Cell::Integer(number) => number.fmt(f),
-            Cell::Float(number) => number.fmt(f),
+            Cell::Decimal(number) => number.fmt(f),
             Cell::Boolean(truth) => truth.fmt(f),
             Cell::Date(day) => day.fmt(f),
             Cell::Moment(moment) => moment.fmt(f),
@@ -168,7 +169,7 @@ impl<'a> Cell<'a> {
     pub(super) fn kind(&self) -> Kind {
         match self {
             Cell::Text(_) => Kind::Text,
-            Cell::Integer(_) | Cell::Float(_) => Kind::Number,
+            Cell::Integer(_) | Cell::Decimal(_) => Kind::Number,
             Cell::Boolean(_) => Kind::Boolean,
             Cell::Date(_) | Cell::Moment(_) => Kind::Date,
         }
@@ -180,9 +181,9 @@ impl<'a> Cell<'a> {
         Some(match (self, other) {
             (Cell::Text(a), Cell::Text(b)) => a.cmp(b),
             (Cell::Integer(a), Cell::Integer(b)) => a.cmp(&b),
-            (Cell::Float(a), Cell::Float(b)) => return a.partial_cmp(&b),
-            (Cell::Integer(a), Cell::Float(b)) => integer_and_float(a, b),
-            (Cell::Float(a), Cell::Integer(b)) => integer_and_float(b, a).reverse(),
+            (Cell::Decimal(a), Cell::Decimal(b)) => a.cmp(&b),
+            (Cell::Integer(a), Cell::Decimal(b)) => Number::from(a).cmp(&b),
+            (Cell::Decimal(a), Cell::Integer(b)) => a.cmp(&Number::from(b)),
             (Cell::Boolean(a), Cell::Boolean(b)) => a.cmp(&b),
             (Cell::Moment(a), Cell::Moment(b)) => a.cmp(&b),
             _ => self.day(zone)?.cmp(&other.day(zone)?),
@@ -199,13 +200,10 @@ impl<'a> Cell<'a> {
         let keys = match self {
             Cell::Text(text) => [Some(Key::Text(text)), None],
             Cell::Integer(number) => [Some(Key::Integer(number)), None],
-            Cell::Float(number) if number.is_nan() => [None, None],
-            Cell::Float(number)
-                if number.trunc() == number && (-BEYOND..BEYOND).contains(&number) =>
-            {
-                [Some(Key::Integer(number as i64)), None]
+            Cell::Decimal(number) => {
+                let whole = number.integer().map(Key::Integer);
+                [Some(whole.unwrap_or(Key::Decimal(number))), None]
             }
-            Cell::Float(number) => [Some(Key::Float(number.to_bits())), None],
             Cell::Boolean(truth) => [Some(Key::Boolean(truth)), None],
             Cell::Date(day) => [
                 Some(Key::Day(day)),
@@ -251,23 +249,6 @@ impl<'a> Cell<'a> {
 /// The last day that some zone's calendar has all of.
 const LAST_DAY: Date = jiff::civil::date(9999, 12, 30);
 
-/// 2^63: the first float that is greater than every integer.
-const BEYOND: f64 = 9_223_372_036_854_775_808.0;
-
-/// Compares without rounding the integer, which a conversion to a float would do beyond 2^53.
-fn integer_and_float(integer: i64, float: f64) -> Ordering {
-    if float >= BEYOND {
-        Ordering::Less
-    } else if float < -BEYOND {
-        Ordering::Greater
-    } else {
-        let whole = float.trunc();
-        integer
-            .cmp(&(whole as i64))
-            .then(whole.partial_cmp(&float).unwrap_or(Ordering::Equal))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,38 +261,28 @@ mod tests {
         Cell::Moment(text.parse().unwrap())
     }
 
+    fn decimal(text: &str) -> Cell<'static> {
+        Cell::Decimal(Number::parse(text).unwrap())
+    }
+
     #[test]
-    fn whole_numbers_and_fractions_compare_without_rounding() {
+    fn numbers_compare_without_rounding() {
         let order = |a: Cell<'static>, b| a.order(b, &TimeZone::UTC);
-        let (big, next) = (9_007_199_254_740_992.0, 9_007_199_254_740_993);
+        let next = Cell::Integer(9_007_199_254_740_993);
         assert_eq!(
-            order(Cell::Integer(1), Cell::Float(1.0)),
+            order(Cell::Integer(1), decimal("1.0")),
             Some(Ordering::Equal)
         );
         assert_eq!(
-            order(Cell::Integer(1), Cell::Float(1.5)),
-            Some(Ordering::Less)
-        );
-        assert_eq!(
-            order(Cell::Integer(-1), Cell::Float(-1.5)),
+            order(Cell::Integer(-1), decimal("-1.5")),
             Some(Ordering::Greater)
         );
         assert_eq!(
-            order(Cell::Integer(next), Cell::Float(big)),
+            order(next, decimal("9007199254740992.0")),
             Some(Ordering::Greater)
         );
-        assert_eq!(
-            order(Cell::Float(big), Cell::Integer(next)),
-            Some(Ordering::Less)
-        );
-        assert_eq!(
-            order(Cell::Integer(i64::MAX), Cell::Float(1e300)),
-            Some(Ordering::Less)
-        );
-        assert_eq!(
-            order(Cell::Integer(i64::MIN), Cell::Float(-1e300)),
-            Some(Ordering::Greater)
-        );
+        let tenth = decimal("0.1000000000000000055511151231257827");
+        assert_eq!(order(decimal("0.1"), tenth), Some(Ordering::Less));
     }
 
     #[test]
@@ -329,15 +300,15 @@ mod tests {
         let cells = [
             Cell::Text("1"),
             Cell::Integer(1),
-            Cell::Float(1.0),
-            Cell::Float(1.5),
-            Cell::Float(-0.0),
+            decimal("1.0"),
+            decimal("1.5"),
+            decimal("-0.0"),
             Cell::Integer(0),
-            Cell::Float(BEYOND),
-            Cell::Float(-BEYOND),
+            decimal("9223372036854775808"),
+            decimal("-9223372036854775808"),
             Cell::Integer(i64::MIN),
             Cell::Integer(i64::MAX),
-            Cell::Float(1e300),
+            decimal("1e300"),
             Cell::Boolean(true),
             Cell::Boolean(false),
             day("2025-03-01"),

@@ -341,6 +341,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Notation, Value};
+    use crate::number::Number;
     use crate::roster::cell::SourceCells;
     use crate::roster::reading::Reading;
     use crate::roster::testing::{date, moment, place, text};
@@ -407,7 +408,10 @@ mod tests {
 
     #[test]
     fn numbers_are_compared_by_value_and_their_bounds_are_inclusive() {
-        let (whole, part) = (Value::Integer(10), Value::Float(2.5));
+        let (whole, part) = (
+            Value::Integer(10),
+            Value::Decimal(Number::parse("2.5").unwrap()),
+        );
         check(
             Test::Any(vec![whole.clone()]),
             &["10", "10.0", "010"],
@@ -572,7 +576,10 @@ mod tests {
             ),
             (
                 "",
-                vec![Test::Min(Value::Float(0.5)), Test::Max(Value::Integer(20))],
+                vec![
+                    Test::Min(Value::Decimal(Number::parse("0.5").unwrap())),
+                    Test::Max(Value::Integer(20)),
+                ],
                 "c is empty, wanted at least 0.5 and at most 20",
             ),
             (

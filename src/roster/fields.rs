@@ -155,7 +155,7 @@ fn read(
         let zone = &of.zone;
         Some(match (Reading { zone, notation }).read(text, kind)? {
             Cell::Integer(number) => Cell::Integer(number),
-            Cell::Float(number) => Cell::Float(number),
+            Cell::Decimal(number) => Cell::Decimal(number),
             Cell::Date(day) => Cell::Date(day),
             Cell::Moment(at) => Cell::Moment(at),
             Cell::Text(_) | Cell::Boolean(_) => return None,
@@ -168,7 +168,7 @@ fn read(
 fn number(state: &State<'_, '_>, value: Value) -> Result<Value, Error> {
     match read(state, &value, Read::Number)?.0 {
         Cell::Integer(number) => Ok(Value::from(number)),
-        Cell::Float(number) => Ok(Value::from(number)),
+        Cell::Decimal(number) => Ok(Value::from(number.float())),
         _ => Err(wrong(NO_NUMBER)),
     }
 }

@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 
 use super::cell::{Cell, Kind};
 use crate::config::{Decimal, Notation, Written};
+use crate::number::Number;
 
 /// How the cells of a table are read.
 #[derive(Debug, Clone, Copy)]
@@ -93,10 +94,7 @@ fn plain_number(text: &str) -> Option<Cell<'static>> {
     if let (None, Ok(exact)) = (fraction, text.parse()) {
         return Some(Cell::Integer(exact));
     }
-    text.parse()
-        .ok()
-        .filter(|n: &f64| n.is_finite())
-        .map(Cell::Float)
+    Number::parse(text).map(Cell::Decimal)
 }
 
 fn are_digits(text: &str) -> bool {
@@ -209,6 +207,10 @@ mod tests {
         Cell::Moment(text.parse().unwrap())
     }
 
+    fn decimal(text: &str) -> Cell<'static> {
+        Cell::Decimal(Number::parse(text).unwrap())
+    }
+
     #[test]
     fn numbers_are_plain_decimals_exact_where_they_are_whole() {
         for (text, cell) in [
@@ -216,11 +218,8 @@ mod tests {
             ("-12", Cell::Integer(-12)),
             ("+007", Cell::Integer(7)),
             ("9223372036854775807", Cell::Integer(i64::MAX)),
-            (
-                "9223372036854775808",
-                Cell::Float(9_223_372_036_854_775_808.0),
-            ),
-            ("1.50", Cell::Float(1.5)),
+            ("9223372036854775808", decimal("9223372036854775808.0")),
+            ("1.50", decimal("1.5")),
         ] {
             assert_eq!(number(text, None), Some(cell), "{text}");
         }
@@ -263,7 +262,7 @@ mod tests {
             for (decimal, wanted) in [(None, unsaid), (Some(Point), point), (Some(Comma), comma)] {
                 let found = number(text, decimal).map(|cell| match cell {
                     Cell::Integer(number) => number as f64,
-                    Cell::Float(number) => number,
+                    Cell::Decimal(number) => number.float(),
                     other => panic!("{other:?}"),
                 });
                 assert_eq!(found, wanted, "{text} with {decimal:?}");

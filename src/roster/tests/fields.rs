@@ -2,6 +2,7 @@
 
 use crate::config::{FieldTemplate, ProductIds, Value};
 use crate::field::FieldContent;
+use crate::number::Number;
 use crate::roster::testing::*;
 
 #[test]
@@ -72,7 +73,7 @@ fn attributes_are_rendered_as_their_text() {
                 ("d", date("2025-03-01")),
                 ("i", Value::Integer(-7)),
                 ("m", moment("2025-03-01T12:00:00Z")),
-                ("n", Value::Float(1.5)),
+                ("n", Value::Decimal(Number::parse("1.5").unwrap())),
                 ("t", text("")),
             ],
         )

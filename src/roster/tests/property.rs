@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use crate::config::{Span, Test, Value};
+use crate::number::Number;
 use crate::roster::Undeclared;
 use crate::roster::testing::*;
 
@@ -91,7 +92,7 @@ fn value(column: usize, n: i64) -> Value {
     match COLUMNS[column] {
         "colour" => text(&format!("colour {n}")),
         "amount" if n % 2 == 0 => Value::Integer(n),
-        "amount" => Value::Float(n as f64),
+        "amount" => Value::Decimal(Number::from(n)),
         "day" => date(&format!("2026-11-{}", 18 + n)),
         _ => Value::Boolean(n == 1),
     }

@@ -1,6 +1,7 @@
 //! What a roster is not made from.
 
 use crate::config::{Span, Test, Value};
+use crate::number::Number;
 use crate::roster::check;
 use crate::roster::testing::*;
 
@@ -70,7 +71,10 @@ fn a_cell_that_cannot_be_read_is_reported_once_even_where_the_row_is_out_anyway(
 fn an_attribute_of_another_type_than_its_condition_is_refused() {
     let world = World::new(&["customers"])
         .contact("c-1", &[("age", text("40"))])
-        .contact("c-2", &[("age", Value::Float(40.5))])
+        .contact(
+            "c-2",
+            &[("age", Value::Decimal(Number::parse("40.5").unwrap()))],
+        )
         .enrol(block(&[0], None).when("age", Test::Min(Value::Integer(40))));
     assert_eq!(
         world.problems(),
