@@ -207,6 +207,58 @@ fn rules_are_checked_without_sources() {
 }
 
 #[test]
+fn an_old_row_that_matches_beside_a_newer_one_is_warned_of() {
+    let export = "id,last_order,status\nc1,2020-01-01,a\nc2,2020-01-01,b\nc1,2026-11-01,b\n";
+    let says = "has several rows of one contact (row 2 and row 4), and this matches an old one of somebody who has a newer";
+    for lines in [
+        "where.last_order = { older_than = \"365d\" }",
+        "where.status = { not = \"a\" }",
+    ] {
+        let said = warned(&repo("", lines, export));
+        assert!(
+            said.contains(says) && said.contains("from` and a query"),
+            "{said}"
+        );
+        assert_eq!(
+            warned(&repo("", lines, &export.replace("c1,2026", "c3,2026"))),
+            ""
+        );
+        let repeating = repo("", lines, export);
+        let toml = std::fs::read_to_string(repeating.file("rollcall.toml")).unwrap();
+        let toml = toml.replace(
+            "[automation.welcome]",
+            "[automation.welcome]\nrepeat_by = \"last_order\"",
+        );
+        repeating.write("rollcall.toml", toml);
+        assert_eq!(warned(&repeating), "");
+    }
+    assert_eq!(warned(&repo("", "where.status = \"b\"", export)), "");
+}
+
+#[test]
+fn an_automation_in_which_somebody_may_be_twice_at_once_is_warned_of() {
+    let with = |more: &str| {
+        let repo = repo("", "", "id\nc1\n");
+        let toml = std::fs::read_to_string(repo.file("rollcall.toml")).unwrap();
+        let more = format!("[automation.welcome]\non_leave = \"keep\"\n{more}");
+        repo.write("rollcall.toml", toml.replace("[automation.welcome]", &more));
+        warned(&repo)
+    };
+    let said = with("");
+    assert!(
+        said.contains("who leaves and comes back is in two at once"),
+        "{said}"
+    );
+    for more in [
+        "cooldown = \"30d\"",
+        "participation = \"once\"",
+        "participation = \"once-while-running\"",
+    ] {
+        assert_eq!(with(more), "");
+    }
+}
+
+#[test]
 fn a_warning_of_the_configuration_is_an_error_where_that_is_wanted() {
     let repo = Repo::with("[automation.welcome]\ntrigger_code = \"a\"\n");
     for args in [&["validate"][..], &["validate", "--no-sources"]] {

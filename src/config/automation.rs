@@ -386,7 +386,8 @@ fn in_single_braces(text: &str) -> Option<&str> {
     })
 }
 
-/// Warns of trigger codes that several automations share, and of such that are no UUIDs.
+/// Warns of trigger codes that several automations share, and of such that are no UUIDs; and where one contact may go through
+/// two runs at once.
 pub(super) fn warnings(automations: &[Automation]) -> Vec<Diagnostic> {
     let mut warnings = Vec::new();
     let mut by_code: HashMap<&TriggerCode, &Automation> = HashMap::new();
@@ -404,6 +405,20 @@ pub(super) fn warnings(automations: &[Automation]) -> Vec<Diagnostic> {
                 )
                 .related(first.place.clone(), "this is the first of the two")
                 .help("give each automation its own external trigger in Spotler"),
+            );
+        }
+        let keeps = automation.on_leave == OnLeave::Keep;
+        let is_free = automation.participation == ParticipationSetting::Unlimited;
+        if keeps && is_free && automation.cooldown.is_none() {
+            warnings.push(
+                Diagnostic::at(
+                    automation.place.clone(),
+                    format!(
+                        "{} lets runs go on (on_leave = \"keep\"), so who leaves and comes back is in two at once",
+                        automation.name
+                    ),
+                )
+                .help("write `cooldown` with the time that a run takes, or participation = \"once-while-running\" if Spotler has it so"),
             );
         }
         if uuid::Uuid::parse_str(code.as_str()).is_err() {

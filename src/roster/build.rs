@@ -8,7 +8,7 @@ use super::block::Block;
 use super::columns::Columns;
 use super::condition::Clock;
 use super::dispatch::Dispatch;
-use super::doubts::Watch;
+use super::doubts::{Watch, old_rows};
 use super::entries::{Entries, Entry};
 use super::fields::{Fields, For, Templates};
 use super::open::{self, Given};
@@ -271,6 +271,13 @@ fn read<'c>(
             let watch = Watch::new(config, Some(source), &roster.blocks, all);
             let near = |id: &str| seen.near(id, table);
             warnings.extend(watch.warnings(table, noted, &roster.blocks, near)?);
+            warnings.extend(old_rows(
+                config,
+                table,
+                seen.twice(),
+                &roster.blocks,
+                source,
+            ));
         }
         Ok(warnings)
     });

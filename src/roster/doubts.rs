@@ -421,6 +421,39 @@ impl<'c> Watch<'c> {
     }
 }
 
+/// Warns of conditions that an old row meets whatever a newer one of the same contact says.
+pub(super) fn old_rows(
+    config: &Config,
+    table: &Table,
+    twice: Option<(RowId, RowId)>,
+    blocks: &[Block<'_>],
+    source: usize,
+) -> Vec<Diagnostic> {
+    let Some((first, second)) = twice else {
+        return Vec::new();
+    };
+    let of_it = blocks.iter().filter(|block| {
+        let mut automations = block.enrol.automations.iter();
+        block.enrol.source == Some(source)
+            && automations.any(|of| config.automations[*of].repeat_by.is_none())
+    });
+    let conditions = of_it.flat_map(|block| &block.enrol.conditions);
+    let meets_old = |condition: &&Condition| {
+        let mut tests = condition.tests.iter();
+        tests.any(|test| matches!(test, Test::OlderThan(_) | Test::Not(_)))
+    };
+    let warning = |condition: &Condition| {
+        let message = format!(
+            "{table} has several rows of one contact ({} and {}), and this matches an old one of somebody who has a newer",
+            table.place(first),
+            table.place(second)
+        );
+        let help = "give each contact one row: in the export, or by a source with `from` and a query with max(…)";
+        plain(message, Some(condition.place.clone()), help.to_owned())
+    };
+    conditions.filter(meets_old).map(warning).collect()
+}
+
 impl Texts<'_> {
     /// What is to be said of the texts that no row has.
     fn unmatched(&self, table: &Table, found: &[Found]) -> Vec<Diagnostic> {

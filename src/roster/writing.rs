@@ -45,9 +45,16 @@ pub(super) struct Seen {
     /// Rows that have other writings of the same id.
     twins: Vec<(RowId, RowId)>,
     more_twins: usize,
+    /// The first two rows of one contact.
+    twice: Option<(RowId, RowId)>,
 }
 
 impl Seen {
+    /// The first two rows of one contact, where all were looked at.
+    pub(super) fn twice(&self) -> Option<(RowId, RowId)> {
+        self.twice
+    }
+
     /// The first row with an id that is written nearly so, where all were looked at.
     pub(super) fn near(&self, id: &str, table: &Table) -> Option<RowId> {
         let (_, row) = self.all.get(&self.hasher.hash_one(folded(id).as_ref()))?;
@@ -123,6 +130,9 @@ impl<'c> Named<'c> {
                 seen.hasher.hash_one(contact),
             );
             let (first, other) = *seen.all.entry(form).or_insert((own, row));
+            if first == own && other != row && seen.twice.is_none() {
+                seen.twice = Some((other, row));
+            }
             if first != own && are_twins(table, other, contact).unwrap_or(false) {
                 match seen.twins.len() < MOST {
                     true => seen.twins.push((other, row)),
