@@ -62,6 +62,22 @@ impl Number {
         text.parse().unwrap_or(f64::INFINITY)
     }
 
+    /// Its digits, with a point before a fraction; `None` where these are very many.
+    pub fn digits(self) -> Option<String> {
+        let sign = if self.digits < 0 { "-" } else { "" };
+        let digits = self.digits.unsigned_abs().to_string();
+        if self.exponent.unsigned_abs() > 60 {
+            return None;
+        }
+        let places = self.exponent.unsigned_abs() as usize;
+        if self.exponent >= 0 {
+            return Some(format!("{sign}{digits}{}", "0".repeat(places)));
+        }
+        let digits = format!("{digits:0>width$}", width = places + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - places);
+        Some(format!("{sign}{whole}.{fraction}"))
+    }
+
     /// The same as a whole number of 64 bits, where it is one.
     pub fn integer(self) -> Option<i64> {
         let power = 10_i128.checked_pow(u32::try_from(self.exponent).ok()?)?;
@@ -176,6 +192,14 @@ mod tests {
         assert_eq!(Number::from(1200), number("1200.0"));
         assert_eq!(number("1200.0").integer(), Some(1200));
         assert_eq!(number("-9223372036854775808.00").integer(), Some(i64::MIN));
+        for (text, digits) in [
+            ("-12.50", "-12.5"),
+            ("0.05", "0.05"),
+            ("1e3", "1000"),
+            ("0", "0"),
+        ] {
+            assert_eq!(number(text).digits().as_deref(), Some(digits));
+        }
         for text in ["0.5", "9223372036854775808", "1e300"] {
             assert_eq!(number(text).integer(), None, "{text}");
         }

@@ -23,6 +23,15 @@ pub struct Explanation<'a> {
     /// Whether anything at all is known of the contact; an id that was mistyped is not.
     known: bool,
     automations: Vec<Of<'a>>,
+    /// Which rows a plan asks of databases, where that is not all of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    asked_of_databases: Vec<AskedOf<'a>>,
+}
+
+#[derive(Serialize)]
+struct AskedOf<'a> {
+    source: &'a str,
+    condition: &'a str,
 }
 
 #[derive(Serialize)]
@@ -126,6 +135,9 @@ impl<'a> Explanation<'a> {
             }),
             known,
             automations: automations(view, verdicts, listed, suppression.is_some()),
+            asked_of_databases: (view.roster.conditions())
+                .map(|(source, condition)| AskedOf { source, condition })
+                .collect(),
         }
     }
 
@@ -291,6 +303,13 @@ fn text(out: &mut dyn Write, explanation: &Explanation<'_>) -> io::Result<()> {
     }
     for explained in &explanation.automations {
         automation(out, explained)?;
+    }
+    for AskedOf { source, condition } in &explanation.asked_of_databases {
+        writeln!(
+            out,
+            "\na plan asks the database of source {source} for the rows where {}",
+            SafeText(condition)
+        )?;
     }
     Ok(())
 }

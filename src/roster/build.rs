@@ -11,6 +11,7 @@ use super::dispatch::Dispatch;
 use super::doubts::{Watch, old_rows};
 use super::entries::{Entries, Entry};
 use super::fields::{Fields, For, Templates};
+use super::narrow::wanted;
 use super::open::{self, Given};
 use super::problems::{MOST, more, plain};
 use super::reading::Reading;
@@ -177,9 +178,23 @@ fn read<'c>(
         }
     }
 
-    if reach == Reach::Rules {
-        drop(columns);
-        tables.fill_with(|| None);
+    drop(columns);
+    let mut conditions: Vec<Option<String>> = vec![None; tables.len()];
+    match reach {
+        Reach::Rules => tables.fill_with(|| None),
+        Reach::Used if problems.is_empty() => {
+            conditions = left_to_databases(config, now, &blocks, &tables);
+        }
+        // Whoever checks all looks at all rows.
+        _ => {}
+    }
+    // Whoever asks for one contact wants to know why a row does not match.
+    if only.is_none() {
+        for (table, condition) in tables.iter_mut().zip(&conditions) {
+            if let (Some(table), Some(condition)) = (table, condition) {
+                table.narrow(condition.clone());
+            }
+        }
     }
     let named = Named::new(config, all);
     let selector = |source: Option<usize>| Selector {
@@ -244,6 +259,7 @@ fn read<'c>(
         warnings: Vec::new(),
         blocks,
         sources: Vec::new(),
+        conditions,
     };
     let mut seen = Vec::with_capacity(selections.len());
     let mut noted = Vec::with_capacity(selections.len());
@@ -313,6 +329,26 @@ fn read<'c>(
         roster.sizes[entry.automation as usize] += 1;
     }
     Ok(roster)
+}
+
+/// For each source, the condition on its rows that its database can decide.
+fn left_to_databases<'c>(
+    config: &'c Config,
+    now: Timestamp,
+    blocks: &[Block<'c>],
+    tables: &[Option<Table>],
+) -> Vec<Option<String>> {
+    let of = |(source, table): (usize, &Option<Table>)| {
+        let table = table.as_ref()?;
+        // A query over it wants all rows.
+        if open::is_input(config, source) {
+            return None;
+        }
+        let blocks = blocks.iter();
+        let blocks = blocks.filter(|block| block.enrol.source == Some(source));
+        table.condition(&wanted(config, now, blocks, table.contact()))
+    };
+    tables.iter().enumerate().map(of).collect()
 }
 
 fn unread(error: &SourceError, at: Option<Place>) -> Diagnostic {

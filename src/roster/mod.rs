@@ -17,6 +17,7 @@ mod expect;
 mod explain;
 mod fields;
 mod guess;
+mod narrow;
 mod open;
 mod problems;
 mod reading;
@@ -66,6 +67,8 @@ pub struct Roster<'c> {
     more_rows: MoreRows,
     sizes: Vec<usize>,
     warnings: Vec<Diagnostic>,
+    /// For each source, the condition that a plan leaves to its database.
+    conditions: Vec<Option<String>>,
 }
 
 /// The rows behind the first of the enrolments that several rows make together, by automation, block and first row.
@@ -272,6 +275,13 @@ impl<'c> Roster<'c> {
             contact: enrolment.contact.to_owned(),
             automation: automation.clone(),
         })
+    }
+
+    /// The conditions that a plan leaves to databases, each with the name of its source, as they are written there.
+    pub fn conditions(&self) -> impl Iterator<Item = (&'c str, &str)> {
+        let sources = self.config.sources.iter().zip(&self.conditions);
+        sources
+            .filter_map(|(source, condition)| Some((source.name.as_str(), condition.as_deref()?)))
     }
 
     fn enrolment(&self, entry: &Entry) -> Enrolment<'_> {

@@ -89,6 +89,12 @@ fn inputs<'c>(config: &'c Config, source: &'c Source) -> impl Iterator<Item = us
     from.iter().filter_map(move |input| find(&input.name))
 }
 
+/// Whether a query asks a source.
+pub(super) fn is_input(config: &Config, source: usize) -> bool {
+    let mut sources = config.sources.iter();
+    sources.any(|other| inputs(config, other).any(|input| input == source))
+}
+
 /// The sources that others need, and these themselves.
 pub(super) fn with_inputs(config: &Config, mut needed: Vec<bool>) -> Vec<bool> {
     let mut open: Vec<usize> = (0..needed.len()).filter(|index| needed[*index]).collect();

@@ -8,7 +8,10 @@ use super::Roster;
 use super::block::{Block, Target};
 use super::cell::{Cells, SourceCells};
 use super::select::draws_on;
-use crate::source::{RowBuffer, RowId, SourceError, Table};
+use crate::source::{Inputs, RowBuffer, RowId, SourceError, Table};
+
+/// The rows of more contacts are found by reading all.
+const MOST: usize = 1000;
 
 /// So many of a kind are listed in one sentence; the others are counted.
 pub(super) const FEW: usize = 12;
@@ -105,6 +108,32 @@ impl<'c> Roster<'c> {
         for (source, table) in self.sources.iter().enumerate() {
             let Some(table) = table else { continue };
             let mut absent: HashSet<&str> = contacts().collect();
+            if table.is_narrowed() {
+                // Its database has more rows of them than were read.
+                let mut table = Table::open(&self.config.sources[source], &Inputs::NONE)?;
+                if absent.len() <= MOST {
+                    table.narrow_to(&contacts().collect::<Vec<_>>());
+                }
+                table.begin()?;
+                let mut rows = table.rows();
+                while let Some(row) = rows.read() {
+                    let row = row?;
+                    if !asked.contains_key(row.contact) {
+                        continue;
+                    }
+                    absent.remove(row.contact);
+                    let cells = SourceCells {
+                        cells: row.cells,
+                        reading: self.reading(source),
+                    };
+                    let at = Some((&table, row.id.0, row.id));
+                    give(Some(source), row.contact, Some(&cells), at);
+                }
+                for contact in absent {
+                    give(Some(source), contact, None, None);
+                }
+                continue;
+            }
             for (number, id) in table.find(contacts()) {
                 let row = table.row(id, &mut buffer)?;
                 absent.remove(row.contact);

@@ -19,6 +19,7 @@ pub use error::{CellAt, RowAt, SourceError, SourceProblem};
 pub use index::RowIndex;
 pub use record::{RecordRow, Recorded};
 pub use rows::{Row, RowId, Rows};
+pub use sql::{Literal, Wanted};
 pub use table::{Inputs, Table};
 
 /// The longest header row, in bytes.

@@ -10,8 +10,9 @@ use super::error::{RowAt, SourceError, SourceProblem};
 use super::index::RowIndex;
 use super::record::{COLUMNS, RecordRow, Recorded};
 use super::rows::{Row, RowId, Rows};
-use super::sql::{Asked, Sql};
+use super::sql::{Asked, Literal, Sql, Wanted};
 use crate::config::{Limit, Notation, RECORD_TABLE, Source, SourceKind, nearest};
+use crate::number::Number;
 
 /// A source whose file is open and whose header is read, or whose query is prepared.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub struct Table {
     pub(super) contact: usize,
     /// How it writes its values.
     pub(super) notation: Notation,
+    is_narrowed: bool,
     index: RowIndex,
 }
 
@@ -145,6 +147,7 @@ impl Table {
             stock,
             contact,
             notation: source.notation.clone(),
+            is_narrowed: false,
             index: RowIndex::default(),
         })
     }
@@ -204,6 +207,46 @@ impl Table {
                 .map_err(|problem| self.error(problem))?;
         }
         Ok(())
+    }
+
+    /// The condition that a database can decide on the rows that these blocks want, as it is written there; `None` where all
+    /// rows are to be read.
+    pub fn condition(&self, blocks: &[Vec<Wanted<'_>>]) -> Option<String> {
+        match &self.stock {
+            Stock::Csv(_) => None,
+            Stock::Sql(sql) => sql.condition(blocks),
+        }
+    }
+
+    /// Leaves rows to the database that do not meet such a condition. They still count.
+    pub fn narrow(&mut self, condition: String) {
+        if let Stock::Sql(sql) = &mut self.stock {
+            sql.narrow(condition);
+            self.is_narrowed = true;
+        }
+    }
+
+    /// The place of the column with the contacts' ids.
+    pub fn contact(&self) -> usize {
+        self.contact
+    }
+
+    /// Reads only the rows of these contacts, where its database can tell them.
+    pub fn narrow_to(&mut self, contacts: &[&str]) {
+        let texts = contacts.iter().map(|id| Some(Literal::Text(id)));
+        let number = |id: &&str| Number::parse(id).map(Literal::Number);
+        let lists: [Option<Vec<_>>; 2] = [texts.collect(), contacts.iter().map(number).collect()];
+        let mut conditions = lists.into_iter().flatten();
+        let condition =
+            conditions.find_map(|list| self.condition(&[vec![Wanted::Is(self.contact, list)]]));
+        if let Some(condition) = condition {
+            self.narrow(condition);
+        }
+    }
+
+    /// Whether rows were left to the database.
+    pub fn is_narrowed(&self) -> bool {
+        self.is_narrowed
     }
 
     /// Begins to read its rows, where that is not done by who asks for them.

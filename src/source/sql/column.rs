@@ -134,7 +134,7 @@ mod tests {
         let mut rows = Writer::new(&spool, 1);
         put(kind, text.as_bytes(), &mut rows);
         rows.end_row();
-        rows.end(Ok(()));
+        rows.end(Ok(None));
         let mut buffer = RowBuffer::default();
         assert!(spool.row(0, &mut buffer));
         buffer.cells().get(0).unwrap().to_owned()

@@ -6,6 +6,7 @@
 mod column;
 mod error;
 mod mysql;
+mod narrow;
 mod over;
 mod postgres;
 mod spool;
@@ -26,6 +27,8 @@ use crate::id::{self, IdError};
 use crate::location::Location;
 use crate::text::quoted;
 use column::Column;
+use narrow::Dialect;
+pub use narrow::{Literal, Wanted};
 pub(super) use over::Asked;
 pub(super) use spool::{Fault, Reader};
 use spool::{Spool, Writer};
@@ -37,8 +40,10 @@ const CONNECTS_IN: Duration = Duration::from_secs(15);
 const FOREVER: Duration = Duration::from_secs(365 * 86_400);
 
 /// The statement around a query. That the query stands in parentheses sees to it that it only reads.
-fn around(query: &str, list: &str) -> String {
-    format!("SELECT {list} FROM (\n{query}\n) AS q")
+fn around(query: &str, list: &str, narrowed: Option<&str>) -> String {
+    let condition = narrowed.map(|condition| format!(" WHERE {condition}"));
+    let condition = condition.unwrap_or_default();
+    format!("SELECT {list} FROM (\n{query}\n) AS q{condition}")
 }
 
 /// A query without the semicolon at its end.
@@ -61,10 +66,14 @@ trait Server: Send {
         Ok(())
     }
 
-    /// Adds its rows. One that nobody else can end gives up at this time.
+    /// How many rows it has in all.
+    async fn count(&mut self, until: Instant) -> Result<u64, SourceProblem>;
+
+    /// Adds its rows, or those that meet a condition. One that nobody else can end gives up at this time.
     async fn read(
         &mut self,
         columns: &[Column],
+        narrowed: Option<&str>,
         until: Instant,
         rows: &mut Writer,
     ) -> Result<(), SourceProblem>;
@@ -112,6 +121,9 @@ pub(super) struct Sql {
     link: Arc<Mutex<Option<Link>>>,
     /// How long reading may take, where that is not part of the time of all.
     timeout: Option<Duration>,
+    dialect: Dialect,
+    /// The condition on the rows that are read.
+    narrowed: Option<String>,
 }
 
 impl fmt::Debug for Sql {
@@ -129,7 +141,12 @@ impl Sql {
         query: &str,
         timeout: Duration,
     ) -> Result<Self, SourceProblem> {
-        Self::prepared(timeout, async |connects_in| {
+        let dialect = match at {
+            Location::Database(database) if database.is_mysql() => Dialect::MySql,
+            Location::Database(_) => Dialect::Postgres,
+            Location::File(_) | Location::Unset(_) => Dialect::Sqlite,
+        };
+        Self::prepared(dialect, timeout, async |connects_in| {
             let server: Box<dyn Server> = match at {
                 Location::Unset(name) => return Err(SourceProblem::Unset(name.clone())),
                 Location::File(path) => Box::new(sqlite::Sqlite::file(path, query, timeout).await?),
@@ -159,7 +176,7 @@ impl Sql {
         values: &[(&str, &str)],
         timeout: Duration,
     ) -> Result<Self, SourceProblem> {
-        let prepared = Self::prepared(FOREVER, async |_| {
+        let prepared = Self::prepared(Dialect::Sqlite, FOREVER, async |_| {
             let server: Box<dyn Server> =
                 Box::new(sqlite::Sqlite::over(tables, query, values).await?);
             Ok(server)
@@ -196,6 +213,7 @@ impl Sql {
     }
 
     fn prepared(
+        dialect: Dialect,
         timeout: Duration,
         open: impl AsyncFnOnce(Duration) -> Result<Box<dyn Server>, SourceProblem> + Send,
     ) -> Result<Self, SourceProblem> {
@@ -223,6 +241,8 @@ impl Sql {
                 spool: Arc::default(),
                 link: Arc::new(Mutex::new(Some(link))),
                 timeout: None,
+                dialect,
+                narrowed: None,
             })
         })
     }
@@ -232,11 +252,21 @@ impl Sql {
         &self.names
     }
 
+    /// The condition that the database can decide on the rows that these blocks want; `None` where it is to send all.
+    pub(super) fn condition(&self, blocks: &[Vec<Wanted<'_>>]) -> Option<String> {
+        self.dialect.condition(&self.columns, blocks)
+    }
+
+    /// Reads only rows that meet a condition.
+    pub(super) fn narrow(&mut self, condition: String) {
+        self.narrowed = Some(condition);
+    }
+
     /// Begins to read its rows, on a thread of its own.
     pub(super) fn begin(&self) -> Result<(), SourceProblem> {
         let (columns, links) = (self.columns.clone(), self.link.clone());
         let mut rows = Writer::new(&self.spool, columns.len());
-        let timeout = self.timeout;
+        let (timeout, narrowed) = (self.timeout, self.narrowed.clone());
         let read = move || {
             let link = links.lock().unwrap_or_else(PoisonError::into_inner).take();
             let Some(mut link) = link else { return };
@@ -244,7 +274,15 @@ impl Sql {
                 (link.timeout, link.until) = (timeout, Instant::now() + timeout);
             }
             let until = link.until;
-            let read = link.wait(async |server| server.read(&columns, until, &mut rows).await);
+            let read = link.wait(async |server| {
+                let narrowed = narrowed.as_deref();
+                let total = match narrowed {
+                    Some(_) => Some(server.count(until).await?),
+                    None => None,
+                };
+                server.read(&columns, narrowed, until, &mut rows).await?;
+                Ok(total)
+            });
             rows.end(read);
         };
         Builder::new().name("query".to_owned()).spawn(read)?;

@@ -91,14 +91,22 @@ impl Server for MySql {
         Ok(columns.collect())
     }
 
+    async fn count(&mut self, _until: Instant) -> Result<u64, SourceProblem> {
+        let count = AssertSqlSafe(around(&self.query, "count(*)", None));
+        let count = sqlx::query_scalar(count).persistent(false);
+        let count: i64 = count.fetch_one(&mut self.connection).await?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
     async fn read(
         &mut self,
         columns: &[Column],
+        narrowed: Option<&str>,
         _until: Instant,
         rows: &mut Writer,
     ) -> Result<(), SourceProblem> {
         let list: Vec<String> = columns.iter().map(selected).collect();
-        let sql = around(&self.query, &list.join(", "));
+        let sql = around(&self.query, &list.join(", "), narrowed);
         let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
         let mut found = query.fetch(&mut self.connection);
         while let Some(row) = found.try_next().await? {

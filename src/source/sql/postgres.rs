@@ -181,11 +181,19 @@ impl Server for Postgres {
     async fn read(
         &mut self,
         columns: &[Column],
+        narrowed: Option<&str>,
         _until: std::time::Instant,
         rows: &mut Writer,
     ) -> Result<(), SourceProblem> {
-        let statement = around(&self.query, "*");
+        let statement = around(&self.query, "*", narrowed);
         self.copy(&statement, columns, rows).await
+    }
+
+    async fn count(&mut self, _until: std::time::Instant) -> Result<u64, SourceProblem> {
+        let count = AssertSqlSafe(around(&self.query, "count(*)", None));
+        let count = sqlx::query_scalar(count).persistent(false);
+        let count: i64 = count.fetch_one(&mut self.connection).await?;
+        Ok(u64::try_from(count).unwrap_or(0))
     }
 }
 

@@ -308,17 +308,18 @@ impl Writer {
         self.spool.more.notify_all();
     }
 
-    /// Ends.
-    pub(super) fn end(mut self, result: Result<(), SourceProblem>) {
+    /// Ends. The query has so many rows in all, where these are not all of them.
+    pub(super) fn end(mut self, result: Result<Option<u64>, SourceProblem>) {
         if self.chunk.len() > 0 {
             self.hand_over();
         }
         self.finish(result);
     }
 
-    fn finish(&mut self, result: Result<(), SourceProblem>) {
+    fn finish(&mut self, result: Result<Option<u64>, SourceProblem>) {
         self.has_ended = true;
-        self.spool.state().end = Some(result.map(|()| self.rows).map_err(Some));
+        let total = result.map(|total| total.unwrap_or(self.rows));
+        self.spool.state().end = Some(total.map_err(Some));
         self.spool.more.notify_all();
     }
 }
@@ -342,7 +343,7 @@ mod tests {
             row.iter().for_each(|cell| writer.cell(cell));
             writer.end_row();
         }
-        writer.end(Ok(()));
+        writer.end(Ok(None));
         spool
     }
 

@@ -82,6 +82,13 @@ impl Sqlite {
 }
 
 impl Sqlite {
+    /// Lets nothing take longer than until then.
+    async fn give_up_at(&mut self, until: Instant) -> Result<(), SourceProblem> {
+        let mut handle = self.connection.lock_handle().await?;
+        handle.set_progress_handler(STEPS, move || Instant::now() < until);
+        Ok(())
+    }
+
     /// What is wrong with a query, with what there is.
     fn problem(&self, error: sqlx::Error) -> SourceProblem {
         let problem = SourceProblem::from(error);
@@ -178,16 +185,23 @@ impl Server for Sqlite {
         Sqlite::insert(self, table, cells).await
     }
 
+    async fn count(&mut self, until: Instant) -> Result<u64, SourceProblem> {
+        self.give_up_at(until).await?;
+        let count = AssertSqlSafe(around(&self.select, "count(*)", None));
+        let count = sqlx::query_scalar(count).persistent(false);
+        let count: i64 = count.fetch_one(&mut self.connection).await?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
     async fn read(
         &mut self,
         columns: &[Column],
+        narrowed: Option<&str>,
         until: Instant,
         rows: &mut Writer,
     ) -> Result<(), SourceProblem> {
-        let mut handle = self.connection.lock_handle().await?;
-        handle.set_progress_handler(STEPS, move || Instant::now() < until);
-        drop(handle);
-        let sql = around(&self.select, "*");
+        self.give_up_at(until).await?;
+        let sql = around(&self.select, "*", narrowed);
         let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
         let mut found = query.fetch(&mut self.connection);
         while let Some(row) = found.try_next().await? {
