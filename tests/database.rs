@@ -263,6 +263,28 @@ fn a_query_that_has_lost_its_rows_is_refused() {
 }
 
 #[test]
+fn why_somebody_is_out_is_asked_of_the_database_that_left_the_row_out() {
+    let repo = with_file(
+        "query = \"select * from customers\"",
+        "where.status = \"customer\"\n",
+        CUSTOMERS,
+    );
+    let shown = repo.run(&["explain", "c2"]).exits(0).stdout;
+    let asked = "a plan asks the database of source shop for the rows where (typeof(\"status\")";
+    assert!(shown.contains(asked), "{shown}");
+    repo.apply().exits(0);
+    Sql::open(&repo.file("shop.db")).run("UPDATE customers SET status = 'gone' WHERE id = 'c1'");
+    let said = repo.run(&["plan", "--format", "json"]).exits(0).json();
+    assert_eq!(
+        said["actions"][0]["reason"],
+        "status is \"gone\", wanted \"customer\""
+    );
+    Sql::open(&repo.file("shop.db")).run("DELETE FROM customers WHERE id = 'c1'");
+    let said = repo.run(&["plan", "--format", "json"]).exits(0).json();
+    assert_eq!(said["actions"][0]["reason"], "not in source shop any more");
+}
+
+#[test]
 fn a_name_in_double_quotes_that_is_none_is_no_text() {
     let query = "query = 'select id, \"staus\" as status from customers'";
     let done = with_file(query, "", CUSTOMERS).run(&["plan"]).exits(1);
