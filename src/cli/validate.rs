@@ -43,7 +43,7 @@ pub(super) async fn run(args: &ValidateArgs, common: &Common) -> Result<Exit, Co
                 "The configuration is valid: {what}. The rows of its sources were not read."
             );
         };
-        let all = count(roster.len(), "enrolment");
+        let all = count(roster.sizes().iter().sum(), "enrolment");
         writeln!(out, "The configuration is valid: {what}, {all} in all.")?;
         let names = config.automations.iter().map(|of| of.name.as_str());
         let width = names.clone().map(str::len).max().unwrap_or(0);

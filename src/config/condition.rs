@@ -1,4 +1,4 @@
-//! `where`.
+//! `where` and `stay`.
 
 use jiff::tz::TimeZone;
 
@@ -22,7 +22,7 @@ impl Test {
 }
 
 pub(super) fn conditions(item: &Item<'_>, zone: &TimeZone) -> Vec<Condition> {
-    let Some(table) = item.table("`where`") else {
+    let Some(table) = item.table(format!("`{}`", item.key)) else {
         return Vec::new();
     };
     let conditions: Vec<Condition> = table
@@ -38,8 +38,8 @@ pub(super) fn conditions(item: &Item<'_>, zone: &TimeZone) -> Vec<Condition> {
         .collect();
     if table.items().next().is_none() {
         item.wrong(
-            "`where` is empty",
-            "write where.status = \"customer\", or remove it",
+            format!("`{}` is empty", item.key),
+            format!("write {}.status = \"customer\", or remove it", item.key),
         );
     }
     conditions

@@ -150,6 +150,7 @@ pub(super) fn enrol(table: Table<'_>, known: &Known<'_>) -> Option<Enrol> {
         index
     });
     let contacts = table.get("contacts").map(|item| contacts(&item));
+    let stay = table.get("stay").map(|item| conditions(&item, known.zone));
     let conditions = table
         .get("where")
         .map(|item| conditions(&item, known.zone))
@@ -166,6 +167,7 @@ pub(super) fn enrol(table: Table<'_>, known: &Known<'_>) -> Option<Enrol> {
         source,
         contacts,
         conditions,
+        stay,
         fields,
         place,
     };
@@ -176,7 +178,7 @@ pub(super) fn enrol(table: Table<'_>, known: &Known<'_>) -> Option<Enrol> {
             "add source = \"…\" or contacts = [\"…\"], or declare contacts as [contact.ID]",
         );
     } else if !is_sourced && known.is_complete {
-        for condition in &enrol.conditions {
+        for condition in enrol.all_conditions() {
             check_attribute(ctx.sink, condition, known);
         }
         check_repeats(&ctx, span, &enrol, known);
@@ -258,11 +260,13 @@ fn check_repeats(
         };
         let missing = match &enrol.contacts {
             Some(contacts) => contacts.iter().find(|id| lacks(id)).map(ContactId::as_str),
-            None if enrol.conditions.is_empty() && !all_have(column) => known
-                .contacts
-                .keys()
-                .find(|id| lacks(id))
-                .map(ContactId::as_str),
+            None if enrol.conditions.is_empty() && enrol.stay.is_none() && !all_have(column) => {
+                known
+                    .contacts
+                    .keys()
+                    .find(|id| lacks(id))
+                    .map(ContactId::as_str)
+            }
             None => None,
         };
         if let Some(contact) = missing {

@@ -470,13 +470,22 @@ pub struct Enrol {
     pub contacts: Option<Vec<ContactId>>,
     /// All must hold. In the order of the file.
     pub conditions: Vec<Condition>,
+    /// By which those who are in stay. `None` is by the conditions; where it is there, others come in by both.
+    pub stay: Option<Vec<Condition>>,
     /// What it adds to and overrides in the automations' fields, sorted by name.
     pub fields: Vec<Field>,
     /// Where it is defined (the line of its `[[enrol]]`).
     pub place: Place,
 }
 
-/// One key of a `where`.
+impl Enrol {
+    /// The conditions of its `where` and of its `stay`.
+    pub fn all_conditions(&self) -> impl Iterator<Item = &Condition> {
+        self.conditions.iter().chain(self.stay.iter().flatten())
+    }
+}
+
+/// One key of a `where`, or of a `stay`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Condition {
     /// The column or attribute.

@@ -32,7 +32,7 @@ use jiff::Timestamp;
 use crate::config::{Config, OnLeave};
 use crate::id::{AutomationName, ContactId, Occurrence, TriggerCode};
 use crate::participation::{Before, Key, Participation, State};
-use crate::roster::{Enrolment, Roster};
+use crate::roster::{Class, Enrolment, Roster};
 use behind::Behind;
 use decide::{Decision, Declared, Leave};
 use identity::Identities;
@@ -53,6 +53,9 @@ pub struct Plan {
     pub withheld: Vec<Withheld>,
     /// What is to be noted of enrolments that went or came back, for `leave_after`; no call is made.
     pub marks: Vec<Mark>,
+    /// The places of the enrolments of which the record says otherwise than the roster alone: those who stay, though they would not
+    /// come in. Sorted.
+    pub by_record: Vec<u32>,
     /// How many enrolments are as declared.
     pub unchanged: u64,
     /// How many participations run or may run, by automation: what the guard's percentages are of.
@@ -300,6 +303,7 @@ impl Plan {
             moves: Moves::new(moves),
             withheld: (Box::new(roster.withheld()) as Box<dyn Iterator<Item = _>>).peekable(),
             stops: Vec::new(),
+            declared: Vec::new(),
             figures: hashbrown::HashMap::new(),
             plan: Plan::default(),
         };
@@ -360,6 +364,12 @@ impl Plan {
         self.held.retain(|held| of_key(&held.key));
         self.withheld.retain(|withheld| of_key(&withheld.key));
         self.marks.retain(|mark| of_key(&mark.key));
+    }
+
+    /// Whether the enrolment at a place in the roster is declared.
+    pub fn declares(&self, place: usize, roster: &Roster<'_>) -> bool {
+        let is_by_record = self.by_record.binary_search(&(place as u32)).is_ok();
+        (roster.get(place).class == Class::ComesIn) != is_by_record
     }
 
     /// Whether applying it now would change anything.
@@ -478,6 +488,8 @@ struct Planner<'a> {
     withheld: Peekable<Box<dyn Iterator<Item = Enrolment<'a>> + 'a>>,
     /// The stops of the contact under way, until it is known which calls they take.
     stops: Vec<Pending>,
+    /// The enrolments of the contact under way; empty in between.
+    declared: Vec<usize>,
     /// What the guard counts, by automation.
     figures: hashbrown::HashMap<AutomationName, Figures>,
     plan: Plan,
@@ -511,7 +523,7 @@ impl Planner<'_> {
         } else if self.config.suppression(contact.as_str()).is_some() {
             self.suppressed(contact.as_str(), group);
         } else {
-            self.merge(next..next, group);
+            self.merge(&[], group);
         }
         group.clear();
         next
@@ -524,8 +536,57 @@ impl Planner<'_> {
         while to < self.roster.len() && self.roster.get(to).contact == contact {
             to += 1;
         }
-        self.merge(from..to, recorded);
+        let mut declared = std::mem::take(&mut self.declared);
+        match self.roster.needs_record() {
+            false => declared.extend(from..to),
+            true => self.choose(from..to, recorded, &mut declared),
+        }
+        self.merge(&declared, recorded);
+        declared.clear();
+        self.declared = declared;
         to
+    }
+
+    /// Chooses of a contact's enrolments those that are declared: those by which it comes in, and where it is in already, those
+    /// by which it stays. At most one is chosen for an automation and occurrence.
+    fn choose(
+        &mut self,
+        of: std::ops::Range<usize>,
+        recorded: &[Participation],
+        to: &mut Vec<usize>,
+    ) {
+        let mut recorded = recorded.iter().peekable();
+        let mut next = of.start;
+        while next < of.end {
+            let (start, first) = (next, self.roster.get(next));
+            let is_same = |other: Enrolment<'_>| {
+                (other.automation, other.occurrence) == (first.automation, first.occurrence)
+            };
+            next += 1;
+            while next < of.end && is_same(self.roster.get(next)) {
+                next += 1;
+            }
+            while recorded
+                .next_if(|of| self.order(first, &of.key).is_gt())
+                .is_some()
+            {}
+            let is_in = |of: &&&Participation| self.is_same(first, &of.key) && of.state.is_in();
+            let chosen = match recorded.peek().filter(is_in) {
+                None => (first.class == Class::ComesIn).then_some(start),
+                // Where it was triggered with the fields of one of them, it has not changed.
+                Some(of) => {
+                    let mut all = start..next;
+                    let same = all.find(|place| self.roster.get(*place).fields == of.fields);
+                    Some(same.unwrap_or(start))
+                }
+            };
+            let Some(chosen) = chosen else { continue };
+            if self.roster.get(chosen).class != Class::ComesIn {
+                // A roster refuses to grow beyond what a u32 counts.
+                self.plan.by_record.push(chosen as u32);
+            }
+            to.push(chosen);
+        }
     }
 
     /// Plans a suppressed contact, and those who are withheld and sort before: what may run is stopped, and what is declared
@@ -562,25 +623,25 @@ impl Planner<'_> {
         for (enrolment, _) in declared.into_iter().zip(on_record).filter(|(_, is)| !is) {
             self.withhold(enrolment, None);
         }
-        self.stops(0..0, recorded);
+        self.stops(&[], recorded);
     }
 
     /// Merges one contact's enrolments and participations, both sorted by automation and occurrence.
-    fn merge(&mut self, declared: std::ops::Range<usize>, recorded: &[Participation]) {
+    fn merge(&mut self, declared: &[usize], recorded: &[Participation]) {
         let first_action = self.plan.actions.len();
-        let mut next = declared.start;
+        let mut declared_after = declared;
         for participation in recorded {
             let key = &participation.key;
             self.count(participation);
             let mut is_declared = false;
-            while next < declared.end {
-                let order = self.order(self.roster.get(next), key);
+            while let [next, after @ ..] = declared_after {
+                let order = self.order(self.roster.get(*next), key);
                 if order.is_gt() {
                     break;
                 }
                 is_declared = order.is_eq();
-                self.declared(next, is_declared.then_some(participation));
-                next += 1;
+                self.declared(*next, is_declared.then_some(participation));
+                declared_after = after;
                 if is_declared {
                     break;
                 }
@@ -589,8 +650,8 @@ impl Planner<'_> {
                 self.gone(participation);
             }
         }
-        for index in next..declared.end {
-            self.declared(index, None);
+        for index in declared_after {
+            self.declared(*index, None);
         }
         self.stops(declared, recorded);
         self.count_reshaped(first_action..self.plan.actions.len(), recorded);
@@ -882,7 +943,7 @@ impl Planner<'_> {
     /// run, behind the same code that is not stopped with it. Where another one only comes behind that code in this run,
     /// what has an id is stopped by it; what has none is stopped by the call for all, and the other one is triggered once
     /// that is certain.
-    fn stops(&mut self, declared: std::ops::Range<usize>, recorded: &[Participation]) {
+    fn stops(&mut self, declared: &[usize], recorded: &[Participation]) {
         let pending = std::mem::take(&mut self.stops);
         if pending.is_empty() {
             return;
@@ -907,23 +968,22 @@ impl Planner<'_> {
             |enrolment: Enrolment<'_>| &config.automations[enrolment.automation].trigger_code;
         let staying = recorded.iter().filter(|of| stays_running(of));
         let staying: Behind<'_> = staying.map(|of| &of.trigger_code).collect();
-        let coming: Behind<'_> = declared
-            .clone()
-            .map(|index| code_of(roster.get(index)))
-            .collect();
-        let mut next = declared.start;
+        let coming = declared.iter().map(|index| code_of(roster.get(*index)));
+        let coming: Behind<'_> = coming.collect();
+        let mut declared = declared.iter().map(|index| roster.get(*index)).peekable();
         for stop in &pending {
             let this = &stop.participation;
             let code = &this.trigger_code;
             // Of a suppressed contact nothing stays, whatever part of it is planned here.
             let stays =
                 stop.why != WhyStop::Suppressed && staying.has_other(code, stays_running(this));
-            while next < declared.end && self.order(roster.get(next), &this.key).is_lt() {
-                next += 1;
-            }
-            let is_declared_behind_it = next < declared.end
-                && self.is_same(roster.get(next), &this.key)
-                && code_of(roster.get(next)) == code;
+            while declared
+                .next_if(|next| self.order(*next, &this.key).is_lt())
+                .is_some()
+            {}
+            let is_declared_behind_it = declared
+                .peek()
+                .is_some_and(|next| self.is_same(*next, &this.key) && code_of(*next) == code);
             let comes = coming.has_other(code, is_declared_behind_it);
             let scope = match this.can_be_stopped_alone() {
                 true if stays || comes => StopScope::One,

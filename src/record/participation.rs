@@ -159,6 +159,12 @@ impl State {
             || self.is_doubtful_stop()
     }
 
+    /// Whether it is in its automation, so that `stay` is enough to stay: it runs or may run, or made a limit refuse the
+    /// trigger, and no stop is under way that Spotler may have carried out.
+    pub fn is_in(self) -> bool {
+        self.needs_an_end() && !self.is_doubtful_stop()
+    }
+
     /// Whether anything of it may run at Spotler, also what Rollcall does not count: what was let go, and what made a
     /// limit refuse the trigger.
     pub fn may_run_at_spotler(self) -> bool {

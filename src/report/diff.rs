@@ -142,6 +142,7 @@ fn walk<'a>(
         (key.contact.as_str(), (key.automation.as_str(), occurrence))
     };
     let mut enrolments = (0..view.roster.len() as u32)
+        .filter(|place| plan.declares(*place as usize, view.roster))
         .map(of_trigger)
         .filter(|(contact, (automation, _))| filter.lets_through(contact, automation))
         .peekable();

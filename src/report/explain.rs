@@ -12,7 +12,7 @@ use crate::field::{FieldContent, FieldValue};
 use crate::id::{AutomationName, ContactId, Occurrence};
 use crate::participation::Participation;
 use crate::record::Listed;
-use crate::roster::{BlockVerdict, FieldError, Roster};
+use crate::roster::{BlockVerdict, Class, FieldError, Roster};
 
 /// All there is to say of a contact.
 #[derive(Serialize)]
@@ -91,6 +91,9 @@ struct Verdict<'a> {
     gave: BTreeMap<String, Option<String>>,
     #[serde(rename = "in")]
     is_in: bool,
+    /// Since when it is in and by what it stays, where it would not come in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stays: Option<String>,
     reasons: Vec<String>,
 }
 
@@ -186,28 +189,35 @@ fn automations<'a>(
         let index = configured.clone().position(|configured| configured == name);
         let verdicts = verdicts.iter();
         let verdicts = verdicts.filter(|verdict| Some(verdict.automation) == index);
+        let listed = || {
+            let listed = all.iter();
+            listed.filter(|of| of.participation.key.automation == *name)
+        };
         let blocks: Vec<Verdict> = verdicts
             .map(|verdict| {
                 let enrol = &config.enrols[verdict.block];
+                let stays = listed().find_map(|of| stays(of, verdict));
                 Verdict {
                     at: enrol.place.to_string(),
                     source: enrol.source.map(|s| config.sources[s].name.as_str()),
                     row: verdict.row.map(|at| at.row),
                     occurrence: verdict.occurrence.clone(),
                     gave: verdict.gave.iter().cloned().collect(),
-                    is_in: verdict.out.is_empty(),
-                    reasons: verdict.out.clone(),
+                    is_in: verdict.out.is_empty() || stays.is_some(),
+                    reasons: match stays {
+                        Some(_) => Vec::new(),
+                        None => verdict.out.clone(),
+                    },
+                    stays,
                 }
             })
             .collect();
-        let listed = all.iter();
-        let listed = listed.filter(|of| of.participation.key.automation == *name);
         Of {
             automation: name,
             configured: index.is_some(),
             is_in: !is_suppressed && blocks.iter().any(|verdict| verdict.is_in),
             blocks,
-            record: listed
+            record: listed()
                 .map(|listed| Recorded {
                     participation: participation_json(listed),
                     fields_changed: fields_changed(view.roster, index, &listed.participation),
@@ -219,6 +229,21 @@ fn automations<'a>(
         }
     };
     names.into_iter().map(of).collect()
+}
+
+/// Since when a contact is in and by what it stays, where a block lets it stay that would not let it in.
+fn stays(of: &Listed, verdict: &BlockVerdict) -> Option<String> {
+    let participation = &of.participation;
+    let occurrence = participation.key.occurrence.as_ref().map(|o| o.as_str());
+    let is_it = participation.state.is_in() && occurrence == verdict.occurrence.as_deref();
+    let columns = verdict.stays_by.as_ref();
+    let columns = columns.filter(|_| is_it && !verdict.out.is_empty())?;
+    let columns: Vec<String> = columns.iter().map(|column| format!("`{column}`")).collect();
+    let since = time(participation.triggered_at.unwrap_or(of.changed_at));
+    Some(format!(
+        "in since {since}, stays by {}",
+        columns.join(" and ")
+    ))
 }
 
 fn field(field: FieldValue) -> Field {
@@ -245,7 +270,9 @@ fn fields_changed(
         automation?,
         key.occurrence.as_ref().map(|o| o.as_str()),
     )?;
-    Some(enrolment.fields != participation.fields)
+    // Who only stays has fields where a change of them matters.
+    let is_known = enrolment.class == Class::ComesIn || enrolment.fields.is_some();
+    is_known.then(|| enrolment.fields != participation.fields)
 }
 
 /// What a plan would do about a contact in one automation.
@@ -331,9 +358,10 @@ fn automation(out: &mut dyn Write, explained: &Of<'_>) -> io::Result<()> {
         if let Some(occurrence) = &verdict.occurrence {
             write!(out, "  occurrence {}", SafeText(occurrence))?;
         }
-        match verdict.reasons.is_empty() {
-            true => writeln!(out)?,
-            false => writeln!(out, "  {}", SafeText(&verdict.reasons.join("; ")))?,
+        match (&verdict.stays, verdict.reasons.is_empty()) {
+            (Some(stays), _) => writeln!(out, "  {}", SafeText(stays))?,
+            (None, true) => writeln!(out)?,
+            (None, false) => writeln!(out, "  {}", SafeText(&verdict.reasons.join("; ")))?,
         }
         if !verdict.gave.is_empty() {
             let cells = verdict.gave.iter();

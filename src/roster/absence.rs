@@ -53,7 +53,11 @@ impl Misses {
             None => self.found.push((source, found)),
         }
         if let (Found::Participation, true, Some(cells)) = (found, is_named, verdict.cells) {
-            let failures = verdict.block.failures(cells);
+            let mut failures = verdict.block.stay_failures(cells);
+            // Who is on the way out comes back by `where`.
+            if failures.is_empty() {
+                failures = verdict.block.failures(cells);
+            }
             let fewest = self.nearest.as_ref().map_or(usize::MAX, Vec::len);
             if (1..fewest).contains(&failures.len()) {
                 self.nearest = Some(failures);

@@ -5,10 +5,11 @@ use hashbrown::HashSet;
 use super::cell::Cells;
 use super::columns::Columns;
 use super::condition::{Clause, Clock};
+use super::entries::Class;
 use super::fields::{Fields, Templates};
 use super::problems::plain;
 use super::reading::Reading;
-use crate::config::{Config, Diagnostic, Enrol};
+use crate::config::{Condition, Config, Diagnostic, Enrol};
 
 /// A block, ready to be tested on rows.
 #[derive(Debug)]
@@ -18,7 +19,10 @@ pub(super) struct Block<'c> {
     pub(super) enrol: &'c Enrol,
     pub(super) targets: Vec<Target<'c>>,
     named: Option<HashSet<&'c str>>,
+    /// What must hold of any row that it takes: its `stay`, or its `where` if it has none.
     clauses: Vec<Clause<'c>>,
+    /// What must hold besides of those who are not in yet: the `where` of a block with a `stay`.
+    entrance: Vec<Clause<'c>>,
 }
 
 /// An automation that a block enrols in.
@@ -44,17 +48,25 @@ impl<'c> Block<'c> {
     ) -> Self {
         let enrol = &config.enrols[index];
         let before = problems.len();
-        let mut clauses = Vec::with_capacity(enrol.conditions.len());
-        for condition in &enrol.conditions {
-            match columns.find(&condition.column) {
-                Ok(column) => clauses.push(Clause::new(condition, column, clock)),
-                Err(not_one) => problems.push(plain(
-                    format!("`{}` {}", condition.column, columns.problem(not_one)),
-                    Some(condition.place.clone()),
-                    columns.advice(not_one, &condition.column),
-                )),
+        let mut compile = |conditions: &'c [Condition]| {
+            let mut clauses = Vec::with_capacity(conditions.len());
+            for condition in conditions {
+                match columns.find(&condition.column) {
+                    Ok(column) => clauses.push(Clause::new(condition, column, clock)),
+                    Err(not_one) => problems.push(plain(
+                        format!("`{}` {}", condition.column, columns.problem(not_one)),
+                        Some(condition.place.clone()),
+                        columns.advice(not_one, &condition.column),
+                    )),
+                }
             }
-        }
+            clauses
+        };
+        let conditions = compile(&enrol.conditions);
+        let (clauses, entrance) = match &enrol.stay {
+            Some(stay) => (compile(stay), conditions),
+            None => (conditions, Vec::new()),
+        };
         let mut targets = Vec::with_capacity(enrol.automations.len());
         for &automation in &enrol.automations {
             let definition = &config.automations[automation];
@@ -96,6 +108,7 @@ impl<'c> Block<'c> {
             targets,
             named: names.map(|names| names.iter().map(|name| name.as_str()).collect()),
             clauses,
+            entrance,
         }
     }
 
@@ -106,17 +119,33 @@ impl<'c> Block<'c> {
             .is_some_and(|named| !named.contains(contact))
     }
 
+    /// The conditions by which it takes a row at all.
     pub(super) fn clauses(&self) -> &[Clause<'c>] {
         &self.clauses
     }
 
-    /// Whether all its conditions hold for a row.
-    pub(super) fn holds<C: Cells>(&self, cells: &C) -> bool {
-        self.clauses.iter().all(|clause| clause.holds(cells))
+    /// All conditions, those on coming in first.
+    pub(super) fn all_clauses(&self) -> impl Iterator<Item = &Clause<'c>> {
+        self.entrance.iter().chain(&self.clauses)
+    }
+
+    /// What a row that it takes makes of its contact; `None` where it does not take it.
+    pub(super) fn class<C: Cells>(&self, cells: &C) -> Option<Class> {
+        let hold = |clauses: &[Clause<'c>]| clauses.iter().all(|clause| clause.holds(cells));
+        hold(&self.clauses).then(|| match hold(&self.entrance) {
+            true => Class::ComesIn,
+            false => Class::Stays,
+        })
     }
 
     /// Every condition that does not hold, in words.
     pub(super) fn failures(&self, cells: &dyn Cells) -> Vec<String> {
+        let clauses = self.all_clauses();
+        clauses.filter_map(|clause| clause.failure(cells)).collect()
+    }
+
+    /// Every condition on somebody who is in that does not hold, in words.
+    pub(super) fn stay_failures(&self, cells: &dyn Cells) -> Vec<String> {
         let clauses = self.clauses.iter();
         clauses.filter_map(|clause| clause.failure(cells)).collect()
     }

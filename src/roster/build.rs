@@ -9,7 +9,7 @@ use super::columns::Columns;
 use super::condition::Clock;
 use super::dispatch::Dispatch;
 use super::doubts::{Watch, old_rows};
-use super::entries::{Entries, Entry};
+use super::entries::{Class, Entries, Entry};
 use super::fields::{Fields, For, Templates};
 use super::narrow::wanted;
 use super::open::{self, Given};
@@ -256,6 +256,7 @@ fn read<'c>(
         withheld: Entries::default(),
         more_rows: MoreRows::default(),
         sizes: vec![0; config.automations.len()],
+        needs_record: false,
         warnings: Vec::new(),
         blocks,
         sources: Vec::new(),
@@ -326,7 +327,10 @@ fn read<'c>(
         });
     }
     for entry in roster.entries.list() {
-        roster.sizes[entry.automation as usize] += 1;
+        match entry.class() {
+            Class::ComesIn => roster.sizes[entry.automation as usize] += 1,
+            Class::Stays => roster.needs_record = true,
+        }
     }
     Ok(roster)
 }
@@ -374,8 +378,10 @@ impl Roster<'_> {
         let mut conflicts = Vec::new();
         let mut gathered = Vec::new();
         let takes = |entry: &Entry| {
-            let fields = self.fields_of(entry.block as usize, entry.automation as usize);
-            fields.is_some_and(Fields::take_each_row)
+            let fields = self.fields_of(entry.block(), entry.automation as usize);
+            let has_fields =
+                entry.class() == Class::ComesIn || self.entries.fields(entry).is_some();
+            has_fields && fields.is_some_and(Fields::take_each_row)
         };
         for group in self.entries.groups(takes) {
             let list = &self.entries.list()[group.clone()];
@@ -391,7 +397,7 @@ impl Roster<'_> {
                 Ok(fields) => {
                     let more = list[1..].iter().map(|entry| entry.row).collect();
                     self.more_rows
-                        .insert((first.automation, first.block, first.row), more);
+                        .insert((first.automation, first.block() as u32, first.row), more);
                     gathered.push((group, field::digest(&fields)));
                 }
                 Err(NoFields::Differs(place)) => {
@@ -427,7 +433,7 @@ impl Roster<'_> {
     fn conflict(&self, (first, other): &(Entry, Entry)) -> Diagnostic {
         let config = self.config;
         let origin = |entry: &Entry| {
-            let enrol = &config.enrols[entry.block as usize];
+            let enrol = &config.enrols[entry.block()];
             let from = match enrol
                 .source
                 .and_then(|source| self.sources[source].as_ref())

@@ -34,7 +34,7 @@ impl<'s, 'c> Dispatch<'s, 'c> {
         let mut reads = Vec::new();
         // How many blocks want each value.
         let mut wanted: HashMap<_, usize> = HashMap::new();
-        for clause in blocks.iter().flat_map(|block| block.clauses()) {
+        for clause in blocks.iter().flat_map(|block| block.all_clauses()) {
             let kind = clause.kind();
             let is_sound = kind == Kind::Presence || (all_text && kind == Kind::Text);
             if !is_sound && known.insert(of(clause)) {

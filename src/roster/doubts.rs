@@ -192,7 +192,7 @@ impl<'c> Watch<'c> {
         for block in blocks.iter().filter(|block| block.enrol.source == source) {
             let names = block.enrol.contacts.iter().flatten();
             watch.named.extend(names.map(|name| name.as_str()));
-            for clause in block.clauses() {
+            for clause in block.all_clauses() {
                 watch.condition(clause.column(), clause.kind(), clause.condition);
             }
         }
@@ -437,7 +437,7 @@ pub(super) fn old_rows(
         block.enrol.source == Some(source)
             && automations.any(|of| config.automations[*of].repeat_by.is_none())
     });
-    let conditions = of_it.flat_map(|block| &block.enrol.conditions);
+    let conditions = of_it.flat_map(|block| block.enrol.all_conditions());
     let meets_old = |condition: &&Condition| {
         let mut tests = condition.tests.iter();
         tests.any(|test| matches!(test, Test::OlderThan(_) | Test::Not(_)))

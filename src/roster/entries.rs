@@ -13,13 +13,40 @@ pub(super) struct Entry {
     pub(super) row: u64,
     /// The index in [`Config::automations`](crate::config::Config::automations), which is sorted by name.
     pub(super) automation: u32,
-    /// The index in [`Config::enrols`](crate::config::Config::enrols).
-    pub(super) block: u32,
+    /// The class in the two bits on top, then the index in [`Config::enrols`](crate::config::Config::enrols): so they sort by
+    /// class, and then by block.
+    class_and_block: u32,
     contact_at: u32,
     occurrence_at: u32,
     fields: u32,
     contact_len: u16,
     occurrence_len: u16,
+}
+
+/// What it takes for an enrolment to be declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// Nothing more: who is not in comes in, who is in stays.
+    ComesIn,
+    /// That its contact is in: by `stay` it stays, and by `where` it would not come in.
+    Stays,
+}
+
+const BLOCK_BITS: u32 = 30;
+
+impl Entry {
+    /// The index in [`Config::enrols`](crate::config::Config::enrols).
+    pub(super) fn block(&self) -> usize {
+        (self.class_and_block & ((1 << BLOCK_BITS) - 1)) as usize
+    }
+
+    /// What it takes for it to be declared.
+    pub(super) fn class(&self) -> Class {
+        match self.class_and_block >> BLOCK_BITS {
+            0 => Class::ComesIn,
+            _ => Class::Stays,
+        }
+    }
 }
 
 /// Enrolments of any number.
@@ -59,8 +86,12 @@ impl Entries {
         contact: &str,
         occurrence: Option<&str>,
         (automation, block, row): (usize, usize, u64),
+        class: Class,
         fields: Option<Digest>,
     ) -> Result<(), Full> {
+        let block = u32::try_from(block)
+            .ok()
+            .filter(|block| block >> BLOCK_BITS == 0);
         let (contact_at, contact_len) = match self.list.get(self.row_start) {
             Some(first) => (first.contact_at, first.contact_len),
             None => self.store(contact)?,
@@ -80,7 +111,7 @@ impl Entries {
         self.list.push(Entry {
             row,
             automation: u32::try_from(automation).map_err(|_| Full)?,
-            block: u32::try_from(block).map_err(|_| Full)?,
+            class_and_block: block.ok_or(Full)? | (class as u32) << BLOCK_BITS,
             contact_at,
             occurrence_at,
             fields,
@@ -124,7 +155,7 @@ impl Entries {
         Ok(())
     }
 
-    /// Sorts them by contact, automation and occurrence, and equal ones by block and row.
+    /// Sorts them by contact, automation and occurrence, and equal ones by class, block and row.
     pub(super) fn sort(&mut self) {
         let Self { list, text, .. } = self;
         // Exports mostly come sorted.
@@ -144,7 +175,7 @@ impl Entries {
         let mut groups = Vec::new();
         let mut start = 0;
         let same = |a: &Entry, b: &Entry| {
-            a.block == b.block && key_order(&self.text, a, b) == Ordering::Equal
+            a.class_and_block == b.class_and_block && key_order(&self.text, a, b) == Ordering::Equal
         };
         for group in self.list.chunk_by(same) {
             if group.len() > 1 && takes(&group[0]) {
@@ -177,8 +208,8 @@ impl Entries {
         Ok(())
     }
 
-    /// Keeps of equal ones the first by block and row; they must be sorted. Returns the pairs whose fields differ, at most
-    /// `limit` of them, and how many there are.
+    /// Keeps of equal ones the first by class, block and row, and of those that do not come in each with other fields; they must
+    /// be sorted. Returns the pairs that come in with fields that differ, at most `limit` of them, and how many there are.
     pub(super) fn settle(&mut self, limit: usize) -> (Vec<(Entry, Entry)>, usize) {
         let Self {
             list,
@@ -189,7 +220,12 @@ impl Entries {
         let (mut pairs, mut count) = (Vec::new(), 0);
         list.dedup_by(|later, first| {
             let same = key_order(text, later, first).is_eq();
-            if same && digest(digests, later) != digest(digests, first) {
+            let differs = same && digest(digests, later) != digest(digests, first);
+            if later.class() != Class::ComesIn {
+                // Who is in under such fields goes on with them.
+                return same && (!differs || later.fields == NO_FIELDS);
+            }
+            if differs {
                 count += 1;
                 if pairs.len() < limit {
                     pairs.push((*first, *later));
@@ -224,7 +260,8 @@ impl Entries {
             automation: entry.automation as usize,
             occurrence: self.occurrence(entry),
             fields: self.fields(entry),
-            block: entry.block as usize,
+            block: entry.block(),
+            class: entry.class(),
             row: entry.row,
         }
     }
@@ -274,7 +311,8 @@ fn key_order(text: &str, a: &Entry, b: &Entry) -> Ordering {
 }
 
 fn order(text: &str, a: &Entry, b: &Entry) -> Ordering {
-    key_order(text, a, b).then((a.block, a.row).cmp(&(b.block, b.row)))
+    let rank = |entry: &Entry| (entry.class_and_block, entry.row);
+    key_order(text, a, b).then_with(|| rank(a).cmp(&rank(b)))
 }
 
 #[cfg(test)]
@@ -289,7 +327,13 @@ mod tests {
         for &(contact, occurrence, automation, block, fields) in rows {
             let fields = fields.map(|text| Hasher::new().part(text).finish());
             entries
-                .push(contact, occurrence, (automation, block, 0), fields)
+                .push(
+                    contact,
+                    occurrence,
+                    (automation, block, 0),
+                    Class::ComesIn,
+                    fields,
+                )
                 .unwrap();
             entries.end_row();
         }
@@ -303,7 +347,7 @@ mod tests {
                 contact,
                 entry.automation,
                 entries.occurrence(entry),
-                entry.block,
+                entry.block() as u32,
             )
         };
         entries.list().iter().map(entry).collect()
@@ -349,7 +393,7 @@ mod tests {
         different.sort();
         let (pairs, count) = different.settle(1);
         assert_eq!((pairs.len(), count), (1, 2));
-        assert_eq!((pairs[0].0.block, pairs[0].1.block), (0, 2));
+        assert_eq!((pairs[0].0.block(), pairs[0].1.block()), (0, 2));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::problems::{MOST, more};
 use super::verdict::{Asked, FEW};
-use super::{Enrolment, Roster};
+use super::{Class, Enrolment, Roster};
 use crate::config::{Diagnostic, Expect, Expectation, Place};
 use crate::source::{Lines, SourceError};
 
@@ -110,15 +110,19 @@ impl<'c> Roster<'c> {
         })
     }
 
-    /// The first enrolment of a contact in an automation, of whatever occurrence.
+    /// The first enrolment by which a contact comes into an automation, of whatever occurrence.
     fn any_of(&self, contact: &str, automation: usize) -> Option<Enrolment<'_>> {
         let list = self.entries.list();
         let first = list.partition_point(|entry| {
             let enrolment = self.enrolment(entry);
             (enrolment.contact, enrolment.automation) < (contact, automation)
         });
-        let enrolment = self.enrolment(list.get(first)?);
-        (enrolment.contact == contact && enrolment.automation == automation).then_some(enrolment)
+        let of_it = list[first..]
+            .iter()
+            .map(|entry| self.enrolment(entry))
+            .take_while(|of| of.contact == contact && of.automation == automation);
+        let mut of_it = of_it;
+        of_it.find(|of| of.class == Class::ComesIn)
     }
 
     /// Why a contact is not in an automation: what each block says of it.

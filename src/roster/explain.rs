@@ -18,7 +18,9 @@ pub struct BlockVerdict {
     /// What a query over sources gave in the columns that the block's conditions read, in their order; `None` where a cell is
     /// absent. Empty for other sources, whose rows anybody can look up.
     pub gave: Vec<(String, Option<String>)>,
-    /// Why the contact is not in; empty if it is, unless it is suppressed.
+    /// The columns by which a contact that is in stays, where the block has a `stay` and it holds.
+    pub stays_by: Option<Vec<String>>,
+    /// Why the contact does not come in; empty if it does, unless it is suppressed.
     pub out: Vec<String>,
 }
 
@@ -43,6 +45,7 @@ impl Roster<'_> {
                     Some(source) if self.config.sources[source].is_query() => verdict.gave(),
                     _ => Vec::new(),
                 },
+                stays_by: verdict.stays_by(),
                 out: verdict.reasons(self),
             });
         })?;

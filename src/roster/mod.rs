@@ -34,6 +34,7 @@ mod writing;
 
 pub use absence::Undeclared;
 pub use build::{build, build_for, check, check_rules};
+pub use entries::Class;
 pub use explain::BlockVerdict;
 
 use hashbrown::HashMap;
@@ -66,6 +67,8 @@ pub struct Roster<'c> {
     withheld: Entries,
     more_rows: MoreRows,
     sizes: Vec<usize>,
+    /// Whether the record has a say in who is declared.
+    needs_record: bool,
     warnings: Vec<Diagnostic>,
     /// For each source, the condition that a plan leaves to its database.
     conditions: Vec<Option<String>>,
@@ -87,6 +90,8 @@ pub struct Enrolment<'r> {
     pub fields: Option<Digest>,
     /// The block that declares it, the first if several do, as an index into [`Config::enrols`].
     pub block: usize,
+    /// What it takes for it to be declared.
+    pub class: Class,
     row: u64,
 }
 
@@ -144,20 +149,30 @@ impl<'c> Roster<'c> {
         &self.warnings
     }
 
-    /// Every enrolment, by contact, automation name and occurrence, each compared byte by byte.
-    pub fn enrolments(&self) -> impl ExactSizeIterator<Item = Enrolment<'_>> {
-        self.entries
-            .list()
-            .iter()
-            .map(|entry| self.enrolment(entry))
+    /// Every enrolment by which somebody comes in, by contact, automation name and occurrence, each compared byte by byte.
+    pub fn enrolments(&self) -> impl Iterator<Item = Enrolment<'_>> {
+        self.all()
+            .filter(|enrolment| enrolment.class == Class::ComesIn)
     }
 
-    /// An enrolment by its place in that order, which is below [`Roster::len`].
+    /// Every enrolment, also those that the record must decide on.
+    fn all(&self) -> impl ExactSizeIterator<Item = Enrolment<'_>> {
+        let entries = self.entries.list().iter();
+        entries.map(|entry| self.enrolment(entry))
+    }
+
+    /// Whether it takes the record to tell who is declared. If not, all come in.
+    pub fn needs_record(&self) -> bool {
+        self.needs_record
+    }
+
+    /// An enrolment of any class by its place in that order, which is below [`Roster::len`]. Those of one contact, automation and
+    /// occurrence stand together, by class.
     pub fn get(&self, place: usize) -> Enrolment<'_> {
         self.enrolment(&self.entries.list()[place])
     }
 
-    /// How many enrolments there are.
+    /// How many enrolments of any class there are.
     pub fn len(&self) -> usize {
         self.entries.list().len()
     }
@@ -167,7 +182,7 @@ impl<'c> Roster<'c> {
         self.len() == 0
     }
 
-    /// The enrolment of a contact in an automation, if it is declared.
+    /// The enrolment of a contact in an automation, if there is one: the one by which it comes in, or else stays.
     pub fn find(
         &self,
         contact: &str,
@@ -176,12 +191,17 @@ impl<'c> Roster<'c> {
     ) -> Option<Enrolment<'_>> {
         let wanted = (contact, automation, occurrence.unwrap_or_default());
         let list = self.entries.list();
-        let place = list.binary_search_by(|entry| {
+        let key = |enrolment: &Enrolment<'_>| {
+            let occurrence = enrolment.occurrence.unwrap_or_default();
+            (enrolment.contact, enrolment.automation, occurrence) == wanted
+        };
+        let first = list.partition_point(|entry| {
             let enrolment = self.enrolment(entry);
             let occurrence = enrolment.occurrence.unwrap_or_default();
-            (enrolment.contact, enrolment.automation, occurrence).cmp(&wanted)
+            (enrolment.contact, enrolment.automation, occurrence) < wanted
         });
-        place.ok().map(|place| self.get(place))
+        let first = list.get(first).map(|entry| self.enrolment(entry));
+        first.filter(key)
     }
 
     /// Every enrolment that is withheld, since its contact is suppressed, in the same order. They are not among the
@@ -191,7 +211,7 @@ impl<'c> Roster<'c> {
         entries.map(|entry| self.withheld.enrolment(entry))
     }
 
-    /// How many there are of each automation, as [`Config::automations`].
+    /// How many come into each automation, as [`Config::automations`].
     pub fn sizes(&self) -> &[usize] {
         &self.sizes
     }
@@ -220,7 +240,11 @@ impl<'c> Roster<'c> {
             chunk.extend((bytes.len() as u64).to_le_bytes());
             chunk.extend(bytes);
         };
-        for enrolment in self.enrolments() {
+        for enrolment in self.all() {
+            if enrolment.class != Class::ComesIn {
+                // No part is so long.
+                chunk.extend((u64::MAX - enrolment.class as u64).to_le_bytes());
+            }
             let automation = &self.config.automations[enrolment.automation].name;
             part(&mut chunk, enrolment.contact.as_bytes());
             part(&mut chunk, automation.as_str().as_bytes());

@@ -8,12 +8,12 @@ use super::cell::{Cells, DeclaredCells, SourceCells};
 use super::condition;
 use super::dispatch::Dispatch;
 use super::doubts::{Noted, Watch};
-use super::entries::{Entries, Full};
+use super::entries::{Class, Entries, Full};
 use super::fields::{FieldIssue, For, Templates};
 use super::problems::{Report, Subject};
 use super::reading::Reading;
 use super::writing::{Named, Seen};
-use crate::config::{Config, DeclaredContact, Diagnostic, Place};
+use crate::config::{Automation, Config, DeclaredContact, Diagnostic, OnChange, Place};
 use crate::field;
 use crate::id::{self, IdError};
 use crate::source::{RowIndex, Table};
@@ -228,16 +228,22 @@ impl<'c> Selector<'_, 'c> {
     ) {
         issues.extend(self.blocks.issues(cells).map(RowIssue::Unreadable));
         for block in self.blocks.candidates(contact, cells, places) {
-            if !draws(block) || !block.holds(cells) {
+            if !draws(block) {
                 continue;
             }
+            let Some(class) = block.class(cells) else {
+                continue;
+            };
             let is_suppressed = self.config.suppression(contact).is_some();
             for target in &block.targets {
                 let place = (target.automation, block.index, row);
                 let added = match is_suppressed {
+                    // Who is suppressed does not stay.
+                    true if class != Class::ComesIn => continue,
                     true => withhold(target, contact, place, cells, &mut selection.withheld),
                     false => {
-                        self.enrol(block, target, contact, place, cells, &mut selection.entries)
+                        let (block, entries) = ((block, class), &mut selection.entries);
+                        self.enrol(block, target, contact, place, cells, entries)
                     }
                 };
                 issues.extend(added.err());
@@ -249,7 +255,7 @@ impl<'c> Selector<'_, 'c> {
 
     fn enrol<C: Cells>(
         &self,
-        block: &Block<'c>,
+        (block, class): (&Block<'c>, Class),
         target: &Target<'c>,
         contact: &str,
         place: (usize, usize, u64),
@@ -271,6 +277,7 @@ impl<'c> Selector<'_, 'c> {
             }
         };
         let digest = match &target.fields {
+            _ if !needs_fields(class, automation) => None,
             None => None,
             Some(fields) => {
                 let whom = For {
@@ -287,9 +294,14 @@ impl<'c> Selector<'_, 'c> {
                 field::digest(&values)
             }
         };
-        let pushed = entries.push(contact, occurrence.as_deref(), place, digest);
+        let pushed = entries.push(contact, occurrence.as_deref(), place, class, digest);
         pushed.map_err(|Full| RowIssue::Full)
     }
+}
+
+/// Whether anything is ever done with the fields of such an enrolment.
+fn needs_fields(class: Class, automation: &Automation) -> bool {
+    class == Class::ComesIn || automation.on_change == OnChange::Retrigger
 }
 
 /// Adds what a block would enrol a suppressed contact in. Nothing is sent for it: it needs no fields, and a bad occurrence
@@ -307,6 +319,6 @@ fn withhold<'c, C: Cells>(
         Some(Some(text)) if id::check(text).is_ok() => Some(text.as_ref()),
         Some(_) => return Ok(()),
     };
-    let pushed = withheld.push(contact, occurrence, place, None);
+    let pushed = withheld.push(contact, occurrence, place, Class::ComesIn, None);
     pushed.map_err(|Full| RowIssue::Full)
 }

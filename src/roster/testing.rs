@@ -224,6 +224,7 @@ pub(super) fn block(automations: &[usize], source: Option<usize>) -> Block {
         source,
         contacts: None,
         conditions: Vec::new(),
+        stay: None,
         fields: Vec::new(),
         place: place(0),
     })

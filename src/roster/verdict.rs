@@ -39,14 +39,23 @@ impl Verdict<'_, '_> {
         let Some(cells) = self.cells else {
             return Vec::new();
         };
-        let clauses = self.block.clauses().iter().map(|clause| {
+        let clauses = self.block.all_clauses().map(|clause| {
             let cell = cells.text(clause.column).filter(|cell| !cell.is_empty());
             (clause.condition.column.clone(), cell.map(Cow::into_owned))
         });
         clauses.collect()
     }
 
-    /// Why the contact is not in; empty if it is, unless it is suppressed.
+    /// The columns by which it stays once it is in, where the block has a `stay` and it holds.
+    pub(super) fn stays_by(&self) -> Option<Vec<String>> {
+        let stay = self.block.enrol.stay.as_ref()?;
+        let stays = !self.block.leaves_out(self.contact)
+            && self.block.stay_failures(self.cells?).is_empty();
+        let columns = stay.iter().map(|condition| condition.column.clone());
+        stays.then(|| columns.collect())
+    }
+
+    /// Why the contact does not come in; empty if it is, unless it is suppressed.
     pub(super) fn reasons(&self, roster: &Roster<'_>) -> Vec<String> {
         let Some(cells) = self.cells else {
             return vec![match self.block.enrol.source {

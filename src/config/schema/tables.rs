@@ -431,6 +431,10 @@ struct Enrol {
     /// What must hold of a row, by column. Every key must match.
     #[schemars(extend("minProperties" = 1), extend("examples" = [{ "status": "customer", "country": ["NL", "BE"] }]))]
     r#where: Option<BTreeMap<String, Condition>>,
+    /// What must hold of a row so that somebody who is in stays; others come in by `where` and this together. Without it,
+    /// `where` is both.
+    #[schemars(extend("minProperties" = 1), extend("examples" = [{ "status": { "not": ["customer", "objected"] } }]))]
+    stay: Option<BTreeMap<String, Condition>>,
     /// What it adds to and overrides in the automation's fields.
     fields: Option<BTreeMap<FieldName, Field>>,
 }
