@@ -109,6 +109,10 @@ fn whom_a_suppression_leaves_out_is_listed_with_the_reason() {
         document["left_out"][0]["left_out"],
         json!({ "by": "suppress", "reason": "objected to marketing", "at": "rollcall.toml:31" })
     );
-    let later = repo.run(&["roster", "--left-out", "lot"]).exits(1);
-    assert!(later.stderr.contains("has no lots"), "{}", later.stderr);
+    let later = repo.run(&["roster", "--left-out", "require"]).exits(1);
+    assert!(
+        later.stderr.contains("has no [[require]]"),
+        "{}",
+        later.stderr
+    );
 }

@@ -11,9 +11,8 @@ use crate::report::{DECLARED_COLUMNS, DeclaredJson, LEFT_OUT_COLUMNS};
 use crate::roster::{Enrolment, Roster};
 
 pub(super) async fn run(args: &RosterArgs, common: &Common) -> Result<Exit, CommandError> {
-    if let Some(by @ (LeftOut::Lot | LeftOut::Require | LeftOut::Exclusive)) = args.left_out {
+    if let Some(by @ (LeftOut::Require | LeftOut::Exclusive)) = args.left_out {
         let (word, what) = match by {
-            LeftOut::Lot => ("lot", "lots"),
             LeftOut::Require => ("require", "[[require]] blocks"),
             _ => ("exclusive", "[[exclusive]] blocks"),
         };
@@ -59,6 +58,11 @@ impl Listed<'_> {
                 .enrolments()
                 .filter(is_asked)
                 .try_for_each(|of| each(DeclaredJson::new(self.config, &of))),
+            Some(LeftOut::Lot) => self
+                .roster
+                .left_out_by_lot()
+                .filter(is_asked)
+                .try_for_each(|of| each(DeclaredJson::by_lot(self.config, &of))),
             Some(_) => self
                 .roster
                 .withheld()

@@ -8,6 +8,7 @@ use toml::de::DeValue;
 use super::automation::{fields, unknown};
 use super::condition::conditions;
 use super::diagnostic::{Diagnostic, Place};
+use super::lot::lot;
 use super::model::{Automation, Condition, DeclaredContact, Enrol, Source, Suppression, Test};
 use super::reader::{Item, Table};
 use super::suggest::nearest;
@@ -151,6 +152,7 @@ pub(super) fn enrol(table: Table<'_>, known: &Known<'_>) -> Option<Enrol> {
     });
     let contacts = table.get("contacts").map(|item| contacts(&item));
     let stay = table.get("stay").map(|item| conditions(&item, known.zone));
+    let lot = table.get("lot").and_then(|item| lot(&item));
     let conditions = table
         .get("where")
         .map(|item| conditions(&item, known.zone))
@@ -168,6 +170,7 @@ pub(super) fn enrol(table: Table<'_>, known: &Known<'_>) -> Option<Enrol> {
         contacts,
         conditions,
         stay,
+        lot,
         fields,
         place,
     };

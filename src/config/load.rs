@@ -9,6 +9,7 @@ use super::diagnostic::{Diagnostic, Files, Place, Problems};
 use super::enrol::{Known, attributes, contact, enrol, suppress};
 use super::expect::expect;
 use super::files::{FILE_NAME, included, read, shown};
+use super::lot::overlaps;
 use super::model::{Automation, Config, RecordLocation, Source, SourceKind};
 use super::moved::{moved, resolve};
 use super::reader::{Ctx, Item, Sink, Table};
@@ -182,6 +183,9 @@ fn merge(
     }
 
     let moves = resolve(moves, &known);
+    for overlap in overlaps(&enrols) {
+        sink.push(overlap);
+    }
 
     let mut hasher = Hasher::new();
     let texts = parsed

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, Files, Place};
 use super::expect::Expect;
+use super::lot::Lot;
 use super::moved::Moved;
 use super::notation::Notation;
 use super::window::Window;
@@ -472,6 +473,8 @@ pub struct Enrol {
     pub conditions: Vec<Condition>,
     /// By which those who are in stay. `None` is by the conditions; where it is there, others come in by both.
     pub stay: Option<Vec<Condition>>,
+    /// The part of all contacts that may come in; `None` is all of them.
+    pub lot: Option<Lot>,
     /// What it adds to and overrides in the automations' fields, sorted by name.
     pub fields: Vec<Field>,
     /// Where it is defined (the line of its `[[enrol]]`).

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::config::{Config, OnLeave};
+use crate::config::{Config, Lot, OnLeave};
 use crate::id::{AutomationName, ContactId, Occurrence, TriggerCode};
 use crate::participation::{Before, Key, Participation, State};
 use crate::roster::{Class, Enrolment, Roster};
@@ -304,6 +304,8 @@ impl Plan {
             withheld: (Box::new(roster.withheld()) as Box<dyn Iterator<Item = _>>).peekable(),
             stops: Vec::new(),
             declared: Vec::new(),
+            lots: lots(config),
+            holding: Vec::new(),
             figures: hashbrown::HashMap::new(),
             plan: Plan::default(),
         };
@@ -474,6 +476,20 @@ struct Pending {
     trigger: Option<usize>,
 }
 
+/// The lots of the blocks of each automation; empty where there are none at all.
+fn lots(config: &Config) -> Vec<Vec<&Lot>> {
+    if config.enrols.iter().all(|enrol| enrol.lot.is_none()) {
+        return Vec::new();
+    }
+    let mut lots = vec![Vec::new(); config.automations.len()];
+    for enrol in &config.enrols {
+        for automation in &enrol.automations {
+            lots[*automation].extend(&enrol.lot);
+        }
+    }
+    lots
+}
+
 /// The state of a merge.
 struct Planner<'a> {
     config: &'a Config,
@@ -490,6 +506,10 @@ struct Planner<'a> {
     stops: Vec<Pending>,
     /// The enrolments of the contact under way; empty in between.
     declared: Vec<usize>,
+    /// The lots of the blocks of each automation; empty where there are none at all.
+    lots: Vec<Vec<&'a Lot>>,
+    /// The automations that the contact under way is in under a lot; empty in between.
+    holding: Vec<usize>,
     /// What the guard counts, by automation.
     figures: hashbrown::HashMap<AutomationName, Figures>,
     plan: Plan,
@@ -547,46 +567,92 @@ impl Planner<'_> {
         to
     }
 
-    /// Chooses of a contact's enrolments those that are declared: those by which it comes in, and where it is in already, those
-    /// by which it stays. At most one is chosen for an automation and occurrence.
+    /// Chooses of a contact's enrolments those that are declared, at most one for an automation and occurrence: those by which it
+    /// comes in, and where it is in already, those by which it stays.
     fn choose(
         &mut self,
         of: std::ops::Range<usize>,
         recorded: &[Participation],
         to: &mut Vec<usize>,
     ) {
-        let mut recorded = recorded.iter().peekable();
         let mut next = of.start;
         while next < of.end {
             let (start, first) = (next, self.roster.get(next));
-            let is_same = |other: Enrolment<'_>| {
-                (other.automation, other.occurrence) == (first.automation, first.occurrence)
-            };
+            let key = (first.automation, first.occurrence);
             next += 1;
-            while next < of.end && is_same(self.roster.get(next)) {
+            while next < of.end
+                && let other = self.roster.get(next)
+                && (other.automation, other.occurrence) == key
+            {
                 next += 1;
             }
-            while recorded
-                .next_if(|of| self.order(first, &of.key).is_gt())
-                .is_some()
-            {}
-            let is_in = |of: &&&Participation| self.is_same(first, &of.key) && of.state.is_in();
-            let chosen = match recorded.peek().filter(is_in) {
-                None => (first.class == Class::ComesIn).then_some(start),
+            match self.is_in(first, recorded) {
                 // Where it was triggered with the fields of one of them, it has not changed.
-                Some(of) => {
+                Some(recorded) => {
                     let mut all = start..next;
-                    let same = all.find(|place| self.roster.get(*place).fields == of.fields);
-                    Some(same.unwrap_or(start))
+                    let same = |place: &usize| self.roster.get(*place).fields == recorded.fields;
+                    to.push(all.find(same).unwrap_or(start));
                 }
-            };
-            let Some(chosen) = chosen else { continue };
-            if self.roster.get(chosen).class != Class::ComesIn {
-                // A roster refuses to grow beyond what a u32 counts.
-                self.plan.by_record.push(chosen as u32);
+                None if first.class == Class::Stays => {}
+                None => to.push(start),
             }
-            to.push(chosen);
         }
+        self.draw(recorded, to);
+        let mut chosen = to.iter().copied().peekable();
+        for place in of {
+            let is_chosen = chosen.next_if_eq(&place).is_some();
+            if is_chosen != (self.roster.get(place).class == Class::ComesIn) {
+                // A roster refuses to grow beyond what a u32 counts.
+                self.plan.by_record.push(place as u32);
+            }
+        }
+    }
+
+    /// Takes out again who is not in and is left out by lot. Who is in an automation under a lot comes into no other part of that
+    /// name, and is not asked again for other occurrences.
+    fn draw(&mut self, recorded: &[Participation], chosen: &mut Vec<usize>) {
+        let mut holding = std::mem::take(&mut self.holding);
+        if !self.lots.is_empty() {
+            holding.extend(recorded.iter().filter_map(|of| {
+                let automation = *self.by_name.get(of.key.automation.as_str())?;
+                let stays = || {
+                    let mut chosen = chosen.iter().map(|place| self.roster.get(*place));
+                    let leaves_later = self.config.automations[automation].leave_after.is_some();
+                    leaves_later || chosen.any(|enrolment| self.is_same(enrolment, &of.key))
+                };
+                let is_held = of.state.is_in() && !self.lots[automation].is_empty() && stays();
+                is_held.then_some(automation)
+            }));
+        }
+        chosen.retain(|place| {
+            let enrolment = self.roster.get(*place);
+            let lot = self.config.enrols[enrolment.block].lot.as_ref();
+            let Some(lot) = lot.filter(|_| self.is_in(enrolment, recorded).is_none()) else {
+                return true;
+            };
+            let is_other = |of: &usize| {
+                let mut parts = self.lots[*of]
+                    .iter()
+                    .filter(|of| of.name == lot.name)
+                    .peekable();
+                parts.peek().is_some() && parts.all(|of| of.part != lot.part)
+            };
+            holding.contains(&enrolment.automation)
+                || (enrolment.class == Class::ComesIn && !holding.iter().any(is_other))
+        });
+        holding.clear();
+        self.holding = holding;
+    }
+
+    /// What is on record of an enrolment whose contact is in.
+    fn is_in<'r>(
+        &self,
+        enrolment: Enrolment<'_>,
+        recorded: &'r [Participation],
+    ) -> Option<&'r Participation> {
+        let place = recorded.binary_search_by(|of| self.order(enrolment, &of.key).reverse());
+        let recorded = &recorded[place.ok()?];
+        recorded.state.is_in().then_some(recorded)
     }
 
     /// Plans a suppressed contact, and those who are withheld and sort before: what may run is stopped, and what is declared

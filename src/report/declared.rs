@@ -1,10 +1,12 @@
 //! Enrolments as `rollcall roster` lists them: who is declared, or was left out, and by which block.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::record::cell;
 use super::style::SafeText;
-use crate::config::Config;
+use crate::config::{Config, Lot};
 use crate::roster::Enrolment;
 
 /// An enrolment, for programs.
@@ -23,7 +25,7 @@ pub struct DeclaredJson<'a> {
 #[derive(Serialize)]
 struct LeftOutJson<'a> {
     by: &'static str,
-    reason: Option<&'a str>,
+    reason: Option<Cow<'a, str>>,
     at: String,
 }
 
@@ -50,8 +52,24 @@ impl<'a> DeclaredJson<'a> {
         let suppression = config.suppression(enrolment.contact);
         let left_out = suppression.map(|of| LeftOutJson {
             by: "suppress",
-            reason: of.reason.as_deref(),
+            reason: of.reason.as_deref().map(Cow::from),
             at: of.place.to_string(),
+        });
+        Self {
+            left_out,
+            ..Self::new(config, enrolment)
+        }
+    }
+
+    /// Of one that is left out by lot.
+    pub fn by_lot(config: &'a Config, enrolment: &Enrolment<'a>) -> Self {
+        let lot = config.enrols[enrolment.block].lot.as_ref();
+        let left_out = lot.map(|lot| LeftOutJson {
+            by: "lot",
+            reason: lot
+                .failure(Lot::draw(&lot.name, enrolment.contact))
+                .map(Cow::from),
+            at: lot.place.to_string(),
         });
         Self {
             left_out,
@@ -68,11 +86,14 @@ impl<'a> DeclaredJson<'a> {
         }
         line += &format!("  ({})", self.declared_at);
         if let Some(left_out) = &self.left_out {
-            let reason = left_out
-                .reason
-                .map(|reason| format!(" {}", SafeText(reason)));
+            let reason = left_out.reason.as_deref();
+            let reason = reason.map(|reason| format!(" {}", SafeText(reason)));
             let reason = reason.unwrap_or_default();
-            line += &format!("  suppressed:{reason} ({})", left_out.at);
+            let word = match left_out.by {
+                "suppress" => "suppressed",
+                _ => "left out",
+            };
+            line += &format!("  {word}:{reason} ({})", left_out.at);
         }
         line
     }
@@ -82,7 +103,7 @@ impl<'a> DeclaredJson<'a> {
         let occurrence = self.occurrence.unwrap_or_default();
         let mut cells = vec![self.contact, self.automation, occurrence, &self.declared_at];
         if let Some(left_out) = &self.left_out {
-            let reason = left_out.reason.unwrap_or_default();
+            let reason = left_out.reason.as_deref().unwrap_or_default();
             cells.extend([left_out.by, reason, &left_out.at]);
         }
         let cells = cells.into_iter().map(|text| cell(text).into_owned());

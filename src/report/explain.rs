@@ -240,10 +240,10 @@ fn stays(of: &Listed, verdict: &BlockVerdict) -> Option<String> {
     let columns = columns.filter(|_| is_it && !verdict.out.is_empty())?;
     let columns: Vec<String> = columns.iter().map(|column| format!("`{column}`")).collect();
     let since = time(participation.triggered_at.unwrap_or(of.changed_at));
-    Some(format!(
-        "in since {since}, stays by {}",
-        columns.join(" and ")
-    ))
+    Some(match columns.is_empty() {
+        true => format!("in since {since}, stays: it is not asked for its lot again"),
+        false => format!("in since {since}, stays by {}", columns.join(" and ")),
+    })
 }
 
 fn field(field: FieldValue) -> Field {

@@ -56,7 +56,7 @@ impl Misses {
             let mut failures = verdict.block.stay_failures(cells);
             // Who is on the way out comes back by `where`.
             if failures.is_empty() {
-                failures = verdict.block.failures(cells);
+                failures = verdict.block.failures(verdict.contact, cells);
             }
             let fewest = self.nearest.as_ref().map_or(usize::MAX, Vec::len);
             if (1..fewest).contains(&failures.len()) {

@@ -9,7 +9,7 @@ use super::entries::Class;
 use super::fields::{Fields, Templates};
 use super::problems::plain;
 use super::reading::Reading;
-use crate::config::{Condition, Config, Diagnostic, Enrol};
+use crate::config::{Condition, Config, Diagnostic, Enrol, Lot};
 
 /// A block, ready to be tested on rows.
 #[derive(Debug)]
@@ -130,18 +130,26 @@ impl<'c> Block<'c> {
     }
 
     /// What a row that it takes makes of its contact; `None` where it does not take it.
-    pub(super) fn class<C: Cells>(&self, cells: &C) -> Option<Class> {
+    pub(super) fn class<C: Cells>(
+        &self,
+        cells: &C,
+        lot_takes: impl FnOnce(&'c Lot) -> bool,
+    ) -> Option<Class> {
         let hold = |clauses: &[Clause<'c>]| clauses.iter().all(|clause| clause.holds(cells));
         hold(&self.clauses).then(|| match hold(&self.entrance) {
-            true => Class::ComesIn,
             false => Class::Stays,
+            true if self.enrol.lot.as_ref().is_none_or(lot_takes) => Class::ComesIn,
+            true => Class::LeftOut,
         })
     }
 
-    /// Every condition that does not hold, in words.
-    pub(super) fn failures(&self, cells: &dyn Cells) -> Vec<String> {
+    /// Every condition that does not hold, and that its lot leaves the contact out, in words.
+    pub(super) fn failures(&self, contact: &str, cells: &dyn Cells) -> Vec<String> {
         let clauses = self.all_clauses();
-        clauses.filter_map(|clause| clause.failure(cells)).collect()
+        let lot = self.enrol.lot.as_ref();
+        let lot = lot.and_then(|lot| lot.failure(Lot::draw(&lot.name, contact)));
+        let failures = clauses.filter_map(|clause| clause.failure(cells));
+        failures.chain(lot).collect()
     }
 
     /// Every condition on somebody who is in that does not hold, in words.

@@ -256,7 +256,7 @@ fn read<'c>(
         withheld: Entries::default(),
         more_rows: MoreRows::default(),
         sizes: vec![0; config.automations.len()],
-        needs_record: false,
+        needs_record: config.enrols.iter().any(|enrol| enrol.lot.is_some()),
         warnings: Vec::new(),
         blocks,
         sources: Vec::new(),
@@ -329,7 +329,7 @@ fn read<'c>(
     for entry in roster.entries.list() {
         match entry.class() {
             Class::ComesIn => roster.sizes[entry.automation as usize] += 1,
-            Class::Stays => roster.needs_record = true,
+            Class::LeftOut | Class::Stays => roster.needs_record = true,
         }
     }
     Ok(roster)

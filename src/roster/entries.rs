@@ -28,6 +28,8 @@ pub(super) struct Entry {
 pub enum Class {
     /// Nothing more: who is not in comes in, who is in stays.
     ComesIn,
+    /// That its contact is in: it would come in, and its lot leaves it out.
+    LeftOut,
     /// That its contact is in: by `stay` it stays, and by `where` it would not come in.
     Stays,
 }
@@ -44,6 +46,7 @@ impl Entry {
     pub(super) fn class(&self) -> Class {
         match self.class_and_block >> BLOCK_BITS {
             0 => Class::ComesIn,
+            1 => Class::LeftOut,
             _ => Class::Stays,
         }
     }

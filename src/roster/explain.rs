@@ -18,7 +18,7 @@ pub struct BlockVerdict {
     /// What a query over sources gave in the columns that the block's conditions read, in their order; `None` where a cell is
     /// absent. Empty for other sources, whose rows anybody can look up.
     pub gave: Vec<(String, Option<String>)>,
-    /// The columns by which a contact that is in stays, where the block has a `stay` and it holds.
+    /// The columns by which a contact that is in stays, where the block asks more of who comes in and takes it.
     pub stays_by: Option<Vec<String>>,
     /// Why the contact does not come in; empty if it does, unless it is suppressed.
     pub out: Vec<String>,

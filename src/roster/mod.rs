@@ -211,6 +211,25 @@ impl<'c> Roster<'c> {
         entries.map(|entry| self.withheld.enrolment(entry))
     }
 
+    /// Every enrolment that a lot leaves out, of contacts that come in by no part of its name: the control group. In the same order.
+    pub fn left_out_by_lot(&self) -> impl Iterator<Item = Enrolment<'_>> {
+        let list = self.entries.list();
+        let is_of_one = |a: &Entry, b: &Entry| self.entries.contact(a) == self.entries.contact(b);
+        list.chunk_by(is_of_one).flat_map(move |of_one| {
+            let lot = |of: &Enrolment<'_>| self.config.enrols[of.block].lot.as_ref();
+            let all = || of_one.iter().map(|entry| self.enrolment(entry));
+            all().filter(move |of| {
+                let is_same = |other: &Enrolment<'_>| {
+                    (other.automation, other.occurrence) == (of.automation, of.occurrence)
+                        || lot(other).map(|lot| &lot.name) == lot(of).map(|lot| &lot.name)
+                };
+                let comes_in =
+                    |other: Enrolment<'_>| other.class == Class::ComesIn && is_same(&other);
+                of.class == Class::LeftOut && !all().any(comes_in)
+            })
+        })
+    }
+
     /// How many come into each automation, as [`Config::automations`].
     pub fn sizes(&self) -> &[usize] {
         &self.sizes

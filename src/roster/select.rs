@@ -13,7 +13,7 @@ use super::fields::{FieldIssue, For, Templates};
 use super::problems::{Report, Subject};
 use super::reading::Reading;
 use super::writing::{Named, Seen};
-use crate::config::{Automation, Config, DeclaredContact, Diagnostic, OnChange, Place};
+use crate::config::{Automation, Config, DeclaredContact, Diagnostic, Lot, OnChange, Place};
 use crate::field;
 use crate::id::{self, IdError};
 use crate::source::{RowIndex, Table};
@@ -62,6 +62,31 @@ impl Selection {
 struct Scratch<'c> {
     issues: Vec<RowIssue<'c>>,
     places: Vec<usize>,
+    lots: Lots<'c>,
+}
+
+/// What the contact of the rows under way has drawn, by the names of lots.
+#[derive(Default)]
+struct Lots<'c> {
+    contact: String,
+    drawn: Vec<(&'c str, u64)>,
+}
+
+impl<'c> Lots<'c> {
+    fn takes(&mut self, lot: &'c Lot, contact: &str) -> bool {
+        if self.contact != contact {
+            self.drawn.clear();
+            self.contact.clear();
+            self.contact.push_str(contact);
+        }
+        let known = self.drawn.iter().find(|(name, _)| *name == lot.name);
+        let drawn = known.map(|(_, drawn)| *drawn);
+        lot.takes(drawn.unwrap_or_else(|| {
+            let drawn = Lot::draw(&lot.name, contact);
+            self.drawn.push((&lot.name, drawn));
+            drawn
+        }))
+    }
 }
 
 /// What is wrong with a row that matters to a block.
@@ -224,14 +249,18 @@ impl<'c> Selector<'_, 'c> {
         cells: &C,
         draws: impl Fn(&Block<'c>) -> bool,
         selection: &mut Selection,
-        Scratch { issues, places }: &mut Scratch<'c>,
+        Scratch {
+            issues,
+            places,
+            lots,
+        }: &mut Scratch<'c>,
     ) {
         issues.extend(self.blocks.issues(cells).map(RowIssue::Unreadable));
         for block in self.blocks.candidates(contact, cells, places) {
             if !draws(block) {
                 continue;
             }
-            let Some(class) = block.class(cells) else {
+            let Some(class) = block.class(cells, |lot| lots.takes(lot, contact)) else {
                 continue;
             };
             let is_suppressed = self.config.suppression(contact).is_some();
@@ -301,7 +330,13 @@ impl<'c> Selector<'_, 'c> {
 
 /// Whether anything is ever done with the fields of such an enrolment.
 fn needs_fields(class: Class, automation: &Automation) -> bool {
-    class == Class::ComesIn || automation.on_change == OnChange::Retrigger
+    let is_triggered = match class {
+        Class::ComesIn => true,
+        // Another occurrence of somebody who is in.
+        Class::LeftOut => automation.repeat_by.is_some(),
+        Class::Stays => false,
+    };
+    is_triggered || automation.on_change == OnChange::Retrigger
 }
 
 /// Adds what a block would enrol a suppressed contact in. Nothing is sent for it: it needs no fields, and a bad occurrence

@@ -225,6 +225,7 @@ pub(super) fn block(automations: &[usize], source: Option<usize>) -> Block {
         contacts: None,
         conditions: Vec::new(),
         stay: None,
+        lot: None,
         fields: Vec::new(),
         place: place(0),
     })

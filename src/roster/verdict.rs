@@ -46,9 +46,13 @@ impl Verdict<'_, '_> {
         clauses.collect()
     }
 
-    /// The columns by which it stays once it is in, where the block has a `stay` and it holds.
+    /// The columns by which it stays once it is in, where the block asks more of who comes in and takes it.
     pub(super) fn stays_by(&self) -> Option<Vec<String>> {
-        let stay = self.block.enrol.stay.as_ref()?;
+        let enrol = self.block.enrol;
+        let stay = match &enrol.stay {
+            Some(stay) => stay,
+            None => enrol.lot.as_ref().map(|_| &enrol.conditions)?,
+        };
         let stays = !self.block.leaves_out(self.contact)
             && self.block.stay_failures(self.cells?).is_empty();
         let columns = stay.iter().map(|condition| condition.column.clone());
@@ -68,7 +72,7 @@ impl Verdict<'_, '_> {
         let unnamed = unnamed.then(|| format!("not named in {}", enrol.place));
         unnamed
             .into_iter()
-            .chain(self.block.failures(cells))
+            .chain(self.block.failures(self.contact, cells))
             .collect()
     }
 }

@@ -435,8 +435,25 @@ struct Enrol {
     /// `where` is both.
     #[schemars(extend("minProperties" = 1), extend("examples" = [{ "status": { "not": ["customer", "objected"] } }]))]
     stay: Option<BTreeMap<String, Condition>>,
+    /// The part of all contacts that may come in, drawn by the name of the lot and the id of the contact. Who is in is not asked
+    /// again.
+    #[schemars(extend("examples" = [{ "name": "onboarding-2026", "from": "10%", "to": "100%" }]))]
+    lot: Option<Lot>,
     /// What it adds to and overrides in the automation's fields.
     fields: Option<BTreeMap<FieldName, Field>>,
+}
+
+/// A part of all contacts.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Lot {
+    /// Each name draws anew.
+    #[schemars(extend("examples" = ["onboarding-2026"]))]
+    name: Name,
+    /// Where the part begins, included.
+    from: Percent,
+    /// Where it ends, not included.
+    to: Percent,
 }
 
 /// A value, an array of which one must match, or a table of tests.

@@ -1,0 +1,114 @@
+//! Lots: a part of all contacts, drawn by a name and the contact's id; who is in is not asked again.
+
+mod common;
+
+use common::{Repo, Spotler};
+
+/// A configuration with these blocks: an automation, its lot, and what else is in the block.
+fn config(spotler: &Spotler, blocks: &[(&str, &str)]) -> String {
+    let automations =
+        ["a", "b"].map(|name| format!("[automation.{name}]\ntrigger_code = \"code-{name}\"\n"));
+    let blocks = blocks.iter().map(|(automation, lot)| {
+        format!("[[enrol]]\nautomation = {automation:?}\nsource = \"crm\"\nlot = {{ name = \"test\", {lot} }}\n")
+    });
+    format!(
+        "[spotler]\nbase_url = {:?}\nrate = \"10000/s\"\n[guard]\nmax_stops = \"100%\"\n{}\n[source.crm]\ncsv = \"crm.csv\"\ncontact = \"id\"\n{}",
+        spotler.url(),
+        automations.concat(),
+        blocks.collect::<String>()
+    )
+}
+
+const COUNT: usize = 200;
+
+fn repo(config: &str) -> Repo {
+    let repo = Repo::with(config);
+    let rows = (0..COUNT).map(|n| format!("c-{n:03}\n"));
+    repo.write("crm.csv", format!("id\n{}", rows.collect::<String>()));
+    repo
+}
+
+/// Who is in an automation, by the record.
+fn of(repo: &Repo, automation: &str) -> Vec<String> {
+    let recorded = repo.recorded().into_iter();
+    let active = recorded.filter_map(|line| {
+        let contact = line.strip_prefix(automation)?.strip_suffix(" active")?;
+        Some(contact.trim().to_owned())
+    });
+    active.collect()
+}
+
+#[test]
+fn two_parts_are_a_test_and_what_is_between_them_the_control_group() {
+    let spotler = Spotler::open();
+    let parts = [
+        ("a", "from = \"0%\", to = \"45%\""),
+        ("b", "from = \"45%\", to = \"90%\""),
+    ];
+    let repo = repo(&config(&spotler, &parts));
+    repo.apply().exits(0);
+    let (a, b) = (of(&repo, "a"), of(&repo, "b"));
+    let left_out = repo.run(&[
+        "roster",
+        "--left-out",
+        "lot",
+        "--automation",
+        "a",
+        "--format",
+        "json",
+    ]);
+    let left_out = left_out.exits(0).json()["left_out"].clone();
+    let left_out = left_out.as_array().unwrap();
+    assert_eq!(a.len() + b.len() + left_out.len(), COUNT);
+    assert!(a.len() > 60 && b.len() > 60 && (5..40).contains(&left_out.len()));
+    assert_eq!(left_out[0]["left_out"]["by"], "lot");
+    let contact = left_out[0]["contact"].as_str().unwrap();
+    let explained = repo.run(&["explain", contact]).exits(0).stdout;
+    assert!(explained.contains("wanted 45% to 90%"), "{explained}");
+}
+
+#[test]
+fn to_change_a_part_moves_nobody() {
+    let spotler = Spotler::open();
+    let parts = |bound: &str| {
+        let a = format!("from = \"0%\", to = {bound:?}");
+        let b = format!("from = {bound:?}, to = \"100%\"");
+        config(&spotler, &[("a", &a), ("b", &b)])
+    };
+    let repo = repo(&parts("50%"));
+    repo.apply().exits(0);
+    let before = of(&repo, "a");
+    for bound in ["1%", "99%"] {
+        repo.write("rollcall.toml", parts(bound));
+        let plan = repo.plan();
+        assert!(plan.actions().is_empty(), "{bound}");
+        assert_eq!(plan.json()["summary"]["unchanged"], COUNT);
+    }
+    // Who goes and comes back draws by the new parts.
+    repo.write("rollcall.toml", parts("1%"));
+    let gone = &before[0];
+    let rows = std::fs::read_to_string(repo.file("crm.csv")).unwrap();
+    repo.write("crm.csv", rows.replace(&format!("{gone}\n"), ""));
+    repo.apply().exits(0);
+    repo.write("crm.csv", rows);
+    assert_eq!(repo.plan().actions(), [format!("trigger b {gone}")]);
+}
+
+#[test]
+fn parts_that_overlap_are_an_error_and_the_same_part_is_shared() {
+    let spotler = Spotler::open();
+    let check = |other: &str| {
+        let parts = [("a", "from = \"0%\", to = \"50%\""), ("b", other)];
+        repo(&config(&spotler, &parts)).run(&["validate"])
+    };
+    check("from = \"0%\", to = \"50%\"").exits(0);
+    check("from = \"50%\", to = \"100%\"").exits(0);
+    let overlap = check("from = \"49.9%\", to = \"100%\"").exits(1);
+    assert!(
+        overlap.stderr.contains("two parts of lot test overlap"),
+        "{}",
+        overlap.stderr
+    );
+    check("from = \"60%\", to = \"60%\"").exits(1);
+    check("from = \"60%\", to = \"101%\"").exits(1);
+}
