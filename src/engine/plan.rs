@@ -11,7 +11,9 @@ use super::{Checked, Engine, Error};
 use crate::config::{Config, Diagnostic, Problems};
 use crate::id::{AutomationName, ContactId};
 use crate::plan::{self, Filter, Guard, Plan};
-use crate::record::{AppliedSource, AppliedWith, ApplyStart, RecordError, Snapshot, counted_since};
+use crate::record::{
+    AppliedSource, AppliedWith, ApplyStart, Merges, RecordError, Snapshot, counted_since,
+};
 use crate::report::PlanView;
 use crate::roster::{self, Roster, Undeclared};
 use crate::source::Recorded;
@@ -356,6 +358,7 @@ fn start(
         applied: news.collect(),
         moves,
         moved,
+        merges: Merges::default(),
     }
 }
 

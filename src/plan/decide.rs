@@ -292,6 +292,7 @@ mod tests {
             tries: 0,
             gone_at: None,
             released_at: None,
+            triggered_as: None,
         }
     }
 

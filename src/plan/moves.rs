@@ -93,6 +93,7 @@ mod tests {
             tries: 0,
             gone_at: None,
             released_at: None,
+            triggered_as: None,
         }
     }
 

@@ -49,6 +49,7 @@ fn recorded(contact: &str, automation: &str, state: State) -> Participation {
         tries: 0,
         gone_at: None,
         released_at: None,
+        triggered_as: None,
     }
 }
 

@@ -105,6 +105,7 @@ impl Whole {
                 },
                 gone_at: gone_at.filter(of_day),
                 released_at: released_at.filter(of_day),
+                triggered_as: None,
             },
             changed_at: at,
             ids: self.ids.clone(),
@@ -174,6 +175,7 @@ impl Batch {
     pub fn is_change(&self) -> bool {
         !self.sent.is_empty()
             || !self.start.moves.is_empty()
+            || !self.start.merges.is_empty()
             || !self.participations.is_empty()
             || !self.states.is_empty()
             || !self.marks.is_empty()

@@ -1,6 +1,7 @@
 //! Calls: what is about to be sent, and what came of it.
 
 use super::guarded::AppliedWith;
+use super::merged::Merges;
 use super::participation::{Before, Key, Move, StopOutcome, TriggerOutcome};
 use crate::digest::Digest;
 use crate::id::{AutomationName, ParticipationId, TriggerCode};
@@ -118,12 +119,17 @@ pub struct ApplyStart {
     pub applied: Vec<(AutomationName, AppliedWith)>,
     /// The `[[moved]]` blocks that are applied, from and to, where they are others than at the last apply.
     pub moved: Option<Vec<(AutomationName, AutomationName)>>,
+    /// People who have two ids; under the names of automations after the moves.
+    pub merges: Merges,
 }
 
 impl ApplyStart {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.moves.is_empty() && self.applied.is_empty() && self.moved.is_none()
+        self.moves.is_empty()
+            && self.applied.is_empty()
+            && self.moved.is_none()
+            && self.merges.is_empty()
     }
 }
 

@@ -10,6 +10,7 @@ mod guarded;
 mod host;
 mod identity;
 mod journal;
+mod merged;
 mod overview;
 pub mod participation;
 mod read;
@@ -26,6 +27,7 @@ pub use error::{Holder, JournalError, LockError, RecordError};
 pub use guarded::{AppliedSource, AppliedWith, GUARDED_DAY, SourceNote, counted_since};
 pub use identity::{Doubt, Elsewhere, Examined, Expected, Found};
 pub use journal::{Durable, Journal};
+pub use merged::{Merge, Merges, merge};
 pub use overview::{Calls, Failure, Overview, RecordedRun, Step, Trouble};
 pub use read::{
     Call, History, Listed, Listing, Moved, Participations, Record, Selection, Snapshot, Standing,

@@ -56,6 +56,8 @@ pub struct Participation {
     pub gone_at: Option<Timestamp>,
     /// When it was last triggered after a suppression had kept it from running; not kept for longer than the guard counts.
     pub released_at: Option<Timestamp>,
+    /// The id that it was triggered under, where the contact has another one since: a stop goes there.
+    pub triggered_as: Option<ContactId>,
 }
 
 impl Participation {

@@ -28,6 +28,9 @@ pub type Moved = Vec<(AutomationName, AutomationName)>;
 /// the record had to wait for a roster of millions, one of two processors would be idle first, and the other one later.
 const PAGES_AHEAD: usize = 16 << 10;
 
+/// So many contacts are looked up at once.
+const ASKED_AT_ONCE: usize = 10_000;
+
 /// So many pages of calls wait to be shown at the most.
 const CALLS_AHEAD: usize = 4;
 
@@ -50,6 +53,10 @@ pub struct Snapshot {
     pub applied: BTreeMap<AutomationName, AppliedWith>,
     /// The `[[moved]]` blocks that were last applied.
     pub moved: Moved,
+    /// The ids whose participations are another id's now.
+    pub merged: Vec<(ContactId, ContactId)>,
+    /// The participations of the contacts that were asked for, sorted by contact.
+    pub asked: Vec<Participation>,
     /// All participations, sorted by contact (bytewise).
     pub participations: Participations,
 }
@@ -164,6 +171,14 @@ impl Record {
     /// # Errors
     /// Why it cannot be opened or read.
     pub async fn snapshot(&self) -> Result<Snapshot, RecordError> {
+        self.snapshot_with(&[]).await
+    }
+
+    /// The same, and at hand what is on record of some contacts.
+    ///
+    /// # Errors
+    /// Why it cannot be opened or read.
+    pub async fn snapshot_with(&self, contacts: &[ContactId]) -> Result<Snapshot, RecordError> {
         let Some(mut view) = self.store.read().await? else {
             return Ok(Snapshot {
                 serial: 0,
@@ -171,17 +186,30 @@ impl Record {
                 counted_from: None,
                 applied: BTreeMap::new(),
                 moved: Vec::new(),
+                merged: Vec::new(),
+                asked: Vec::new(),
                 participations: Participations::none(),
             });
         };
         let serial = view.about().await?.serial;
         let standing = view.standing().await?;
+        let mut asked = Vec::new();
+        for contacts in contacts.chunks(ASKED_AT_ONCE) {
+            let open = open_calls(view.as_mut(), &self.clock).await?;
+            let page = view.of_contacts(contacts).await?;
+            for listed in open.over(Pages::of(page)) {
+                asked.push(listed?.participation);
+            }
+        }
+        asked.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(Snapshot {
+            asked,
             serial,
             is_new: false,
             counted_from: standing.counted_from,
             applied: standing.with,
             moved: standing.moved,
+            merged: standing.merged,
             participations: self.participations(view, false).await?,
         })
     }

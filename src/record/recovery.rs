@@ -267,6 +267,7 @@ mod tests {
                 tries: 0,
                 gone_at: None,
                 released_at: None,
+                triggered_as: None,
             },
             changed_at: Timestamp::UNIX_EPOCH,
             ids: Vec::new(),

@@ -159,6 +159,7 @@ on_every_store!(
     who_leaves_is_counted_on_the_day_on_which_that_began,
     tries_in_a_row_are_counted,
     a_move_keeps_who_runs,
+    two_ids_of_one_person_are_merged_and_stay_so,
     nothing_is_left_of_who_is_forgotten,
     what_was_applied_is_read_back,
     a_snapshot_stays_as_it_was,
@@ -774,6 +775,102 @@ async fn a_move_keeps_who_runs(place: Place) {
         [applied("new", "id")]
     );
     assert_eq!(snapshot.moved, moves);
+    drop(journal);
+    writing.end().await.unwrap();
+}
+
+async fn two_ids_of_one_person_are_merged_and_stay_so(place: Place) {
+    let id = |text: &str| ContactId::new(text).unwrap();
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    call(&journal, trigger("old-1", None), ACTIVE, &["id-1"]).await;
+    call(&journal, trigger("old-2", None), ACTIVE, &["id-2"]).await;
+    let failed = CallOutcome::Trigger(TriggerOutcome::Failed);
+    call(&journal, trigger("new-2", None), failed, &[]).await;
+    call(&journal, trigger("new-3", None), ACTIVE, &["id-3"]).await;
+    let ids = ["old-1", "old-2", "old-3"].map(id).to_vec();
+    let asked = place.record.snapshot_with(&ids).await.unwrap().asked;
+    assert_eq!(asked.len(), 2);
+    let other = place
+        .record
+        .snapshot_with(&[id("new-2")])
+        .await
+        .unwrap()
+        .asked;
+    let rows = asked
+        .iter()
+        .zip([None, other.first()])
+        .map(|(from, other)| {
+            let to = from.key.contact.as_str().replace("old", "new");
+            merge(from, &id(&to), other).unwrap().0
+        });
+    let merges = Merges {
+        rows: rows.collect(),
+        ids: vec![(id("old-1"), id("new-1")), (id("old-2"), id("new-2"))],
+    };
+    let begin = |merges| ApplyStart {
+        merges,
+        ..ApplyStart::default()
+    };
+    let serial = place.serial().await;
+    journal.begin(begin(merges)).await.unwrap();
+    assert_eq!(place.serial().await, serial + 1);
+    let expected = ["new-1 / a active", "new-2 / a active", "new-3 / a active"];
+    assert_eq!(place.listed().await, expected);
+    let ids = |listed: &Listed| {
+        (
+            listed.participation.triggered_as.clone(),
+            listed.ids[0].clone(),
+        )
+    };
+    let whole: Vec<_> = place.all().await.iter().map(ids).collect();
+    let came = |text| ParticipationId::new(text).unwrap();
+    let expected = [
+        (Some(id("old-1")), came("id-1")),
+        (Some(id("old-2")), came("id-2")),
+        (None, came("id-3")),
+    ];
+    assert_eq!(whole, expected);
+    // The person gets one more id; an older one points there, too.
+    let again = place
+        .record
+        .snapshot_with(&[id("new-1")])
+        .await
+        .unwrap()
+        .asked;
+    let merges = Merges {
+        rows: vec![merge(&again[0], &id("newer"), None).unwrap().0],
+        ids: vec![(id("old-1"), id("newer")), (id("new-1"), id("newer"))],
+    };
+    journal.begin(begin(merges)).await.unwrap();
+    let snapshot = place.record.snapshot().await.unwrap();
+    let merged = [("new-1", "newer"), ("old-1", "newer"), ("old-2", "new-2")];
+    assert_eq!(snapshot.merged, merged.map(|(from, to)| (id(from), id(to))));
+    let all = place.all().await;
+    let of = all
+        .iter()
+        .map(|of| &of.participation)
+        .find(|of| of.key.contact == id("newer"));
+    assert_eq!(of.unwrap().triggered_as, Some(id("old-1")));
+    // A new trigger goes to the id that the person has now.
+    let stop = Intent {
+        affected: vec![(key("new-2", "a"), Some(State::Active))],
+        ..stop(&[], true)
+    };
+    let stopped = CallOutcome::Stop(StopOutcome::Stopped);
+    call(&journal, stop, stopped, &[]).await;
+    let again = trigger("new-2", Some(State::Stopped));
+    call(&journal, again, ACTIVE, &["id-4"]).await;
+    let all = place.all().await;
+    let of = all
+        .iter()
+        .map(|of| &of.participation)
+        .find(|of| of.key.contact == id("new-2"));
+    assert_eq!(of.unwrap().triggered_as, None);
+    for contact in ["newer", "old-1", "new-1"] {
+        journal.forget(id(contact)).await.unwrap();
+    }
+    assert_eq!(place.record.snapshot().await.unwrap().merged.len(), 1);
     drop(journal);
     writing.end().await.unwrap();
 }

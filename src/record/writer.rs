@@ -193,6 +193,7 @@ impl Writer {
         let points = [
             (batch.claim.is_some(), "claim"),
             (!batch.start.moves.is_empty(), "moves"),
+            (!batch.start.merges.is_empty(), "merges"),
             (!batch.sent.is_empty(), "intent"),
             (!batch.settled.is_empty(), "outcome"),
         ];
@@ -430,6 +431,8 @@ fn add(write: Write, batch: &mut Batch) -> Result<(), IllegalMove> {
         Write::Begin(start) => {
             batch.start.moves.extend(start.moves);
             batch.start.applied.extend(start.applied);
+            batch.start.merges.ids.extend(start.merges.ids);
+            batch.start.merges.rows.extend(start.merges.rows);
             batch.start.moved = start.moved.or(batch.start.moved.take());
         }
         Write::CountAnew => batch.counts_anew = true,

@@ -32,7 +32,7 @@ use Kind::{Bytes, Flag, Number, Text};
 
 /// All tables, each after those that it points to. What a store knows of itself and who has the lock is not carried; the
 /// record's id is the same from the beginning.
-pub(in crate::record) const TABLES: [Table; 8] = [
+pub(in crate::record) const TABLES: [Table; 9] = [
     Table {
         name: "automation",
         keys: 1,
@@ -98,7 +98,13 @@ pub(in crate::record) const TABLES: [Table; 8] = [
             ("gone_at", Number),
             ("released_at", Number),
             ("tries", Number),
+            ("triggered_as", Text),
         ],
+    },
+    Table {
+        name: "merged",
+        keys: 1,
+        columns: &[("contact", Text), ("becomes", Text)],
     },
     Table {
         name: "doubted_ids",

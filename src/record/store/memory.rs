@@ -696,6 +696,22 @@ impl World {
         if let Some(blocks) = &batch.start.moved {
             self.applied.moved.clone_from(blocks);
         }
+        let merges = &batch.start.merges;
+        for merge in &merges.rows {
+            if let Some(over) = &merge.over {
+                self.participations.remove(over);
+            }
+            if let Some(mut listed) = self.participations.remove(&merge.of) {
+                merge.write_over(&mut listed.participation);
+                let key = listed.participation.key.clone();
+                self.participations.insert(key, listed);
+            }
+        }
+        let mut merged: BTreeMap<_, _> = std::mem::take(&mut self.applied.merged)
+            .into_iter()
+            .collect();
+        merged.extend(merges.ids.iter().cloned());
+        self.applied.merged = merged.into_iter().collect();
         for (id, intent) in &batch.sent {
             if let Some((key, _)) = intent.affected.first() {
                 let sent = Sent {
@@ -757,6 +773,8 @@ impl World {
         for contact in &batch.forgotten {
             self.participations.retain(|key, _| key.contact != *contact);
             self.calls.retain(|_, call| call.key.contact != *contact);
+            let merged = &mut self.applied.merged;
+            merged.retain(|(from, to)| from != contact && to != contact);
         }
         self.serial = batch.serial.unwrap_or(self.serial);
     }

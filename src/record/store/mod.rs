@@ -186,4 +186,6 @@ pub(super) struct Applied {
     pub with: BTreeMap<AutomationName, AppliedWith>,
     /// The `[[moved]]` blocks: from and to.
     pub moved: Moved,
+    /// The ids whose participations are another id's now.
+    pub merged: Vec<(ContactId, ContactId)>,
 }

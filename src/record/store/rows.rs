@@ -16,7 +16,8 @@ use crate::record::participation::{Key, Participation, State};
 use crate::record::read::Listed;
 use crate::record::recovery::OpenCall;
 
-/// What few participations have, as a JSON array has it: occurrence, state, detail, `left_at`, tries, `gone_at`, `released_at`.
+/// What few participations have, as a JSON array has it: occurrence, state, detail, `left_at`, tries, `gone_at`, `released_at`,
+/// `triggered_as`.
 pub(super) type Rest = (
     String,
     String,
@@ -25,6 +26,7 @@ pub(super) type Rest = (
     u32,
     Option<i64>,
     Option<i64>,
+    Option<String>,
 );
 
 /// A row of `participation`.
@@ -46,11 +48,10 @@ pub(super) struct ParticipationRow<'r> {
 impl ParticipationRow<'_> {
     /// What it says.
     pub(super) fn listed(self, names: &Names) -> Result<Listed, String> {
-        let (occurrence, state, detail, left_at, tries, gone_at, released_at) = match self.rest {
-            None => (None, State::Active, None, None, 0, None, None),
-            Some((occurrence, state, detail, left_at, tries, gone_at, released_at)) => {
-                let (occurrence, state) = (read_occurrence(&occurrence)?, read_state(&state)?);
-                (
+        let (occurrence, state, detail, left_at, tries, gone_at, released_at, triggered_as) =
+            match self.rest {
+                None => (None, State::Active, None, None, 0, None, None, None),
+                Some((
                     occurrence,
                     state,
                     detail,
@@ -58,9 +59,21 @@ impl ParticipationRow<'_> {
                     tries,
                     gone_at,
                     released_at,
-                )
-            }
-        };
+                    triggered_as,
+                )) => {
+                    let (occurrence, state) = (read_occurrence(&occurrence)?, read_state(&state)?);
+                    (
+                        occurrence,
+                        state,
+                        detail,
+                        left_at,
+                        tries,
+                        gone_at,
+                        released_at,
+                        triggered_as,
+                    )
+                }
+            };
         Ok(Listed {
             participation: Participation {
                 key: Key {
@@ -78,6 +91,7 @@ impl ParticipationRow<'_> {
                 tries,
                 gone_at: gone_at.map(time),
                 released_at: released_at.map(time),
+                triggered_as: triggered_as.as_deref().map(read_contact).transpose()?,
             },
             changed_at: self.changed_at.map(time).unwrap_or_default(),
             ids: self.ids.map(read_ids).transpose()?.unwrap_or_default(),
@@ -158,6 +172,7 @@ pub(super) fn applied(
     path: &Path,
     rows: Vec<(String, String, Option<String>)>,
     (counted_from, moved): (Option<i64>, Option<String>),
+    merged: Vec<(String, String)>,
 ) -> Result<Applied, RecordError> {
     let name = |name: &str| AutomationName::recorded(name).ok();
     let unreadable = |error: serde_json::Error| corrupt(path, format!("what was applied, {error}"));
@@ -176,7 +191,13 @@ pub(super) fn applied(
     let moved = moved
         .iter()
         .filter_map(|(from, to)| Some((name(from)?, name(to)?)));
+    let id = |text: &str| read_contact(text).map_err(|what| corrupt(path, what));
+    let merged = merged
+        .iter()
+        .map(|(from, to)| Ok((id(from)?, id(to)?)))
+        .collect::<Result<_, RecordError>>()?;
     Ok(Applied {
+        merged,
         counted_from: counted_from.map(time),
         with,
         moved: moved.collect(),

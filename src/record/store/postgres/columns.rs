@@ -21,8 +21,8 @@ macro_rules! columns {
     () => {
         "contact, (automation << 1) | (trigger_code << 25) | (ids IS NOT NULL)::integer AS kind, triggered_at, fields, \
          CASE WHEN state = 'active' AND occurrence = '' AND detail IS NULL AND left_at IS NULL AND gone_at IS NULL \
-         AND released_at IS NULL THEN NULL \
-         ELSE json_build_array(occurrence, state, detail, left_at, tries, gone_at, released_at)::text END AS rest"
+         AND released_at IS NULL AND triggered_as IS NULL THEN NULL \
+         ELSE json_build_array(occurrence, state, detail, left_at, tries, gone_at, released_at, triggered_as)::text END AS rest"
     };
 }
 pub(super) use columns;

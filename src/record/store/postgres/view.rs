@@ -288,7 +288,13 @@ impl View for Db {
             .iter()
             .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)));
         let rows = rows.collect::<Result<_, _>>().map_err(&failed)?;
-        rows::applied(&path, rows, meta)
+        let merged = "SELECT contact, becomes FROM ~merged ORDER BY contact";
+        let merged = self.rows(merged, |query| query).await?;
+        let merged = merged
+            .iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+        let merged = merged.collect::<Result<_, _>>().map_err(self.failed())?;
+        rows::applied(&path, rows, meta, merged)
     }
 
     async fn next_page(&mut self, is_whole: bool) -> Result<Option<Page>, RecordError> {

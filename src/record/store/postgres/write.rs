@@ -8,6 +8,7 @@ use crate::digest::Digest;
 use crate::id::ParticipationId;
 use crate::record::batch::{Batch, StateChange, Whole};
 use crate::record::guarded::GUARDED_DAY;
+use crate::record::merged::Merges;
 use crate::record::participation::{Key, State};
 use crate::record::store::names::Names;
 use crate::record::writer::{SAME_IDS, ids_json};
@@ -26,7 +27,7 @@ FROM unnest($3::text[], $4::bigint[], $5::text[], $6::text[], $7::bigint[], $8::
     AS new (contact, automation, occurrence, state, code, ids, fields, detail, triggered_at, tries)
 ON CONFLICT (contact, automation, occurrence) DO UPDATE SET
     state = excluded.state, trigger_code = excluded.trigger_code, ids = excluded.ids, fields = excluded.fields,
-    detail = excluded.detail, triggered_at = excluded.triggered_at, changed_at = excluded.changed_at, left_at = NULL,
+    detail = excluded.detail, triggered_at = excluded.triggered_at, changed_at = excluded.changed_at, left_at = NULL, triggered_as = NULL,
     tries = CASE WHEN excluded.tries = 0 THEN 0 ELSE p.tries + 1 END,
     gone_at = CASE WHEN p.gone_at > $2 THEN p.gone_at END,
     released_at = CASE
@@ -88,7 +89,8 @@ INSERT INTO ~source (name, rows, applied_at, ends_with_line_end) VALUES ($2, $3,
 ON CONFLICT (name) DO UPDATE SET rows = excluded.rows, applied_at = excluded.applied_at,
     ends_with_line_end = excluded.ends_with_line_end";
 
-const FORGET: [&str; 2] = [
+const FORGET: [&str; 3] = [
+    "DELETE FROM ~merged WHERE contact = ANY ($1::text[]) OR becomes = ANY ($1::text[])",
     "DELETE FROM ~participation WHERE contact = ANY ($1::text[])",
     "DELETE FROM ~call WHERE contact = ANY ($1::text[])",
 ];
@@ -114,6 +116,23 @@ const MOVE_APPLIED: [&str; 2] = [
     "DELETE FROM ~applied WHERE automation = $2 AND EXISTS (SELECT FROM ~applied WHERE automation = $1)",
     "UPDATE ~applied SET automation = $2 WHERE automation = $1",
 ];
+
+/// What takes the place of others, which go first.
+const MERGE: &str = "\
+UPDATE ~participation AS p SET contact = new.becomes,
+    triggered_as = CASE WHEN p.contact = new.becomes THEN p.triggered_as
+        ELSE nullif(coalesce(p.triggered_as, p.contact), new.becomes) END,
+    triggered_at = new.triggered_at, gone_at = new.gone_at, released_at = new.released_at
+FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[])
+    AS new (contact, automation, occurrence, becomes, triggered_at, gone_at, released_at)
+WHERE p.contact = new.contact AND p.automation = new.automation AND p.occurrence = new.occurrence";
+const MERGED_OVER: &str = "\
+DELETE FROM ~participation AS p
+USING unnest($1::text[], $2::bigint[], $3::text[]) AS over (contact, automation, occurrence)
+WHERE p.contact = over.contact AND p.automation = over.automation AND p.occurrence = over.occurrence";
+const MERGED_IDS: &str = "\
+INSERT INTO ~merged (contact, becomes) SELECT contact, becomes FROM unnest($1::text[], $2::text[]) AS new (contact, becomes)
+ON CONFLICT (contact) DO UPDATE SET becomes = excluded.becomes";
 
 /// The lease by which a batch is written.
 pub(super) struct Fence<'h> {
@@ -161,6 +180,7 @@ pub(super) fn script(
         script.add("UPDATE ~meta SET serial = $1", |of| of.bind(serial));
     }
     start(&mut script, batch)?;
+    merge(&mut script, names, &batch.start.merges);
     for chunk in last_of_each(&batch.participations).chunks(ROWS) {
         script.add(WHOLE, |of| whole(of, names, chunk, now));
     }
@@ -282,6 +302,28 @@ fn start(script: &mut Script<'_>, batch: &Batch) -> Result<(), sqlx::Error> {
         script.add("UPDATE ~meta SET moved = $1", |of| of.bind(blocks));
     }
     Ok(())
+}
+
+/// Lets participations go on under the ids that people keep.
+fn merge(script: &mut Script<'_>, names: &Names, merges: &Merges) {
+    let time = |at: Option<Timestamp>| at.map(Timestamp::as_millisecond);
+    for rows in merges.rows.chunks(ROWS) {
+        let over: Vec<&Key> = rows.iter().filter_map(|of| of.over.as_ref()).collect();
+        script.add(MERGED_OVER, |of| keys(of, names, &over, |key| key));
+        script.add(MERGE, |of| {
+            keys(of, names, rows, |of| &of.of)
+                .bind(column(rows, |of| of.to.as_str()))
+                .bind(column(rows, |of| time(of.triggered_at)))
+                .bind(column(rows, |of| time(of.gone_at)))
+                .bind(column(rows, |of| time(of.released_at)))
+        });
+    }
+    for ids in merges.ids.chunks(ROWS) {
+        script.add(MERGED_IDS, |of| {
+            of.bind(column(ids, |(from, _)| from.as_str()))
+                .bind(column(ids, |(_, to)| to.as_str()))
+        });
+    }
 }
 
 /// Binds the values of [`WHOLE`].

@@ -32,12 +32,12 @@ macro_rules! columns {
         concat!(
             "SELECT count(*), group_concat(contact, '\x1f'), group_concat(\
              CASE WHEN state = 'active' AND occurrence = '' AND detail IS NULL AND left_at IS NULL AND gone_at IS NULL \
-                 AND released_at IS NULL \
+                 AND released_at IS NULL AND triggered_as IS NULL \
              THEN (automation << 3) | (trigger_code << 27) \
                  | ((ids IS NOT NULL) << 2) | ((fields IS NOT NULL) << 1) | (triggered_at IS NOT NULL) \
              ELSE json_array(automation, trigger_code, \
                  ((ids IS NOT NULL) << 2) | ((fields IS NOT NULL) << 1) | (triggered_at IS NOT NULL), \
-                 json_array(occurrence, state, detail, left_at, tries, gone_at, released_at)) END, '\x1f'), \
+                 json_array(occurrence, state, detail, left_at, tries, gone_at, released_at, triggered_as)) END, '\x1f'), \
              group_concat(triggered_at, '\x1f'), \
              group_concat(CASE WHEN fields IS NOT NULL THEN hex(fields) END, '\x1f'), ",
             $($rest),*

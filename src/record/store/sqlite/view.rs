@@ -37,7 +37,7 @@ const PLAN_PAGE: &str =
 const PLAN_REST: &str = columns!("NULL, NULL FROM participation WHERE contact > ?1");
 const WHOLE_PAGE: &str = whole!("WHERE contact > ?1 AND contact <= ?2");
 const WHOLE_REST: &str = whole!("WHERE contact > ?1");
-const OF_CONTACT: &str = whole!("WHERE contact = ?1");
+const OF_CONTACTS: &str = whole!("WHERE contact IN (SELECT value FROM json_each(?1))");
 const WITH_IDS: &str = whole!("WHERE ids IN (SELECT value FROM json_each(?1))");
 
 /// Where the next page ends: with a contact, so that each is on one page.
@@ -179,7 +179,10 @@ impl View for Db {
         let meta = meta.map_err(&failed)?;
         let rows = "SELECT automation, sources, repeat_by FROM applied";
         let rows = sqlx::query_as(rows).fetch_all(&mut self.connection).await;
-        rows::applied(&self.path, rows.map_err(&failed)?, meta)
+        let merged = "SELECT contact, becomes FROM merged ORDER BY contact";
+        let merged = sqlx::query_as(merged).fetch_all(&mut self.connection).await;
+        let merged = merged.map_err(&failed)?;
+        rows::applied(&self.path, rows.map_err(&failed)?, meta, merged)
     }
 
     async fn next_page(&mut self, is_whole: bool) -> Result<Option<Page>, RecordError> {
@@ -206,11 +209,10 @@ impl View for Db {
     }
 
     async fn of_contacts(&mut self, contacts: &[ContactId]) -> Result<Page, RecordError> {
-        let mut pages = Vec::new();
-        for contact in contacts {
-            pages.push(self.page(OF_CONTACT, &[contact.as_str()]).await?);
-        }
-        Ok(Box::new(pages.into_iter().flatten()))
+        let contacts: Vec<&str> = contacts.iter().map(ContactId::as_str).collect();
+        let contacts = json(contacts).map_err(self.failed())?;
+        let page = self.page(OF_CONTACTS, &[&contacts]).await?;
+        Ok(Box::new(page.in_any_order()))
     }
 
     async fn with_ids(&mut self, ids: &[String]) -> Result<Page, RecordError> {

@@ -9,6 +9,7 @@ use sqlx::SqliteConnection;
 use crate::digest::Digest;
 use crate::record::batch::{Batch, Whole};
 use crate::record::guarded::GUARDED_DAY;
+use crate::record::merged::Merges;
 use crate::record::participation::{Key, State};
 use crate::record::store::names::Names;
 use crate::record::writer::{SAME_IDS, ids_json};
@@ -25,7 +26,7 @@ SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->
 FROM jsonb_each($2) WHERE true
 ON CONFLICT (contact, automation, occurrence) DO UPDATE SET
     state = excluded.state, trigger_code = excluded.trigger_code, ids = excluded.ids, fields = excluded.fields,
-    detail = excluded.detail, triggered_at = excluded.triggered_at, changed_at = excluded.changed_at, left_at = NULL,
+    detail = excluded.detail, triggered_at = excluded.triggered_at, changed_at = excluded.changed_at, left_at = NULL, triggered_as = NULL,
     tries = iif(excluded.tries, tries + 1, 0), gone_at = iif(gone_at > $3, gone_at, NULL),
     released_at = CASE
         WHEN excluded.triggered_at > $3 AND (state = 'withheld' OR state = 'stopped' AND detail = 'suppressed')
@@ -63,7 +64,9 @@ const REST: [&str; 8] = [
 
 static WRITE: LazyLock<String> = LazyLock::new(|| format!("{WHOLE};{}", REST.join(";")));
 
-const FORGET: [&str; 2] = [
+const FORGET: [&str; 4] = [
+    "DELETE FROM merged WHERE contact = ?",
+    "DELETE FROM merged WHERE becomes = ?",
     "DELETE FROM participation WHERE contact = ?",
     "DELETE FROM call WHERE contact = ?",
 ];
@@ -84,6 +87,21 @@ UPDATE OR IGNORE participation SET automation = (SELECT id FROM automation WHERE
 DELETE FROM applied WHERE automation = $2 AND EXISTS (SELECT * FROM applied WHERE automation = $1);
 UPDATE applied SET automation = $2 WHERE automation = $1";
 
+/// What takes the place of others, which go first: $1, of contact, automation, occurrence, the id that the person keeps,
+/// `triggered_at`, `gone_at` and `released_at`.
+const MERGE: &str = "\
+UPDATE participation AS p SET contact = value ->> 3,
+    triggered_as = iif(p.contact = value ->> 3, p.triggered_as, nullif(coalesce(p.triggered_as, p.contact), value ->> 3)),
+    triggered_at = value ->> 4, gone_at = value ->> 5, released_at = value ->> 6
+FROM json_each($1)
+WHERE p.contact = value ->> 0 AND p.automation = value ->> 1 AND p.occurrence = value ->> 2";
+const MERGED_OVER: &str = "\
+DELETE FROM participation WHERE (contact, automation, occurrence)
+    IN (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1))";
+const MERGED_IDS: &str = "\
+INSERT INTO merged (contact, becomes) SELECT value ->> 0, value ->> 1 FROM json_each($1) WHERE true
+ON CONFLICT (contact) DO UPDATE SET becomes = excluded.becomes";
+
 /// As JSON, for a statement.
 pub(super) fn json<T: Serialize>(value: T) -> Result<String, sqlx::Error> {
     serde_json::to_string(&value).map_err(|error| sqlx::Error::Encode(Box::new(error)))
@@ -100,6 +118,7 @@ pub(super) async fn write(
     let day = i64::try_from(GUARDED_DAY.as_millis()).unwrap_or(i64::MAX);
     let key = |key: &'_ Key| names.number(&key.automation);
     start(tx, batch).await?;
+    merge(tx, names, &batch.start.merges).await?;
     let whole = |rows: &[Whole]| {
         array(rows.iter().map(|of| {
             (
@@ -216,6 +235,54 @@ async fn start(tx: &mut SqliteConnection, batch: &Batch) -> Result<(), sqlx::Err
     if let Some(blocks) = &batch.start.moved {
         let moved = sqlx::query("UPDATE meta SET moved = ?").bind(json(blocks)?);
         moved.execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+/// Lets participations go on under the ids that people keep.
+async fn merge(
+    tx: &mut SqliteConnection,
+    names: &Names,
+    merges: &Merges,
+) -> Result<(), sqlx::Error> {
+    if merges.is_empty() {
+        return Ok(());
+    }
+    let key = |of: &Key| {
+        let contact = of.contact.as_str().to_owned();
+        (
+            contact,
+            names.number(&of.automation),
+            occurrence(of).to_owned(),
+        )
+    };
+    let time = |at: Option<Timestamp>| at.map(Timestamp::as_millisecond);
+    for rows in merges.rows.chunks(ROWS) {
+        let over = array(rows.iter().filter_map(|of| of.over.as_ref()).map(key))?;
+        let rows = array(rows.iter().map(|of| {
+            let (contact, automation, occurrence) = key(&of.of);
+            let times = (
+                time(of.triggered_at),
+                time(of.gone_at),
+                time(of.released_at),
+            );
+            (
+                contact,
+                automation,
+                occurrence,
+                of.to.as_str(),
+                times.0,
+                times.1,
+                times.2,
+            )
+        }))?;
+        for (statement, rows) in [(MERGED_OVER, over), (MERGE, rows)] {
+            sqlx::query(statement).bind(rows).execute(&mut *tx).await?;
+        }
+    }
+    for ids in merges.ids.chunks(ROWS) {
+        let ids = array(ids.iter().map(|(from, to)| (from.as_str(), to.as_str())))?;
+        sqlx::query(MERGED_IDS).bind(ids).execute(&mut *tx).await?;
     }
     Ok(())
 }
