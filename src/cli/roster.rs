@@ -11,13 +11,9 @@ use crate::report::{DECLARED_COLUMNS, DeclaredJson, LEFT_OUT_COLUMNS};
 use crate::roster::{Enrolment, Roster};
 
 pub(super) async fn run(args: &RosterArgs, common: &Common) -> Result<Exit, CommandError> {
-    if let Some(by @ (LeftOut::Require | LeftOut::Exclusive)) = args.left_out {
-        let (word, what) = match by {
-            LeftOut::Require => ("require", "[[require]] blocks"),
-            _ => ("exclusive", "[[exclusive]] blocks"),
-        };
+    if let Some(LeftOut::Require) = args.left_out {
         return Err(anyhow!(
-            "`--left-out {word}` cannot be answered: this version of Rollcall has no {what}, so they leave nobody out."
+            "`--left-out require` cannot be answered: this version of Rollcall has no [[require]] blocks, so they leave nobody out."
         )
         .into());
     }
@@ -58,6 +54,11 @@ impl Listed<'_> {
                 .enrolments()
                 .filter(is_asked)
                 .try_for_each(|of| each(DeclaredJson::new(self.config, &of))),
+            Some(LeftOut::Exclusive) => self
+                .roster
+                .displaced()
+                .filter(is_asked)
+                .try_for_each(|of| each(DeclaredJson::displaced(self.config, self.roster, &of))),
             Some(LeftOut::Lot) => self
                 .roster
                 .left_out_by_lot()

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::automation::{alike, automation, single_braces, warnings};
 use super::diagnostic::{Diagnostic, Files, Place, Problems};
 use super::enrol::{Known, attributes, contact, enrol, suppress};
+use super::exclusive::exclusive;
 use super::expect::expect;
 use super::files::{FILE_NAME, included, read, shown};
 use super::lot::overlaps;
@@ -127,7 +128,7 @@ fn merge(
                 named.add(key, table);
             }
         }
-        for key in ["enrol", "suppress", "expect", "moved"] {
+        for key in ["enrol", "suppress", "exclusive", "expect", "moved"] {
             if let Some(item) = top.get(key) {
                 match item.array() {
                     Some(items) => blocks.extend(items.into_iter().map(|item| (key, item))),
@@ -165,6 +166,7 @@ fn merge(
     let mut enrols = Vec::new();
     let mut suppressed = BTreeMap::new();
     let mut expects = Vec::new();
+    let mut exclusives = Vec::new();
     let mut moves = Vec::new();
     for (key, item) in blocks {
         let Some(table) = item.table(format!("[[{key}]]")) else {
@@ -173,6 +175,7 @@ fn merge(
         match key {
             "enrol" => enrols.extend(enrol(table, &known)),
             "expect" => expects.extend(expect(table, &known)),
+            "exclusive" => exclusives.extend(exclusive(table, &known)),
             "moved" => moves.extend(moved(table)),
             _ => {
                 for (id, suppression) in suppress(table) {
@@ -239,6 +242,7 @@ fn merge(
         enrols,
         suppressed,
         expects,
+        exclusives,
         moves,
     })
 }

@@ -6,6 +6,7 @@ mod condition;
 mod diagnostic;
 mod enrol;
 mod excerpt;
+mod exclusive;
 mod expect;
 mod files;
 mod load;
@@ -28,6 +29,7 @@ mod value;
 mod window;
 
 pub use diagnostic::{Diagnostic, Files, Place, Problems};
+pub use exclusive::Exclusive;
 pub use expect::{Expect, Expectation};
 pub use files::{FILE_NAME, FindError, find};
 pub use load::load;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, Files, Place};
+use super::exclusive::Exclusive;
 use super::expect::Expect;
 use super::lot::Lot;
 use super::moved::Moved;
@@ -54,6 +55,8 @@ pub struct Config {
     pub suppressed: BTreeMap<ContactId, Suppression>,
     /// `[[expect]]`, in the order of the files.
     pub expects: Vec<Expect>,
+    /// Automations of which a contact is in one at most.
+    pub exclusives: Vec<Exclusive>,
     /// `[[moved]]`, in the order of the files.
     pub moves: Vec<Moved>,
 }

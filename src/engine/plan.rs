@@ -1,5 +1,6 @@
 //! The roster, the record, and the plan that is made of both.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -389,17 +390,25 @@ pub(super) fn give_reasons(
     let mut reasons: Vec<Arc<str>> = Vec::with_capacity(keys.len());
     for keys in keys.chunks(LOOKED_UP) {
         let places: Vec<Option<usize>> = keys.iter().map(|key| index(&key.automation)).collect();
-        let known = keys.iter().zip(&places).filter_map(|(key, automation)| {
-            Some(Undeclared {
-                contact: key.contact.as_str(),
-                automation: (*automation)?,
-                occurrence: key.occurrence.as_ref().map(|o| o.as_str()),
-            })
+        let asked = keys.iter().zip(&places).map(|(key, automation)| {
+            let automation = automation.ok_or("the automation is gone from the configuration")?;
+            let (contact, occurrence) = (key.contact.as_str(), key.occurrence.as_ref());
+            let occurrence = occurrence.map(|o| o.as_str());
+            match plan.displaced(roster, contact, automation, occurrence) {
+                Some(displaced) => Err(Cow::from(displaced.reason(config))),
+                None => Ok(Undeclared {
+                    contact,
+                    automation,
+                    occurrence,
+                }),
+            }
         });
-        let mut found = roster.absence(&known.collect::<Vec<_>>())?.into_iter();
-        reasons.extend(places.iter().map(|automation| match automation {
-            Some(_) => once(&found.next().unwrap_or_default()),
-            None => once("the automation is gone from the configuration"),
+        let asked: Vec<Result<Undeclared<'_>, Cow<'_, str>>> = asked.collect();
+        let known: Vec<Undeclared<'_>> = asked.iter().flatten().copied().collect();
+        let mut found = roster.absence(&known)?.into_iter();
+        reasons.extend(asked.iter().map(|asked| match asked {
+            Ok(_) => once(&found.next().unwrap_or_default()),
+            Err(known) => once(known),
         }));
     }
     plan.give_reasons(reasons);

@@ -32,7 +32,7 @@ use jiff::Timestamp;
 use crate::config::{Config, Lot, OnLeave};
 use crate::id::{AutomationName, ContactId, Occurrence, TriggerCode};
 use crate::participation::{Before, Key, Participation, State};
-use crate::roster::{Class, Enrolment, Roster};
+use crate::roster::{Class, Enrolment, Roster, goes_first};
 use behind::Behind;
 use decide::{Decision, Declared, Leave};
 use identity::Identities;
@@ -56,6 +56,8 @@ pub struct Plan {
     /// The places of the enrolments of which the record says otherwise than the roster alone: those who stay, though they would not
     /// come in. Sorted.
     pub by_record: Vec<u32>,
+    /// Enrolments that are not declared, since another automation goes first. In the order of the roster.
+    pub displaced: Vec<Displaced>,
     /// How many enrolments are as declared.
     pub unchanged: u64,
     /// How many participations run or may run, by automation: what the guard's percentages are of.
@@ -211,6 +213,28 @@ impl Held {
     }
 }
 
+/// An enrolment that is not declared, since another automation goes first by an `[[exclusive]]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Displaced {
+    /// Its place in the roster.
+    pub enrolment: u32,
+    /// The automation that goes first, as an index into [`Config::automations`].
+    pub by: u32,
+    /// The block that says so, as an index into [`Config::exclusives`].
+    pub exclusive: u32,
+}
+
+impl Displaced {
+    /// Why, in words.
+    pub fn reason(&self, config: &Config) -> String {
+        goes_first(
+            config,
+            self.by as usize,
+            &config.exclusives[self.exclusive as usize],
+        )
+    }
+}
+
 /// That an enrolment is seen gone, or back.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mark {
@@ -339,6 +363,7 @@ impl Plan {
         plan.moved = planner.moves.counts;
         plan.moves = planner.moves.steps;
         plan.gone.sort();
+        plan.displaced.sort_unstable();
         // Those of suppressed contacts come when the next one with anything on record does.
         plan.withheld.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(plan)
@@ -372,6 +397,21 @@ impl Plan {
     pub fn declares(&self, place: usize, roster: &Roster<'_>) -> bool {
         let is_by_record = self.by_record.binary_search(&(place as u32)).is_ok();
         (roster.get(place).class == Class::ComesIn) != is_by_record
+    }
+
+    /// By what an enrolment of a contact is displaced, where it is.
+    pub fn displaced(
+        &self,
+        roster: &Roster<'_>,
+        contact: &str,
+        automation: usize,
+        occurrence: Option<&str>,
+    ) -> Option<&Displaced> {
+        let place = self.displaced.binary_search_by(|of| {
+            let of = roster.get(of.enrolment as usize);
+            (of.contact, of.automation, of.occurrence).cmp(&(contact, automation, occurrence))
+        });
+        place.ok().map(|place| &self.displaced[place])
     }
 
     /// Whether applying it now would change anything.
@@ -598,6 +638,7 @@ impl Planner<'_> {
             }
         }
         self.draw(recorded, to);
+        self.exclude(to);
         let mut chosen = to.iter().copied().peekable();
         for place in of {
             let is_chosen = chosen.next_if_eq(&place).is_some();
@@ -638,10 +679,32 @@ impl Planner<'_> {
                 parts.peek().is_some() && parts.all(|of| of.part != lot.part)
             };
             holding.contains(&enrolment.automation)
-                || (enrolment.class == Class::ComesIn && !holding.iter().any(is_other))
+                || (enrolment.class != Class::LeftOut && !holding.iter().any(is_other))
         });
         holding.clear();
         self.holding = holding;
+    }
+
+    /// Leaves a contact in the first automation of each `[[exclusive]]` that declares it.
+    fn exclude(&mut self, chosen: &mut Vec<usize>) {
+        for (exclusive, place) in self.config.exclusives.iter().zip(0..) {
+            let of = |place: usize| self.roster.get(place).automation;
+            let Some(first) = exclusive.first(|of_it| chosen.iter().any(|at| of(*at) == of_it))
+            else {
+                continue;
+            };
+            chosen.retain(|at| {
+                let stays = of(*at) == first || !exclusive.automations.contains(&of(*at));
+                if !stays {
+                    self.plan.displaced.push(Displaced {
+                        enrolment: *at as u32,
+                        by: first as u32,
+                        exclusive: place,
+                    });
+                }
+                stays
+            });
+        }
     }
 
     /// What is on record of an enrolment whose contact is in.

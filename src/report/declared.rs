@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::record::cell;
 use super::style::SafeText;
 use crate::config::{Config, Lot};
-use crate::roster::Enrolment;
+use crate::roster::{Enrolment, Roster};
 
 /// An enrolment, for programs.
 #[derive(Serialize)]
@@ -73,6 +73,21 @@ impl<'a> DeclaredJson<'a> {
         });
         Self {
             left_out,
+            ..Self::new(config, enrolment)
+        }
+    }
+
+    /// Of one that another automation displaces.
+    pub fn displaced(config: &'a Config, roster: &Roster<'_>, enrolment: &Enrolment<'a>) -> Self {
+        let reason = roster.displaced_by(enrolment.contact, enrolment.automation);
+        let mut exclusives = config.exclusives.iter();
+        let block = exclusives.find(|of| of.automations.contains(&enrolment.automation));
+        Self {
+            left_out: Some(LeftOutJson {
+                by: "exclusive",
+                reason: reason.map(Cow::from),
+                at: block.map_or_else(String::new, |of| of.place.to_string()),
+            }),
             ..Self::new(config, enrolment)
         }
     }

@@ -48,6 +48,9 @@ struct Of<'a> {
     configured: bool,
     #[serde(rename = "in")]
     is_in: bool,
+    /// Which automation goes first, where that keeps the contact out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    displaced: Option<String>,
     blocks: Vec<Verdict<'a>>,
     record: Vec<Recorded<'a>>,
     plan: Vec<Planned>,
@@ -212,10 +215,17 @@ fn automations<'a>(
                 }
             })
             .collect();
+        let mut displaced = view.plan.displaced.iter();
+        let displaced =
+            displaced.find(|of| Some(view.roster.get(of.enrolment as usize).automation) == index);
+        let displaced = displaced.map(|of| of.reason(config));
         Of {
             automation: name,
             configured: index.is_some(),
-            is_in: !is_suppressed && blocks.iter().any(|verdict| verdict.is_in),
+            is_in: !is_suppressed
+                && displaced.is_none()
+                && blocks.iter().any(|verdict| verdict.is_in),
+            displaced,
             blocks,
             record: listed()
                 .map(|listed| Recorded {
@@ -348,6 +358,12 @@ fn automation(out: &mut dyn Write, explained: &Of<'_>) -> io::Result<()> {
         writeln!(out, "  the automation is gone from the configuration")?;
     } else if explained.blocks.is_empty() {
         writeln!(out, "  no [[enrol]] block names this automation")?;
+    }
+    if let Some(displaced) = &explained.displaced {
+        writeln!(
+            out,
+            "  left out: {displaced}, whatever the blocks below say"
+        )?;
     }
     for verdict in &explained.blocks {
         let sign = if verdict.is_in { '+' } else { '-' };

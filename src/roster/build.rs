@@ -326,10 +326,11 @@ fn read<'c>(
             files: config.files.clone(),
         });
     }
+    roster.displace();
     for entry in roster.entries.list() {
         match entry.class() {
             Class::ComesIn => roster.sizes[entry.automation as usize] += 1,
-            Class::LeftOut | Class::Stays => roster.needs_record = true,
+            Class::Displaced | Class::LeftOut | Class::Stays => roster.needs_record = true,
         }
     }
     Ok(roster)

@@ -28,6 +28,8 @@ pub(super) struct Entry {
 pub enum Class {
     /// Nothing more: who is not in comes in, who is in stays.
     ComesIn,
+    /// That the automation that goes first by an `[[exclusive]]` does not declare the contact after all.
+    Displaced,
     /// That its contact is in: it would come in, and its lot leaves it out.
     LeftOut,
     /// That its contact is in: by `stay` it stays, and by `where` it would not come in.
@@ -46,7 +48,8 @@ impl Entry {
     pub(super) fn class(&self) -> Class {
         match self.class_and_block >> BLOCK_BITS {
             0 => Class::ComesIn,
-            1 => Class::LeftOut,
+            1 => Class::Displaced,
+            2 => Class::LeftOut,
             _ => Class::Stays,
         }
     }
@@ -237,6 +240,12 @@ impl Entries {
             same
         });
         (pairs, count)
+    }
+
+    /// Displaces the one at a place. They must be settled, so that the order stays.
+    pub(super) fn displace(&mut self, place: usize) {
+        let entry = &mut self.list[place];
+        entry.class_and_block = entry.block() as u32 | (Class::Displaced as u32) << BLOCK_BITS;
     }
 
     pub(super) fn list(&self) -> &[Entry] {

@@ -111,24 +111,33 @@ impl<'c> Roster<'c> {
     }
 
     /// The first enrolment by which a contact comes into an automation, of whatever occurrence.
-    fn any_of(&self, contact: &str, automation: usize) -> Option<Enrolment<'_>> {
+    pub(super) fn any_of(&self, contact: &str, automation: usize) -> Option<Enrolment<'_>> {
+        let mut of_it = self.of(contact, automation);
+        of_it.find(|of| of.class == Class::ComesIn)
+    }
+
+    /// The enrolments of a contact in an automation, of whatever class and occurrence.
+    pub(super) fn of<'r>(
+        &'r self,
+        contact: &str,
+        automation: usize,
+    ) -> impl Iterator<Item = Enrolment<'r>> {
         let list = self.entries.list();
         let first = list.partition_point(|entry| {
             let enrolment = self.enrolment(entry);
             (enrolment.contact, enrolment.automation) < (contact, automation)
         });
-        let of_it = list[first..]
-            .iter()
-            .map(|entry| self.enrolment(entry))
-            .take_while(|of| of.contact == contact && of.automation == automation);
-        let mut of_it = of_it;
-        of_it.find(|of| of.class == Class::ComesIn)
+        let from_it = list[first..].iter().map(|entry| self.enrolment(entry));
+        from_it.take_while(move |of| of.contact == contact && of.automation == automation)
     }
 
     /// Why a contact is not in an automation: what each block says of it.
     fn why_out(&self, contact: &str, automation: usize) -> Result<String, SourceError> {
         if let Some(suppression) = self.config.suppression(contact) {
             return Ok(format!("it is {suppression}"));
+        }
+        if let Some(displaced) = self.displaced_by(contact, automation) {
+            return Ok(displaced);
         }
         let mut count = 0;
         let mut words = Vec::new();

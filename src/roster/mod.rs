@@ -13,6 +13,7 @@ mod condition;
 mod dispatch;
 mod doubts;
 mod entries;
+mod exclusive;
 mod expect;
 mod explain;
 mod fields;
@@ -35,6 +36,7 @@ mod writing;
 pub use absence::Undeclared;
 pub use build::{build, build_for, check, check_rules};
 pub use entries::Class;
+pub use exclusive::goes_first;
 pub use explain::BlockVerdict;
 
 use hashbrown::HashMap;
@@ -286,7 +288,12 @@ impl<'c> Roster<'c> {
     /// # Errors
     /// If the source cannot be read any more, or its row has changed since.
     pub fn fields(&self, enrolment: &Enrolment<'_>) -> Result<Vec<FieldValue>, FieldError> {
-        if enrolment.fields.is_none() {
+        // Of who only stays, no digest may be known.
+        let has_none = enrolment.class == Class::ComesIn
+            || self
+                .fields_of(enrolment.block, enrolment.automation)
+                .is_none();
+        if enrolment.fields.is_none() && has_none {
             return Ok(Vec::new());
         }
         let automation = &self.config.automations[enrolment.automation].name;
@@ -304,7 +311,11 @@ impl<'c> Roster<'c> {
         let more = self.more_rows.get(&of).into_iter().flatten().copied();
         let rows = std::iter::once(enrolment.row).chain(more);
         let fields = match self.render(enrolment.block, enrolment.automation, whom, rows) {
-            Ok(fields) if field::digest(&fields) == enrolment.fields => Some(fields),
+            Ok(fields)
+                if enrolment.fields.is_none() || field::digest(&fields) == enrolment.fields =>
+            {
+                Some(fields)
+            }
             Ok(_) | Err(NoFields::Changed | NoFields::Differs(_)) => None,
             Err(NoFields::Unreadable(error)) => {
                 return Err(FieldError::Unreadable {

@@ -331,7 +331,7 @@ impl<'c> Selector<'_, 'c> {
 /// Whether anything is ever done with the fields of such an enrolment.
 fn needs_fields(class: Class, automation: &Automation) -> bool {
     let is_triggered = match class {
-        Class::ComesIn => true,
+        Class::ComesIn | Class::Displaced => true,
         // Another occurrence of somebody who is in.
         Class::LeftOut => automation.repeat_by.is_some(),
         Class::Stays => false,

@@ -84,6 +84,7 @@ impl World {
                 enrols: Vec::new(),
                 suppressed: BTreeMap::new(),
                 expects: Vec::new(),
+                exclusives: Vec::new(),
                 moves: Vec::new(),
             },
         }

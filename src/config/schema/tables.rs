@@ -41,6 +41,8 @@ pub(super) struct File {
     enrol: Option<Vec<Enrol>>,
     /// Who is in none, whatever else says so.
     suppress: Option<Vec<Suppress>>,
+    /// Automations of which a contact is in one at most.
+    exclusive: Option<Vec<Exclusive>>,
     /// Tests for the rules: checked by `validate`, and before anything is planned.
     expect: Option<Vec<Expect>>,
     /// New names for automations, with the same participations: nobody is triggered again.
@@ -518,6 +520,15 @@ struct Moved {
     /// The name that it has now.
     #[schemars(extend("examples" = ["customer-lifecycle"]))]
     to: Name,
+}
+
+/// `[[exclusive]]`
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Exclusive {
+    /// A contact is in the first of these that declares it.
+    #[schemars(length(min = 2), extend("examples" = [["winback", "newsletter"]]))]
+    automations: Vec<Name>,
 }
 
 /// `[[expect]]`: `contact` with `in` or `not_in` or both, or `automation` with `size`.
