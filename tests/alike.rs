@@ -85,7 +85,7 @@ fn condition(random: &mut StdRng, column: usize) -> String {
     let (one, two) = (value(random), value(random));
     let is_range = matches!(column, 2 | 3 | 5 | 6);
     let is_time = matches!(column, 5 | 6);
-    match random.random_range(0..8) {
+    match random.random_range(0..10) {
         0 => format!("{{ exists = {} }}", random.random::<bool>()),
         1 => format!("{{ not = {one} }}"),
         2 => format!("[{one}, {two}]"),
@@ -95,6 +95,11 @@ fn condition(random: &mut StdRng, column: usize) -> String {
         4 if is_time => format!("{{ before = {one} }}"),
         5 if is_time => format!("{{ within = \"{}d\" }}", random.random_range(0..400)),
         6 if is_time => format!("{{ older_than = \"{}d\" }}", random.random_range(0..400)),
+        7 if is_time => format!("{{ within_next = \"{}d\" }}", random.random_range(0..400)),
+        8 if is_time => format!(
+            "{{ anniversary_within_next = \"{}d\" }}",
+            random.random_range(0..99)
+        ),
         _ => one,
     }
 }

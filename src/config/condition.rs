@@ -16,7 +16,10 @@ impl Test {
             Test::Min(value) | Test::Max(value) | Test::Before(value) | Test::After(value) => {
                 Some(value.type_name())
             }
-            Test::Within(_) | Test::OlderThan(_) => Some("a date"),
+            Test::Within(_)
+            | Test::WithinNext(_)
+            | Test::AnniversaryWithinNext(_)
+            | Test::OlderThan(_) => Some("a date"),
         }
     }
 }
@@ -71,21 +74,34 @@ fn tests(item: &Item<'_>, zone: &TimeZone) -> Option<Vec<Test>> {
         }
     }
     bounds(&table, zone, &mut tests);
-    for (key, make) in [
-        ("within", Test::Within as fn(Span) -> Test),
-        ("older_than", Test::OlderThan),
+    for key in [
+        "within",
+        "within_next",
+        "anniversary_within_next",
+        "older_than",
     ] {
-        if let Some(item) = table.get(key) {
-            let example = "a span such as \"30d\"";
-            if let Some(text) = item.text(example) {
-                match span(text) {
-                    Some(span) => tests.push(make(span)),
-                    None => item.wrong(
-                        format!("`{key}` is not a span of time: {text:?}"),
-                        format!("write {example}; the units are s, m, h, d and w"),
-                    ),
-                }
-            }
+        let make = |span| match (key, span) {
+            ("within", span) => Some(Test::Within(span)),
+            ("within_next", span) => Some(Test::WithinNext(span)),
+            ("older_than", span) => Some(Test::OlderThan(span)),
+            (_, Span::Days(days)) => Some(Test::AnniversaryWithinNext(days)),
+            (_, Span::Elapsed(_)) => None,
+        };
+        let Some(item) = table.get(key) else { continue };
+        let example = "a span such as \"30d\"";
+        let Some(text) = item.text(example) else {
+            continue;
+        };
+        match span(text).map(make) {
+            Some(Some(test)) => tests.push(test),
+            Some(None) => item.wrong(
+                format!("`{key}` is of whole days, and this is not: {text:?}"),
+                "write days or weeks, such as \"7d\"",
+            ),
+            None => item.wrong(
+                format!("`{key}` is not a span of time: {text:?}"),
+                format!("write {example}; the units are s, m, h, d and w"),
+            ),
         }
     }
     let name = table.name.clone();
@@ -120,6 +136,12 @@ fn contradiction(tests: &[Test]) -> Option<(String, &'static str)> {
         let message = format!("compares with {first} and with {other}, and no cell has both types");
         let help = "write values of one type: it decides how a cell is read";
         return Some((message, help));
+    }
+    let is_next = |test: &Test| matches!(test, Test::WithinNext(_));
+    let is_old = |test: &Test| matches!(test, Test::OlderThan(_));
+    if tests.iter().any(is_next) && tests.iter().any(is_old) {
+        let message = "wants dates that are over and to come, so nothing can match";
+        return Some((message.to_owned(), "remove `within_next` or `older_than`"));
     }
     let youngest = tests.iter().find_map(|test| match test {
         Test::OlderThan(span) => Some(*span),

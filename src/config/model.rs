@@ -519,8 +519,13 @@ pub enum Test {
     Before(Value),
     /// Later than this (a date or date-time).
     After(Value),
-    /// Not before now minus this.
+    /// From now minus this up to now; of days, from that day up to today.
     Within(Span),
+    /// From now up to now plus this; of days, from today up to that day.
+    WithinNext(Span),
+    /// A day up to today, whose day and month come up from today up to so many days later. 29 February comes up on the 28th of
+    /// years that have none.
+    AnniversaryWithinNext(u32),
     /// Before now minus this.
     OlderThan(Span),
 }
@@ -532,6 +537,16 @@ pub enum Span {
     Days(u32),
     /// Elapsed time (`s`, `m` and `h`).
     Elapsed(Duration),
+}
+
+impl Span {
+    /// No time at all, of the same kind.
+    pub fn none(self) -> Self {
+        match self {
+            Self::Days(_) => Self::Days(0),
+            Self::Elapsed(_) => Self::Elapsed(Duration::ZERO),
+        }
+    }
 }
 
 /// A typed value, from TOML.

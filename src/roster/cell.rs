@@ -223,7 +223,7 @@ impl<'a> Cell<'a> {
     }
 
     /// Its calendar day.
-    fn day(self, zone: &TimeZone) -> Option<Date> {
+    pub(super) fn day(self, zone: &TimeZone) -> Option<Date> {
         match self {
             Cell::Date(day) => Some(day),
             Cell::Moment(moment) => Some(zone.to_datetime(moment).date()),

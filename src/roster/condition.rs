@@ -19,6 +19,12 @@ pub(super) struct Clock<'c> {
     pub(super) zone: &'c TimeZone,
 }
 
+impl Clock<'_> {
+    fn today(&self) -> Date {
+        self.zone.to_datetime(self.now).date()
+    }
+}
+
 /// One key of a `where`, with the column it is about.
 #[derive(Debug)]
 pub(super) struct Clause<'c> {
@@ -44,7 +50,14 @@ enum Rule<'c> {
     Bound(Relation, Cell<'c>),
     /// By moments, always.
     Moment(Relation, Timestamp),
+    /// From the one to the other, both included.
+    Between(Rules<'c>),
+    /// Its day and month come up from this day up to so many days later.
+    Anniversary(Date, u32),
 }
+
+/// Two rules that must both hold.
+type Rules<'c> = Box<[Rule<'c>; 2]>;
 
 /// Values of one kind, of which a cell may be one.
 #[derive(Debug)]
@@ -196,20 +209,34 @@ impl<'c> Check<'c> {
             Test::Max(value) => Rule::Bound(Relation::AtMost, value.into()),
             Test::Before(value) => Rule::Bound(Relation::Before, value.into()),
             Test::After(value) => Rule::Bound(Relation::After, value.into()),
-            Test::Within(span) => since(Relation::AtLeast, *span, clock),
+            Test::Within(span) => Rule::Between(Box::new([
+                since(Relation::AtLeast, *span, clock),
+                until(Relation::AtMost, span.none(), clock),
+            ])),
+            Test::WithinNext(span) => Rule::Between(Box::new([
+                until(Relation::AtLeast, span.none(), clock),
+                until(Relation::AtMost, *span, clock),
+            ])),
+            Test::AnniversaryWithinNext(days) => Rule::Anniversary(clock.today(), *days),
             Test::OlderThan(span) => since(Relation::Before, *span, clock),
         };
         let kind = match &rule {
             Rule::Any(values) | Rule::Not(values) => values.kind(),
             Rule::Exists(_) => Kind::Presence,
             Rule::Bound(_, value) => value.kind(),
-            Rule::Moment(..) => Kind::Date,
+            Rule::Moment(..) | Rule::Between(_) | Rule::Anniversary(..) => Kind::Date,
         };
         Self { test, kind, rule }
     }
 
     fn holds(&self, cell: Option<Cell<'_>>, zone: &TimeZone) -> bool {
-        match &self.rule {
+        self.rule.holds(cell, zone)
+    }
+}
+
+impl Rule<'_> {
+    fn holds(&self, cell: Option<Cell<'_>>, zone: &TimeZone) -> bool {
+        match self {
             Rule::Any(values) => cell.is_some_and(|cell| values.has(cell, zone)),
             Rule::Not(values) => cell.is_none_or(|cell| !values.has(cell, zone)),
             Rule::Exists(there) => cell.is_some() == *there,
@@ -219,6 +246,40 @@ impl<'c> Check<'c> {
             Rule::Moment(relation, moment) => cell
                 .and_then(|cell| cell.moment(zone))
                 .is_some_and(|found| relation.holds(found.cmp(moment))),
+            Rule::Between(rules) => rules.iter().all(|rule| rule.holds(cell, zone)),
+            Rule::Anniversary(today, days) => cell
+                .and_then(|cell| cell.day(zone))
+                .is_some_and(|day| comes_up(day, *today, *days)),
+        }
+    }
+}
+
+/// Whether the day and month of a day that is not to come are those of a day from today up to so many days later.
+fn comes_up(day: Date, today: Date, days: u32) -> bool {
+    // 29 February is the 28th where there is none.
+    let in_year = |year: i16| {
+        let same = Date::new(year, day.month(), day.day());
+        same.or_else(|_| Date::new(year, day.month(), day.day() - 1))
+    };
+    let year = today.year();
+    let next = in_year(year).ok().filter(|next| *next >= today);
+    let next = next.or_else(|| in_year(year.checked_add(1)?).ok());
+    let away = next.and_then(|next| today.until(next).ok());
+    day <= today && away.is_some_and(|away| i64::from(away.get_days()) <= i64::from(days))
+}
+
+/// Now plus a span, as a bound. A span that reaches behind the end of the calendar ends there.
+fn until<'c>(relation: Relation, span: Span, clock: &Clock<'_>) -> Rule<'c> {
+    match span {
+        Span::Days(days) => {
+            let days = jiff::Span::new().try_days(days);
+            let day = days.and_then(|days| clock.today().checked_add(days));
+            Rule::Bound(relation, Cell::Date(day.unwrap_or(Date::MAX)))
+        }
+        Span::Elapsed(elapsed) => {
+            let moment = SignedDuration::try_from(elapsed)
+                .and_then(|elapsed| clock.now.checked_add(elapsed));
+            Rule::Moment(relation, moment.unwrap_or(Timestamp::MAX))
         }
     }
 }
@@ -227,9 +288,8 @@ impl<'c> Check<'c> {
 fn since<'c>(relation: Relation, span: Span, clock: &Clock<'_>) -> Rule<'c> {
     match span {
         Span::Days(days) => {
-            let today = clock.zone.to_datetime(clock.now).date();
             let days = jiff::Span::new().try_days(days);
-            let day = days.and_then(|days| today.checked_sub(days));
+            let day = days.and_then(|days| clock.today().checked_sub(days));
             Rule::Bound(relation, Cell::Date(day.unwrap_or(Date::MIN)))
         }
         Span::Elapsed(elapsed) => {
@@ -300,7 +360,15 @@ fn wanted(test: &Test) -> String {
         Test::Max(value) => format!("at most {}", Cell::from(value)),
         Test::Before(value) => format!("before {}", Cell::from(value)),
         Test::After(value) => format!("after {}", Cell::from(value)),
-        Test::Within(span) => format!("within {}", span_in_words(*span)),
+        Test::Within(span) => format!("within the last {}", span_in_words(*span)),
+        Test::WithinNext(span) => format!("within the next {}", span_in_words(*span)),
+        Test::AnniversaryWithinNext(0) => "an anniversary today".to_owned(),
+        Test::AnniversaryWithinNext(days) => {
+            format!(
+                "an anniversary within the next {}",
+                span_in_words(Span::Days(*days))
+            )
+        }
         Test::OlderThan(span) => format!("older than {}", span_in_words(*span)),
     }
 }
@@ -485,6 +553,84 @@ mod tests {
     }
 
     #[test]
+    fn within_is_the_past_and_within_next_is_to_come() {
+        // It is 2 March in Amsterdam.
+        let days = |days| Span::Days(days);
+        check(
+            Test::Within(days(1)),
+            &["2025-03-01", "2025-03-02", "2025-03-02T23:59:59"],
+            &["2025-02-28", "2025-03-03", "2025-03-02T23:00:00Z", ""],
+        );
+        check(
+            Test::Within(days(0)),
+            &["2025-03-02"],
+            &["2025-03-01", "2025-03-03"],
+        );
+        check(
+            Test::WithinNext(days(1)),
+            &["2025-03-02", "2025-03-03", "2025-03-03T23:59:59"],
+            &["2025-03-01", "2025-03-04", "2025-03-03T23:00:00Z", ""],
+        );
+        let hours = |hours: u64| Span::Elapsed(Duration::from_secs(hours * 3600));
+        check(
+            Test::Within(hours(2)),
+            &["2025-03-01T23:30:00Z", "2025-03-01T21:30:00Z"],
+            &["2025-03-01T23:30:01Z", "2025-03-01T21:29:59Z"],
+        );
+        check(
+            Test::WithinNext(hours(2)),
+            &["2025-03-01T23:30:00Z", "2025-03-02T01:30:00Z"],
+            &["2025-03-01T23:29:59Z", "2025-03-02T01:30:01Z"],
+        );
+        check(
+            Test::WithinNext(days(3_650_000)),
+            &["9999-12-31"],
+            &["2025-03-01"],
+        );
+    }
+
+    #[test]
+    fn an_anniversary_comes_up_by_day_and_month() {
+        check(
+            Test::AnniversaryWithinNext(0),
+            &[
+                "2024-03-02",
+                "1970-03-02",
+                "2025-03-02",
+                "2025-03-01T23:30:00Z",
+            ],
+            &["2024-03-01", "2024-03-03", "2026-03-02", ""],
+        );
+        check(
+            Test::AnniversaryWithinNext(7),
+            &["2020-03-09", "2020-03-02"],
+            &["2020-03-10", "2020-03-01", "2025-03-04"],
+        );
+        check(
+            Test::AnniversaryWithinNext(365),
+            &["2020-03-01", "2020-02-29"],
+            &["2025-03-03"],
+        );
+        let day = |text: &str| text.parse::<Date>().unwrap();
+        for (born, today, days, wanted) in [
+            ("2020-02-29", "2025-02-28", 0, true),
+            ("2020-02-29", "2025-03-01", 0, false),
+            ("2020-02-29", "2024-02-28", 0, false),
+            ("2020-02-29", "2024-02-28", 1, true),
+            ("2020-02-29", "2024-02-29", 0, true),
+            ("2020-02-29", "2024-12-31", 59, true),
+            ("2020-02-29", "2024-12-31", 58, false),
+            ("2020-01-01", "2024-12-31", 0, false),
+            ("2020-01-01", "2024-12-31", 1, true),
+            ("2020-12-31", "9999-12-31", 0, true),
+            ("2020-01-01", "9999-12-31", 7, false),
+        ] {
+            let comes = comes_up(day(born), day(today), days);
+            assert_eq!(comes, wanted, "{born} on {today}, {days}");
+        }
+    }
+
+    #[test]
     fn within_and_older_than_days_are_opposites_by_the_calendar_of_the_zone() {
         let (recent, old) = (
             [
@@ -492,7 +638,6 @@ mod tests {
                 "2025-02-20T00:00:00",
                 "2025-02-19T23:00:00Z",
                 "2025-03-02",
-                "2031-01-01",
             ],
             [
                 "2025-02-19",
@@ -590,22 +735,22 @@ mod tests {
             (
                 "2026-11-01",
                 vec![Test::Within(Span::Days(1))],
-                "c is 2026-11-01, wanted within 1 day",
+                "c is 2026-11-01, wanted within the last 1 day",
             ),
             (
                 "2026-11-01",
                 vec![Test::Within(elapsed(7200))],
-                "c is 2026-11-01, wanted within 2 hours",
+                "c is 2026-11-01, wanted within the last 2 hours",
             ),
             (
                 "2026-11-01",
                 vec![Test::Within(elapsed(5400))],
-                "c is 2026-11-01, wanted within 90 minutes",
+                "c is 2026-11-01, wanted within the last 90 minutes",
             ),
             (
                 "2026-11-01",
                 vec![Test::Within(elapsed(45))],
-                "c is 2026-11-01, wanted within 45 seconds",
+                "c is 2026-11-01, wanted within the last 45 seconds",
             ),
             (
                 "2026-11-01",

@@ -71,9 +71,14 @@ impl Days<'_> {
             Test::Max(value) | Test::Before(value) => {
                 Wanted::Between(column, None, Some(self.literal(value)?))
             }
-            Test::Within(span) => Wanted::Between(column, Some(self.before(*span)?), None),
-            Test::OlderThan(span) => Wanted::Between(column, None, Some(self.before(*span)?)),
-            Test::Not(_) => return None,
+            Test::Within(span) => {
+                Wanted::Between(column, Some(self.away(*span, -1)?), Some(self.today()))
+            }
+            Test::WithinNext(span) => {
+                Wanted::Between(column, Some(self.today()), Some(self.away(*span, 1)?))
+            }
+            Test::OlderThan(span) => Wanted::Between(column, None, Some(self.away(*span, -1)?)),
+            Test::Not(_) | Test::AnniversaryWithinNext(_) => return None,
         })
     }
 
@@ -94,13 +99,19 @@ impl Days<'_> {
         self.config.zone.to_datetime(at).date()
     }
 
-    /// The day so long ago.
-    fn before(&self, span: Span) -> Option<Literal<'static>> {
+    fn today(&self) -> Literal<'static> {
+        Literal::Day(self.day(self.now))
+    }
+
+    /// The day so long behind or before now.
+    fn away(&self, span: Span, sign: i64) -> Option<Literal<'static>> {
         let seconds = match span {
             Span::Days(days) => i64::from(days).checked_mul(86_400)?,
             Span::Elapsed(span) => i64::try_from(span.as_secs()).ok()?,
         };
-        let at = self.now.checked_sub(SignedDuration::from_secs(seconds));
+        let at = self
+            .now
+            .checked_add(SignedDuration::from_secs(sign * seconds));
         Some(Literal::Day(self.day(at.ok()?)))
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 
 use super::values::{
-    BaseUrl, Cell, Code, CodePath, Count, CountOrPercent, Date, Delimiter, FieldName, Filled,
+    BaseUrl, Cell, Code, CodePath, Count, CountOrPercent, Date, Days, Delimiter, FieldName, Filled,
     Hours, Name, NumberOrDate, OneOrMore, OneOrNone, ParticipationPath, Percent, Rate, RecordUrl,
     SchemaName, SourceUrl, Span,
 };
@@ -493,6 +493,12 @@ struct Tests {
     /// Not before now minus this.
     #[schemars(extend("examples" = ["30d"]))]
     within: Option<Span>,
+    /// From now up to now plus this; a date that is over does not match.
+    #[schemars(extend("examples" = ["30d"]))]
+    within_next: Option<Span>,
+    /// The day and month come up within so many days, today included; a date to come has none yet.
+    #[schemars(extend("examples" = ["7d"]))]
+    anniversary_within_next: Option<Days>,
     /// Before now minus this.
     #[schemars(extend("examples" = ["365d"]))]
     older_than: Option<Span>,

@@ -36,6 +36,11 @@ text!(
     r"^[0-9]+(s|m|min|h|d|w)$"
 );
 text!(
+    /// A number of whole days or weeks.
+    Days,
+    r"^[0-9]+(d|w)$"
+);
+text!(
     /// A number of calls in a second, minute or hour.
     Rate,
     r"^\s*[0-9.]+\s*/\s*(s|sec|second|m|min|minute|h|hour)\s*$"

@@ -67,7 +67,7 @@ impl ModelTest {
             (ModelTest::Max(bound), Some(n)) => n <= *bound,
             (ModelTest::Before(bound), Some(n)) => n < *bound,
             (ModelTest::After(bound), Some(n)) => n > *bound,
-            (ModelTest::Within(days), Some(n)) => n >= TODAY - i64::from(*days),
+            (ModelTest::Within(days), Some(n)) => (TODAY - i64::from(*days)..=TODAY).contains(&n),
             (ModelTest::OlderThan(days), Some(n)) => n < TODAY - i64::from(*days),
         }
     }
