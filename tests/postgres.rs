@@ -913,4 +913,30 @@ fn that_what_was_erased_could_not_be_wiped_is_said() {
     assert!(said.contains("VACUUM rollcall.call failed"), "{said}");
     assert!(!said.contains("VACUUM rollcall.participation"), "{said}");
     assert_eq!(repo.recorded().len(), 2);
+    drop(other);
+    // To a role that may do all but that, the server only gives a hint.
+    let writer = format!("rollcall_writer_{}", std::process::id());
+    postgres::run(
+        &url,
+        &format!(
+            "CREATE ROLE {writer} LOGIN PASSWORD 'hush-hush'; GRANT USAGE ON SCHEMA rollcall TO {writer}; \
+             GRANT ALL ON ALL TABLES IN SCHEMA rollcall TO {writer}; \
+             GRANT ALL ON ALL SEQUENCES IN SCHEMA rollcall TO {writer}"
+        ),
+    );
+    repo.write(
+        "rollcall.toml",
+        CONFIG.replace("\"crm-1\", \"crm-2\", ", ""),
+    );
+    keeps_quiet(&repo, &["apply", "--yes"], 0);
+    let repo = repo.env(
+        "ROLLCALL_RECORD_URL",
+        &url.replace("postgres:hush", &format!("{writer}:hush")),
+    );
+    let said = keeps_quiet(&repo, &["record", "forget", "crm-2", "--yes"], 0);
+    assert!(
+        said.contains("VACUUM rollcall.call failed: the role does not own the table"),
+        "{said}"
+    );
+    postgres::run(&url, &format!("DROP OWNED BY {writer}; DROP ROLE {writer}"));
 }

@@ -217,15 +217,23 @@ impl Lease for Held {
 
     async fn wipe(&mut self) -> Result<bool, JournalError> {
         // Rows that were deleted are emptied once nobody can see them any more.
-        for table in ["VACUUM ~participation", "VACUUM ~call"] {
-            let statement = self.db.link.place.sql(table);
-            if let Err(error) = self.db.link.alone(statement, 1_000_000).await {
+        for table in ["participation", "call"] {
+            let wiped = match self.may_vacuum(table).await {
+                // The server itself says so in a notice alone.
+                Ok(false) => Err("the role does not own the table".to_owned()),
+                Ok(true) => {
+                    let statement = self.db.link.place.sql(&format!("VACUUM ~{table}"));
+                    let wiped = self.db.link.alone(statement, 1_000_000).await;
+                    wiped.map_err(|error| explain(&error))
+                }
+                Err(error) => Err(explain(&error)),
+            };
+            if let Err(why) = wiped {
                 tracing::warn!(
                     event = "not-vacuumed",
                     "what was erased is no longer on record, but its bytes stay in the files of the server until it vacuums \
-                     them by itself, or you do: {} failed: {}",
-                    table.replace('~', &format!("{}.", self.db.link.place.schema)),
-                    explain(&error)
+                     them by itself, or you do: VACUUM {}.{table} failed: {why}",
+                    self.db.link.place.schema
                 );
             }
         }
@@ -270,6 +278,15 @@ impl Lease for Held {
 }
 
 impl Held {
+    /// Whether the role may vacuum a table.
+    async fn may_vacuum(&mut self, table: &str) -> Result<bool, sqlx::Error> {
+        let owns = format!(
+            "SELECT 1 FROM pg_catalog.pg_class WHERE oid = '~{table}'::regclass AND pg_has_role(relowner, 'USAGE')"
+        );
+        let rows = self.db.link.rows(&owns, |of| of).await?;
+        Ok(!rows.is_empty())
+    }
+
     /// Does something in one transaction, while the lease is held.
     async fn fenced(
         &mut self,
