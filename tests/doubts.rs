@@ -251,6 +251,7 @@ fn an_automation_in_which_somebody_may_be_twice_at_once_is_warned_of() {
     );
     for more in [
         "cooldown = \"30d\"",
+        "runs_for = \"30d\"",
         "participation = \"once\"",
         "participation = \"once-while-running\"",
     ] {

@@ -145,6 +145,16 @@ async fn note(job: &Job) -> Result<(), JournalError> {
         });
         job.journal.change(changes.collect()).await?;
     }
+    for chunk in job.plan.turns.chunks(1000) {
+        let changes = chunk.iter().map(|turn| Change {
+            key: turn.key.clone(),
+            before: Some(turn.before),
+            transition: turn.transition,
+            trigger_code: turn.trigger_code.clone(),
+            fields: None,
+        });
+        job.journal.change(changes.collect()).await?;
+    }
     for chunk in job.plan.marks.chunks(1000) {
         let marks = chunk.iter().map(|mark| (mark.key.clone(), mark.left_at));
         job.journal.mark(marks.collect()).await?;

@@ -82,6 +82,20 @@ pub(super) fn automation(item: &Item<'_>) -> Option<Automation> {
     let leave_after = table
         .get("leave_after")
         .and_then(|item| duration(&item, "\"48h\""));
+    let runs_for = table
+        .get("runs_for")
+        .and_then(|item| duration(&item, "\"21d\""));
+    let again_after = table.get("again_after").and_then(|item| {
+        let again_after = duration(&item, "\"90d\"")?;
+        match runs_for {
+            Some(runs_for) if again_after < runs_for => item.wrong(
+                "`again_after` is shorter than `runs_for`: a contact would run twice at once",
+                "write a time from the trigger that is at least `runs_for`",
+            ),
+            _ => {}
+        }
+        Some(again_after)
+    });
     let max_triggers = limit(&table, "max_triggers", |item| {
         item.count("a number, such as 1000")
     });
@@ -106,6 +120,8 @@ pub(super) fn automation(item: &Item<'_>) -> Option<Automation> {
         on_leave,
         on_change,
         cooldown,
+        runs_for,
+        again_after,
         leave_after,
         max_triggers,
         max_stops,
@@ -407,9 +423,20 @@ pub(super) fn warnings(automations: &[Automation]) -> Vec<Diagnostic> {
                 .help("give each automation its own external trigger in Spotler"),
             );
         }
+        if automation.again_after.is_some() && automation.runs_for.is_none() {
+            let what = format!(
+                "`again_after` of {} does nothing: without `runs_for`, no run ends",
+                automation.name
+            );
+            warnings.push(
+                Diagnostic::at(automation.place.clone(), what)
+                    .help("add how long a run lasts at Spotler, such as runs_for = \"21d\""),
+            );
+        }
         let keeps = automation.on_leave == OnLeave::Keep;
         let is_free = automation.participation == ParticipationSetting::Unlimited;
-        if keeps && is_free && automation.cooldown.is_none() {
+        let is_bounded = automation.cooldown.is_some() || automation.runs_for.is_some();
+        if keeps && is_free && !is_bounded {
             warnings.push(
                 Diagnostic::at(
                     automation.place.clone(),
@@ -418,7 +445,7 @@ pub(super) fn warnings(automations: &[Automation]) -> Vec<Diagnostic> {
                         automation.name
                     ),
                 )
-                .help("write `cooldown` with the time that a run takes, or participation = \"once-while-running\" if Spotler has it so"),
+                .help("write `runs_for` with the time that a run takes, `cooldown`, or participation = \"once-while-running\" if Spotler has it so"),
             );
         }
         if uuid::Uuid::parse_str(code.as_str()).is_err() {

@@ -194,6 +194,10 @@ pub struct Automation {
     pub on_change: OnChange,
     /// Whoever was triggered is not triggered again so soon.
     pub cooldown: Option<Duration>,
+    /// How long a run lasts at Spotler, from its trigger or adoption.
+    pub runs_for: Option<Duration>,
+    /// How long after a trigger a run that has ended is triggered again.
+    pub again_after: Option<Duration>,
     /// An enrolment must be gone for so long before its participation is stopped.
     pub leave_after: Option<Duration>,
     /// How many triggers of it a plan may hold.

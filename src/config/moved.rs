@@ -144,6 +144,13 @@ impl Config {
         moved.map(|moved| &moved.to)
     }
 
+    /// How long a run lasts at Spotler, of an automation by its name on record.
+    pub fn runs_for(&self, name: &AutomationName) -> Option<std::time::Duration> {
+        let of = |name: &AutomationName| self.automations.iter().find(|of| of.name == *name);
+        let automation = of(name).or_else(|| of(self.moved_to(name)?));
+        automation.and_then(|automation| automation.runs_for)
+    }
+
     /// The names of the blocks, from and to, in their order.
     pub fn moved_blocks(&self) -> Vec<(AutomationName, AutomationName)> {
         let blocks = self.moves.iter();

@@ -29,7 +29,7 @@ impl Engine {
     /// # Errors
     /// That it cannot be read, or that an apply would refuse it.
     pub(super) async fn recorded(&self) -> Result<Option<Vec<RecordRow>>, Error> {
-        let config = self.config;
+        let (config, now) = (self.config, self.now());
         if !config.asks_record() {
             return Ok(None);
         }
@@ -76,12 +76,22 @@ impl Engine {
                     let occurrence = of.key.occurrence.as_ref().map(|of| of.as_str());
                     // A stop without an occurrence stops all.
                     let (own, all) = (last(occurrence.unwrap_or_default()), last(""));
+                    let ends_at = of.ends_at(config.runs_for(&of.key.automation));
+                    // By the clock, as the plan sees it, also where no apply has noted it yet.
+                    let (state, ended) = match of.state {
+                        State::Ended => (of.state, Some(ends_at.unwrap_or(listed.changed_at))),
+                        state => match ends_at.filter(|at| *at <= now) {
+                            Some(at) => (State::Ended, Some(at)),
+                            None => (state, None),
+                        },
+                    };
                     Ok(row(
                         &of.key,
-                        of.state,
+                        state,
                         own,
                         all.stopped.max(own.stopped),
                         listed.changed_at,
+                        ended,
                     ))
                 });
                 rows.collect::<Result<Vec<RecordRow>, crate::record::RecordError>>()
@@ -111,6 +121,7 @@ fn row(
     own: Last,
     stopped: Option<Timestamp>,
     changed: Timestamp,
+    ended: Option<Timestamp>,
 ) -> RecordRow {
     // A doubt that was settled as not sent leaves a participation that failed.
     let was_not_sent = matches!(
@@ -130,6 +141,6 @@ fn row(
         state: state.as_str(),
         triggered_at: triggered.map(text),
         stopped_at: stopped.map(text),
-        ended_at: None,
+        ended_at: ended.map(text),
     }
 }

@@ -8,7 +8,7 @@ use crate::config::OnChange;
 use crate::digest::Digest;
 use crate::failpoint::{Planted, is_planted};
 use crate::id::TriggerCode;
-use crate::participation::{Participation, State};
+use crate::participation::{Over, Participation, State};
 
 /// What is declared, as far as the decision needs it.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +23,10 @@ pub struct Declared<'a> {
     pub second_trigger_is_harmless: bool,
     /// How long after a trigger no other one is sent.
     pub cooldown: Option<Duration>,
+    /// Whether runs end by time.
+    pub ends: bool,
+    /// How long after a trigger a run that has ended is triggered again.
+    pub again_after: Option<Duration>,
     /// The time to reckon with.
     pub now: Timestamp,
 }
@@ -52,6 +56,13 @@ pub enum Decision {
     StopThenHold(WhyHeld),
     /// Take note that it runs out by itself.
     LetGo,
+    /// It was let go, still runs, and is declared again: it goes on, in doubt where it was.
+    GoOn {
+        /// Whether nobody knows if its trigger was carried out.
+        in_doubt: bool,
+    },
+    /// It has ended, and is over by this.
+    Over(Over),
     /// Wait: it is gone since then, and is stopped or let go at that time if it does not come back.
     Leaving {
         /// Since when.
@@ -78,6 +89,8 @@ pub enum WhyTrigger {
     Returned,
     /// It was let go and is declared again.
     ReturnedAfterLetGo,
+    /// It has ended, and `again_after` has passed since its trigger.
+    Again,
     /// It was withheld or stopped, since its contact was suppressed.
     Released,
     /// The last trigger failed; trying again may help.
@@ -133,6 +146,11 @@ pub enum WhyHeld {
         /// Until when.
         until: Timestamp,
     },
+    /// It has ended and was gone, and `again_after` has not passed since its trigger.
+    TooSoon {
+        /// Until when.
+        until: Timestamp,
+    },
     /// Its fields have changed, and it was triggered so lately that it goes on with the old ones until then.
     ChangeCooling {
         /// Until when.
@@ -154,7 +172,10 @@ pub fn declared(declared: Declared<'_>, recorded: Option<&Participation>) -> Dec
     let ran = matches!(
         decision,
         Decision::Trigger(
-            WhyTrigger::Returned | WhyTrigger::ReturnedAfterLetGo | WhyTrigger::Released
+            WhyTrigger::Returned
+                | WhyTrigger::ReturnedAfterLetGo
+                | WhyTrigger::Released
+                | WhyTrigger::Again
         )
     );
     let triggered_at = recorded.and_then(|recorded| recorded.triggered_at);
@@ -185,7 +206,13 @@ fn by_state(declared: Declared<'_>, recorded: Option<&Participation>) -> Decisio
     match recorded.state {
         State::Stopped if recorded.is_suppressed() => Decision::Trigger(WhyTrigger::Released),
         State::Stopped => Decision::Trigger(WhyTrigger::Returned),
+        // What was refused never ran.
+        State::LetGo if declared.ends && recorded.let_go_from() != Some(State::Refused) => {
+            let in_doubt = recorded.let_go_from().is_some();
+            Decision::GoOn { in_doubt }
+        }
         State::LetGo => Decision::Trigger(WhyTrigger::ReturnedAfterLetGo),
+        State::Ended => has_ended(declared, recorded),
         State::Active | State::StopFailed
             if declared.on_change == OnChange::Retrigger && recorded.fields != declared.fields =>
         {
@@ -220,6 +247,22 @@ fn by_state(declared: Declared<'_>, recorded: Option<&Participation>) -> Decisio
     }
 }
 
+/// Decides about something declared that has ended.
+fn has_ended(declared: Declared<'_>, recorded: &Participation) -> Decision {
+    let triggered_at = recorded.triggered_at.unwrap_or(Timestamp::MIN);
+    let until = (declared.again_after).map(|again_after| plus(triggered_at, again_after));
+    let is_due = until.is_none_or(|until| until <= declared.now);
+    match until {
+        _ if recorded.has_ended_declared() => match until {
+            Some(_) if is_due => Decision::Trigger(WhyTrigger::Again),
+            _ => Decision::Unchanged,
+        },
+        Some(until) if !is_due => Decision::Hold(WhyHeld::TooSoon { until }),
+        _ if recorded.is_suppressed() => Decision::Trigger(WhyTrigger::Released),
+        _ => Decision::Trigger(WhyTrigger::Returned),
+    }
+}
+
 /// How long a contact that Spotler does not know waits for its second try; each wait is twice as long as the one before.
 const FIRST_WAIT: Duration = Duration::from_secs(15 * 60);
 
@@ -238,6 +281,7 @@ fn next_try(recorded: &Participation) -> Option<(Timestamp, Timestamp)> {
 pub fn suppressed(is_declared: bool, recorded: Option<State>) -> Decision {
     match recorded {
         Some(state) if state.may_run_at_spotler() => Decision::Stop(WhyStop::Suppressed),
+        Some(State::Ended) => Decision::Over(Over::Suppressed),
         _ if is_declared => Decision::Withhold,
         _ => Decision::Nothing,
     }
@@ -258,12 +302,14 @@ pub fn gone(recorded: &Participation, leave: Leave) -> Decision {
         State::StopFailed | State::StopUncertain | State::Stopping => {
             Decision::Stop(WhyStop::Again)
         }
+        State::Ended if recorded.has_ended_declared() => Decision::Over(Over::Gone),
         State::Failed
         | State::FailedForGood
         | State::Waiting
         | State::Withheld
         | State::Stopped
-        | State::LetGo => Decision::Nothing,
+        | State::LetGo
+        | State::Ended => Decision::Nothing,
     }
 }
 
@@ -304,6 +350,8 @@ mod tests {
                 on_change: OnChange::Ignore,
                 second_trigger_is_harmless: harmless,
                 cooldown: None,
+                ends: false,
+                again_after: None,
                 now: Timestamp::UNIX_EPOCH,
             },
             Some(&recorded(state)),
@@ -372,6 +420,8 @@ mod tests {
                 on_change: OnChange::Ignore,
                 second_trigger_is_harmless: false,
                 cooldown: Some(30 * DAY),
+                ends: false,
+                again_after: None,
                 now,
             };
             declared(wanted, Some(&recorded))
@@ -432,6 +482,8 @@ mod tests {
                 on_change,
                 second_trigger_is_harmless: false,
                 cooldown: Some(30 * DAY),
+                ends: false,
+                again_after: None,
                 now,
             };
             declared(wanted, Some(&recorded))
@@ -504,6 +556,10 @@ mod tests {
                 | State::Waiting
                 | State::Withheld
                 | State::Stopped => (Decision::Withhold, Decision::Nothing),
+                State::Ended => {
+                    let over = Decision::Over(Over::Suppressed);
+                    (over.clone(), over)
+                }
             };
             assert_eq!(suppressed(true, Some(state)), declared, "{state}");
             assert_eq!(suppressed(false, Some(state)), gone, "{state}");
@@ -529,6 +585,8 @@ mod tests {
                 on_change: OnChange::Ignore,
                 second_trigger_is_harmless: false,
                 cooldown: Some(30 * DAY),
+                ends: false,
+                again_after: None,
                 now,
             };
             declared(declared_now, Some(&recorded))

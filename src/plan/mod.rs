@@ -31,7 +31,7 @@ use jiff::Timestamp;
 
 use crate::config::{Config, Lot, OnLeave};
 use crate::id::{AutomationName, ContactId, Occurrence, TriggerCode};
-use crate::participation::{Before, Key, Participation, State};
+use crate::participation::{Before, GONE, Key, Move, Over, Participation, State};
 use crate::roster::{Class, Enrolment, Roster, goes_first};
 use behind::Behind;
 use decide::{Decision, Declared, Leave};
@@ -51,6 +51,8 @@ pub struct Plan {
     pub held: Vec<Held>,
     /// Declared, and not triggered since the contact is suppressed. Sorted like the actions.
     pub withheld: Vec<Withheld>,
+    /// Participations that have ended, or that go on after they were let go; no call is made.
+    pub turns: Vec<Turn>,
     /// What is to be noted of enrolments that went or came back, for `leave_after`; no call is made.
     pub marks: Vec<Mark>,
     /// The places of the enrolments of which the record says otherwise than the roster alone: those who stay, though they would not
@@ -244,6 +246,43 @@ pub struct Mark {
     pub left_at: Option<Timestamp>,
 }
 
+/// What is to be noted of a participation, without a call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Turn {
+    /// Which.
+    pub key: Key,
+    /// The state on record.
+    pub before: State,
+    /// What happens to it.
+    pub transition: Move,
+    /// Its trigger code.
+    pub trigger_code: TriggerCode,
+}
+
+impl Turn {
+    /// The word for it.
+    pub fn kind(&self) -> &'static str {
+        match self.transition {
+            Move::End(_) => "ended",
+            _ => "goes on",
+        }
+    }
+
+    /// Why.
+    pub fn reason(&self) -> &'static str {
+        match self.transition {
+            Move::End(Over::Declared) => "it ran for as long as `runs_for` says",
+            Move::End(Over::Gone) => {
+                "it ran for as long as `runs_for` says, and is no longer declared"
+            }
+            Move::End(Over::Suppressed) => {
+                "it ran for as long as `runs_for` says, and is suppressed"
+            }
+            _ => "it was let go, is declared again, and still runs",
+        }
+    }
+}
+
 /// What part of a plan is wanted.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
@@ -330,6 +369,7 @@ impl Plan {
             declared: Vec::new(),
             lots: lots(config),
             holding: Vec::new(),
+            ends: config.automations.iter().any(|of| of.runs_for.is_some()),
             figures: hashbrown::HashMap::new(),
             plan: Plan::default(),
         };
@@ -391,6 +431,7 @@ impl Plan {
         self.held.retain(|held| of_key(&held.key));
         self.withheld.retain(|withheld| of_key(&withheld.key));
         self.marks.retain(|mark| of_key(&mark.key));
+        self.turns.retain(|turn| of_key(&turn.key));
     }
 
     /// Whether the enrolment at a place in the roster is declared.
@@ -426,11 +467,14 @@ impl Plan {
             && self.withheld.is_empty()
             && self.deferred.is_empty()
             && self.marks.is_empty()
+            && self.turns.is_empty()
     }
 
     /// Whether applying it would write something to the record although it is empty.
     pub fn has_news(&self) -> bool {
-        !self.marks.is_empty() || self.withheld.iter().any(Withheld::is_news)
+        !self.marks.is_empty()
+            || !self.turns.is_empty()
+            || self.withheld.iter().any(Withheld::is_news)
     }
 
     /// How many stops of suppressed contacts it holds.
@@ -550,6 +594,8 @@ struct Planner<'a> {
     lots: Vec<Vec<&'a Lot>>,
     /// The automations that the contact under way is in under a lot; empty in between.
     holding: Vec<usize>,
+    /// Whether runs of any automation end by time.
+    ends: bool,
     /// What the guard counts, by automation.
     figures: hashbrown::HashMap<AutomationName, Figures>,
     plan: Plan,
@@ -573,6 +619,7 @@ impl Planner<'_> {
         }
         // All are of one contact.
         self.moves.make(group);
+        self.end(group);
         group.sort_by(|a, b| {
             let (a, b) = (&a.key, &b.key);
             let automations = a.automation.cmp(&b.automation);
@@ -587,6 +634,42 @@ impl Planner<'_> {
         }
         group.clear();
         next
+    }
+
+    /// Takes for ended what ran for as long as its automation does.
+    fn end(&mut self, group: &mut [Participation]) {
+        if !self.ends {
+            return;
+        }
+        for of in group.iter_mut().filter(|of| of.ends_by_time()) {
+            let index = self.by_name.get(of.key.automation.as_str());
+            let runs_for = index.and_then(|index| self.config.automations[*index].runs_for);
+            if of.ends_at(runs_for).is_none_or(|until| until > self.now) {
+                continue;
+            }
+            let over = match of.state {
+                State::LetGo => Over::Gone,
+                _ => Over::Declared,
+            };
+            self.turn(of, Move::End(over));
+            of.state = State::Ended;
+            of.detail = (over == Over::Gone).then(|| GONE.to_owned());
+        }
+    }
+
+    /// Notes what happens to a participation without a call, in place of what this plan noted of it before.
+    fn turn(&mut self, of: &Participation, transition: Move) {
+        let noted = self.plan.turns.iter_mut().rev();
+        let mut noted = noted.take_while(|turn| turn.key.contact == of.key.contact);
+        match noted.find(|turn| turn.key == of.key) {
+            Some(turn) => turn.transition = transition,
+            None => self.plan.turns.push(Turn {
+                key: of.key.clone(),
+                before: of.state,
+                transition,
+                trigger_code: of.trigger_code.clone(),
+            }),
+        }
     }
 
     /// Plans the contact whose enrolments begin at `from`. Returns where the next contact's begin.
@@ -661,7 +744,7 @@ impl Planner<'_> {
                     let leaves_later = self.config.automations[automation].leave_after.is_some();
                     leaves_later || chosen.any(|enrolment| self.is_same(enrolment, &of.key))
                 };
-                let is_held = of.state.is_in() && !self.lots[automation].is_empty() && stays();
+                let is_held = of.is_in() && !self.lots[automation].is_empty() && stays();
                 is_held.then_some(automation)
             }));
         }
@@ -715,7 +798,7 @@ impl Planner<'_> {
     ) -> Option<&'r Participation> {
         let place = recorded.binary_search_by(|of| self.order(enrolment, &of.key).reverse());
         let recorded = &recorded[place.ok()?];
-        recorded.state.is_in().then_some(recorded)
+        recorded.is_in().then_some(recorded)
     }
 
     /// Plans a suppressed contact, and those who are withheld and sort before: what may run is stopped, and what is declared
@@ -746,6 +829,12 @@ impl Planner<'_> {
                     trigger: None,
                 }),
                 (Decision::Withhold, Some(enrolment)) => self.withhold(enrolment, before),
+                (Decision::Over(over), enrolment)
+                    if !participation.is_suppressed()
+                        && (enrolment.is_some() || participation.has_ended_declared()) =>
+                {
+                    self.turn(participation, Move::End(over));
+                }
                 _ => {}
             }
         }
@@ -881,7 +970,8 @@ impl Planner<'_> {
                 continue;
             };
             let repeats = self.config.automations[*index].repeat_by.is_some();
-            let running = of_automation.iter().filter(|of| of.state.is_running());
+            let running = of_automation.iter();
+            let running = running.filter(|of| of.state.is_running() || of.has_ended_declared());
             let (meant, reshaped): (Vec<_>, Vec<_>) =
                 running.partition(|of| of.key.occurrence.is_some() == repeats);
             // Where one of the new kind runs, that was meant, and the old one only waits to leave.
@@ -936,10 +1026,13 @@ impl Planner<'_> {
             on_change: automation.on_change,
             second_trigger_is_harmless: automation.participation.makes_second_trigger_harmless(),
             cooldown: automation.cooldown,
+            ends: automation.runs_for.is_some(),
+            again_after: automation.again_after,
             now: self.now,
         };
         if let Some(recorded) = recorded
             && recorded.left_at.is_some()
+            && recorded.state != State::Ended
         {
             self.plan.marks.push(Mark {
                 key: recorded.key.clone(),
@@ -989,11 +1082,33 @@ impl Planner<'_> {
                     self.hold(recorded, "cooling", reason::held(why, recorded));
                 }
             }
+            Decision::GoOn { in_doubt } => {
+                if let Some(recorded) = recorded {
+                    // It did not go after all, for the guard.
+                    self.plan.marks.push(Mark {
+                        key: recorded.key.clone(),
+                        left_at: None,
+                    });
+                    match in_doubt {
+                        true => {
+                            self.turn(recorded, Move::DoubtAgain);
+                            let why = decide::WhyHeld::Uncertain;
+                            let state = State::Uncertain.as_str();
+                            self.hold(recorded, state, reason::held(why, recorded));
+                        }
+                        false => {
+                            self.turn(recorded, Move::GoOn);
+                            self.plan.unchanged += u64::from(self.is_wanted(&recorded.key));
+                        }
+                    }
+                }
+            }
             // These are decisions about what is not declared, or suppressed.
             Decision::Stop(_)
             | Decision::LetGo
             | Decision::Leaving { .. }
             | Decision::Withhold
+            | Decision::Over(_)
             | Decision::Nothing => {}
         }
     }
@@ -1032,7 +1147,7 @@ impl Planner<'_> {
     fn gone(&mut self, recorded: &Participation) {
         let key = &recorded.key;
         // What is not asked for is gone all the same.
-        let runs = recorded.state.needs_an_end();
+        let runs = recorded.state.needs_an_end() || recorded.has_ended_declared();
         if runs || self.went(recorded) {
             self.plan.gone.add(recorded, runs);
         }
@@ -1050,6 +1165,7 @@ impl Planner<'_> {
                 trigger: None,
             }),
             Decision::LetGo => self.let_go(recorded),
+            Decision::Over(over) => self.turn(recorded, Move::End(over)),
             Decision::Leaving { since, until } => {
                 if recorded.left_at.is_none() && !self.went(recorded) && self.is_wanted(key) {
                     self.figures(&key.automation).leaving += 1;

@@ -16,6 +16,9 @@ impl Trigger {
         match self.why {
             WhyTrigger::New => "new".to_owned(),
             WhyTrigger::Returned => "declared again after it was stopped".to_owned(),
+            WhyTrigger::Again => {
+                "its run has ended, and `again_after` has passed since its trigger".to_owned()
+            }
             WhyTrigger::ReturnedAfterLetGo => "declared again after it was let go".to_owned(),
             WhyTrigger::Released => "no longer suppressed".to_owned(),
             // A person said so, or an answer that gave no reason.
@@ -110,6 +113,12 @@ pub(super) fn held(why: WhyHeld, recorded: &Participation) -> String {
         ),
         WhyHeld::Cooling { until } => format!(
             "it was triggered or adopted{}; its cooldown ends at {}",
+            when(recorded),
+            time(until)
+        ),
+        WhyHeld::TooSoon { until } => format!(
+            "its run has ended, and it was gone; it was triggered or adopted{}, and is triggered again from {} on \
+             (`again_after`)",
             when(recorded),
             time(until)
         ),

@@ -145,7 +145,7 @@ impl StateChange {
         of.state = self.state;
         of.detail.clone_from(&self.detail);
         // Who began to leave was counted then.
-        if self.state.is_over() && of.left_at.is_none() {
+        if self.goes() && of.left_at.is_none() {
             of.gone_at = Some(at);
         }
         if !self.goes_on_leaving() {
@@ -154,6 +154,11 @@ impl StateChange {
         if self.forgets_trigger {
             of.triggered_at = None;
         }
+    }
+
+    /// Whether it goes by this, for the guard: what ended by time did not.
+    pub fn goes(&self) -> bool {
+        self.state.is_over() && self.state != State::Ended
     }
 
     /// Whether one that was leaving goes on to leave: a doubt about it was settled.
@@ -207,7 +212,8 @@ impl Batch {
                     triggered_at: (change.transition == Move::Adopt).then_some(self.at),
                 });
             } else {
-                let row = StateChange::new(change.key, change.before, state, None);
+                let detail = change.transition.detail(change.before).map(str::to_owned);
+                let row = StateChange::new(change.key, change.before, state, detail);
                 self.states.push(row);
             }
         }

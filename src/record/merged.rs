@@ -41,9 +41,10 @@ pub struct Merge {
 /// How much a participation weighs against one of the same person: what may run, then what ran, then what was to run.
 fn weight(state: State) -> u8 {
     match state {
-        state if state.is_running() => 7,
-        State::Refused => 6,
-        State::LetGo => 5,
+        state if state.is_running() => 8,
+        State::Refused => 7,
+        State::LetGo => 6,
+        State::Ended => 5,
         State::Stopped => 4,
         State::Withheld => 3,
         State::FailedForGood => 2,

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::digest::Digest;
 use crate::id::{AutomationName, ContactId, Occurrence, TriggerCode};
@@ -61,11 +62,47 @@ pub struct Participation {
 }
 
 impl Participation {
+    /// Whether it is in its automation, so that `stay` is enough to stay.
+    pub fn is_in(&self) -> bool {
+        self.state.is_in() || self.has_ended_declared()
+    }
+
+    /// Whether it ended by time and its enrolment was there all along: to be declared is no new enrolment.
+    pub fn has_ended_declared(&self) -> bool {
+        self.state == State::Ended && !matches!(self.detail.as_deref(), Some(GONE | SUPPRESSED))
+    }
+
+    /// Whether it ends by time: it ran for certain, also where it was let go or a stop of it failed.
+    pub fn ends_by_time(&self) -> bool {
+        match self.state {
+            State::Active | State::StopFailed => true,
+            State::LetGo => self.let_go_from().is_none(),
+            _ => false,
+        }
+    }
+
+    /// When it ends, or has ended, by time, where runs last for `runs_for`.
+    pub fn ends_at(&self, runs_for: Option<Duration>) -> Option<Timestamp> {
+        let ends = self.ends_by_time() || self.state == State::Ended;
+        let (at, span) = self.triggered_at.zip(runs_for).filter(|_| ends)?;
+        let span = SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
+        Some(at.checked_add(span).unwrap_or(Timestamp::MAX))
+    }
+
+    /// What it was when it was let go, where that is not active.
+    pub fn let_go_from(&self) -> Option<State> {
+        let word = self
+            .detail
+            .as_deref()
+            .filter(|_| self.state == State::LetGo);
+        word.map(|word| word.parse().unwrap_or(State::Uncertain))
+    }
+
     /// Whether it does not run because its contact was suppressed.
     pub fn is_suppressed(&self) -> bool {
         match self.state {
             State::Withheld => true,
-            State::Stopped => self.detail.as_deref() == Some(SUPPRESSED),
+            State::Stopped | State::Ended => self.detail.as_deref() == Some(SUPPRESSED),
             _ => false,
         }
     }
@@ -82,6 +119,20 @@ pub const UNDER_WAY: &str = "under way in a run that is at work";
 
 /// The detail of what was stopped since its contact is suppressed.
 pub const SUPPRESSED: &str = "suppressed";
+
+/// The detail of what has ended and whose enrolment is gone, or was before.
+pub const GONE: &str = "no longer declared";
+
+/// Why what has ended is over, so that to be declared again is a new enrolment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Over {
+    /// It is not: the enrolment is still there.
+    Declared,
+    /// The enrolment is gone, or was.
+    Gone,
+    /// The contact is suppressed.
+    Suppressed,
+}
 
 /// Where a participation stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -114,11 +165,13 @@ pub enum State {
     Stopped,
     /// The enrolment went and the participation was left to run out (`on_leave = "keep"`).
     LetGo,
+    /// It ran for longer than its automation does (`runs_for`), so that nothing of it is left to stop.
+    Ended,
 }
 
 impl State {
     /// Every state, in the order of a life.
-    pub const ALL: [State; 13] = [
+    pub const ALL: [State; 14] = [
         State::Triggering,
         State::Active,
         State::Refused,
@@ -132,6 +185,7 @@ impl State {
         State::StopUncertain,
         State::Stopped,
         State::LetGo,
+        State::Ended,
     ];
 
     /// The word for it, in the record, in JSON and in text.
@@ -150,6 +204,7 @@ impl State {
             State::StopUncertain => "stop-uncertain",
             State::Stopped => "stopped",
             State::LetGo => "let-go",
+            State::Ended => "ended",
         }
     }
 
@@ -178,9 +233,9 @@ impl State {
         self.is_running() || self == State::Refused
     }
 
-    /// Whether it ran and was ended: it was stopped, or let go.
+    /// Whether it ran and is over: it was stopped, let go, or ended by time.
     pub fn is_over(self) -> bool {
-        matches!(self, State::Stopped | State::LetGo)
+        matches!(self, State::Stopped | State::LetGo | State::Ended)
     }
 
     /// Whether nobody knows if its last trigger was carried out.
@@ -249,6 +304,12 @@ pub enum Move {
     Stopped(StopOutcome, Before),
     /// The enrolment is gone, and the participation is left to run out.
     LetGo,
+    /// It was let go, is declared again, and still runs.
+    GoOn,
+    /// It was let go while its trigger was in doubt, and is declared again.
+    DoubtAgain,
+    /// It ran for as long as its automation does, or is found over after that.
+    End(Over),
     /// The contact is suppressed, and the enrolment would otherwise be triggered.
     Withhold,
     /// The answer that said so was probably not for its call.
@@ -259,6 +320,20 @@ pub enum Move {
     ResolveActive,
     /// A person settles an uncertain trigger: it was not carried out.
     ResolveNotSent,
+}
+
+impl Move {
+    /// What is on record besides the state, by a move without a call.
+    pub fn detail(self, before: Before) -> Option<&'static str> {
+        match (self, before) {
+            (Move::End(Over::Gone), _) => Some(GONE),
+            (Move::End(Over::Suppressed), _) => Some(SUPPRESSED),
+            (Move::LetGo, Some(state @ (State::Uncertain | State::Refused))) => {
+                Some(state.as_str())
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What came of one trigger call.
@@ -323,6 +398,7 @@ pub fn after(from: Before, transition: Move) -> Result<Before, IllegalMove> {
             | Some(
                 S::Stopped
                 | S::LetGo
+                | S::Ended
                 | S::Failed
                 | S::FailedForGood
                 | S::Waiting
@@ -375,7 +451,9 @@ pub fn after(from: Before, transition: Move) -> Result<Before, IllegalMove> {
             Some(S::Active | S::Uncertain | S::Refused | S::StopFailed | S::StopUncertain),
             M::LetGo,
         ) => S::LetGo,
-        (Some(S::Active), M::Doubt) => S::Uncertain,
+        (Some(S::LetGo), M::GoOn) => S::Active,
+        (Some(S::Active | S::StopFailed | S::LetGo | S::Ended), M::End(_)) => S::Ended,
+        (Some(S::LetGo), M::DoubtAgain) | (Some(S::Active), M::Doubt) => S::Uncertain,
         (
             None | Some(S::Stopped | S::Failed | S::FailedForGood | S::Waiting),
             M::Withhold,
@@ -385,6 +463,7 @@ pub fn after(from: Before, transition: Move) -> Result<Before, IllegalMove> {
             | Some(
                 S::Stopped
                 | S::LetGo
+                | S::Ended
                 | S::Failed
                 | S::FailedForGood
                 | S::Waiting

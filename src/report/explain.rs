@@ -245,7 +245,7 @@ fn automations<'a>(
 fn stays(of: &Listed, verdict: &BlockVerdict) -> Option<String> {
     let participation = &of.participation;
     let occurrence = participation.key.occurrence.as_ref().map(|o| o.as_str());
-    let is_it = participation.state.is_in() && occurrence == verdict.occurrence.as_deref();
+    let is_it = participation.is_in() && occurrence == verdict.occurrence.as_deref();
     let columns = verdict.stays_by.as_ref();
     let columns = columns.filter(|_| is_it && !verdict.out.is_empty())?;
     let columns: Vec<String> = columns.iter().map(|column| format!("`{column}`")).collect();
@@ -315,7 +315,11 @@ fn planned(view: PlanView<'_>, name: &AutomationName) -> Vec<Planned> {
         .withheld
         .iter()
         .map(|of| ("withheld", &of.key, of.reason.as_str()));
-    let others = let_go.chain(held).chain(withheld);
+    let turns = plan
+        .turns
+        .iter()
+        .map(|of| (of.kind(), &of.key, of.reason()));
+    let others = let_go.chain(held).chain(withheld).chain(turns);
     let others = others.filter(|(_, key, _)| key.automation.as_str() == name);
     let others = others
         .map(|(action, key, reason)| planned(action, text(&key.occurrence).as_deref(), reason));

@@ -41,6 +41,8 @@ impl World {
             on_leave: OnLeave::Stop,
             on_change: OnChange::Ignore,
             cooldown: None,
+            runs_for: None,
+            again_after: None,
             leave_after: None,
             max_triggers: None,
             max_stops: None,

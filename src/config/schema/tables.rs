@@ -167,6 +167,12 @@ struct Automation {
     /// Whoever was triggered is not triggered again so soon.
     #[schemars(extend("examples" = ["30d"]))]
     cooldown: Option<Span>,
+    /// How long a run lasts at Spotler, from its trigger or adoption: after that it has ended, and needs no stop.
+    #[schemars(extend("examples" = ["21d"]))]
+    runs_for: Option<Span>,
+    /// Who is still declared when a run has ended is triggered again once so long has passed since the trigger.
+    #[schemars(extend("examples" = ["90d"]))]
+    again_after: Option<Span>,
     /// A participation is not stopped before its enrolment was gone for so long.
     #[schemars(extend("examples" = ["48h"]))]
     leave_after: Option<Span>,

@@ -32,9 +32,9 @@ WITH past AS (
     SELECT automation, began AS at, 1 AS delta FROM past
     UNION ALL SELECT automation, ended, -1 FROM past
     UNION ALL SELECT automation, triggered_at, 1 FROM ~participation WHERE triggered_at IS NOT NULL
-      AND state IN ('active', 'uncertain', 'stop-failed', 'stop-uncertain', 'stopped', 'let-go')
+      AND state IN ('active', 'uncertain', 'stop-failed', 'stop-uncertain', 'stopped', 'let-go', 'ended')
     UNION ALL SELECT automation, changed_at, -1 FROM ~participation WHERE triggered_at IS NOT NULL
-      AND state IN ('stopped', 'let-go')
+      AND state IN ('stopped', 'let-go', 'ended')
 )
 SELECT a.name AS automation, greatest(step.at, $1) / $2 * $2 AS at, sum(step.delta)::bigint AS \"by\"
 FROM step JOIN ~automation a ON a.id = step.automation

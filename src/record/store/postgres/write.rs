@@ -31,7 +31,7 @@ ON CONFLICT (contact, automation, occurrence) DO UPDATE SET
     tries = CASE WHEN excluded.tries = 0 THEN 0 ELSE p.tries + 1 END,
     gone_at = CASE WHEN p.gone_at > $2 THEN p.gone_at END,
     released_at = CASE
-        WHEN excluded.triggered_at > $2 AND (p.state = 'withheld' OR p.state = 'stopped' AND p.detail = 'suppressed')
+        WHEN excluded.triggered_at > $2 AND (p.state = 'withheld' OR p.state IN ('stopped', 'ended') AND p.detail = 'suppressed')
         THEN excluded.triggered_at WHEN p.released_at > $2 THEN p.released_at END";
 
 /// Proves that the lease $1 is held and that its last batch was $3 or one behind it that was tried before $2: else it is an
@@ -242,7 +242,7 @@ pub(super) fn script(
                 .bind(column(chunk, |of| of.detail.as_ref()))
                 .bind(flag(StateChange::goes_on_leaving))
                 .bind(flag(|of| of.forgets_trigger))
-                .bind(flag(|of| of.state.is_over()))
+                .bind(flag(|of| of.goes()))
         });
     }
     for chunk in batch.marks.chunks(ROWS) {

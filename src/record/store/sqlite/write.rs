@@ -29,7 +29,7 @@ ON CONFLICT (contact, automation, occurrence) DO UPDATE SET
     detail = excluded.detail, triggered_at = excluded.triggered_at, changed_at = excluded.changed_at, left_at = NULL, triggered_as = NULL,
     tries = iif(excluded.tries, tries + 1, 0), gone_at = iif(gone_at > $3, gone_at, NULL),
     released_at = CASE
-        WHEN excluded.triggered_at > $3 AND (state = 'withheld' OR state = 'stopped' AND detail = 'suppressed')
+        WHEN excluded.triggered_at > $3 AND (state = 'withheld' OR state IN ('stopped', 'ended') AND detail = 'suppressed')
         THEN excluded.triggered_at WHEN released_at > $3 THEN released_at END";
 
 /// The rest: by a run, $4, up to a serial, $5. All of them pass to SQLite at once, as to wait for each would cost more than it
@@ -174,7 +174,7 @@ pub(super) async fn write(
             &of.detail,
             of.goes_on_leaving(),
             of.forgets_trigger,
-            of.state.is_over(),
+            of.goes(),
         )
     });
     let marks = batch.marks.iter().map(|(of, left_at)| {

@@ -1,0 +1,179 @@
+//! Runs that end by time: `runs_for` and `again_after`.
+
+mod common;
+
+use common::{Repo, Spotler};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+/// An automation with these settings, and these contacts in it by name.
+fn config(spotler: &Spotler, settings: &str, contacts: &[&str], more: &str) -> String {
+    let enrol = match contacts {
+        [] => String::new(),
+        _ => format!("[[enrol]]\nautomation = \"check\"\ncontacts = {contacts:?}\n"),
+    };
+    format!(
+        "[spotler]\nbase_url = {:?}\nrate = \"100000/s\"\n[automation.check]\ntrigger_code = \"check\"\n\
+         {settings}\n{enrol}{more}",
+        spotler.url()
+    )
+}
+
+/// Today and so many days.
+fn after(days: i64) -> String {
+    (Timestamp::now() + SignedDuration::from_hours(24 * days)).to_string()
+}
+
+fn plan(repo: &Repo, days: i64) -> Value {
+    let plan = ["plan", "--format", "json", "--now", &after(days)];
+    repo.run(&plan).exits(0).json()
+}
+
+fn actions(repo: &Repo, days: i64) -> Vec<String> {
+    let plan = ["plan", "--format", "json", "--now", &after(days)];
+    repo.run(&plan).exits(0).actions()
+}
+
+fn apply(repo: &Repo, days: i64) {
+    let apply = ["apply", "--yes", "--allow-large", "--now", &after(days)];
+    repo.run(&apply).exits(0);
+}
+
+const NOTHING: [&str; 0] = [];
+const CHECK: &str = "runs_for = \"21d\"\nagain_after = \"90d\"";
+
+#[test]
+fn who_stays_declared_is_triggered_again_once_again_after_has_passed_and_never_without_it() {
+    let spotler = Spotler::open();
+    let repo = Repo::with(&config(&spotler, CHECK, &["c-1"], ""));
+    repo.apply().exits(0);
+    assert_eq!(actions(&repo, 22), NOTHING);
+    apply(&repo, 22);
+    assert_eq!(repo.recorded(), ["check c-1 ended"]);
+    assert_eq!(actions(&repo, 89), NOTHING);
+    assert_eq!(actions(&repo, 91), ["trigger check c-1"]);
+    // What is over stays over, whatever the setting becomes.
+    repo.write("rollcall.toml", config(&spotler, "", &["c-1"], ""));
+    assert_eq!(actions(&repo, 1000), NOTHING);
+    repo.write("rollcall.toml", config(&spotler, "", &[], ""));
+    assert_eq!(actions(&repo, 0), NOTHING);
+    repo.write("rollcall.toml", config(&spotler, CHECK, &["c-1"], ""));
+    apply(&repo, 91);
+    assert_eq!(repo.recorded(), ["check c-1 active"]);
+    assert_eq!(spotler.ledger().len(), 2);
+}
+
+#[test]
+fn who_was_gone_after_the_end_is_a_new_enrolment_at_once_or_after_again_after() {
+    for (settings, at_once) in [("runs_for = \"21d\"", true), (CHECK, false)] {
+        let spotler = Spotler::open();
+        let repo = Repo::with(&config(&spotler, settings, &["c-1"], ""));
+        repo.apply().exits(0);
+        repo.write("rollcall.toml", config(&spotler, settings, &[], ""));
+        assert_eq!(actions(&repo, 20), ["stop check c-1"]);
+        assert_eq!(actions(&repo, 22), NOTHING);
+        apply(&repo, 22);
+        assert_eq!(repo.recorded(), ["check c-1 ended"]);
+        repo.write("rollcall.toml", config(&spotler, settings, &["c-1"], ""));
+        let back = plan(&repo, 30);
+        assert_eq!(!at_once, back["actions"].as_array().unwrap().is_empty());
+        if !at_once {
+            assert_eq!(back["held"][0]["state"], "ended");
+        }
+        assert_eq!(actions(&repo, 91), ["trigger check c-1"]);
+    }
+}
+
+#[test]
+fn who_was_let_go_and_comes_back_within_the_run_goes_on_without_a_call() {
+    let settings = "runs_for = \"21d\"\non_leave = \"keep\"";
+    let spotler = Spotler::open();
+    let declared = config(&spotler, settings, &["c-1"], "");
+    let gone = config(&spotler, settings, &[], "");
+    let repo = Repo::with(&declared);
+    repo.apply().exits(0);
+    repo.write("rollcall.toml", &gone);
+    apply(&repo, 1);
+    assert_eq!(repo.recorded(), ["check c-1 let-go"]);
+    repo.write("rollcall.toml", &declared);
+    assert_eq!(plan(&repo, 2)["summary"]["unchanged"], 1);
+    apply(&repo, 2);
+    assert_eq!(repo.recorded(), ["check c-1 active"]);
+    repo.write("rollcall.toml", &gone);
+    apply(&repo, 3);
+    repo.write("rollcall.toml", &declared);
+    assert_eq!(actions(&repo, 22), ["trigger check c-1"]);
+    assert_eq!(spotler.ledger().len(), 1);
+}
+
+#[test]
+fn who_is_suppressed_when_the_run_is_over_is_not_stopped_and_is_a_release_later() {
+    let spotler = Spotler::open();
+    let list = "[[suppress]]\ncontacts = [\"c-1\"]\nreason = \"objected\"\n";
+    let settings = "runs_for = \"21d\"";
+    let repo = Repo::with(&config(&spotler, settings, &["c-1"], ""));
+    repo.apply().exits(0);
+    repo.write("rollcall.toml", config(&spotler, settings, &["c-1"], list));
+    assert_eq!(actions(&repo, 20), ["stop check c-1"]);
+    assert_eq!(actions(&repo, 22), NOTHING);
+    apply(&repo, 22);
+    assert_eq!(repo.recorded(), ["check c-1 ended"]);
+    let none = "[guard]\nmax_released = 0\n";
+    repo.write("rollcall.toml", config(&spotler, settings, &["c-1"], none));
+    let released = plan(&repo, 23);
+    assert_eq!(released["actions"][0]["action"], "trigger");
+    assert_eq!(released["guard"]["refused"], true);
+}
+
+#[test]
+fn a_renamed_automation_mails_nobody_again_whose_run_has_ended() {
+    let spotler = Spotler::open();
+    let toml = config(&spotler, "runs_for = \"21d\"", &["c-1"], "");
+    let repo = Repo::with(&toml);
+    repo.apply().exits(0);
+    repo.write(
+        "rollcall.toml",
+        toml.replace("check", "inquiry")
+            .replace("\"inquiry\"\nruns", "\"check\"\nruns"),
+    );
+    assert_eq!(plan(&repo, 22)["guard"]["refused"], true);
+    apply_refused(&repo, 22);
+}
+
+fn apply_refused(repo: &Repo, days: i64) {
+    repo.run(&["apply", "--yes", "--now", &after(days)])
+        .exits(4);
+}
+
+#[test]
+fn a_doubt_does_not_end_by_time() {
+    let spotler = Spotler::open();
+    let settings = "runs_for = \"21d\"\nagain_after = \"21d\"";
+    let repo = Repo::with(&config(&spotler, settings, &["c-1"], ""));
+    spotler.fault(serde_json::json!([{ "fault": "reset-after", "times": 1 }]));
+    repo.apply().exits(3);
+    assert_eq!(plan(&repo, 99)["held"][0]["state"], "uncertain");
+    repo.write("rollcall.toml", config(&spotler, settings, &[], ""));
+    assert_eq!(actions(&repo, 99), ["stop check c-1"]);
+}
+
+#[test]
+fn what_cannot_be_meant_is_an_error_and_what_does_nothing_a_warning() {
+    let spotler = Spotler::open();
+    for (settings, code, said) in [
+        (
+            "runs_for = \"21d\"\nagain_after = \"20d\"",
+            1,
+            "is shorter than `runs_for`",
+        ),
+        (
+            "again_after = \"20d\"",
+            0,
+            "does nothing: without `runs_for`",
+        ),
+    ] {
+        let repo = Repo::with(&config(&spotler, settings, &["c-1"], ""));
+        let done = repo.run(&["validate"]).exits(code);
+        assert!(done.stderr.contains(said), "{}", done.stderr);
+    }
+}
