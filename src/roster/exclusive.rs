@@ -19,23 +19,22 @@ impl Roster<'_> {
         let mut start = 0;
         while start < self.len() {
             let end = start + self.of_contact(start);
+            let list = self.entries.list();
+            let of = |place: usize| list[place].automation as usize;
+            let comes_in = |displaced: &[usize], place: usize| {
+                list[place].class() == Class::ComesIn && !displaced.contains(&place)
+            };
             for exclusive in &self.config.exclusives {
-                let comes_in = |place: &usize| {
-                    self.entries.list()[*place].class() == Class::ComesIn
-                        && !displaced.contains(place)
-                };
-                let all = || (start..end).filter(comes_in);
-                let of = |place: usize| self.entries.list()[place].automation as usize;
-                let Some(first) =
-                    exclusive.first(|automation| all().any(|place| of(place) == automation))
-                else {
-                    continue;
-                };
-                let others = all().filter(|place| {
-                    of(*place) != first && exclusive.automations.contains(&of(*place))
+                let first = exclusive.first(|automation| {
+                    (start..end).any(|at| of(at) == automation && comes_in(&displaced, at))
                 });
-                let others: Vec<usize> = others.collect();
-                displaced.extend(others);
+                let Some(first) = first else { continue };
+                for place in start..end {
+                    let is_other = of(place) != first && exclusive.automations.contains(&of(place));
+                    if is_other && comes_in(&displaced, place) {
+                        displaced.push(place);
+                    }
+                }
             }
             for place in displaced.drain(..) {
                 self.entries.displace(place);
