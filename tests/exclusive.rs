@@ -128,4 +128,8 @@ fn without_a_record_it_goes_by_who_comes_in() {
         "{}",
         alone.stderr
     );
+    let service = config.replace("\"code-w\"", "\"code-w\"\nkind = \"service\"");
+    repo.write("rollcall.toml", service);
+    let service = repo.run(&["validate"]).exits(1).stderr;
+    assert!(service.contains("winback is service mail"), "{service}");
 }

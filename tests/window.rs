@@ -102,6 +102,50 @@ fn an_apply_that_runs_into_the_end_of_the_window_defers_the_rest() {
 }
 
 #[test]
+fn service_mail_does_not_wait_for_the_window_and_keeps_to_its_ramp() {
+    let spotler = Spotler::open();
+    let receipt =
+        "kind = \"service\"\nmax_per_run = 2\n[automation.receipt]\ntrigger_code = \"r-1\"";
+    let marketing = "[[enrol]]\nautomation = \"receipt\"\ncontacts = [\"c-01\"]\n[[enrol]]";
+    let text = config(&spotler.url(), OFFICE, receipt, &names(3));
+    let repo = Repo::with(&text.replacen("[[enrol]]", marketing, 1));
+    let night = ["--format", "json", "--now", NIGHT];
+    let applied = repo
+        .run(&[&["apply", "--yes"], &night[..]].concat())
+        .exits(0);
+    assert_eq!(
+        applied.actions(),
+        [
+            "trigger welcome c-01 -> active",
+            "trigger welcome c-02 -> active"
+        ]
+    );
+    assert_eq!(
+        deferred(&applied),
+        ["c-01 until 2026-11-24T07:00:00Z", "c-03 until the next run"]
+    );
+    repo.write("rollcall.toml", text.replace("service", "newsletter"));
+    let wrong = repo.run(&["validate"]).exits(1).stderr;
+    assert!(wrong.contains("\"marketing\" or \"service\""), "{wrong}");
+}
+
+#[test]
+fn a_saved_plan_of_service_mail_alone_is_applied_at_night() {
+    let spotler = Spotler::open();
+    let text = config(&spotler.url(), OFFICE, "kind = \"service\"", &names(1));
+    let repo = Repo::with(&text);
+    repo.run(&["plan", "--out", "day.plan", "--now", DAY])
+        .exits(0);
+    let applied = repo.run(&[
+        "apply", "day.plan", "--yes", "--format", "json", "--now", NIGHT,
+    ]);
+    assert_eq!(
+        applied.exits(0).actions(),
+        ["trigger welcome c-01 -> active"]
+    );
+}
+
+#[test]
 fn a_ramp_sends_so_many_a_run_in_the_order_of_the_plan() {
     let spotler = Spotler::open();
     let repo = Repo::with(&config(&spotler.url(), "", "max_per_run = 2", &names(5)));

@@ -320,15 +320,15 @@ impl Worker {
         let enrolment = job.roster.get(trigger.enrolment as usize);
         let automation = &job.config.automations[enrolment.automation];
         let mut before = trigger.before;
-        let mut keeps_to_window = true;
+        let mut keeps_to_window = !automation.is_service();
         if let WhyTrigger::AfterStop(why) = trigger.why {
             match self.was_stopped(index) {
                 true => before = Some(State::Stopped),
-                false if shared.is_closed() => return closed().into(),
+                false if keeps_to_window && shared.is_closed() => return closed().into(),
                 false => return not_sent("the stop before it is not certain".to_owned()),
             }
             // It was stopped for the sake of this trigger: nobody is left stopped until the window opens again.
-            keeps_to_window = why != WhyRenewed::FieldsChanged;
+            keeps_to_window &= why != WhyRenewed::FieldsChanged;
         }
         if keeps_to_window && shared.is_closed() {
             return closed().into();
@@ -581,8 +581,14 @@ impl Worker {
             let has_begun = affected
                 .iter()
                 .any(|(_, before)| *before == Some(State::StopUncertain));
-            let keeps_to_window =
-                stop.why == WhyStop::Renewed(WhyRenewed::FieldsChanged) && !has_begun;
+            let is_service = || {
+                let mut automations = shared.job.config.automations.iter();
+                let name = &stop.participation.key.automation;
+                automations.any(|automation| automation.name == *name && automation.is_service())
+            };
+            let keeps_to_window = stop.why == WhyStop::Renewed(WhyRenewed::FieldsChanged)
+                && !has_begun
+                && !is_service();
             let check = || match lock(&shared.halted_stops).get(&called(stop)) {
                 Some(why) => Err(Broken::Halted(why.clone())),
                 None if keeps_to_window && shared.is_closed() => Err(Broken::Closed),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::diagnostic::Diagnostic;
 use super::model::{
-    Automation, Enrol, Field, FieldTemplate, Limit, OnChange, OnLeave, ParticipationSetting,
+    Automation, Enrol, Field, FieldTemplate, Kind, Limit, OnChange, OnLeave, ParticipationSetting,
     ProductIds,
 };
 use super::reader::{Item, Table};
@@ -40,6 +40,11 @@ pub(super) fn automation(item: &Item<'_>) -> Option<Automation> {
                 })
                 .ok()
         });
+    let kind = choice(
+        &table,
+        "kind",
+        &[("marketing", Kind::Marketing), ("service", Kind::Service)],
+    );
     let participation = choice(
         &table,
         "participation",
@@ -115,6 +120,7 @@ pub(super) fn automation(item: &Item<'_>) -> Option<Automation> {
     Some(Automation {
         name: name?,
         trigger_code: trigger_code?,
+        kind,
         participation,
         repeat_by,
         on_leave,

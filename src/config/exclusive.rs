@@ -1,6 +1,6 @@
 //! `[[exclusive]]`: automations of which a contact is in one at most.
 
-use super::diagnostic::Place;
+use super::diagnostic::{Diagnostic, Place};
 use super::enrol::{Known, automations};
 use super::reader::Table;
 
@@ -31,6 +31,20 @@ pub(super) fn exclusive(table: Table<'_>, known: &Known<'_>) -> Option<Exclusive
     let list = automations(&item, known);
     if item.array().is_none_or(|items| items.len() < 2) {
         item.wrong("one automation excludes no other", ADVICE);
+    }
+    for index in &list {
+        let automation = &known.automations[*index];
+        if automation.is_service() {
+            let name = &automation.name;
+            let message = format!(
+                "{name} is service mail, which people must get, and another automation could keep it back"
+            );
+            item.ctx.sink.push(
+                Diagnostic::at(item.place(), message)
+                    .related(automation.place.clone(), "its `kind` is \"service\"")
+                    .help("leave it out of the block, or remove its `kind`"),
+            );
+        }
     }
     Some(Exclusive {
         automations: list,

@@ -184,6 +184,8 @@ pub struct Automation {
     pub name: AutomationName,
     /// Its code there.
     pub trigger_code: TriggerCode,
+    /// What kind of mail it sends.
+    pub kind: Kind,
     /// The loosest participation setting of its publications.
     pub participation: ParticipationSetting,
     /// The column that tells occurrences apart.
@@ -212,6 +214,23 @@ pub struct Automation {
     pub fields: Vec<Field>,
     /// Where it is defined.
     pub place: Place,
+}
+
+impl Automation {
+    /// Whether its mail is such that people must get it.
+    pub fn is_service(&self) -> bool {
+        self.kind == Kind::Service
+    }
+}
+
+/// `kind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kind {
+    /// Mail that may wait.
+    #[default]
+    Marketing,
+    /// Mail that people must get: `[window]` does not hold for it, and no `[[exclusive]]` block may name it.
+    Service,
 }
 
 /// A publication's participation setting, as set in Spotler's Publisher.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::{Engine, Error, NotApplied, Planned, Scope};
+use crate::plan::Action;
 use crate::plan::saved::{self, Basis, LARGEST, SavedError, SavedPlan, Stale};
 use crate::report::{self, FileKind};
 
@@ -126,7 +127,11 @@ impl Saved {
     fn check_window(&self, planned: &Planned, now: Timestamp) -> Result<(), Error> {
         let window = planned.config.window.as_ref();
         let closed = window.filter(|window| window.closes_at(now).is_none());
-        match closed.filter(|_| planned.plan.triggers() > 0) {
+        let keeps_to_it = |action: &Action| match action {
+            Action::Trigger(trigger) => !trigger.is_of_service(planned.config, &planned.roster),
+            Action::Stop(_) => false,
+        };
+        match closed.filter(|_| planned.plan.actions.iter().any(keeps_to_it)) {
             None => Ok(()),
             Some(window) => Err(self.refuse(NotApplied::WindowClosed(window.opens_at(now)))),
         }

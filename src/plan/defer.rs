@@ -63,13 +63,14 @@ impl Plan {
         now: Timestamp,
     ) {
         let window = config.window.as_ref();
-        if let Some(window) = window.filter(|window| window.closes_at(now).is_none()) {
-            let until = window.opens_at(now);
-            self.take(config, roster, |_| Some((WhyDeferred::Window, until)));
-            return;
-        }
+        let closed = window.filter(|window| window.closes_at(now).is_none());
+        let closed = closed.map(|window| (WhyDeferred::Window, window.opens_at(now)));
         let mut waits = BTreeMap::new();
         for (index, automation) in config.automations.iter().enumerate() {
+            let window = window.filter(|_| !automation.is_service());
+            if window.is_some() && closed.is_some() {
+                continue;
+            }
             let sent = sent.get(&automation.name).copied().unwrap_or(0);
             let Some(ramp) = Ramp::of(automation, sent) else {
                 continue;
@@ -93,8 +94,11 @@ impl Plan {
                 }
             }
         }
-        if !waits.is_empty() {
-            self.take(config, roster, |place| waits.get(&place).copied());
+        if closed.is_some() || !waits.is_empty() {
+            self.take(config, roster, |place, trigger| {
+                let waits = waits.get(&place).copied();
+                waits.or_else(|| closed.filter(|_| !trigger.is_of_service(config, roster)))
+            });
         }
     }
 
@@ -126,7 +130,7 @@ impl Plan {
                 Action::Stop(_) => None,
             })
             .collect();
-        self.take(config, roster, |place| waits.get(&place).copied());
+        self.take(config, roster, |place, _| waits.get(&place).copied());
     }
 
     /// The places of the triggers of an automation.
@@ -162,13 +166,13 @@ impl Plan {
         &mut self,
         config: &Config,
         roster: &Roster<'_>,
-        wait: impl Fn(usize) -> Option<(WhyDeferred, Option<Timestamp>)>,
+        wait: impl Fn(usize, &Trigger) -> Option<(WhyDeferred, Option<Timestamp>)>,
     ) {
         let mut renewed = HashSet::new();
         let mut actions = Vec::with_capacity(self.actions.len());
         for (place, action) in std::mem::take(&mut self.actions).into_iter().enumerate() {
             let waits = match &action {
-                Action::Trigger(_) => wait(place),
+                Action::Trigger(trigger) => wait(place, trigger),
                 Action::Stop(_) => None,
             };
             match (action, waits) {

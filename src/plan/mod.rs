@@ -184,6 +184,14 @@ pub struct Held {
     pub reason: String,
 }
 
+impl Trigger {
+    /// Whether its mail is such that people must get it.
+    pub fn is_of_service(&self, config: &Config, roster: &Roster<'_>) -> bool {
+        let enrolment = roster.get(self.enrolment as usize);
+        config.automations[enrolment.automation].is_service()
+    }
+}
+
 /// An enrolment that is not triggered, since its contact is suppressed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Withheld {

@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use super::{Roster, build, build_for};
 use crate::config::{
     Automation, Base, Condition, Config, DeclaredContact, Enrol, Field, FieldTemplate, GuardLimits,
-    Limit, OnChange, OnLeave, ParticipationSetting, Place, Problems, RecordLocation, Source,
+    Kind, Limit, OnChange, OnLeave, ParticipationSetting, Place, Problems, RecordLocation, Source,
     SourceKind, Spotler, StopLimit, Suppression, Test, Value,
 };
 use crate::digest::Hasher;
@@ -36,6 +36,7 @@ impl World {
         let automation = |(line, name): (usize, &&str)| Automation {
             name: AutomationName::new(name).unwrap(),
             trigger_code: TriggerCode::new("0b8f9a52").unwrap(),
+            kind: Kind::Marketing,
             participation: ParticipationSetting::Unlimited,
             repeat_by: None,
             on_leave: OnLeave::Stop,

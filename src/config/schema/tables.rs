@@ -152,6 +152,9 @@ struct Automation {
     /// The code of the external trigger, copied from Spotler.
     #[schemars(extend("examples" = ["0b8f9a52-6d0c-4f1c-8f53-2d6c9c0a7f11"]))]
     trigger_code: Code,
+    /// What kind of mail it sends. Service is mail that people must get: [window] does not hold for it.
+    #[schemars(extend("default" = "marketing"))]
+    kind: Option<Kind>,
     /// As set in Spotler's Publisher; where the code starts several publications, the loosest of theirs.
     #[schemars(extend("default" = "unlimited"))]
     participation: Option<Participation>,
@@ -192,6 +195,16 @@ struct Automation {
     /// Personalisation: sent along with the trigger, never stored.
     #[schemars(extend("examples" = [{ "customerCompany": "{{ company }}" }]))]
     fields: Option<BTreeMap<FieldName, Field>>,
+}
+
+/// What kind of mail an automation sends.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+enum Kind {
+    /// Mail that may wait.
+    Marketing,
+    /// Mail that people must get.
+    Service,
 }
 
 /// A publication's participation setting.
