@@ -12,7 +12,7 @@ use rollcall::config::{self, Config, Problems, SourceKind};
 use serde_json::Value;
 
 /// The tables of a configuration: the schema's name for each, how one begins, and what it needs.
-const TABLES: [(&str, &str, &[&str]); 20] = [
+const TABLES: [(&str, &str, &[&str]); 22] = [
     ("", "", &[]),
     ("Spotler", "[spotler]", &[]),
     ("Paths", "[spotler.paths]", &[]),
@@ -65,11 +65,21 @@ const TABLES: [(&str, &str, &[&str]); 20] = [
         &["automation = \"winback\"", "source = \"crm\""],
     ),
     (
+        "Lot",
+        "[[enrol]]\nautomation = \"winback\"\nsource = \"crm\"\n[enrol.lot]",
+        &["name = \"x\"", "from = \"0%\"", "to = \"10%\""],
+    ),
+    (
         "Tests",
         "[[enrol]]\nautomation = \"winback\"\nsource = \"crm\"\n[enrol.where.column]",
         &["exists = true"],
     ),
     ("Suppress", "[[suppress]]", &["contacts = [\"crm-1\"]"]),
+    (
+        "Exclusive",
+        "[[exclusive]]",
+        &["automations = [\"winback\", \"vip-care\"]"],
+    ),
     (
         "Moved",
         "[[moved]]",

@@ -552,7 +552,7 @@ struct Moved {
 #[schemars(deny_unknown_fields)]
 struct Exclusive {
     /// A contact is in the first of these that declares it.
-    #[schemars(length(min = 2), extend("examples" = [["winback", "newsletter"]]))]
+    #[schemars(length(min = 2), extend("examples" = [["winback", "vip-care"]]))]
     automations: Vec<Name>,
 }
 
