@@ -12,13 +12,14 @@ use rollcall::config::{self, Config, Problems, SourceKind};
 use serde_json::Value;
 
 /// The tables of a configuration: the schema's name for each, how one begins, and what it needs.
-const TABLES: [(&str, &str, &[&str]); 22] = [
+const TABLES: [(&str, &str, &[&str]); 23] = [
     ("", "", &[]),
     ("Spotler", "[spotler]", &[]),
     ("Paths", "[spotler.paths]", &[]),
     ("Record", "[record]", &[]),
     ("Guard", "[guard]", &[]),
     ("Window", "[window]", &["triggers = \"08:00-18:00\""]),
+    ("Limits", "[limit]", &["per_contact = \"2/7d\""]),
     ("Time", "[time]", &[]),
     ("Automation", "[automation.x]", &["trigger_code = \"x\""]),
     (

@@ -134,6 +134,7 @@ pub(super) fn automation(item: &Item<'_>) -> Option<Automation> {
         max_per_run,
         max_per_day,
         fields,
+        order: 0,
         place,
     })
 }

@@ -107,6 +107,7 @@ fn merge(
             ("spotler", Settings::spotler as fn(&mut Settings, Table<'_>)),
             ("guard", Settings::guard),
             ("window", Settings::window),
+            ("limit", Settings::limit),
             ("time", Settings::time),
         ] {
             if let Some(item) = top.get(key)
@@ -145,6 +146,11 @@ fn merge(
     let zone = settings.zone();
     let before_names = sink.len();
     let mut automations: Vec<Automation> = named.of("automation", sink, automation);
+    let place = |of: &Place| parsed.iter().position(|file| file.doc.file == of.file);
+    automations.sort_by_key(|of| (place(&of.place), of.place.line));
+    for (order, automation) in automations.iter_mut().enumerate() {
+        automation.order = order;
+    }
     automations.sort_by(|a, b| a.name.cmp(&b.name));
     let mut sources: Vec<Source> = named.of("source", sink, |item| source(item, root));
     sources.sort_by(|a, b| a.name.cmp(&b.name));
@@ -217,6 +223,7 @@ fn merge(
         return Err(Problems { list, files });
     }
     let window = settings.take_window();
+    let per_contact = settings.take_limit();
     let (spotler, record, guard, zone) = settings.complete(root);
     Ok(Config {
         file: file.to_owned(),
@@ -235,6 +242,7 @@ fn merge(
         record,
         guard,
         window,
+        per_contact,
         zone,
         automations,
         sources,

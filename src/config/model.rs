@@ -41,6 +41,8 @@ pub struct Config {
     pub guard: GuardLimits,
     /// `[window]`: when triggers may be sent; `None` is always.
     pub window: Option<Window>,
+    /// `[limit] per_contact`; `None` is any number.
+    pub per_contact: Option<PerContact>,
     /// `[time] zone`: what calendar days are days of.
     pub zone: jiff::tz::TimeZone,
     /// `[automation.*]`, sorted by name.
@@ -212,6 +214,8 @@ pub struct Automation {
     pub max_per_day: Option<Limit<u64>>,
     /// The personalisation fields, sorted by name.
     pub fields: Vec<Field>,
+    /// Its place in the order of the configuration: of its files, and of their lines.
+    pub order: usize,
     /// Where it is defined.
     pub place: Place,
 }
@@ -221,6 +225,20 @@ impl Automation {
     pub fn is_service(&self) -> bool {
         self.kind == Kind::Service
     }
+}
+
+/// `[limit] per_contact`: how many triggers one contact may have in any span of so long, over all automations but those of
+/// service mail.
+#[derive(Debug, Clone)]
+pub struct PerContact {
+    /// How many.
+    pub count: usize,
+    /// In how long, a day being 24 hours.
+    pub span: Duration,
+    /// As it is written: `2/7d`.
+    pub shown: String,
+    /// Where it is written.
+    pub place: Place,
 }
 
 /// `kind`.

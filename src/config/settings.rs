@@ -1,4 +1,4 @@
-//! `[spotler]`, `[record]`, `[guard]`, `[window]` and `[time]`: tables of which there is one of each, over all files.
+//! `[spotler]`, `[record]`, `[guard]`, `[window]`, `[limit]` and `[time]`: tables of which there is one of each, over all files.
 
 use std::ops::Range;
 use std::path::Path;
@@ -8,15 +8,28 @@ use jiff::tz::TimeZone;
 
 use super::diagnostic::{Diagnostic, Place};
 use super::location::{RECORD, location};
-use super::model::{Base, GuardLimits, Limit, RecordLocation, Spotler, StopLimit};
+use super::model::{
+    Base, GuardLimits, Limit, PerContact, RecordLocation, Span, Spotler, StopLimit,
+};
 use super::reader::{Item, Table};
 use super::suggest::nearest_zone;
-use super::value::{duration, percent, rate};
+use super::value::{duration, percent, rate, span};
 use super::window::{self, Unzoned, Window};
 use crate::base_url::{BaseUrl, BaseUrlError, SERVICE};
 use crate::id::RecordId;
 use crate::location::{Location, SCHEMA, is_schema};
 use crate::paths::Paths;
+
+/// Reads `2/7d`.
+fn per_contact(text: &str) -> Option<(usize, Duration, String)> {
+    let (count, time) = text.split_once('/')?;
+    let count = count.trim().parse().ok().filter(|count| *count > 0)?;
+    let time = match span(time.trim())? {
+        Span::Days(days) => Duration::from_secs(u64::from(days) * 86_400),
+        Span::Elapsed(time) => time,
+    };
+    (!time.is_zero()).then(|| (count, time, text.to_owned()))
+}
 
 /// A setting that may be set once.
 struct Slot<T>(Option<(T, Place)>);
@@ -79,6 +92,7 @@ pub(super) struct Settings {
     max_released: Slot<u64>,
     zone: Slot<TimeZone>,
     window: Slot<Vec<Unzoned>>,
+    per_contact: Slot<(usize, Duration, String)>,
 }
 
 impl Settings {
@@ -239,6 +253,35 @@ impl Settings {
             self.window.set(&item, window::hours(&item));
         }
         table.finish();
+    }
+
+    pub(super) fn limit(&mut self, table: Table<'_>) {
+        const ADVICE: &str = "per_contact = \"2/7d\"";
+        if let Some(item) = table.require("per_contact", "add per_contact = \"2/7d\"") {
+            let limit = item.text(ADVICE).and_then(|text| {
+                let limit = per_contact(text);
+                if limit.is_none() {
+                    item.wrong(
+                        format!("`per_contact` is not a number of triggers in a time: {text:?}"),
+                        "write such as \"2/7d\": at most two in any seven days; the units are s, m, h, d and w",
+                    );
+                }
+                limit
+            });
+            self.per_contact.set(&item, limit);
+        }
+        table.finish();
+    }
+
+    /// How many triggers one contact may have in a time; `None` is any number.
+    pub(super) fn take_limit(&mut self) -> Option<PerContact> {
+        let ((count, span, shown), place) = self.per_contact.0.take()?;
+        Some(PerContact {
+            count,
+            span,
+            shown,
+            place,
+        })
     }
 
     pub(super) fn zone(&self) -> TimeZone {

@@ -1,6 +1,5 @@
 //! Explaining: of one contact, what each block says of it, what the record says, and what a plan would do.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use jiff::Timestamp;
@@ -77,7 +76,7 @@ impl Engine {
             let whole = self.plan_of(all, scope, true).await?;
             plan.defer_as_in((&whole.plan, &whole.roster), config, &roster);
         } else {
-            plan.defer(config, &roster, &BTreeMap::new(), now);
+            plan.defer(config, &roster, &self.sent(now).await?, now);
         }
         Ok(Explained {
             verdicts: roster.explain(contact.as_str())?,

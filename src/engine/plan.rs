@@ -4,14 +4,14 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::recorded::as_recorded;
 use super::sources::{self, Noting};
 use super::{Checked, Engine, Error};
-use crate::config::{Config, Diagnostic, Problems};
+use crate::config::{Automation, Config, Diagnostic, Problems};
 use crate::id::{AutomationName, ContactId};
-use crate::plan::{self, Filter, Guard, Plan};
+use crate::plan::{self, Filter, Guard, Plan, Sent};
 use crate::record::{
     AppliedSource, AppliedWith, ApplyStart, Merges, RecordError, Snapshot, counted_since,
 };
@@ -244,8 +244,43 @@ impl Engine {
         applied.map_err(Error::NotPlanned)
     }
 
+    /// What was sent before, as far as a limit asks for it.
+    pub(super) async fn sent(&self, now: Timestamp) -> Result<Sent, Error> {
+        Ok(Sent {
+            on_the_day: self.on_the_day(now).await?,
+            of_contacts: self.of_contacts(now).await?,
+        })
+    }
+
+    /// When each contact was triggered, where `[limit] per_contact` asks for it.
+    async fn of_contacts(&self, now: Timestamp) -> Result<HashMap<String, Vec<Timestamp>>, Error> {
+        let config = self.config;
+        let mut times: HashMap<String, Vec<Timestamp>> = HashMap::new();
+        let Some(limit) = &config.per_contact else {
+            return Ok(times);
+        };
+        let since = SignedDuration::try_from(limit.span).and_then(|span| now.checked_sub(span));
+        let triggers = self.record.triggers(since.unwrap_or(Timestamp::MIN)).await;
+        let automation =
+            |name: &AutomationName| config.automations.iter().find(|a| a.name == *name);
+        let mut services: HashMap<AutomationName, bool> = HashMap::new();
+        for (contact, name, at) in triggers.map_err(Error::NotPlanned)? {
+            // Calls keep the name by which they were made.
+            let is_service = *services.entry(name).or_insert_with_key(|name| {
+                let moved = || automation(config.moved_to(name)?);
+                automation(name)
+                    .or_else(moved)
+                    .is_some_and(Automation::is_service)
+            });
+            if !is_service {
+                times.entry(contact).or_default().push(at);
+            }
+        }
+        Ok(times)
+    }
+
     /// How many triggers of each automation were sent on the day, where a `max_per_day` asks for it.
-    async fn sent(&self, now: Timestamp) -> Result<BTreeMap<AutomationName, u64>, Error> {
+    async fn on_the_day(&self, now: Timestamp) -> Result<BTreeMap<AutomationName, u64>, Error> {
         let config = self.config;
         if config.automations.iter().all(|a| a.max_per_day.is_none()) {
             return Ok(BTreeMap::new());

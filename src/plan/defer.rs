@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Action, Held, Plan, StopScope, Trigger, WhyRenewed, WhyStop, WhyTrigger};
 use crate::config::{Automation, Config, Limit, Window};
 use crate::id::{AutomationName, ContactId, TriggerCode};
 use crate::participation::Participation;
 use crate::roster::Roster;
+use crate::text::plural;
 
 /// A trigger that waits.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +28,11 @@ pub struct Deferred {
 pub enum WhyDeferred {
     /// The window for triggers is closed.
     Window,
+    /// The contact has had as many triggers as `[limit] per_contact` allows.
+    PerContact {
+        /// How many it has had, those of this plan among them.
+        had: usize,
+    },
     /// The automation's `max_per_run` is reached.
     PerRun,
     /// The automation's `max_per_day` is reached.
@@ -34,6 +40,15 @@ pub enum WhyDeferred {
         /// How many were sent that day before this plan.
         sent: u64,
     },
+}
+
+/// What was triggered before a plan, and carried out or may have been.
+#[derive(Debug, Default)]
+pub struct Sent {
+    /// How many triggers of each automation on the [`day`] of the plan.
+    pub on_the_day: BTreeMap<AutomationName, u64>,
+    /// When each contact was triggered within the time of `[limit] per_contact`, service mail apart.
+    pub of_contacts: HashMap<String, Vec<Timestamp>>,
 }
 
 /// The calendar day of a time, from its beginning to that of the next.
@@ -50,32 +65,26 @@ pub fn day(now: Timestamp, zone: &TimeZone) -> (Timestamp, Timestamp) {
 }
 
 impl Plan {
-    /// Takes out of the actions what is not to be triggered now. `sent` is how many triggers of each automation were
-    /// sent on the [`day`] of `now` and carried out, or may have been.
+    /// Takes out of the actions what is not to be triggered now: first what is beyond the limit of a contact, then beyond a ramp.
     ///
     /// Who was never tried goes first, in the order of the plan; behind them those whose trigger failed, who was tried
     /// longest ago first. So those that fail again and again do not keep the others waiting.
-    pub fn defer(
-        &mut self,
-        config: &Config,
-        roster: &Roster<'_>,
-        sent: &BTreeMap<AutomationName, u64>,
-        now: Timestamp,
-    ) {
+    pub fn defer(&mut self, config: &Config, roster: &Roster<'_>, sent: &Sent, now: Timestamp) {
         let window = config.window.as_ref();
         let closed = window.filter(|window| window.closes_at(now).is_none());
         let closed = closed.map(|window| (WhyDeferred::Window, window.opens_at(now)));
-        let mut waits = BTreeMap::new();
+        let mut waits = self.beyond_contacts(config, roster, &sent.of_contacts, now);
         for (index, automation) in config.automations.iter().enumerate() {
             let window = window.filter(|_| !automation.is_service());
             if window.is_some() && closed.is_some() {
                 continue;
             }
-            let sent = sent.get(&automation.name).copied().unwrap_or(0);
+            let sent = sent.on_the_day.get(&automation.name).copied().unwrap_or(0);
             let Some(ramp) = Ramp::of(automation, sent) else {
                 continue;
             };
             let mut places = self.triggers_of(index, roster);
+            places.retain(|place| !waits.contains_key(place));
             if (places.len() as u64) <= ramp.least() {
                 continue;
             }
@@ -100,6 +109,58 @@ impl Plan {
                 waits.or_else(|| closed.filter(|_| !trigger.is_of_service(config, roster)))
             });
         }
+    }
+
+    /// The triggers beyond what each contact may have, and from when on they are not. Who comes first is the order of the
+    /// automations in the configuration.
+    fn beyond_contacts(
+        &self,
+        config: &Config,
+        roster: &Roster<'_>,
+        had: &HashMap<String, Vec<Timestamp>>,
+        now: Timestamp,
+    ) -> BTreeMap<usize, (WhyDeferred, Option<Timestamp>)> {
+        let mut waits = BTreeMap::new();
+        let Some(limit) = &config.per_contact else {
+            return waits;
+        };
+        let span = SignedDuration::try_from(limit.span).unwrap_or(SignedDuration::MAX);
+        // The actions are sorted by contact.
+        let mut of_one: Vec<(usize, usize)> = Vec::new();
+        let mut last = None;
+        let mut settle = |contact: Option<&str>, of_one: &mut Vec<(usize, usize)>| {
+            let Some(contact) = contact else { return };
+            let mut times = had.get(contact).cloned().unwrap_or_default();
+            times.sort_unstable();
+            of_one.sort_unstable();
+            for (_, place) in of_one.drain(..) {
+                let had = times.len();
+                match had.checked_sub(limit.count) {
+                    None => times.push(now),
+                    Some(first) => {
+                        let until = times[first].checked_add(span).ok();
+                        waits.insert(place, (WhyDeferred::PerContact { had }, until));
+                    }
+                }
+            }
+        };
+        for (place, action) in self.actions.iter().enumerate() {
+            let Action::Trigger(trigger) = action else {
+                continue;
+            };
+            let enrolment = roster.get(trigger.enrolment as usize);
+            let automation = &config.automations[enrolment.automation];
+            if automation.is_service() {
+                continue;
+            }
+            if last != Some(enrolment.contact) {
+                settle(last, &mut of_one);
+                last = Some(enrolment.contact);
+            }
+            of_one.push((automation.order, place));
+        }
+        settle(last, &mut of_one);
+        waits
     }
 
     /// Lets what a part of a plan triggers wait as it does in the plan of all and its roster: whose turn it is by a ramp is
@@ -297,6 +358,15 @@ impl Deferred {
         match self.why {
             WhyDeferred::Window => match &config.window {
                 Some(window) => outside(window, self.until),
+                None => String::new(),
+            },
+            WhyDeferred::PerContact { had } => match &config.per_contact {
+                Some(limit) => format!(
+                    "per_contact = {:?} ({}) is reached: {} in that time, this plan included",
+                    limit.shown,
+                    limit.place,
+                    plural(had as u64, "trigger")
+                ),
                 None => String::new(),
             },
             WhyDeferred::PerRun => {

@@ -17,7 +17,7 @@ mod tests;
 mod window;
 
 pub use decide::{WhyRenewed, WhyStop, WhyTrigger};
-pub use defer::{Deferred, WhyDeferred, day};
+pub use defer::{Deferred, Sent, WhyDeferred, day};
 pub use ends::{Ended, HowEnded};
 pub use guard::{Breach, Guard, Whose};
 pub use identity::{Changed, Found, Reapplied, SamePeople, applied_with};

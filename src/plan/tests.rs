@@ -169,7 +169,7 @@ fn a_ramp_lets_who_was_never_tried_go_first() {
     let failed = recorded("c-00", "welcome", State::Failed);
     let (mut plan, _) = plan(&config, vec![failed]);
     let roster = roster::build(&config, now(), Recorded::Rows(&[])).unwrap();
-    plan.defer(&config, &roster, &BTreeMap::new(), now());
+    plan.defer(&config, &roster, &Sent::default(), now());
     assert_eq!(actions(&plan, &config), ["trigger c-01", "trigger c-02"]);
     let deferred: Vec<_> = plan.deferred.iter().map(|of| of.why).collect();
     assert_eq!(deferred, [WhyDeferred::PerRun; 2]);
@@ -181,7 +181,11 @@ fn a_day_that_is_used_up_defers_to_the_next_one() {
     let (mut plan, _) = plan(&config, Vec::new());
     let roster = roster::build(&config, now(), Recorded::Rows(&[])).unwrap();
     let sent = [(AutomationName::new("welcome").unwrap(), 2)];
-    plan.defer(&config, &roster, &BTreeMap::from(sent), now());
+    let sent = Sent {
+        on_the_day: BTreeMap::from(sent),
+        ..Sent::default()
+    };
+    plan.defer(&config, &roster, &sent, now());
     assert_eq!(actions(&plan, &config), ["trigger c-00"]);
     let [deferred] = &plan.deferred[..] else {
         panic!("{:?}", plan.deferred)
@@ -202,7 +206,7 @@ fn nothing_is_triggered_while_the_window_is_closed() {
     let gone = recorded("c-09", "welcome", State::Active);
     let (mut plan, _) = plan(&config, vec![gone]);
     let roster = roster::build(&config, now(), Recorded::Rows(&[])).unwrap();
-    plan.defer(&config, &roster, &BTreeMap::new(), now());
+    plan.defer(&config, &roster, &Sent::default(), now());
     assert_eq!(actions(&plan, &config), ["stop c-09"]);
     let opens = "2026-11-28T10:00:00Z".parse().unwrap();
     let all = plan.deferred.iter().map(|of| (of.why, of.until));

@@ -355,6 +355,17 @@ impl Record {
         self.ask(async |view| view.sent(from, to).await).await
     }
 
+    /// The triggers since a time that were carried out or are in doubt: whose, of which automation, and when.
+    ///
+    /// # Errors
+    /// Why the record cannot be read.
+    pub async fn triggers(
+        &self,
+        since: Timestamp,
+    ) -> Result<Vec<(String, AutomationName, Timestamp)>, RecordError> {
+        self.ask(async |view| view.triggers(since).await).await
+    }
+
     /// How many participations there are, by automation and state.
     ///
     /// # Errors

@@ -920,6 +920,14 @@ async fn what_was_applied_is_read_back(place: Place) {
         .await
         .unwrap();
     assert_eq!(sent.into_iter().collect::<Vec<_>>(), [(name("a"), 1)]);
+    let triggers = place.record.triggers(from - minute).await.unwrap();
+    let whose: Vec<_> = triggers
+        .iter()
+        .map(|(contact, of, _)| (contact.as_str(), of))
+        .collect();
+    assert_eq!(whose, [("c-1", &name("a"))]);
+    let later = place.record.triggers(from + minute).await.unwrap();
+    assert!(later.is_empty());
     let states = place.record.states().await.unwrap();
     assert_eq!(states[&(name("a"), State::Failed)], 1);
     drop(journal);

@@ -50,6 +50,7 @@ impl World {
             max_per_run: None,
             max_per_day: None,
             fields: Vec::new(),
+            order: line,
             place: root_place(line + 1),
         };
         assert!(automations.is_sorted());
@@ -80,6 +81,7 @@ impl World {
                     max_released: limit(0),
                 },
                 window: None,
+                per_contact: None,
                 zone: TimeZone::UTC,
                 automations: automations.iter().enumerate().map(automation).collect(),
                 sources: Vec::new(),

@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 
 use super::values::{
     BaseUrl, Cell, Code, CodePath, Count, CountOrPercent, Date, Days, Delimiter, FieldName, Filled,
-    Hours, Name, NumberOrDate, OneOrMore, OneOrNone, ParticipationPath, Percent, Rate, RecordUrl,
-    SchemaName, SourceUrl, Span,
+    Hours, Name, NumberOrDate, OneOrMore, OneOrNone, ParticipationPath, PerTime, Percent, Rate,
+    RecordUrl, SchemaName, SourceUrl, Span,
 };
 
 /// # Rollcall
@@ -29,6 +29,8 @@ pub(super) struct File {
     guard: Option<Guard>,
     /// When triggers may be sent. Stops go on at any hour.
     window: Option<Window>,
+    /// How much mail one contact may get.
+    limit: Option<Limits>,
     /// Whose calendar counts.
     time: Option<Time>,
     /// The automations, each by a name of its own.
@@ -134,6 +136,15 @@ struct Window {
     /// Days, hours and a time zone; without the zone, that of [time] counts. Outside, triggers wait.
     #[schemars(extend("examples" = ["Mon-Fri 08:00-18:00 Europe/Amsterdam", ["Mon-Fri 08:00-18:00", "Sat 10:00-14:00"]]))]
     triggers: OneOrMore<Hours>,
+}
+
+/// `[limit]`
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Limits {
+    /// At most so many triggers for one contact in any span of so long, over all automations but those of service mail.
+    #[schemars(extend("examples" = ["2/7d"]))]
+    per_contact: PerTime,
 }
 
 /// `[time]`

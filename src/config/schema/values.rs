@@ -41,6 +41,11 @@ text!(
     r"^[0-9]+(d|w)$"
 );
 text!(
+    /// A number of triggers in a span of time.
+    PerTime,
+    r"^\s*0*[1-9][0-9]*\s*/\s*0*[1-9][0-9]*(s|m|min|h|d|w)\s*$"
+);
+text!(
     /// A number of calls in a second, minute or hour.
     Rate,
     r"^\s*[0-9.]+\s*/\s*(s|sec|second|m|min|minute|h|hour)\s*$"

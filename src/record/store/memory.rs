@@ -955,6 +955,27 @@ impl View for MemoryView {
         Ok(counts)
     }
 
+    async fn triggers(
+        &mut self,
+        since: Timestamp,
+    ) -> Result<Vec<(String, AutomationName, Timestamp)>, RecordError> {
+        let counts = |call: &&Sent| {
+            let outcome = call.settled.as_ref().map(|of| of.outcome.as_str());
+            let is_of_it = call.intent.kind == CallKind::Trigger && call.at > since;
+            is_of_it && matches!(outcome, None | Some("active" | "uncertain"))
+        };
+        let calls = self.world.calls.values().filter(counts);
+        let of = |call: &Sent| {
+            let key = &call.key;
+            (
+                key.contact.as_str().to_owned(),
+                key.automation.clone(),
+                call.at,
+            )
+        };
+        Ok(calls.map(of).collect())
+    }
+
     async fn sources(&mut self) -> Result<BTreeMap<String, AppliedSource>, RecordError> {
         Ok(self.world.sources.clone())
     }

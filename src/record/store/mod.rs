@@ -167,6 +167,12 @@ pub(super) trait View: Send {
         to: Timestamp,
     ) -> Result<BTreeMap<AutomationName, u64>, RecordError>;
 
+    /// The triggers since a time that were carried out or are in doubt: whose, of which automation, and when.
+    async fn triggers(
+        &mut self,
+        since: Timestamp,
+    ) -> Result<Vec<(String, AutomationName, Timestamp)>, RecordError>;
+
     /// The sources as they were when plans made from them were last applied, by name.
     async fn sources(&mut self) -> Result<BTreeMap<String, AppliedSource>, RecordError>;
 

@@ -219,6 +219,21 @@ pub(super) fn states(
     Ok(states)
 }
 
+/// Triggers, each with its contact, its automation and its time.
+pub(super) fn triggers(
+    path: &Path,
+    rows: Vec<(String, String, i64)>,
+) -> Result<Vec<(String, AutomationName, jiff::Timestamp)>, RecordError> {
+    let rows = rows.into_iter().map(|(contact, name, at)| {
+        // Not to count one would be to send one more.
+        let name = AutomationName::recorded(&name);
+        let name =
+            name.map_err(|_| corrupt(path, "a call has a name of an automation that is none"))?;
+        Ok((contact, name, time(at)))
+    });
+    rows.collect()
+}
+
 /// How many there are by automation.
 pub(super) fn counts(rows: Vec<(String, i64)>) -> BTreeMap<AutomationName, u64> {
     let counts = rows

@@ -71,6 +71,11 @@ SELECT id, kind, contact, automation, occurrence, trigger_code, fields, sent_at 
 ///
 /// Calls are numbered as they are made, so that older ones need not be read: a day more than asked for is, in case the
 /// clock was set back.
+const TRIGGERS: &str = "\
+SELECT c.contact, a.name, c.sent_at FROM ~call AS c JOIN ~automation AS a ON a.id = c.automation
+WHERE c.id > coalesce((SELECT max(id) FROM ~call WHERE sent_at < $1 - 86400000), 0)
+  AND c.kind = 'trigger' AND c.sent_at > $1 AND (c.outcome IS NULL OR c.outcome IN ('active', 'uncertain'))";
+
 const SENT: &str = "\
 SELECT a.name, count(*) FROM ~call AS c JOIN ~automation AS a ON a.id = c.automation
 WHERE c.id > coalesce((SELECT max(id) FROM ~call WHERE sent_at < $1 - 86400000), 0)
@@ -394,6 +399,17 @@ impl View for Db {
         let read = |row: &PgRow| Ok((row.try_get(0)?, row.try_get(1)?));
         let rows = rows.iter().map(read).collect::<Result<_, _>>();
         Ok(rows::counts(rows.map_err(self.failed())?))
+    }
+
+    async fn triggers(
+        &mut self,
+        since: Timestamp,
+    ) -> Result<Vec<(String, AutomationName, Timestamp)>, RecordError> {
+        let since = since.as_millisecond();
+        let rows = self.rows(TRIGGERS, |query| query.bind(since)).await?;
+        let read = |row: &PgRow| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
+        let rows = rows.iter().map(read).collect::<Result<_, _>>();
+        rows::triggers(&self.link.place.path, rows.map_err(self.failed())?)
     }
 
     async fn sources(&mut self) -> Result<BTreeMap<String, AppliedSource>, RecordError> {

@@ -55,6 +55,10 @@ const OPEN_CALLS: &str = "\
 SELECT id, kind, contact, automation, occurrence, trigger_code, hex(fields), sent_at FROM call WHERE outcome IS NULL ORDER BY id";
 
 /// Triggers that were carried out, or may have been, between two times.
+const TRIGGERS: &str = "\
+SELECT call.contact, automation.name, call.sent_at FROM call JOIN automation ON automation.id = call.automation
+WHERE call.kind = 'trigger' AND call.sent_at > ?1 AND (call.outcome IS NULL OR call.outcome IN ('active', 'uncertain'))";
+
 const SENT: &str = "\
 SELECT automation.name, count(*) FROM call JOIN automation ON automation.id = call.automation
 WHERE call.kind = 'trigger' AND call.sent_at >= ?1 AND call.sent_at < ?2
@@ -310,6 +314,15 @@ impl View for Db {
             .bind(to.as_millisecond());
         let rows = sent.fetch_all(&mut self.connection).await;
         Ok(rows::counts(rows.map_err(self.failed())?))
+    }
+
+    async fn triggers(
+        &mut self,
+        since: Timestamp,
+    ) -> Result<Vec<(String, AutomationName, Timestamp)>, RecordError> {
+        let triggers = sqlx::query_as(TRIGGERS).bind(since.as_millisecond());
+        let rows = triggers.fetch_all(&mut self.connection).await;
+        rows::triggers(&self.path, rows.map_err(self.failed())?)
     }
 
     async fn sources(&mut self) -> Result<BTreeMap<String, AppliedSource>, RecordError> {
