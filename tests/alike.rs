@@ -257,3 +257,128 @@ fn the_same_rows_give_the_same_enrolments_wherever_they_lie() {
     assert!(declared > 0 && left > 0);
     println!("{rounds} rounds: {declared} enrolments of each, {left} conditions left to databases");
 }
+
+/// What a source says of rows in a database, where the database may leave rows out and where it may not.
+fn said(url: &str, condition: &str) -> [String; 2] {
+    let config = format!(
+        "[spotler]\nbase_url = \"sandbox\"\n[source.shop]\ndatabase = \"$SHOP\"\nquery = \"select * from t\"\n\
+         contact = \"id\"\nmin_rows = 1\n[automation.a]\ntrigger_code = \"a\"\n[[enrol]]\nautomation = \"a\"\n\
+         source = \"shop\"\nwhere.a = {condition}\n"
+    );
+    let all =
+        "[source.all]\nfrom = [\"shop\"]\nquery = \"select id from shop\"\ncontact = \"id\"\n";
+    [config.clone(), format!("{config}{all}")].map(|config| {
+        let repo = Repo::with(&config).env("SHOP", url);
+        if let Some(script) = url.strip_prefix("sqlite:t.db?") {
+            Sql::open(&repo.file("t.db")).run(script);
+        }
+        let repo = match url.starts_with("sqlite:") {
+            true => repo.env("SHOP", "sqlite:t.db"),
+            false => repo,
+        };
+        let done = repo.run(&["plan", "--format", "json", "--now", "2026-03-29T12:00:00Z"]);
+        let plan = done.stdout.split("\"actions\"").nth(1).unwrap_or_default();
+        let errors = done.stderr.lines().filter(|line| line.contains('×'));
+        // Rows are numbered as they come.
+        let errors = errors.collect::<String>();
+        let words = errors
+            .split(' ')
+            .filter(|word| !word.starts_with(|c: char| c.is_ascii_digit()));
+        format!(
+            "{:?} {plan} {}",
+            done.code,
+            words.collect::<Vec<_>>().join(" ")
+        )
+    })
+}
+
+#[test]
+fn what_cannot_be_read_is_an_error_though_the_database_may_leave_rows_out() {
+    let Some(server) = postgres::Server::shared() else {
+        return;
+    };
+    let Some(maria) = mariadb::Server::shared() else {
+        return;
+    };
+    let after = "{ after = 2026-01-01 }";
+    let (before, old) = ("{ before = 2026-01-01 }", "{ older_than = \"30d\" }");
+    let mut wrong = 0;
+    for (is_maria, kind, cells, condition) in [
+        (false, "numeric", "1), ('c-2', 'NaN'", "1"),
+        (false, "date", "'2026-03-01'), ('c-2', 'infinity'", before),
+        (
+            false,
+            "date",
+            "'2026-03-01'), ('c-2', '-infinity'), ('c-3', 'infinity'",
+            after,
+        ),
+        (
+            false,
+            "timestamp",
+            "'2026-03-01'), ('c-2', '0044-03-15 BC'",
+            after,
+        ),
+        (false, "date", "'2026-03-01'), ('c-2', '10000-01-01'", old),
+        (
+            false,
+            "text",
+            "'x'), ('caf\u{e9}', 'x'), ('cafe\u{301}', 'y'",
+            "\"x\"",
+        ),
+        (false, "text", "'x'), ('', 'y'", "\"x\""),
+        (false, "text", "'x'), (null, 'y'", "\"x\""),
+        (false, "text", "'x'), (' c-2', 'y'", "\"x\""),
+        (false, "text", "'x'), ('c\u{200b}', 'y'", "\"x\""),
+        (true, "tinyint(1)", "1), ('c-2', 7", "true"),
+        (true, "date", "'2026-03-01'), ('c-2', '0000-00-00'", after),
+        (
+            true,
+            "datetime",
+            "'2026-03-01'), ('c-2', '2020-00-15'",
+            after,
+        ),
+        (true, "varchar(9)", "'x'), ('c\u{200b}', 'y'", "\"x\""),
+        (true, "varchar(9)", "'x'), ('', 'y'", "\"x\""),
+        (
+            true,
+            "varchar(9) character set latin1",
+            "'x'), ('c-2', 'y'",
+            "[\"x\", \"\u{416}\"]",
+        ),
+    ] {
+        let id = if is_maria {
+            "varchar(40) character set utf8mb4"
+        } else {
+            "text"
+        };
+        let script =
+            format!("CREATE TABLE t (id {id}, a {kind}); INSERT INTO t VALUES ('c-1', {cells})");
+        let url = match is_maria {
+            true => {
+                let url = maria.database();
+                mariadb::run(&url, &format!("SET SESSION sql_mode = ''; {script}"));
+                url
+            }
+            false => {
+                let url = server.database();
+                postgres::run(&url, &script);
+                url
+            }
+        };
+        let [narrowed, all] = said(&url, condition);
+        assert_eq!(narrowed, all, "{script}: {condition}");
+        wrong += usize::from(all.starts_with("Some(1)"));
+    }
+    for cells in [
+        "'x'), ('caf\u{e9}', 'x'), ('cafe\u{301}', 'y'",
+        "'x'), ('', 'y'",
+        "'x'), (' c', 'y'",
+    ] {
+        let script =
+            format!("CREATE TABLE t (id TEXT, a TEXT); INSERT INTO t VALUES ('c-1', {cells})");
+        let [narrowed, all] = said(&format!("sqlite:t.db?{script}"), "\"x\"");
+        assert_eq!(narrowed, all, "{script}");
+        wrong += usize::from(all.starts_with("Some(1)"));
+    }
+    assert!(wrong > 15, "{wrong}");
+}

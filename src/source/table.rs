@@ -214,7 +214,7 @@ impl Table {
     pub fn condition(&self, blocks: &[Vec<Wanted<'_>>]) -> Option<String> {
         match &self.stock {
             Stock::Csv(_) => None,
-            Stock::Sql(sql) => sql.condition(blocks),
+            Stock::Sql(sql) => sql.condition(self.contact, blocks),
         }
     }
 

@@ -253,8 +253,8 @@ impl Sql {
     }
 
     /// The condition that the database can decide on the rows that these blocks want; `None` where it is to send all.
-    pub(super) fn condition(&self, blocks: &[Vec<Wanted<'_>>]) -> Option<String> {
-        self.dialect.condition(&self.columns, blocks)
+    pub(super) fn condition(&self, contact: usize, blocks: &[Vec<Wanted<'_>>]) -> Option<String> {
+        self.dialect.condition(&self.columns, contact, blocks)
     }
 
     /// Reads only rows that meet a condition.

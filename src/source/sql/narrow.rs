@@ -44,12 +44,15 @@ pub(super) enum Dialect {
 const MARGIN: i32 = 2;
 
 impl Dialect {
-    /// The condition on the rows that any of these blocks may want; `None` where a block may want any.
+    /// The condition on the rows that any of these blocks may want, and on those whose ids need a look; `None` where a block may
+    /// want any.
     pub(super) fn condition(
         self,
         columns: &[Column],
+        contact: usize,
         blocks: &[Vec<Wanted<'_>>],
     ) -> Option<String> {
+        let ids = self.odd_ids(columns.get(contact)?)?;
         let blocks = blocks.iter().map(|block| {
             let parts = block.iter().filter_map(|wanted| self.part(columns, wanted));
             let parts: Vec<String> = parts.collect();
@@ -58,11 +61,23 @@ impl Dialect {
         let mut blocks = blocks.collect::<Option<Vec<String>>>()?;
         blocks.sort_unstable();
         blocks.dedup();
-        match blocks.as_slice() {
-            [] => None,
-            [one] => Some(one.clone()),
-            several => Some(format!("({})", several.join(") OR ("))),
+        if blocks.is_empty() {
+            return None;
         }
+        Some(format!("({}) OR {ids}", blocks.join(") OR (")))
+    }
+
+    /// The rows whose ids may be none, or may be another's but for Unicode's normal form: no block needs to want them.
+    fn odd_ids(self, column: &Column) -> Option<String> {
+        let name = self.name(&column.name);
+        let odd = match (self, column.kind) {
+            (_, Kind::Integer) => return Some(format!("{name} IS NULL")),
+            (Self::Postgres, Kind::Text) => format!("{name} COLLATE \"C\" !~ '^[!-~]+$'"),
+            (Self::MySql, Kind::Text) => format!("{name} NOT REGEXP '^[!-~]+$'"),
+            (Self::Sqlite, Kind::Each) => format!("{name} = '' OR {name} GLOB '*[^!-~]*'"),
+            _ => return None,
+        };
+        Some(format!("{name} IS NULL OR {odd}"))
     }
 
     fn part(self, columns: &[Column], wanted: &Wanted<'_>) -> Option<String> {
@@ -84,6 +99,10 @@ impl Dialect {
                     }
                     // Each collation takes a text for the same as itself, and this one no other.
                     (Self::Postgres, true) => format!("{name} COLLATE \"C\" IN ({values})"),
+                    // A number that is neither cannot be read.
+                    (Self::MySql, false) if column.kind == Kind::Boolean => {
+                        format!("({name} IN ({values}) OR {name} NOT IN (0, 1))")
+                    }
                     _ => format!("{name} IN ({values})"),
                 })
             }
@@ -109,8 +128,16 @@ impl Dialect {
                 ];
                 let bounds: Vec<String> = bounds.into_iter().flatten().collect();
                 let bounds = (!bounds.is_empty()).then(|| bounds.join(" AND "))?;
+                // What cannot be read is an error, and no reason to leave the row out.
+                let days = matches!(column.kind, Kind::Date | Kind::Local | Kind::Moment);
                 Some(match self {
                     Self::Sqlite => format!("(typeof({name}) <> 'integer' OR {bounds})"),
+                    Self::Postgres if days => format!(
+                        "({bounds} OR {name} NOT BETWEEN DATE '0001-01-01' AND DATE '9999-12-31')"
+                    ),
+                    Self::MySql if days => format!(
+                        "({bounds} OR {name} < DATE '0001-01-01' OR MONTH({name}) = 0 OR DAYOFMONTH({name}) = 0)"
+                    ),
                     _ => bounds,
                 })
             }
@@ -140,6 +167,10 @@ impl Dialect {
     fn literal(self, kind: Kind, value: &Literal<'_>) -> Option<String> {
         let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
         Some(match (value, self, kind) {
+            // A server may keep its texts in another encoding, which has no such letter.
+            (Literal::Text(text), Self::MySql | Self::Postgres, _) if !text.is_ascii() => {
+                return None;
+            }
             (Literal::Text(text), Self::MySql, Kind::Text) => {
                 let bytes = text.bytes().map(|byte| format!("{byte:02x}"));
                 format!("_utf8mb4 X'{}'", bytes.collect::<String>())
@@ -150,11 +181,11 @@ impl Dialect {
             }
             (Literal::Text(text), Self::Postgres, Kind::Text)
             | (Literal::Text(text), Self::Sqlite, Kind::Each) => quoted(text),
-            (
-                Literal::Number(number),
-                Self::Postgres | Self::MySql,
-                Kind::Integer | Kind::Decimal,
-            ) => number.digits()?,
+            // A numeric of PostgreSQL may be no number.
+            (Literal::Number(number), Self::MySql, Kind::Decimal)
+            | (Literal::Number(number), Self::Postgres | Self::MySql, Kind::Integer) => {
+                number.digits()?
+            }
             (Literal::Number(number), Self::Sqlite, Kind::Each) => number.integer()?.to_string(),
             (Literal::Boolean(truth), Self::Postgres | Self::MySql, Kind::Boolean) => {
                 truth.to_string()
@@ -175,7 +206,7 @@ mod tests {
 
     fn narrowed(dialect: Dialect, kind: Kind, wanted: Wanted<'_>) -> Option<String> {
         let name = "a".to_owned();
-        dialect.condition(&[Column { name, kind }], &[vec![wanted]])
+        dialect.part(&[Column { name, kind }], &wanted)
     }
 
     #[test]
@@ -205,7 +236,21 @@ mod tests {
             ),
             (Postgres, Kind::Padded, text(), ""),
             (Postgres, Kind::Other, text(), ""),
-            (Postgres, Kind::Decimal, numbers(), "\"a\" IN (12.5, 3)"),
+            (
+                MySql,
+                Kind::Text,
+                Wanted::Is(0, vec![Literal::Text("é")]),
+                "",
+            ),
+            (Postgres, Kind::Decimal, numbers(), ""),
+            (Postgres, Kind::Integer, numbers(), "\"a\" IN (12.5, 3)"),
+            (MySql, Kind::Decimal, numbers(), "`a` IN (12.5, 3)"),
+            (
+                MySql,
+                Kind::Boolean,
+                Wanted::Is(0, vec![Literal::Boolean(true)]),
+                "(`a` IN (true) OR `a` NOT IN (0, 1))",
+            ),
             (MySql, Kind::Integer, numbers(), "`a` IN (12.5, 3)"),
             (Postgres, Kind::Double, numbers(), ""),
             (Postgres, Kind::Text, numbers(), ""),
@@ -221,7 +266,13 @@ mod tests {
                 MySql,
                 Kind::Moment,
                 days(),
-                "`a` >= DATE '2026-02-27' AND `a` < DATE '2026-04-03'",
+                "(`a` >= DATE '2026-02-27' AND `a` < DATE '2026-04-03' OR `a` < DATE '0001-01-01' OR MONTH(`a`) = 0 OR DAYOFMONTH(`a`) = 0)",
+            ),
+            (
+                Postgres,
+                Kind::Date,
+                days(),
+                "(\"a\" >= DATE '2026-02-27' AND \"a\" < DATE '2026-04-03' OR \"a\" NOT BETWEEN DATE '0001-01-01' AND DATE '9999-12-31')",
             ),
             (Postgres, Kind::Text, days(), ""),
             (Sqlite, Kind::Each, days(), ""),
@@ -255,15 +306,16 @@ mod tests {
             kind: Kind::Text,
         });
         let is = |place, text| Wanted::Is(place, vec![Literal::Text(text)]);
-        let narrowed = |blocks: &[Vec<Wanted<'_>>]| Dialect::MySql.condition(&columns, blocks);
+        let narrowed = |blocks: &[Vec<Wanted<'_>>]| Dialect::MySql.condition(&columns, 1, blocks);
         let one = vec![is(0, "x"), is(1, "y")];
         let [x, y] = ["`a` IN (_utf8mb4 X'78')", "`b` IN (_utf8mb4 X'79')"];
+        let ids = "`b` IS NULL OR `b` NOT REGEXP '^[!-~]+$'";
         assert_eq!(
             narrowed(&[one.clone(), one.clone()]),
-            Some(format!("{x} AND {y}"))
+            Some(format!("({x} AND {y}) OR {ids}"))
         );
         let both = narrowed(&[one, vec![is(1, "y")]]);
-        assert_eq!(both, Some(format!("({x} AND {y}) OR ({y})")));
+        assert_eq!(both, Some(format!("({x} AND {y}) OR ({y}) OR {ids}")));
         assert_eq!(narrowed(&[vec![is(0, "x")], Vec::new()]), None);
         assert_eq!(narrowed(&[]), None);
     }
