@@ -270,7 +270,7 @@ fn why_somebody_is_out_is_asked_of_the_database_that_left_the_row_out() {
         CUSTOMERS,
     );
     let shown = repo.run(&["explain", "c2"]).exits(0).stdout;
-    let asked = "a plan asks the database of source shop for the rows where (typeof(\"status\")";
+    let asked = "a plan asks the database of source shop for the rows where ((typeof(\"status\")";
     assert!(shown.contains(asked), "{shown}");
     repo.apply().exits(0);
     Sql::open(&repo.file("shop.db")).run("UPDATE customers SET status = 'gone' WHERE id = 'c1'");
