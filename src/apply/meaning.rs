@@ -4,7 +4,7 @@ use super::gate::{End, Return};
 use super::outcome::{Outcome, Settled};
 use crate::participation::{StopOutcome, TriggerOutcome};
 use crate::record::{CallOutcome, Settlement};
-use crate::spotler::{CallError, Entry, StopAnswer, TriggerAnswer};
+use crate::spotler::{CallError, Complaint, Entry, StopAnswer, TriggerAnswer};
 
 /// What one attempt came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,6 +171,22 @@ impl Meaning {
                 Then::AgainByItself,
             ),
         }
+    }
+
+    /// That Spotler does not know the one id of a person, where another one is tried next: nothing was carried out.
+    pub(super) fn of_other_id(complaint: Complaint) -> Self {
+        let outcome = CallOutcome::Stop(StopOutcome::NotCarriedOut);
+        Self::answered(outcome, complaint.error_type, complaint.status)
+    }
+
+    /// Whether it is of a call that is made again for another id.
+    pub(super) fn is_of_other_id(&self) -> bool {
+        let not_carried_out = matches!(
+            self.outcome,
+            CallOutcome::Stop(StopOutcome::NotCarriedOut)
+                | CallOutcome::PartOfStop(StopOutcome::NotCarriedOut)
+        );
+        not_carried_out && self.then == Then::Over && self.returned == Return::Answered
     }
 
     fn of_error(

@@ -15,6 +15,7 @@ use crate::id::{AutomationName, ContactId, Occurrence, ParticipationId, TriggerC
 use crate::participation::{Before, Key, Participation, State};
 use crate::plan::{Action, Stop, StopScope, Trigger, WhyRenewed, WhyStop, WhyTrigger};
 use crate::record::{CallKind, Durable, Intent, JournalError, SAME_IDS};
+use crate::spotler::StopAnswer;
 
 /// How often a stop is tried again whose answer was lost, at the most.
 const STOP_TRIES: usize = 5;
@@ -492,7 +493,8 @@ fn of_same_call<'a>(stop: &Stop, action: &'a Action) -> Option<&'a Participation
     match action {
         Action::Stop(next)
             if next.scope == StopScope::All
-                && next.participation.trigger_code == stop.participation.trigger_code =>
+                && next.participation.trigger_code == stop.participation.trigger_code
+                && next.sent_to() == stop.sent_to() =>
         {
             Some(&next.participation)
         }
@@ -564,7 +566,8 @@ impl Worker {
         let shared = self.shared.clone();
         let job = &shared.job;
         let code = &stop.participation.trigger_code;
-        let contact = &stop.participation.key.contact;
+        let mut contact = stop.sent_to();
+        let mut instead = stop.instead.as_ref();
         let mut affected = affected;
         let mut waits = waits(FIRST_WAIT).take(STOP_TRIES);
         loop {
@@ -603,14 +606,25 @@ impl Worker {
             if let Err(broken) = check() {
                 return broken.settled(DOUBT).into();
             }
+            let has_other = instead.is_some();
             let attempt = self.attempt(intent, check, is_part, || async {
                 let answer = job.caller.stop(code, contact, participation).await;
-                Meaning::of_stop(answer, shared.account.knows_any())
+                match answer {
+                    Ok(StopAnswer::UnknownContact(of)) if has_other => Meaning::of_other_id(of),
+                    answer => Meaning::of_stop(answer, shared.account.knows_any()),
+                }
             });
             let (meaning, durable) = match attempt.await {
                 Ok(attempt) => attempt,
                 Err(broken) => return broken.settled(DOUBT).into(),
             };
+            if has_other && meaning.is_of_other_id() {
+                if let Err(broken) = self.durably(durable).await {
+                    return broken.settled(DOUBT).into();
+                }
+                contact = instead.take().unwrap_or(contact);
+                continue;
+            }
             if !matches!(meaning.then, Then::Again | Then::AgainByItself) {
                 if meaning.then == Then::Halt {
                     self.halt_stops(stop, &meaning).await;

@@ -119,6 +119,8 @@ pub enum WhyRenewed {
 pub enum WhyStop {
     /// The enrolment is gone.
     NotDeclared,
+    /// Its contact is one person with another one, who is in it too.
+    Merged,
     /// The enrolment is gone, and an earlier stop failed or is in doubt.
     Again,
     /// Its contact is suppressed.
@@ -238,7 +240,9 @@ fn by_state(declared: Declared<'_>, recorded: Option<&Participation>) -> Decisio
         // Spotler's own limit guards the publications behind one code, not those behind another.
         State::Uncertain | State::Triggering
             if (declared.second_trigger_is_harmless || is_planted(Planted::DoubtResent))
-                && same_code() =>
+                && same_code()
+                // Spotler guards each contact by itself.
+                && recorded.triggered_as.is_none() =>
         {
             Decision::Trigger(WhyTrigger::Harmless)
         }

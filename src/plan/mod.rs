@@ -9,6 +9,7 @@ mod defer;
 mod ends;
 mod guard;
 mod identity;
+mod merges;
 mod moves;
 mod reason;
 pub mod saved;
@@ -21,6 +22,7 @@ pub use defer::{Deferred, Sent, WhyDeferred, day};
 pub use ends::{Ended, HowEnded};
 pub use guard::{Breach, Guard, Whose};
 pub use identity::{Changed, Found, Reapplied, SamePeople, applied_with};
+pub use merges::Merged;
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -32,10 +34,12 @@ use jiff::Timestamp;
 use crate::config::{Config, Lot, OnLeave};
 use crate::id::{AutomationName, ContactId, Occurrence, TriggerCode};
 use crate::participation::{Before, GONE, Key, Move, Over, Participation, State};
+use crate::record::Merges;
 use crate::roster::{Class, Enrolment, Roster, goes_first};
 use behind::Behind;
 use decide::{Decision, Declared, Leave};
 use identity::Identities;
+use merges::Merging;
 use moves::Moves;
 
 /// What has to happen so that the participations are as declared.
@@ -70,6 +74,8 @@ pub struct Plan {
     pub moved: BTreeMap<(AutomationName, AutomationName), u64>,
     /// The moves that these come of, in steps.
     pub moves: Vec<(AutomationName, AutomationName)>,
+    /// What the record is to write of people who have two ids.
+    pub merges: Merges,
     /// After which time the guard counts what was done.
     counted_since: Timestamp,
     /// Who runs, or ran within the guard's day, and is not declared.
@@ -136,12 +142,20 @@ pub struct Stop {
     pub scope: StopScope,
     /// Why the enrolment is gone, in words; empty until [`Plan::give_reasons`].
     pub reason: Arc<str>,
+    /// The other id of the person, which is tried where Spotler does not know the one that was triggered.
+    pub instead: Option<ContactId>,
 }
 
 impl Stop {
+    /// The id that Spotler knows it by.
+    pub fn sent_to(&self) -> &ContactId {
+        let of = &self.participation;
+        of.triggered_as.as_ref().unwrap_or(&of.key.contact)
+    }
+
     /// Whether the enrolment is gone, so that there is a reason to give.
     fn leaves(&self) -> bool {
-        !matches!(self.why, WhyStop::Renewed(_))
+        !matches!(self.why, WhyStop::Renewed(_) | WhyStop::Merged)
     }
 
     /// Whether it is one of a suppressed contact: these go first, and also where the guard refuses all others.
@@ -359,6 +373,31 @@ impl Plan {
         since: Timestamp,
         moves: Vec<(AutomationName, AutomationName)>,
     ) -> Result<Self, E> {
+        let merged = Merged::default();
+        Self::build_merged(
+            config,
+            roster,
+            recorded,
+            filter,
+            (now, since),
+            moves,
+            merged,
+        )
+    }
+
+    /// The same, of people of whom some have two ids. The roster has them under the one that they keep.
+    ///
+    /// # Errors
+    /// The first error of `recorded`.
+    pub fn build_merged<E>(
+        config: &Config,
+        roster: &Roster<'_>,
+        recorded: impl IntoIterator<Item = Result<Participation, E>>,
+        filter: &Filter,
+        (now, since): (Timestamp, Timestamp),
+        moves: Vec<(AutomationName, AutomationName)>,
+        merged: Merged,
+    ) -> Result<Self, E> {
         let mut planner = Planner {
             config,
             by_name: config
@@ -372,6 +411,8 @@ impl Plan {
             now,
             since,
             moves: Moves::new(moves),
+            merging: Merging::new(merged),
+            has_twice: false,
             withheld: (Box::new(roster.withheld()) as Box<dyn Iterator<Item = _>>).peekable(),
             stops: Vec::new(),
             declared: Vec::new(),
@@ -385,6 +426,9 @@ impl Plan {
         let mut group: Vec<Participation> = Vec::new();
         for participation in recorded {
             let participation = participation?;
+            if planner.merging.is_merged(&participation.key.contact) {
+                continue;
+            }
             if group
                 .first()
                 .is_some_and(|first| first.key.contact != participation.key.contact)
@@ -394,12 +438,16 @@ impl Plan {
             group.push(participation);
         }
         next = planner.up_to(next, &mut group);
+        while let Some(contact) = planner.merging.next_before(None) {
+            next = planner.group(next, &contact, &mut group);
+        }
         while next < roster.len() {
             next = planner.contact(next, &[]);
         }
         while let Some(next) = planner.withheld.peek().copied() {
             planner.suppressed(next.contact, &[]);
         }
+        let has_twice = planner.has_twice;
         let mut plan = planner.plan;
         let figures = planner.figures.iter();
         let running = figures.filter(|(_, figures)| figures.running > 0);
@@ -410,6 +458,17 @@ impl Plan {
         plan.counted_since = since;
         plan.moved = planner.moves.counts;
         plan.moves = planner.moves.steps;
+        plan.merges = planner.merging.finish();
+        if has_twice {
+            // A stop under an id that is not kept is planned together with what is on record of the person.
+            let contact = |action: &Action| match action {
+                Action::Stop(stop) => stop.participation.key.contact.as_str().to_owned(),
+                Action::Trigger(trigger) => {
+                    roster.get(trigger.enrolment as usize).contact.to_owned()
+                }
+            };
+            plan.actions.sort_by_cached_key(contact);
+        }
         plan.gone.sort();
         plan.displaced.sort_unstable();
         // Those of suppressed contacts come when the next one with anything on record does.
@@ -465,7 +524,10 @@ impl Plan {
 
     /// Whether applying it now would change anything.
     pub fn is_empty(&self) -> bool {
-        self.actions.is_empty() && self.let_go.is_empty() && self.moved.is_empty()
+        self.actions.is_empty()
+            && self.let_go.is_empty()
+            && self.moved.is_empty()
+            && self.merges.is_empty()
     }
 
     /// Whether there is nothing to do, to hold, to withhold, to defer or to note either.
@@ -496,6 +558,7 @@ impl Plan {
         self.actions.len() == other.actions.len()
             && self.let_go.len() == other.let_go.len()
             && self.moved == other.moved
+            && self.merges == other.merges
             && self.covers(other)
     }
 
@@ -592,6 +655,9 @@ struct Planner<'a> {
     /// After which time the guard counts what was done.
     since: Timestamp,
     moves: Moves,
+    merging: Merging,
+    /// Whether anything is stopped under an id that is not kept.
+    has_twice: bool,
     /// What is withheld and not planned yet.
     withheld: Peekable<Box<dyn Iterator<Item = Enrolment<'a>> + 'a>>,
     /// The stops of the contact under way, until it is known which calls they take.
@@ -617,6 +683,19 @@ impl Planner<'_> {
             return next;
         };
         let contact = first.key.contact.clone();
+        while let Some(other) = self.merging.next_before(Some(&contact)) {
+            next = self.group(next, &other, &mut Vec::new());
+        }
+        self.group(next, &contact, group)
+    }
+
+    /// The same of one contact, of whom something is on record under this id or another one.
+    fn group(
+        &mut self,
+        mut next: usize,
+        contact: &ContactId,
+        group: &mut Vec<Participation>,
+    ) -> usize {
         let mut order = Ordering::Greater;
         while next < self.roster.len() {
             order = self.roster.get(next).contact.cmp(contact.as_str());
@@ -627,6 +706,7 @@ impl Planner<'_> {
         }
         // All are of one contact.
         self.moves.make(group);
+        let twice = self.merging.make(contact, &mut self.moves, group);
         self.end(group);
         group.sort_by(|a, b| {
             let (a, b) = (&a.key, &b.key);
@@ -640,8 +720,52 @@ impl Planner<'_> {
         } else {
             self.merge(&[], group);
         }
+        self.stop_twice(contact, twice, group);
         group.clear();
         next
+    }
+
+    /// Stops what may run under an id that is not kept, as it does under the one that is. By its own id where it has one, since
+    /// Spotler may know both by one contact; the call that stops all goes to the id that it was triggered under alone.
+    fn stop_twice(
+        &mut self,
+        contact: &ContactId,
+        twice: Vec<Participation>,
+        group: &[Participation],
+    ) {
+        let is_suppressed = self.config.suppression(contact.as_str()).is_some();
+        for of in twice {
+            self.count(&of);
+            if of.state == State::LetGo && !is_suppressed {
+                continue;
+            }
+            self.has_twice = true;
+            let is_alone = of.can_be_stopped_alone();
+            let is_hit = |other: &Participation| {
+                other.triggered_as.as_ref() == Some(&of.key.contact)
+                    && other.trigger_code == of.trigger_code
+                    && other.state.may_run_at_spotler()
+            };
+            if !is_alone && !is_suppressed && group.iter().any(is_hit) {
+                let state = of.state.as_str();
+                self.hold(&of, state, reason::cannot_stop_alone());
+                continue;
+            }
+            let (scope, instead) = match is_alone {
+                true => (StopScope::One, Some(contact.clone())),
+                false => (StopScope::All, None),
+            };
+            self.plan.actions.push(Action::Stop(Box::new(Stop {
+                why: match is_suppressed {
+                    true => WhyStop::Suppressed,
+                    false => WhyStop::Merged,
+                },
+                scope,
+                reason: Arc::from(format!("merged with {contact}, who is in it too")),
+                instead,
+                participation: of,
+            })));
+        }
     }
 
     /// Takes for ended what ran for as long as its automation does.
@@ -1251,6 +1375,10 @@ impl Planner<'_> {
                 why: stop.why,
                 scope,
                 reason: Arc::default(),
+                instead: this
+                    .triggered_as
+                    .is_some()
+                    .then(|| this.key.contact.clone()),
             })));
             if let (Some(index), WhyStop::Renewed(why)) = (stop.trigger, stop.why) {
                 self.trigger(index, Some(this), WhyTrigger::AfterStop(why));

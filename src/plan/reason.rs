@@ -49,7 +49,7 @@ impl Stop {
     /// Why it is sent.
     pub fn full_reason(&self) -> String {
         let earlier = match (self.why, self.participation.state) {
-            (WhyStop::NotDeclared, _) => return self.reason.to_string(),
+            (WhyStop::NotDeclared | WhyStop::Merged, _) => return self.reason.to_string(),
             (WhyStop::Renewed(WhyRenewed::Returned), _) => {
                 return "the last stop is uncertain, and it is declared again".to_owned();
             }

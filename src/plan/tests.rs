@@ -215,3 +215,171 @@ fn nothing_is_triggered_while_the_window_is_closed() {
         [(WhyDeferred::Window, Some(opens)); 2]
     );
 }
+
+/// The same of people who have two ids: each, and the one that is kept. Some of these the record has already.
+fn plan_merged(
+    config: &Config,
+    recorded: &[Participation],
+    ids: &[(&str, &str)],
+    done: &[(&str, &str)],
+) -> (Plan, Vec<String>) {
+    let id = |text: &str| ContactId::new(text).unwrap();
+    let pairs = |list: &[(&str, &str)]| {
+        let pairs = list.iter().map(|(from, to)| (id(from), id(to)));
+        pairs.collect::<HashMap<_, _>>()
+    };
+    let mut merged = Merged {
+        ids: pairs(ids),
+        done: pairs(done),
+        on_record: recorded.to_vec(),
+    };
+    let ids = &merged.ids;
+    merged
+        .on_record
+        .retain(|of| ids.contains_key(&of.key.contact));
+    let roster = roster::build(config, now(), Recorded::Rows(&[])).unwrap();
+    let since = now().saturating_sub(24.hours()).unwrap();
+    let recorded = recorded.iter().cloned().map(Ok::<_, Infallible>);
+    let Ok(plan) = Plan::build_merged(
+        config,
+        &roster,
+        recorded,
+        &Filter::default(),
+        (now(), since),
+        Vec::new(),
+        merged,
+    );
+    let guard = Guard::check(&plan, config, &roster, &BTreeMap::new(), &BTreeMap::new());
+    let reasons = guard.breaches.iter().map(ToString::to_string);
+    let reasons = reasons.collect();
+    (plan, reasons)
+}
+
+/// What the record is to write, in short: `c-09 > c-05`.
+fn merges(plan: &Plan) -> Vec<String> {
+    let rows = plan.merges.rows.iter();
+    rows.map(|of| format!("{} > {}", of.of.contact, of.to))
+        .collect()
+}
+
+#[test]
+fn active_under_either_id_is_active() {
+    let config = config("", "", &people(5..6));
+    for old in ["c-00", "c-09"] {
+        let on_record = [recorded(old, "welcome", State::Active)];
+        let (plan, refused) = plan_merged(&config, &on_record, &[(old, "c-05")], &[]);
+        assert_eq!(actions(&plan, &config), [""; 0], "{old}");
+        assert_eq!(merges(&plan), [format!("{old} > c-05")]);
+        assert_eq!((plan.unchanged, plan.is_empty()), (1, false));
+        assert_eq!(refused, [""; 0]);
+        // Once that is on record, there is nothing to do, and what comes of the old id is none.
+        let mut whole = recorded("c-05", "welcome", State::Active);
+        whole.triggered_as = Some(ContactId::new(old).unwrap());
+        let merged = [(old, "c-05")];
+        let (plan, _) = plan_merged(&config, &[whole], &merged, &merged);
+        assert!(plan.is_nothing());
+    }
+}
+
+#[test]
+fn active_under_both_ids_is_stopped_under_the_one_that_is_not_kept() {
+    let config = config(
+        "",
+        "on_leave = \"keep\"\nleave_after = \"48h\"",
+        &people(5..7),
+    );
+    let on_record = [
+        recorded("c-05", "welcome", State::Active),
+        recorded("c-06", "welcome", State::Active),
+        recorded("c-09", "welcome", State::Active),
+    ];
+    let merged = [("c-09", "c-05")];
+    let (plan, _) = plan_merged(&config, &on_record, &merged, &[]);
+    assert_eq!(actions(&plan, &config), ["stop c-09"]);
+    let Action::Stop(stop) = &plan.actions[0] else {
+        panic!("{plan:?}")
+    };
+    assert_eq!((stop.why, stop.scope), (WhyStop::Merged, StopScope::One));
+    assert_eq!(&*stop.reason, "merged with c-05, who is in it too");
+    assert_eq!(stop.instead, Some(ContactId::new("c-05").unwrap()));
+    // Where no id is on record, the call that stops all goes to the old one alone.
+    let mut no_ids = on_record.clone();
+    no_ids[2].has_ids = false;
+    let (plan, _) = plan_merged(&config, &no_ids, &merged, &[]);
+    let Action::Stop(stop) = &plan.actions[0] else {
+        panic!("{plan:?}")
+    };
+    assert_eq!((stop.scope, &stop.instead), (StopScope::All, &None));
+    let mut stopped = on_record.clone();
+    stopped[2].state = State::Stopped;
+    let (plan, _) = plan_merged(&config, &stopped, &merged, &merged);
+    assert!(plan.is_nothing());
+}
+
+#[test]
+fn a_stop_goes_to_the_id_that_was_triggered_and_then_to_the_one_that_is_kept() {
+    let config = config("", "", &people(1..2));
+    let on_record = [recorded("c-00", "winback", State::Active)];
+    let (plan, _) = plan_merged(&config, &on_record, &[("c-00", "c-01")], &[]);
+    assert_eq!(actions(&plan, &config), ["stop c-01", "trigger c-01"]);
+    let Action::Stop(stop) = &plan.actions[0] else {
+        panic!("{plan:?}")
+    };
+    assert_eq!(stop.sent_to().as_str(), "c-00");
+    assert_eq!(stop.instead.as_ref().map(ContactId::as_str), Some("c-01"));
+}
+
+#[test]
+fn cooldown_and_doubt_carry_over() {
+    let settings = "cooldown = \"30d\"\nparticipation = \"once\"";
+    let config = config("", settings, &people(5..6));
+    let merged = [("c-00", "c-05")];
+    let of = |old, new| {
+        let on_record = [
+            recorded("c-00", "welcome", old),
+            recorded("c-05", "welcome", new),
+        ];
+        let (plan, _) = plan_merged(&config, &on_record, &merged, &[]);
+        assert!(plan.actions.is_empty());
+        let states = plan.held.iter().map(|held| held.state);
+        states.collect::<Vec<_>>()
+    };
+    assert_eq!(of(State::Stopped, State::Failed), ["cooling"]);
+    // Spotler refuses a second trigger of one contact, and this is another one to it.
+    assert_eq!(of(State::Uncertain, State::Withheld), ["uncertain"]);
+}
+
+#[test]
+fn of_three_ids_each_row_is_written_once() {
+    let config = config("", "", &people(5..6));
+    let rows = |states: [State; 3]| {
+        let ids = ["c-00", "c-01", "c-05"];
+        let on_record = [0, 1, 2].map(|at| recorded(ids[at], "welcome", states[at]));
+        let merged = [("c-00", "c-05"), ("c-01", "c-05")];
+        let (plan, _) = plan_merged(&config, &on_record, &merged, &[]);
+        let [row] = &plan.merges.rows[..] else {
+            panic!("{:?}", plan.merges)
+        };
+        let mut over: Vec<_> = row.over.iter().map(|of| of.contact.to_string()).collect();
+        over.sort();
+        format!("{} over {}", row.of.contact, over.join(" and "))
+    };
+    use State::{Active, Failed, Stopped};
+    let first = rows([Active, Stopped, Failed]);
+    assert_eq!(first, "c-00 over c-01 and c-05");
+    let second = rows([Stopped, Active, Failed]);
+    assert_eq!(second, "c-01 over c-00 and c-05");
+    let kept = rows([Stopped, Failed, Active]);
+    assert_eq!(kept, "c-05 over c-00 and c-01");
+}
+
+#[test]
+fn the_guard_knows_who_is_merged_and_refuses_who_only_looks_alike() {
+    let config = config("", "", &people(5..6));
+    let on_record = [recorded("C-05", "welcome", State::Active)];
+    let (_, refused) = plan_merged(&config, &on_record, &[], &[]);
+    assert_eq!(refused.len(), 1);
+    let (plan, refused) = plan_merged(&config, &on_record, &[("C-05", "c-05")], &[]);
+    assert_eq!(refused, [""; 0]);
+    assert!(plan.actions.is_empty());
+}

@@ -28,8 +28,8 @@ pub struct Merge {
     pub of: Key,
     /// The id that the person keeps.
     pub to: ContactId,
-    /// The one that it takes the place of, under the other id.
-    pub over: Option<Key>,
+    /// Those that it takes the place of, under other ids.
+    pub over: Vec<Key>,
     /// The later times of both, so that nothing that was sent is forgotten.
     pub triggered_at: Option<Timestamp>,
     /// When either was stopped or let go last.
@@ -45,7 +45,7 @@ fn weight(state: State) -> u8 {
         State::Refused => 7,
         State::LetGo => 6,
         State::Ended => 5,
-        State::Stopped => 4,
+        State::Stopped | State::Ended => 4,
         State::Withheld => 3,
         State::FailedForGood => 2,
         State::Waiting => 1,
@@ -77,7 +77,7 @@ pub fn merge(
     let merge = Merge {
         of: winner.key.clone(),
         to: to.clone(),
-        over: loser.map(|loser| loser.key.clone()),
+        over: loser.map(|loser| loser.key.clone()).into_iter().collect(),
         triggered_at: winner.triggered_at.max(loser.and_then(sent)),
         gone_at: later(|of| of.gone_at),
         released_at: later(|of| of.released_at),

@@ -117,6 +117,14 @@ impl Repo {
         ));
     }
 
+    /// Makes one id another one's, as an apply does it.
+    pub fn merge(&self, from: &str, to: &str) {
+        self.change_record(&format!(
+            "UPDATE participation SET contact = '{to}', triggered_as = '{from}' WHERE contact = '{from}'; \
+             INSERT INTO merged (contact, becomes) VALUES ('{from}', '{to}')"
+        ));
+    }
+
     /// Locks the record for process 7 of `far-away.example`, whose clock is this many seconds behind.
     pub fn lock_elsewhere(&self, seconds_behind: i32) {
         self.change_record(&format!(

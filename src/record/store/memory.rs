@@ -698,7 +698,7 @@ impl World {
         }
         let merges = &batch.start.merges;
         for merge in &merges.rows {
-            if let Some(over) = &merge.over {
+            for over in &merge.over {
                 self.participations.remove(over);
             }
             if let Some(mut listed) = self.participations.remove(&merge.of) {

@@ -308,7 +308,7 @@ fn start(script: &mut Script<'_>, batch: &Batch) -> Result<(), sqlx::Error> {
 fn merge(script: &mut Script<'_>, names: &Names, merges: &Merges) {
     let time = |at: Option<Timestamp>| at.map(Timestamp::as_millisecond);
     for rows in merges.rows.chunks(ROWS) {
-        let over: Vec<&Key> = rows.iter().filter_map(|of| of.over.as_ref()).collect();
+        let over: Vec<&Key> = rows.iter().flat_map(|of| &of.over).collect();
         script.add(MERGED_OVER, |of| keys(of, names, &over, |key| key));
         script.add(MERGE, |of| {
             keys(of, names, rows, |of| &of.of)

@@ -258,7 +258,7 @@ async fn merge(
     };
     let time = |at: Option<Timestamp>| at.map(Timestamp::as_millisecond);
     for rows in merges.rows.chunks(ROWS) {
-        let over = array(rows.iter().filter_map(|of| of.over.as_ref()).map(key))?;
+        let over = array(rows.iter().flat_map(|of| &of.over).map(key))?;
         let rows = array(rows.iter().map(|of| {
             let (contact, automation, occurrence) = key(&of.of);
             let times = (

@@ -1,0 +1,153 @@
+//! `[[merged]]` in a plan: what is on record under one id of a person counts under the id that the person keeps.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::moves::Moves;
+use crate::id::ContactId;
+use crate::participation::{Key, Participation};
+use crate::record::{self, Merge, Merges};
+
+/// The people who have two ids, and what is on record under those that they do not keep.
+#[derive(Debug, Default)]
+pub struct Merged {
+    /// Each id that is another one's, and the id that the person keeps. No id that is kept is among the first.
+    pub ids: HashMap<ContactId, ContactId>,
+    /// The pairs that the record has already.
+    pub done: HashMap<ContactId, ContactId>,
+    /// What is on record under the first ones, sorted by contact.
+    pub on_record: Vec<Participation>,
+}
+
+/// The merges while a plan is being made.
+#[derive(Debug, Default)]
+pub(super) struct Merging {
+    ids: HashMap<ContactId, ContactId>,
+    done: HashMap<ContactId, ContactId>,
+    /// What is still to be merged, by the id that the person keeps.
+    waiting: BTreeMap<ContactId, Vec<Participation>>,
+    /// What the record is to write.
+    merges: Merges,
+    /// The places of its rows, by what comes of each.
+    rows: HashMap<Key, usize>,
+}
+
+impl Merging {
+    pub(super) fn new(merged: Merged) -> Self {
+        let mut waiting: BTreeMap<ContactId, Vec<Participation>> = BTreeMap::new();
+        for of in merged.on_record {
+            if let Some(to) = merged.ids.get(&of.key.contact) {
+                waiting.entry(to.clone()).or_default().push(of);
+            }
+        }
+        Self {
+            ids: merged.ids,
+            done: merged.done,
+            waiting,
+            merges: Merges::default(),
+            rows: HashMap::new(),
+        }
+    }
+
+    /// Whether an id is another one's: what is on record of it comes with that one.
+    pub(super) fn is_merged(&self, contact: &ContactId) -> bool {
+        !self.ids.is_empty() && self.ids.contains_key(contact)
+    }
+
+    /// The next person of whom something is to be merged, where that one sorts before a contact, or any where there is none.
+    pub(super) fn next_before(&self, contact: Option<&ContactId>) -> Option<ContactId> {
+        let (next, _) = self.waiting.first_key_value()?;
+        contact
+            .is_none_or(|contact| next < contact)
+            .then(|| next.clone())
+    }
+
+    /// Merges into the participations of one contact those of its other ids. Returns what may run at Spotler under two ids:
+    /// it stays under the one that is not kept, and is to be stopped there.
+    pub(super) fn make(
+        &mut self,
+        contact: &ContactId,
+        moves: &mut Moves,
+        group: &mut Vec<Participation>,
+    ) -> Vec<Participation> {
+        let mut twice = Vec::new();
+        if self.waiting.is_empty() {
+            return twice;
+        }
+        let mut waiting = self.waiting.remove(contact).unwrap_or_default();
+        for of_id in waiting.chunk_by_mut(|a, b| a.key.contact == b.key.contact) {
+            let id = of_id[0].key.contact.clone();
+            let is_done = self.done.get(&id) == Some(contact);
+            let mut of_id = of_id.to_vec();
+            moves.make(&mut of_id);
+            for from in of_id {
+                let same = |of: &Participation| {
+                    of.key.automation == from.key.automation
+                        && of.key.occurrence == from.key.occurrence
+                };
+                let other = group.iter().position(same);
+                match record::merge(&from, contact, other.map(|at| &group[at])) {
+                    None => twice.push(from),
+                    // It was stopped, after the person had run under both ids.
+                    Some(_) if is_done => {}
+                    Some((merge, whole)) => {
+                        self.add(merge, &whole);
+                        match other {
+                            Some(at) => group[at] = whole,
+                            None => group.push(whole),
+                        }
+                    }
+                }
+            }
+            if !is_done {
+                self.merges.ids.push((id, contact.clone()));
+            }
+        }
+        twice
+    }
+
+    /// Adds a merge. Where a person has more than two ids, each row is written once, over all the others.
+    fn add(&mut self, mut merge: Merge, whole: &Participation) {
+        let rows = &mut self.merges.rows;
+        let before = self.rows.get(&whole.key).copied();
+        match before {
+            None => {
+                self.rows.insert(whole.key.clone(), rows.len());
+                rows.push(merge);
+            }
+            // What goes on is the one that went on before.
+            Some(at) if merge.of == whole.key => {
+                merge.of = rows[at].of.clone();
+                merge.over.append(&mut rows[at].over);
+                rows[at] = merge;
+            }
+            Some(at) => {
+                merge.over.retain(|over| *over != whole.key);
+                merge.over.push(rows[at].of.clone());
+                merge.over.append(&mut rows[at].over);
+                rows[at] = merge;
+            }
+        }
+    }
+
+    /// What the record is to write: with it, ids whose person has got another one since.
+    pub(super) fn finish(mut self) -> Merges {
+        let known: HashMap<&ContactId, &ContactId> = self
+            .merges
+            .ids
+            .iter()
+            .map(|(from, to)| (from, to))
+            .collect();
+        let mut more: Vec<(ContactId, ContactId)> = Vec::new();
+        for (from, to) in &self.done {
+            if let Some(now) = self.ids.get(from)
+                && now != to
+                && !known.contains_key(from)
+            {
+                more.push((from.clone(), now.clone()));
+            }
+        }
+        self.merges.ids.extend(more);
+        self.merges.ids.sort();
+        self.merges
+    }
+}
