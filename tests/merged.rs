@@ -70,5 +70,22 @@ fn where_spotler_does_not_know_that_id_a_stop_goes_to_the_new_one() {
     let outcomes: Vec<_> = (history["calls"].as_array().unwrap().iter())
         .map(|call| call["outcome"].as_str().unwrap())
         .collect();
-    assert_eq!(outcomes, ["not-carried-out", "stopped"]);
+    assert_eq!(outcomes, ["active", "not-carried-out", "stopped"]);
+}
+
+#[test]
+fn either_id_shows_and_erases_the_person() {
+    let spotler = Spotler::start(Options::default());
+    let repo = merged(&spotler);
+    for id in ["old-1", "new-1"] {
+        let show = repo.run(&["record", "show", id, "--format", "json"]).json();
+        assert_eq!(show["participations"][0]["contact"], "new-1");
+        assert_eq!(show["calls"][0]["contact"], "old-1");
+        let history = repo.run(&["history", id, "--format", "json"]).json();
+        assert_eq!(history["calls"].as_array().unwrap().len(), 1);
+    }
+    repo.run(&["record", "forget", "old-1", "--yes"]).exits(0);
+    assert_eq!(repo.recorded(), ["welcome c-1 active"]);
+    let history = repo.run(&["history", "new-1", "--format", "json"]).json();
+    assert_eq!(history["calls"], json!([]));
 }

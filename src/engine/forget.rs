@@ -39,8 +39,10 @@ impl Engine {
         if participations.is_empty() && calls.is_empty() {
             return Ok(None);
         }
-        if self.config.suppression(contact.as_str()).is_none() {
-            self.check_undeclared(contact).await?;
+        for id in self.record.same_person(contact).await? {
+            if self.config.suppression(id.as_str()).is_none() {
+                self.check_undeclared(&id).await?;
+            }
         }
         Ok(Some(Remembered {
             participations,
@@ -59,14 +61,16 @@ impl Engine {
         }
     }
 
-    /// Erases a contact from the record. Returns whether nothing of it is left in the record's files: another program that reads
+    /// Erases a contact from the record, under all ids that it has there. Returns whether nothing of it is left in the record's files: another program that reads
     /// them keeps it there.
     ///
     /// # Errors
     /// That the record cannot be written.
     pub async fn forget(&self, contact: &ContactId, writing: &Writing) -> Result<bool, Error> {
         let journal = writing.journal();
-        journal.forget(contact.clone()).await?;
+        for id in self.record.same_person(contact).await? {
+            journal.forget(id).await?;
+        }
         Ok(journal.wipe().await?)
     }
 }

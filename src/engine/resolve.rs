@@ -1,6 +1,6 @@
 //! Resolving: a person settles uncertain triggers.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{Engine, Error};
 use crate::id::{AutomationName, ContactId};
@@ -26,6 +26,7 @@ impl Engine {
         let checked = self.check().await?;
         checked.refuse("Nothing was settled.")?;
         self.refuse_missing(&checked, "settled")?;
+        let which = &self.with_other_ids(which).await?;
         let found = self.find_uncertain(which).await?;
         let has_none = |contact: &&ContactId| found.iter().all(|of| of.key.contact != **contact);
         if let Some(contact) = which.contacts.iter().find(has_none) {
@@ -39,6 +40,25 @@ impl Engine {
             )?;
         }
         Ok(found)
+    }
+
+    /// The same, of contacts by the ids under which the record has them.
+    async fn with_other_ids(&self, which: &Uncertain) -> Result<Uncertain, RecordError> {
+        let mut meant = which.clone();
+        if meant.contacts.is_empty() {
+            return Ok(meant);
+        }
+        let merged: HashMap<ContactId, ContactId> =
+            self.record.merged().await?.into_iter().collect();
+        let found = self.find_uncertain(which).await?;
+        for contact in &mut meant.contacts {
+            if let Some(kept) = merged.get(contact)
+                && found.iter().all(|of| of.key.contact != *contact)
+            {
+                *contact = kept.clone();
+            }
+        }
+        Ok(meant)
     }
 
     async fn find_uncertain(&self, which: &Uncertain) -> Result<Vec<Participation>, RecordError> {
@@ -69,7 +89,8 @@ impl Engine {
         writing: &Writing,
     ) -> Result<usize, Error> {
         let shown: HashSet<&Key> = shown.iter().map(|of| &of.key).collect();
-        let mut now = self.find_uncertain(which).await?;
+        let which = self.with_other_ids(which).await?;
+        let mut now = self.find_uncertain(&which).await?;
         now.retain(|participation| shown.contains(&participation.key));
         let count = now.len();
         let changes = now.into_iter().map(|participation| Change {

@@ -45,7 +45,7 @@ fn weight(state: State) -> u8 {
         State::Refused => 7,
         State::LetGo => 6,
         State::Ended => 5,
-        State::Stopped | State::Ended => 4,
+        State::Stopped => 4,
         State::Withheld => 3,
         State::FailedForGood => 2,
         State::Waiting => 1,

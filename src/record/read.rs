@@ -238,6 +238,15 @@ impl Record {
             .await
     }
 
+    /// The ids whose participations are another id's now, and that id.
+    ///
+    /// # Errors
+    /// Why the record cannot be opened or read.
+    pub async fn merged(&self) -> Result<Vec<(ContactId, ContactId)>, RecordError> {
+        self.ask(async |view| Ok(view.standing().await?.merged))
+            .await
+    }
+
     /// Asks something of the record as it is now; what is not there yet has the answer of nothing.
     async fn ask<T: Default>(
         &self,
@@ -267,9 +276,18 @@ impl Record {
             (Some(view), None) => self.participations(view, true).await?,
             (Some(mut view), Some(contact)) => {
                 let open = open_calls(view.as_mut(), &self.clock).await?;
-                let page = view.of_contacts(std::slice::from_ref(contact)).await?;
+                let mut pages = Vec::new();
+                for id in same_person(view.as_mut(), contact).await? {
+                    pages.push(view.of_contacts(&[id]).await?);
+                }
+                let page = Box::new(pages.into_iter().flatten());
                 Participations(open.over(Pages::of(page)))
             }
+        };
+        // A contact may be on record under another id, too.
+        let selection = Selection {
+            contact: None,
+            ..selection
         };
         Ok(Listing {
             rows: rows.0.peekable(),
@@ -286,10 +304,14 @@ impl Record {
         let Some(mut view) = self.store.read().await? else {
             return Ok(History::default());
         };
-        let (contact, clock) = (contact.cloned(), self.clock.clone());
+        let contacts = match contact {
+            Some(contact) => Some(same_person(view.as_mut(), contact).await?),
+            None => None,
+        };
+        let clock = self.clock.clone();
         let mut behind = CallId(0);
         let pages = Ahead::of(self.path(), CALLS_AHEAD, async move || {
-            let mut calls = view.calls(contact.as_ref(), behind).await?;
+            let mut calls = view.calls(contacts.as_deref(), behind).await?;
             let Some((last, _)) = calls.last() else {
                 return Ok(None);
             };
@@ -305,6 +327,20 @@ impl Record {
             pages: Some(pages.await?),
             page: Vec::new().into_iter(),
         })
+    }
+
+    /// All ids that the record has of one person, by any of them; sorted.
+    ///
+    /// # Errors
+    /// Why the record cannot be read.
+    pub async fn same_person(&self, contact: &ContactId) -> Result<Vec<ContactId>, RecordError> {
+        let mut ids = self
+            .ask(async |view| same_person(view, contact).await)
+            .await?;
+        if ids.is_empty() {
+            ids.push(contact.clone());
+        }
+        Ok(ids)
     }
 
     /// Whether there is nothing on record yet, or no record at all.
@@ -409,6 +445,21 @@ impl Record {
     pub async fn overview(&self, from: Timestamp, to: Timestamp) -> Result<Overview, RecordError> {
         self.ask(async |view| view.overview(from, to).await).await
     }
+}
+
+/// All ids that the record has of one person, by any of them; sorted.
+async fn same_person(
+    view: &mut dyn View,
+    contact: &ContactId,
+) -> Result<Vec<ContactId>, RecordError> {
+    let merged = view.standing().await?.merged;
+    let kept = merged.iter().find(|(from, _)| from == contact);
+    let kept = kept.map_or(contact, |(_, to)| to);
+    let others = merged.iter().filter(|(_, to)| to == kept);
+    let mut ids: Vec<ContactId> = others.map(|(from, _)| from.clone()).collect();
+    ids.push(kept.clone());
+    ids.sort();
+    Ok(ids)
 }
 
 pub(super) async fn open_calls(

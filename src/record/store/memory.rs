@@ -907,11 +907,11 @@ impl View for MemoryView {
 
     async fn calls(
         &mut self,
-        contact: Option<&ContactId>,
+        contacts: Option<&[ContactId]>,
         behind: CallId,
     ) -> Result<Vec<(CallId, Call)>, RecordError> {
         let calls = self.world.calls.iter().filter(|(id, call)| {
-            **id > behind && contact.is_none_or(|contact| *contact == call.key.contact)
+            **id > behind && contacts.is_none_or(|contacts| contacts.contains(&call.key.contact))
         });
         Ok(calls.map(|(id, call)| (*id, self.call(call))).collect())
     }

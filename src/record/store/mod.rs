@@ -144,10 +144,10 @@ pub(super) trait View: Send {
     /// The calls without an outcome.
     async fn open_calls(&mut self) -> Result<Vec<OpenCall>, RecordError>;
 
-    /// The next calls of a contact, or of all, behind one; the oldest first. None where there are no more.
+    /// The next calls of contacts, or of all, behind one; the oldest first. None where there are no more.
     async fn calls(
         &mut self,
-        contact: Option<&ContactId>,
+        contacts: Option<&[ContactId]>,
         behind: CallId,
     ) -> Result<Vec<(CallId, Call)>, RecordError>;
 

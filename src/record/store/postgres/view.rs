@@ -87,7 +87,7 @@ const CALLS: &str = "\
 SELECT c.id, c.sent_at, c.kind, a.name, c.contact, nullif(c.occurrence, ''), c.participation_id, c.outcome, c.http_status,
     c.detail, c.entries, r.command, r.config_digest, r.git_revision
 FROM ~call AS c JOIN ~run AS r ON r.id = c.run JOIN ~automation AS a ON a.id = c.automation
-WHERE c.id > $1 AND ($2::text IS NULL OR c.contact = $2) ORDER BY c.id LIMIT 2000";
+WHERE c.id > $1 AND ($2::text[] IS NULL OR c.contact = ANY ($2::text[])) ORDER BY c.id LIMIT 2000";
 
 const STATES: &str = "\
 SELECT a.name, p.state, count(*) FROM ~participation AS p JOIN ~automation AS a ON a.id = p.automation GROUP BY 1, 2";
@@ -360,12 +360,12 @@ impl View for Db {
 
     async fn calls(
         &mut self,
-        contact: Option<&ContactId>,
+        contacts: Option<&[ContactId]>,
         behind: CallId,
     ) -> Result<Vec<(CallId, Call)>, RecordError> {
-        let contact = contact.map(ContactId::as_str);
+        let contacts = contacts.map(|list| list.iter().map(ContactId::as_str).collect::<Vec<_>>());
         let rows = self
-            .rows(CALLS, |query| query.bind(behind.0).bind(contact))
+            .rows(CALLS, |query| query.bind(behind.0).bind(&contacts))
             .await?;
         let calls = rows.iter().map(call).collect::<Result<_, _>>();
         calls.map_err(self.failed())

@@ -78,7 +78,10 @@ macro_rules! calls {
         )
     };
 }
-const CALLS_OF_ONE: &str = calls!("call.id > ? AND call.contact = ?", -1);
+const CALLS_OF_ONE: &str = calls!(
+    "call.id > ? AND call.contact IN (SELECT value FROM json_each(?))",
+    -1
+);
 const CALLS_OF_ALL: &str = calls!("call.id > ?", 2000);
 
 /// A connection to a record.
@@ -271,13 +274,13 @@ impl View for Db {
 
     async fn calls(
         &mut self,
-        contact: Option<&ContactId>,
+        contacts: Option<&[ContactId]>,
         behind: CallId,
     ) -> Result<Vec<(CallId, Call)>, RecordError> {
-        let query = match contact {
-            Some(contact) => sqlx::query(CALLS_OF_ONE)
-                .bind(behind.0)
-                .bind(contact.as_str()),
+        let contacts =
+            contacts.map(|list| json(list.iter().map(ContactId::as_str).collect::<Vec<_>>()));
+        let query = match contacts.transpose().map_err(self.failed())? {
+            Some(contacts) => sqlx::query(CALLS_OF_ONE).bind(behind.0).bind(contacts),
             None => sqlx::query(CALLS_OF_ALL).bind(behind.0),
         };
         let rows = query.fetch_all(&mut self.connection).await;
