@@ -1,5 +1,7 @@
 //! The merge, the guard and the ramps, on a configuration of one file and participations that are given.
 
+use std::collections::HashMap;
+
 use std::convert::Infallible;
 
 use jiff::{Timestamp, ToSpan};

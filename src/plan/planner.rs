@@ -1,0 +1,672 @@
+//! The walk along the roster and the record, contact by contact.
+
+mod choice;
+mod figures;
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::iter::Peekable;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::behind::Behind;
+use super::decide::{self, Decision, Declared, Leave, WhyRenewed, WhyStop, WhyTrigger};
+use super::merges::{Merged, Merging};
+use super::moves::Moves;
+use super::reason;
+use super::{
+    Action, Figures, Filter, Held, LEAVING, LetGo, Mark, Plan, Stop, StopScope, Trigger, Turn,
+    Withheld,
+};
+use crate::config::{Config, Lot, OnLeave};
+use crate::id::{AutomationName, ContactId, Occurrence};
+use crate::participation::{Before, GONE, Key, Move, Over, Participation, State};
+use crate::roster::{Enrolment, Roster};
+
+/// A stop, before it is known which call it takes.
+struct Pending {
+    participation: Participation,
+    why: WhyStop,
+    /// The enrolment of which a trigger follows, if any.
+    trigger: Option<usize>,
+}
+
+/// The state of a merge.
+struct Planner<'a> {
+    config: &'a Config,
+    by_name: HashMap<&'a str, usize>,
+    roster: &'a Roster<'a>,
+    filter: &'a Filter,
+    now: Timestamp,
+    /// After which time the guard counts what was done.
+    since: Timestamp,
+    moves: Moves,
+    merging: Merging,
+    /// Whether anything is stopped under an id that is not kept.
+    has_twice: bool,
+    /// What is withheld and not planned yet.
+    withheld: Peekable<Box<dyn Iterator<Item = Enrolment<'a>> + 'a>>,
+    /// The stops of the contact under way, until it is known which calls they take.
+    stops: Vec<Pending>,
+    /// The enrolments of the contact under way; empty in between.
+    declared: Vec<usize>,
+    /// The lots of the blocks of each automation; empty where there are none at all.
+    lots: Vec<Vec<&'a Lot>>,
+    /// The automations that the contact under way is in under a lot; empty in between.
+    holding: Vec<usize>,
+    /// Whether runs of any automation end by time.
+    ends: bool,
+    /// What the guard counts, by automation.
+    figures: hashbrown::HashMap<AutomationName, Figures>,
+    plan: Plan,
+}
+
+/// Walks along both; see [`Plan::build_merged`].
+///
+/// # Errors
+/// The first error of `recorded`.
+pub(super) fn plan<E>(
+    config: &Config,
+    roster: &Roster<'_>,
+    recorded: impl IntoIterator<Item = Result<Participation, E>>,
+    filter: &Filter,
+    (now, since): (Timestamp, Timestamp),
+    moves: Vec<(AutomationName, AutomationName)>,
+    merged: Merged,
+) -> Result<Plan, E> {
+    let mut planner = Planner {
+        config,
+        by_name: config
+            .automations
+            .iter()
+            .enumerate()
+            .map(|(ix, a)| (a.name.as_str(), ix))
+            .collect(),
+        roster,
+        filter,
+        now,
+        since,
+        moves: Moves::new(moves),
+        merging: Merging::new(merged),
+        has_twice: false,
+        withheld: (Box::new(roster.withheld()) as Box<dyn Iterator<Item = _>>).peekable(),
+        stops: Vec::new(),
+        declared: Vec::new(),
+        lots: choice::lots(config),
+        holding: Vec::new(),
+        ends: config.automations.iter().any(|of| of.runs_for.is_some()),
+        figures: hashbrown::HashMap::new(),
+        plan: Plan::default(),
+    };
+    let mut next = 0;
+    let mut group: Vec<Participation> = Vec::new();
+    for participation in recorded {
+        let participation = participation?;
+        if planner.merging.is_merged(&participation.key.contact) {
+            continue;
+        }
+        if group
+            .first()
+            .is_some_and(|first| first.key.contact != participation.key.contact)
+        {
+            next = planner.up_to(next, &mut group);
+        }
+        group.push(participation);
+    }
+    next = planner.up_to(next, &mut group);
+    while let Some(contact) = planner.merging.next_before(None) {
+        next = planner.group(next, &contact, &mut group);
+    }
+    while next < roster.len() {
+        next = planner.contact(next, &[]);
+    }
+    while let Some(next) = planner.withheld.peek().copied() {
+        planner.suppressed(next.contact, &[]);
+    }
+    let has_twice = planner.has_twice;
+    let mut plan = planner.plan;
+    let figures = planner.figures.iter();
+    let running = figures.filter(|(_, figures)| figures.running > 0);
+    plan.running = running
+        .map(|(name, figures)| (name.clone(), figures.running))
+        .collect();
+    plan.figures = planner.figures.into_iter().collect();
+    plan.counted_since = since;
+    plan.moved = planner.moves.counts;
+    plan.moves = planner.moves.steps;
+    plan.merges = planner.merging.finish();
+    if has_twice {
+        // A stop under an id that is not kept is planned together with what is on record of the person.
+        let contact = |action: &Action| match action {
+            Action::Stop(stop) => stop.participation.key.contact.as_str().to_owned(),
+            Action::Trigger(trigger) => roster.get(trigger.enrolment as usize).contact.to_owned(),
+        };
+        plan.actions.sort_by_cached_key(contact);
+    }
+    plan.gone.sort();
+    plan.displaced.sort_unstable();
+    // Those of suppressed contacts come when the next one with anything on record does.
+    plan.withheld.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(plan)
+}
+
+impl Planner<'_> {
+    /// Plans all contacts that are only declared and sort before the group's, and then the group's own. Returns the
+    /// place of the next enrolment, and leaves the group empty.
+    fn up_to(&mut self, mut next: usize, group: &mut Vec<Participation>) -> usize {
+        let Some(first) = group.first() else {
+            return next;
+        };
+        let contact = first.key.contact.clone();
+        while let Some(other) = self.merging.next_before(Some(&contact)) {
+            next = self.group(next, &other, &mut Vec::new());
+        }
+        self.group(next, &contact, group)
+    }
+
+    /// The same of one contact, of whom something is on record under this id or another one.
+    fn group(
+        &mut self,
+        mut next: usize,
+        contact: &ContactId,
+        group: &mut Vec<Participation>,
+    ) -> usize {
+        let mut order = Ordering::Greater;
+        while next < self.roster.len() {
+            order = self.roster.get(next).contact.cmp(contact.as_str());
+            if order.is_ge() {
+                break;
+            }
+            next = self.contact(next, &[]);
+        }
+        // All are of one contact.
+        self.moves.make(group);
+        let twice = self.merging.make(contact, &mut self.moves, group);
+        self.end(group);
+        group.sort_by(|a, b| {
+            let (a, b) = (&a.key, &b.key);
+            let automations = a.automation.cmp(&b.automation);
+            automations.then_with(|| a.occurrence.cmp(&b.occurrence))
+        });
+        if next < self.roster.len() && order.is_eq() {
+            next = self.contact(next, group);
+        } else if self.config.suppression(contact.as_str()).is_some() {
+            self.suppressed(contact.as_str(), group);
+        } else {
+            self.merge(&[], group);
+        }
+        self.stop_twice(contact, twice, group);
+        group.clear();
+        next
+    }
+
+    /// Stops what may run under an id that is not kept, as it does under the one that is. By its own id where it has one, since
+    /// Spotler may know both by one contact; the call that stops all goes to the id that it was triggered under alone.
+    fn stop_twice(
+        &mut self,
+        contact: &ContactId,
+        twice: Vec<Participation>,
+        group: &[Participation],
+    ) {
+        let is_suppressed = self.config.suppression(contact.as_str()).is_some();
+        for of in twice {
+            self.count(&of);
+            if of.state == State::LetGo && !is_suppressed {
+                continue;
+            }
+            self.has_twice = true;
+            let is_alone = of.can_be_stopped_alone();
+            let is_hit = |other: &Participation| {
+                other.triggered_as.as_ref() == Some(&of.key.contact)
+                    && other.trigger_code == of.trigger_code
+                    && other.state.may_run_at_spotler()
+            };
+            if !is_alone && !is_suppressed && group.iter().any(is_hit) {
+                let state = of.state.as_str();
+                self.hold(&of, state, reason::cannot_stop_alone());
+                continue;
+            }
+            let (scope, instead) = match is_alone {
+                true => (StopScope::One, Some(contact.clone())),
+                false => (StopScope::All, None),
+            };
+            self.plan.actions.push(Action::Stop(Box::new(Stop {
+                why: match is_suppressed {
+                    true => WhyStop::Suppressed,
+                    false => WhyStop::Merged,
+                },
+                scope,
+                reason: Arc::from(format!("merged with {contact}, who is in it too")),
+                instead,
+                participation: of,
+            })));
+        }
+    }
+
+    /// Takes for ended what ran for as long as its automation does.
+    fn end(&mut self, group: &mut [Participation]) {
+        if !self.ends {
+            return;
+        }
+        for of in group.iter_mut().filter(|of| of.ends_by_time()) {
+            let index = self.by_name.get(of.key.automation.as_str());
+            let runs_for = index.and_then(|index| self.config.automations[*index].runs_for);
+            if of.ends_at(runs_for).is_none_or(|until| until > self.now) {
+                continue;
+            }
+            let over = match of.state {
+                State::LetGo => Over::Gone,
+                _ => Over::Declared,
+            };
+            self.turn(of, Move::End(over));
+            of.state = State::Ended;
+            of.detail = (over == Over::Gone).then(|| GONE.to_owned());
+        }
+    }
+
+    /// Notes what happens to a participation without a call, in place of what this plan noted of it before.
+    fn turn(&mut self, of: &Participation, transition: Move) {
+        let noted = self.plan.turns.iter_mut().rev();
+        let mut noted = noted.take_while(|turn| turn.key.contact == of.key.contact);
+        match noted.find(|turn| turn.key == of.key) {
+            Some(turn) => turn.transition = transition,
+            None => self.plan.turns.push(Turn {
+                key: of.key.clone(),
+                before: of.state,
+                transition,
+                trigger_code: of.trigger_code.clone(),
+            }),
+        }
+    }
+
+    /// Plans the contact whose enrolments begin at `from`. Returns where the next contact's begin.
+    fn contact(&mut self, from: usize, recorded: &[Participation]) -> usize {
+        let contact = self.roster.get(from).contact;
+        let mut to = from + 1;
+        while to < self.roster.len() && self.roster.get(to).contact == contact {
+            to += 1;
+        }
+        let mut declared = std::mem::take(&mut self.declared);
+        match self.roster.needs_record() {
+            false => declared.extend(from..to),
+            true => self.choose(from..to, recorded, &mut declared),
+        }
+        self.merge(&declared, recorded);
+        declared.clear();
+        self.declared = declared;
+        to
+    }
+
+    /// Plans a suppressed contact, and those who are withheld and sort before: what may run is stopped, and what is declared
+    /// is withheld.
+    fn suppressed(&mut self, contact: &str, recorded: &[Participation]) {
+        let mut declared = Vec::new();
+        while let Some(enrolment) = self.withheld.next_if(|next| next.contact <= contact) {
+            match enrolment.contact == contact {
+                true => declared.push(enrolment),
+                // Nothing is on record of it.
+                false => self.withhold(enrolment, None),
+            }
+        }
+        let mut on_record = vec![false; declared.len()];
+        for participation in recorded {
+            self.count(participation);
+            let before = Some(participation.state);
+            let same = |enrolment: &Enrolment<'_>| self.order(*enrolment, &participation.key);
+            let place = declared.binary_search_by(same).ok();
+            let enrolment = place.map(|place| {
+                on_record[place] = true;
+                declared[place]
+            });
+            match (decide::suppressed(enrolment.is_some(), before), enrolment) {
+                (Decision::Stop(why), _) => self.stops.push(Pending {
+                    participation: participation.clone(),
+                    why,
+                    trigger: None,
+                }),
+                (Decision::Withhold, Some(enrolment)) => self.withhold(enrolment, before),
+                (Decision::Over(over), enrolment)
+                    if !participation.is_suppressed()
+                        && (enrolment.is_some() || participation.has_ended_declared()) =>
+                {
+                    self.turn(participation, Move::End(over));
+                }
+                _ => {}
+            }
+        }
+        for (enrolment, _) in declared.into_iter().zip(on_record).filter(|(_, is)| !is) {
+            self.withhold(enrolment, None);
+        }
+        self.stops(&[], recorded);
+    }
+
+    /// Merges one contact's enrolments and participations, both sorted by automation and occurrence.
+    fn merge(&mut self, declared: &[usize], recorded: &[Participation]) {
+        let first_action = self.plan.actions.len();
+        let mut declared_after = declared;
+        for participation in recorded {
+            let key = &participation.key;
+            self.count(participation);
+            let mut is_declared = false;
+            while let [next, after @ ..] = declared_after {
+                let order = self.order(self.roster.get(*next), key);
+                if order.is_gt() {
+                    break;
+                }
+                is_declared = order.is_eq();
+                self.declared(*next, is_declared.then_some(participation));
+                declared_after = after;
+                if is_declared {
+                    break;
+                }
+            }
+            if !is_declared {
+                self.gone(participation);
+            }
+        }
+        for index in declared_after {
+            self.declared(*index, None);
+        }
+        self.stops(declared, recorded);
+        self.count_reshaped(first_action..self.plan.actions.len(), recorded);
+        self.count_released(first_action, recorded);
+        // Stops come first, and are sorted by automation and occurrence already; so are enrolments in the roster.
+        self.plan.actions[first_action..].sort_by_key(|action| match action {
+            Action::Stop(_) => None,
+            Action::Trigger(trigger) => Some(trigger.enrolment),
+        });
+    }
+
+    fn name(&self, enrolment: Enrolment<'_>) -> &str {
+        self.config.automations[enrolment.automation].name.as_str()
+    }
+
+    /// Which of an enrolment and a participation of the same contact comes first.
+    fn order(&self, enrolment: Enrolment<'_>, key: &Key) -> Ordering {
+        let occurrence = || key.occurrence.as_ref().map(|o| o.as_str());
+        self.name(enrolment)
+            .cmp(key.automation.as_str())
+            .then_with(|| enrolment.occurrence.cmp(&occurrence()))
+    }
+
+    fn is_same(&self, enrolment: Enrolment<'_>, key: &Key) -> bool {
+        self.order(enrolment, key).is_eq()
+    }
+
+    /// Whether it belongs to the part of the plan that is wanted.
+    fn is_wanted(&self, key: &Key) -> bool {
+        self.filter
+            .lets_through(key.contact.as_str(), key.automation.as_str())
+    }
+
+    fn declared(&mut self, index: usize, recorded: Option<&Participation>) {
+        let enrolment = self.roster.get(index);
+        let automation = &self.config.automations[enrolment.automation];
+        let declared = Declared {
+            trigger_code: &automation.trigger_code,
+            fields: enrolment.fields,
+            on_change: automation.on_change,
+            second_trigger_is_harmless: automation.participation.makes_second_trigger_harmless(),
+            cooldown: automation.cooldown,
+            ends: automation.runs_for.is_some(),
+            again_after: automation.again_after,
+            now: self.now,
+        };
+        if let Some(recorded) = recorded
+            && recorded.left_at.is_some()
+            && recorded.state != State::Ended
+        {
+            self.plan.marks.push(Mark {
+                key: recorded.key.clone(),
+                left_at: None,
+            });
+        }
+        match decide::declared(declared, recorded) {
+            Decision::Unchanged => {
+                let name = automation.name.as_str();
+                if self.filter.lets_through(enrolment.contact, name) {
+                    self.plan.unchanged += 1;
+                }
+            }
+            Decision::Trigger(why) => {
+                if let Some(recorded) = recorded {
+                    self.count_again(recorded, &why);
+                }
+                self.trigger(index, recorded, why);
+            }
+            Decision::Hold(why) => {
+                if let Some(recorded) = recorded {
+                    let state = match why {
+                        decide::WhyHeld::Cooling { .. } | decide::WhyHeld::ChangeCooling { .. } => {
+                            "cooling"
+                        }
+                        _ => recorded.state.as_str(),
+                    };
+                    self.hold(recorded, state, reason::held(why, recorded));
+                }
+            }
+            Decision::StopThenTrigger(why) => {
+                if let Some(recorded) = recorded {
+                    self.stops.push(Pending {
+                        participation: recorded.clone(),
+                        why: WhyStop::Renewed(why),
+                        trigger: Some(index),
+                    });
+                }
+            }
+            Decision::StopThenHold(why) => {
+                if let Some(recorded) = recorded {
+                    self.stops.push(Pending {
+                        participation: recorded.clone(),
+                        why: WhyStop::Renewed(WhyRenewed::Returned),
+                        trigger: None,
+                    });
+                    self.hold(recorded, "cooling", reason::held(why, recorded));
+                }
+            }
+            Decision::GoOn { in_doubt } => {
+                if let Some(recorded) = recorded {
+                    // It did not go after all, for the guard.
+                    self.plan.marks.push(Mark {
+                        key: recorded.key.clone(),
+                        left_at: None,
+                    });
+                    match in_doubt {
+                        true => {
+                            self.turn(recorded, Move::DoubtAgain);
+                            let why = decide::WhyHeld::Uncertain;
+                            let state = State::Uncertain.as_str();
+                            self.hold(recorded, state, reason::held(why, recorded));
+                        }
+                        false => {
+                            self.turn(recorded, Move::GoOn);
+                            self.plan.unchanged += u64::from(self.is_wanted(&recorded.key));
+                        }
+                    }
+                }
+            }
+            // These are decisions about what is not declared, or suppressed.
+            Decision::Stop(_)
+            | Decision::LetGo
+            | Decision::Leaving { .. }
+            | Decision::Withhold
+            | Decision::Over(_)
+            | Decision::Nothing => {}
+        }
+    }
+
+    fn trigger(&mut self, index: usize, recorded: Option<&Participation>, why: WhyTrigger) {
+        let detail = match why {
+            WhyTrigger::TryAgain | WhyTrigger::FieldsChanged | WhyTrigger::CodeChanged => {
+                recorded.and_then(|r| r.detail.as_deref()).map(Box::from)
+            }
+            _ => None,
+        };
+        let automation = &self.config.automations[self.roster.get(index).automation];
+        let has_ramp = automation.max_per_run.is_some() || automation.max_per_day.is_some();
+        let was_tried = matches!(
+            why,
+            WhyTrigger::TryAgain
+                | WhyTrigger::FieldsChanged
+                | WhyTrigger::CodeChanged
+                | WhyTrigger::Harmless
+        );
+        if has_ramp
+            && was_tried
+            && let Some(at) = recorded.and_then(|recorded| recorded.triggered_at)
+        {
+            self.plan.tried.push((index as u32, at));
+        }
+        self.plan.actions.push(Action::Trigger(Trigger {
+            // A roster refuses to grow beyond what a u32 counts.
+            enrolment: index as u32,
+            before: recorded.map(|r| r.state),
+            why,
+            detail,
+        }));
+    }
+
+    fn gone(&mut self, recorded: &Participation) {
+        let key = &recorded.key;
+        // What is not asked for is gone all the same.
+        let runs = recorded.state.needs_an_end() || recorded.has_ended_declared();
+        if runs || self.went(recorded) {
+            self.plan.gone.add(recorded, runs);
+        }
+        let automation = self.by_name.get(key.automation.as_str()).copied();
+        let of = automation.map(|index| &self.config.automations[index]);
+        let leave = Leave {
+            keep: of.is_some_and(|automation| automation.on_leave == OnLeave::Keep),
+            after: of.and_then(|automation| automation.leave_after),
+            now: self.now,
+        };
+        match decide::gone(recorded, leave) {
+            Decision::Stop(why) => self.stops.push(Pending {
+                participation: recorded.clone(),
+                why,
+                trigger: None,
+            }),
+            Decision::LetGo => self.let_go(recorded),
+            Decision::Over(over) => self.turn(recorded, Move::End(over)),
+            Decision::Leaving { since, until } => {
+                if recorded.left_at.is_none() && !self.went(recorded) && self.is_wanted(key) {
+                    self.figures(&key.automation).leaving += 1;
+                }
+                if recorded.left_at != Some(since) {
+                    self.plan.marks.push(Mark {
+                        key: recorded.key.clone(),
+                        left_at: Some(since),
+                    });
+                }
+                self.hold(recorded, LEAVING, reason::leaving(since, until, leave.keep));
+            }
+            _ => {}
+        }
+    }
+
+    /// Decides which calls the contact's stops take.
+    ///
+    /// The call that stops all goes by trigger code, so it is right only where nothing else of the contact runs, or may
+    /// run, behind the same code that is not stopped with it. Where another one only comes behind that code in this run,
+    /// what has an id is stopped by it; what has none is stopped by the call for all, and the other one is triggered once
+    /// that is certain.
+    fn stops(&mut self, declared: &[usize], recorded: &[Participation]) {
+        let pending = std::mem::take(&mut self.stops);
+        if pending.is_empty() {
+            return;
+        }
+        let Self {
+            config,
+            roster,
+            filter,
+            ..
+        } = *self;
+        // All are of one contact, and sorted by automation and occurrence.
+        let stays_running = |of: &Participation| {
+            let is_of_part =
+                filter.lets_through(of.key.contact.as_str(), of.key.automation.as_str());
+            let is_stopped = is_of_part
+                && pending
+                    .binary_search_by(|stop| stop.participation.key.cmp(&of.key))
+                    .is_ok();
+            of.state.may_run_at_spotler() && !is_stopped
+        };
+        let code_of =
+            |enrolment: Enrolment<'_>| &config.automations[enrolment.automation].trigger_code;
+        let staying = recorded.iter().filter(|of| stays_running(of));
+        let staying: Behind<'_> = staying.map(|of| &of.trigger_code).collect();
+        let coming = declared.iter().map(|index| code_of(roster.get(*index)));
+        let coming: Behind<'_> = coming.collect();
+        let mut declared = declared.iter().map(|index| roster.get(*index)).peekable();
+        for stop in &pending {
+            let this = &stop.participation;
+            let code = &this.trigger_code;
+            // Of a suppressed contact nothing stays, whatever part of it is planned here.
+            let stays =
+                stop.why != WhyStop::Suppressed && staying.has_other(code, stays_running(this));
+            while declared
+                .next_if(|next| self.order(*next, &this.key).is_lt())
+                .is_some()
+            {}
+            let is_declared_behind_it = declared
+                .peek()
+                .is_some_and(|next| self.is_same(*next, &this.key) && code_of(*next) == code);
+            let comes = coming.has_other(code, is_declared_behind_it);
+            let scope = match this.can_be_stopped_alone() {
+                true if stays || comes => StopScope::One,
+                false if stays => {
+                    self.hold(this, this.state.as_str(), reason::cannot_stop_alone());
+                    continue;
+                }
+                _ => StopScope::All,
+            };
+            self.plan.actions.push(Action::Stop(Box::new(Stop {
+                participation: this.clone(),
+                why: stop.why,
+                scope,
+                reason: Arc::default(),
+                instead: this
+                    .triggered_as
+                    .is_some()
+                    .then(|| this.key.contact.clone()),
+            })));
+            if let (Some(index), WhyStop::Renewed(why)) = (stop.trigger, stop.why) {
+                self.trigger(index, Some(this), WhyTrigger::AfterStop(why));
+            }
+        }
+    }
+
+    fn withhold(&mut self, enrolment: Enrolment<'_>, before: Before) {
+        let automation = &self.config.automations[enrolment.automation];
+        // Both were checked when they were read.
+        let Ok(contact) = ContactId::new(enrolment.contact) else {
+            return;
+        };
+        let Ok(occurrence) = enrolment.occurrence.map(Occurrence::new).transpose() else {
+            return;
+        };
+        let suppression = self.config.suppression(enrolment.contact);
+        self.plan.withheld.push(Withheld {
+            key: Key {
+                contact,
+                automation: automation.name.clone(),
+                occurrence,
+            },
+            before,
+            trigger_code: automation.trigger_code.clone(),
+            reason: suppression.map_or_else(String::new, ToString::to_string),
+        });
+    }
+
+    fn let_go(&mut self, recorded: &Participation) {
+        self.plan.let_go.push(LetGo {
+            participation: recorded.clone(),
+            reason: Arc::default(),
+        });
+    }
+
+    fn hold(&mut self, recorded: &Participation, state: &'static str, reason: String) {
+        self.plan.held.push(Held::of(recorded, state, reason));
+    }
+}

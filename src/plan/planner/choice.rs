@@ -1,0 +1,134 @@
+//! Which of a contact's enrolments are declared: by staying, by lot, by exclusion.
+
+use super::Planner;
+use crate::config::{Config, Lot};
+use crate::participation::Participation;
+use crate::plan::Displaced;
+use crate::roster::{Class, Enrolment};
+
+/// The lots of the blocks of each automation; empty where there are none at all.
+pub(super) fn lots(config: &Config) -> Vec<Vec<&Lot>> {
+    if config.enrols.iter().all(|enrol| enrol.lot.is_none()) {
+        return Vec::new();
+    }
+    let mut lots = vec![Vec::new(); config.automations.len()];
+    for enrol in &config.enrols {
+        for automation in &enrol.automations {
+            lots[*automation].extend(&enrol.lot);
+        }
+    }
+    lots
+}
+
+impl Planner<'_> {
+    /// Chooses of a contact's enrolments those that are declared, at most one for an automation and occurrence: those by which it
+    /// comes in, and where it is in already, those by which it stays.
+    pub(super) fn choose(
+        &mut self,
+        of: std::ops::Range<usize>,
+        recorded: &[Participation],
+        to: &mut Vec<usize>,
+    ) {
+        let mut next = of.start;
+        while next < of.end {
+            let (start, first) = (next, self.roster.get(next));
+            let key = (first.automation, first.occurrence);
+            next += 1;
+            while next < of.end
+                && let other = self.roster.get(next)
+                && (other.automation, other.occurrence) == key
+            {
+                next += 1;
+            }
+            match self.is_in(first, recorded) {
+                // Where it was triggered with the fields of one of them, it has not changed.
+                Some(recorded) => {
+                    let mut all = start..next;
+                    let same = |place: &usize| self.roster.get(*place).fields == recorded.fields;
+                    to.push(all.find(same).unwrap_or(start));
+                }
+                None if first.class == Class::Stays => {}
+                None => to.push(start),
+            }
+        }
+        self.draw(recorded, to);
+        self.exclude(to);
+        let mut chosen = to.iter().copied().peekable();
+        for place in of {
+            let is_chosen = chosen.next_if_eq(&place).is_some();
+            if is_chosen != (self.roster.get(place).class == Class::ComesIn) {
+                // A roster refuses to grow beyond what a u32 counts.
+                self.plan.by_record.push(place as u32);
+            }
+        }
+    }
+
+    /// Takes out again who is not in and is left out by lot. Who is in an automation under a lot comes into no other part of that
+    /// name, and is not asked again for other occurrences.
+    pub(super) fn draw(&mut self, recorded: &[Participation], chosen: &mut Vec<usize>) {
+        let mut holding = std::mem::take(&mut self.holding);
+        if !self.lots.is_empty() {
+            holding.extend(recorded.iter().filter_map(|of| {
+                let automation = *self.by_name.get(of.key.automation.as_str())?;
+                let stays = || {
+                    let mut chosen = chosen.iter().map(|place| self.roster.get(*place));
+                    let leaves_later = self.config.automations[automation].leave_after.is_some();
+                    leaves_later || chosen.any(|enrolment| self.is_same(enrolment, &of.key))
+                };
+                let is_held = of.is_in() && !self.lots[automation].is_empty() && stays();
+                is_held.then_some(automation)
+            }));
+        }
+        chosen.retain(|place| {
+            let enrolment = self.roster.get(*place);
+            let lot = self.config.enrols[enrolment.block].lot.as_ref();
+            let Some(lot) = lot.filter(|_| self.is_in(enrolment, recorded).is_none()) else {
+                return true;
+            };
+            let is_other = |of: &usize| {
+                let mut parts = self.lots[*of]
+                    .iter()
+                    .filter(|of| of.name == lot.name)
+                    .peekable();
+                parts.peek().is_some() && parts.all(|of| of.part != lot.part)
+            };
+            holding.contains(&enrolment.automation)
+                || (enrolment.class != Class::LeftOut && !holding.iter().any(is_other))
+        });
+        holding.clear();
+        self.holding = holding;
+    }
+
+    /// Leaves a contact in the first automation of each `[[exclusive]]` that declares it.
+    pub(super) fn exclude(&mut self, chosen: &mut Vec<usize>) {
+        for (exclusive, place) in self.config.exclusives.iter().zip(0..) {
+            let of = |place: usize| self.roster.get(place).automation;
+            let Some(first) = exclusive.first(|of_it| chosen.iter().any(|at| of(*at) == of_it))
+            else {
+                continue;
+            };
+            chosen.retain(|at| {
+                let stays = of(*at) == first || !exclusive.automations.contains(&of(*at));
+                if !stays {
+                    self.plan.displaced.push(Displaced {
+                        enrolment: *at as u32,
+                        by: first as u32,
+                        exclusive: place,
+                    });
+                }
+                stays
+            });
+        }
+    }
+
+    /// What is on record of an enrolment whose contact is in.
+    pub(super) fn is_in<'r>(
+        &self,
+        enrolment: Enrolment<'_>,
+        recorded: &'r [Participation],
+    ) -> Option<&'r Participation> {
+        let place = recorded.binary_search_by(|of| self.order(enrolment, &of.key).reverse());
+        let recorded = &recorded[place.ok()?];
+        recorded.is_in().then_some(recorded)
+    }
+}
