@@ -42,9 +42,9 @@ impl Engine {
     /// That no plan can be made, or an automation was renamed.
     pub async fn adoption(&self, filter: Filter) -> Result<Adoption, Error> {
         let scope = self.scope(filter, &[]);
-        let roster = self.roster(scope.now).await?;
+        let (roster, snapshot) = self.roster(scope.now).await?;
         self.check_expected(&roster, Vec::new()).await?;
-        let planned = self.plan_of(roster, scope, false).await?;
+        let planned = self.merge(roster, snapshot, scope, false).await?;
         if let Some((from, to)) = planned.guard.renamed() {
             let (from, to) = (from.clone(), to.clone());
             return Err(Error::Renamed { from, to });

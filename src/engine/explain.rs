@@ -72,8 +72,8 @@ impl Engine {
         }
         if waits_for_others(config, &roster, &plan) {
             let scope = self.scope(Filter::default(), &[]);
-            let all = self.roster(scope.now).await?;
-            let whole = self.plan_of(all, scope, true).await?;
+            let (all, snapshot) = self.roster(scope.now).await?;
+            let whole = self.merge(all, snapshot, scope, true).await?;
             plan.defer_as_in((&whole.plan, &whole.roster), config, &roster);
         } else {
             plan.defer(config, &roster, &self.sent(now).await?, now);

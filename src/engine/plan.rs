@@ -144,13 +144,24 @@ impl Engine {
         Ok(apart("roster", build).await??)
     }
 
-    /// Reads the sources and adds up the roster.
-    pub(super) async fn roster(&self, now: Timestamp) -> Result<Arc<Roster<'static>>, Error> {
+    /// Reads the sources and adds up the roster. The record goes on being read meanwhile, but it is opened before them: what
+    /// another run does by newer sources than these has to be seen under the lock as a later change of the record. What queries
+    /// ask of it is of the same moment.
+    ///
+    /// # Errors
+    /// What is wrong with the sources, which is reported first since it is what people change; or with the record.
+    pub(super) async fn roster(
+        &self,
+        now: Timestamp,
+    ) -> Result<(Arc<Roster<'static>>, (Checked, Snapshot)), Error> {
         let config = self.config;
-        let record = self.recorded().await?;
+        let (snapshot, record) = match self.recorded().await? {
+            Some((snapshot, record)) => (Ok(snapshot), record),
+            None => (self.snapshot().await, None),
+        };
         let build = move || roster::build(config, now, as_recorded(record.as_deref()));
         let roster = apart("roster", build).await??;
-        Ok(Arc::new(roster))
+        Ok((Arc::new(roster), snapshot.map_err(Error::NotPlanned)?))
     }
 
     /// The same, of one contact alone.
@@ -160,7 +171,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Roster<'static>, Error> {
         let (config, contact) = (self.config, contact.clone());
-        let record = self.recorded().await?;
+        let record = self.recorded().await?.and_then(|(_, record)| record);
         let build = move || {
             roster::build_for(
                 config,
@@ -209,16 +220,13 @@ impl Engine {
         Err(Problems { list, files }.into())
     }
 
-    /// Makes the roster and the plan. The record goes on being read while the sources are, but it is opened before them: what
-    /// another run does by newer sources than these has to be seen under the lock as a later change of the record.
+    /// Makes the roster and the plan.
     ///
     /// # Errors
-    /// What is wrong with the sources, which is reported first since it is what people change; or with the record.
+    /// What is wrong with the sources or the record.
     pub async fn plan(&self, scope: Scope) -> Result<Planned, Error> {
         self.check_names("source", scope.allow_shrink.iter().map(String::as_str))?;
-        let snapshot = self.snapshot().await;
-        let roster = self.roster(scope.now).await?;
-        let snapshot = snapshot.map_err(Error::NotPlanned)?;
+        let (roster, snapshot) = self.roster(scope.now).await?;
         self.check_roster(&roster, &scope).await?;
         self.merge(roster, snapshot, scope, true).await
     }
@@ -299,7 +307,7 @@ impl Engine {
     }
 
     /// Merges roster and record on a thread that may take its time.
-    async fn merge(
+    pub(super) async fn merge(
         &self,
         roster: Arc<Roster<'static>>,
         (record, snapshot): (Checked, Snapshot),

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::{Engine, Error};
+use super::{Checked, Engine, Error};
+use crate::config::Config;
 use crate::participation::{Key, State};
-use crate::record::Selection;
+use crate::record::{Call, Listed, Participations, Snapshot};
 use crate::source::{RecordRow, Recorded};
 
 /// The record as the roster is given it; `None` where there is none.
@@ -22,15 +23,30 @@ struct Last {
     stopped: Option<Timestamp>,
 }
 
+impl Last {
+    fn see(&mut self, call: &Call) {
+        match (call.kind.as_str(), call.outcome.as_deref()) {
+            ("trigger", Some("active")) => self.carried_out = Some(call.sent_at),
+            ("trigger", None | Some("uncertain")) => self.in_doubt = Some(call.sent_at),
+            ("stop", Some("stopped")) => self.stopped = Some(call.sent_at),
+            _ => {}
+        }
+    }
+}
+
+/// The last calls of each participation: by contact, automation and occurrence.
+type Calls = HashMap<(String, String, String), Last>;
+
 impl Engine {
-    /// What is on record, where a query over sources asks that; `None` where there is no record, or nobody asks. It goes through
-    /// all calls ever made.
+    /// The record at one moment, where a query over sources asks it, and what the query is given; `None` where nobody asks. It
+    /// goes through all calls ever made.
     ///
     /// # Errors
     /// That it cannot be read, or that an apply would refuse it.
-    pub(super) async fn recorded(&self) -> Result<Option<Vec<RecordRow>>, Error> {
-        let (config, now) = (self.config, self.now());
-        if !config.asks_record() {
+    pub(super) async fn recorded(
+        &self,
+    ) -> Result<Option<((Checked, Snapshot), Option<Vec<RecordRow>>)>, Error> {
+        if !self.config.asks_record() {
             return Ok(None);
         }
         let would =
@@ -38,81 +54,63 @@ impl Engine {
         let checked = self.check().await.map_err(Error::NotPlanned)?;
         checked.refuse(would).map_err(Error::NotPlanned)?;
         self.refuse_lost(&checked, would)?;
+        let mut calls = Calls::new();
+        let snapshot = self.record.snapshot_and_calls(|call| {
+            let key = (
+                call.contact.clone(),
+                call.automation.clone(),
+                call.occurrence.clone().unwrap_or_default(),
+            );
+            calls.entry(key).or_default().see(&call);
+        });
+        let mut snapshot = snapshot.await.map_err(Error::NotPlanned)?;
         if checked.is_missing() {
-            return Ok(None);
+            return Ok(Some(((checked, snapshot), None)));
         }
-        let rows = async {
-            let mut listing = self.record.listing(Selection::default()).await?;
-            let mut calls = self.record.calls(None).await?;
-            super::plan::apart("record", move || {
-                let mut last: HashMap<(String, String, String), Last> = HashMap::new();
-                for call in &mut calls {
-                    let call = call?;
-                    let outcome = call.outcome.as_deref();
-                    let key = (
-                        call.contact,
-                        call.automation,
-                        call.occurrence.unwrap_or_default(),
-                    );
-                    let last = last.entry(key).or_default();
-                    match (call.kind.as_str(), outcome) {
-                        ("trigger", Some("active")) => last.carried_out = Some(call.sent_at),
-                        ("trigger", None | Some("uncertain")) => last.in_doubt = Some(call.sent_at),
-                        ("stop", Some("stopped")) => last.stopped = Some(call.sent_at),
-                        _ => {}
-                    }
-                }
-                let rows = (&mut listing).map(|listed| {
-                    let listed = listed?;
-                    let of = listed.participation;
-                    let last = |occurrence: &str| {
-                        let key = (
-                            of.key.contact.as_str().to_owned(),
-                            of.key.automation.as_str().to_owned(),
-                            occurrence.to_owned(),
-                        );
-                        last.get(&key).copied().unwrap_or_default()
-                    };
-                    let occurrence = of.key.occurrence.as_ref().map(|of| of.as_str());
-                    // A stop without an occurrence stops all.
-                    let (own, all) = (last(occurrence.unwrap_or_default()), last(""));
-                    let ends_at = of.ends_at(config.runs_for(&of.key.automation));
-                    // By the clock, as the plan sees it, also where no apply has noted it yet.
-                    let (state, ended) = match of.state {
-                        State::Ended => (of.state, Some(ends_at.unwrap_or(listed.changed_at))),
-                        state => match ends_at.filter(|at| *at <= now) {
-                            Some(at) => (State::Ended, Some(at)),
-                            None => (state, None),
-                        },
-                    };
-                    Ok(row(
-                        &of.key,
-                        state,
-                        own,
-                        all.stopped.max(own.stopped),
-                        listed.changed_at,
-                        ended,
-                    ))
-                });
-                rows.collect::<Result<Vec<RecordRow>, crate::record::RecordError>>()
-            })
-            .await
-        };
-        let mut rows = rows.await?.map_err(Error::NotPlanned)?;
-        for row in &mut rows {
-            // Under the name that it takes with the next apply, as plans show it already.
-            let names = config.automations.iter().map(|of| of.name.as_str());
-            let is_configured = names.into_iter().any(|name| name == row.automation);
-            let name = crate::id::AutomationName::new(&row.automation).ok();
-            if let (false, Some(to)) = (
-                is_configured,
-                name.and_then(|name| config.moved_to(&name).cloned()),
-            ) {
-                row.automation = to.as_str().to_owned();
-            }
-        }
-        Ok(Some(rows))
+        let (config, now) = (self.config, self.now());
+        let (participations, rows) = super::plan::apart("record", move || {
+            let listed = snapshot.participations.listed()?;
+            let rows = listed.iter().map(|of| row_of(of, &calls, config, now));
+            let rows: Vec<RecordRow> = rows.collect();
+            Ok((Participations::of(listed), rows))
+        })
+        .await?
+        .map_err(Error::NotPlanned)?;
+        snapshot.participations = participations;
+        Ok(Some(((checked, snapshot), Some(rows))))
     }
+}
+
+/// A participation as a query sees it: by the clock and under the name that it has with the next apply, as the plan sees it.
+fn row_of(listed: &Listed, calls: &Calls, config: &Config, now: Timestamp) -> RecordRow {
+    let of = &listed.participation;
+    let (contact, name) = (of.key.contact.as_str(), &of.key.automation);
+    let last = |occurrence: &str| {
+        let key = (
+            contact.to_owned(),
+            name.as_str().to_owned(),
+            occurrence.to_owned(),
+        );
+        calls.get(&key).copied().unwrap_or_default()
+    };
+    let occurrence = of.key.occurrence.as_ref().map(|of| of.as_str());
+    // A stop without an occurrence stops all.
+    let (own, all) = (last(occurrence.unwrap_or_default()), last(""));
+    let ends_at = of.ends_at(config.runs_for(name));
+    let (state, ended) = match of.state {
+        State::Ended => (of.state, Some(ends_at.unwrap_or(listed.changed_at))),
+        state => match ends_at.filter(|at| *at <= now) {
+            Some(at) => (State::Ended, Some(at)),
+            None => (state, None),
+        },
+    };
+    let stopped = all.stopped.max(own.stopped);
+    let mut row = row(&of.key, state, own, stopped, listed.changed_at, ended);
+    let is_configured = config.automations.iter().any(|of| of.name == *name);
+    if let (false, Some(to)) = (is_configured, config.moved_to(name)) {
+        row.automation = to.as_str().to_owned();
+    }
+    row
 }
 
 fn row(

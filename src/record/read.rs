@@ -61,6 +61,21 @@ pub struct Snapshot {
     pub participations: Participations,
 }
 
+impl Snapshot {
+    fn of_nothing() -> Self {
+        Self {
+            serial: 0,
+            is_new: true,
+            counted_from: None,
+            applied: BTreeMap::new(),
+            moved: Vec::new(),
+            merged: Vec::new(),
+            asked: Vec::new(),
+            participations: Participations::none(),
+        }
+    }
+}
+
 /// What part of the record is wanted.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
@@ -179,18 +194,42 @@ impl Record {
     /// # Errors
     /// Why it cannot be opened or read.
     pub async fn snapshot_with(&self, contacts: &[ContactId]) -> Result<Snapshot, RecordError> {
+        match self.store.read().await? {
+            Some(view) => self.snapshot_of(view, contacts, false).await,
+            None => Ok(Snapshot::of_nothing()),
+        }
+    }
+
+    /// The record as it is now, and every call that was ever made, the oldest first. The participations are
+    /// [whole](Participations::listed).
+    ///
+    /// # Errors
+    /// Why it cannot be opened or read.
+    pub async fn snapshot_and_calls(
+        &self,
+        mut each: impl FnMut(Call),
+    ) -> Result<Snapshot, RecordError> {
         let Some(mut view) = self.store.read().await? else {
-            return Ok(Snapshot {
-                serial: 0,
-                is_new: true,
-                counted_from: None,
-                applied: BTreeMap::new(),
-                moved: Vec::new(),
-                merged: Vec::new(),
-                asked: Vec::new(),
-                participations: Participations::none(),
-            });
+            return Ok(Snapshot::of_nothing());
         };
+        let mut behind = CallId(0);
+        loop {
+            let calls = view.calls(None, behind).await?;
+            let Some((last, _)) = calls.last() else {
+                break;
+            };
+            behind = *last;
+            calls.into_iter().for_each(|(_, call)| each(call));
+        }
+        self.snapshot_of(view, &[], true).await
+    }
+
+    async fn snapshot_of(
+        &self,
+        mut view: Box<dyn View>,
+        contacts: &[ContactId],
+        is_whole: bool,
+    ) -> Result<Snapshot, RecordError> {
         let serial = view.about().await?.serial;
         let standing = view.standing().await?;
         let mut asked = Vec::new();
@@ -210,7 +249,7 @@ impl Record {
             applied: standing.with,
             moved: standing.moved,
             merged: standing.merged,
-            participations: self.participations(view, false).await?,
+            participations: self.participations(view, is_whole).await?,
         })
     }
 
@@ -479,8 +518,24 @@ pub struct Participations(Overlaid<Pages>);
 
 impl Participations {
     fn none() -> Self {
-        let page: Page = Box::new(std::iter::empty());
+        Self::of(Vec::new())
+    }
+
+    /// These, which are sorted by contact.
+    pub fn of(listed: Vec<Listed>) -> Self {
+        let page: Page = Box::new(listed.into_iter().map(Ok));
         Self(OpenCalls::default().over(Pages::of(page)))
+    }
+
+    /// All of them, with all that is on record of them where the snapshot is whole; sorted by contact, automation and
+    /// occurrence. For a thread that may wait.
+    ///
+    /// # Errors
+    /// Why they cannot be read.
+    pub fn listed(self) -> Result<Vec<Listed>, RecordError> {
+        let mut listed = self.0.collect::<Result<Vec<_>, _>>()?;
+        listed.sort_by(|a, b| a.participation.key.cmp(&b.participation.key));
+        Ok(listed)
     }
 }
 

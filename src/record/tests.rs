@@ -977,6 +977,24 @@ async fn a_snapshot_is_of_one_moment_while_another_run_writes(place: Place) {
         }
     };
     tokio::join!(write, read);
+    let write = async {
+        for number in 0..CHANGES {
+            call(&journal, trigger(&format!("d-{number}"), None), ACTIVE, &[]).await;
+        }
+    };
+    let read = async {
+        loop {
+            let mut calls = 0;
+            let seen = place.record.snapshot_and_calls(|_| calls += 1).await;
+            let listed = seen.unwrap().participations.listed().unwrap();
+            assert_eq!(listed.len(), CHANGES + calls);
+            if calls == CHANGES {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::join!(write, read);
     drop(journal);
     writing.end().await.unwrap();
 }
