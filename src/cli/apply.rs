@@ -16,7 +16,7 @@ use crate::engine::{self, ApplyOptions, Applying, Beginning, Planned, Saved};
 use crate::plan::Filter;
 use crate::record::LockError;
 use crate::report::{
-    Look, Progress, SafeText, plan_text, plural, refused_summary, run_json, run_summary,
+    Look, Progress, SafeText, Shown, plan_text, plural, refused_summary, run_json, run_summary,
 };
 
 pub(super) async fn run(
@@ -261,10 +261,12 @@ impl Apply<'_> {
             }
             // A log of events has told of it.
             Format::Json if output.is_log() => {}
-            Format::Json => output.notice(|mut out| plan_text(&mut out, view)),
+            Format::Json => output.notice(|mut out| plan_text(&mut out, view, Shown::FirstOfApply)),
             // Cron mails whatever is printed, so where nothing is to be done nothing is said.
             Format::Text if self.common.quiet && plan.is_empty() && !planned.guard.refuses() => {}
-            Format::Text => output.lines(|mut out| plan_text(&mut out, view))?,
+            Format::Text => {
+                output.lines(|mut out| plan_text(&mut out, view, Shown::FirstOfApply))?
+            }
         }
         // What is deferred counts, so that an accident is seen before its time has come.
         if planned.guard.refuses() && !args.allow_large {

@@ -177,8 +177,14 @@ pub struct PlanArgs {
     /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: PlanFormat,
+    /// Show numbers and names of automations alone: no contact and nothing of a row
+    #[arg(long)]
+    pub summary: bool,
+    /// Show every row as text, not only the first twenty of each automation and kind
+    #[arg(long, conflicts_with = "summary")]
+    pub all: bool,
     /// Show the rosters before and after as a unified diff instead
-    #[arg(long, conflicts_with = "format")]
+    #[arg(long, conflicts_with_all = ["format", "summary", "all"])]
     pub diff: bool,
     /// Save it to this file too, for `rollcall apply FILE`
     #[arg(long, value_name = "FILE")]

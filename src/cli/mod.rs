@@ -5,6 +5,7 @@ mod apply;
 mod args;
 mod automations;
 mod completions;
+mod discreet;
 mod explain;
 mod history;
 mod init;

@@ -491,6 +491,29 @@ impl Count {
     }
 }
 
+impl Breach {
+    /// It in words; where it is to name nobody, without the ids that it gives as an example.
+    pub fn words(&self, names_nobody: bool) -> String {
+        let Breach::Same(what, found) = self else {
+            return self.to_string();
+        };
+        if !names_nobody {
+            return self.to_string();
+        }
+        let contacts = plural(found.count, "contact");
+        match what {
+            SamePeople::Renamed { .. } => self.to_string(),
+            SamePeople::Rewritten { automation } => format!(
+                "{contacts} would be triggered again in {automation}, where their ids are written differently"
+            ),
+            SamePeople::Suppressed => format!(
+                "{} would be triggered under an id that is written differently",
+                plural(found.count, "suppressed contact")
+            ),
+        }
+    }
+}
+
 impl fmt::Display for Breach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const TOGETHER: &str = " of all automations together";

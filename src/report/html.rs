@@ -45,6 +45,7 @@ struct Page<'a> {
     automations: Vec<Bar>,
     more_automations: usize,
     total: usize,
+    names_nobody: bool,
     cut: Vec<String>,
     kinds: [&'static str; 5],
     first: Vec<Row>,
@@ -88,11 +89,11 @@ impl Row {
     }
 }
 
-/// Writes a plan.
+/// Writes a plan; where it is to name nobody, without its rows.
 ///
 /// # Errors
 /// What the writer says.
-pub fn plan_html(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
+pub fn plan_html(out: &mut impl Write, view: PlanView<'_>, names_nobody: bool) -> io::Result<()> {
     let plan = view.plan;
     let (start, rest) = sentence(plan);
     let tally = tally(view);
@@ -132,7 +133,7 @@ pub fn plan_html(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
             .guard
             .breaches
             .iter()
-            .map(|breach| SafeText(&breach.to_string()).to_string())
+            .map(|breach| SafeText(&breach.words(names_nobody)).to_string())
             .collect(),
         moved: moved_lines(plan)
             .map(|line| SafeText(&line).to_string())
@@ -144,9 +145,13 @@ pub fn plan_html(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
             .collect(),
         more_automations: tally.len().saturating_sub(MOST_BARS),
         total: plan.actions.len() + plan.deferred.len() + plan.let_go.len() + plan.held.len(),
+        names_nobody,
         cut: cut.collect(),
         kinds: KINDS,
-        first: rows.all().take(FIRST).collect(),
+        first: match names_nobody {
+            true => Vec::new(),
+            false => rows.all().take(FIRST).collect(),
+        },
         rows,
     };
     page.write_into(out)

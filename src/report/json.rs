@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::rows::{ActionRow, PlanView};
+use super::tally::tally;
 use crate::apply::{Run, Settled};
 use crate::id::{AutomationName, ContactId, Occurrence};
 use crate::participation::State;
@@ -49,6 +50,17 @@ struct MovedJson<'a> {
     from: &'a AutomationName,
     to: &'a AutomationName,
     participations: u64,
+}
+
+#[derive(Serialize)]
+struct AutomationJson<'a> {
+    automation: &'a str,
+    trigger: u64,
+    stop: u64,
+    deferred: u64,
+    let_go: u64,
+    held: u64,
+    running: u64,
 }
 
 #[derive(Serialize)]
@@ -98,6 +110,43 @@ pub fn plan_json(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
     document(out, view, None, None)
 }
 
+/// Writes the figures of a plan alone.
+///
+/// # Errors
+/// What the writer says.
+pub fn plan_summary_json(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
+    head(out, view)?;
+    let id = view.record_id.map(|id| id.to_string());
+    let record = RecordJson {
+        id: id.as_deref(),
+        problems: view.problems,
+    };
+    write!(out, "  \"record\": ")?;
+    to_json(out, &record)?;
+    write!(out, ",\n  \"automations\": ")?;
+    let tally = tally(view).into_iter();
+    let reported = tally.filter(|(_, counts)| counts.is_reported());
+    list(out, reported, |out, (automation, counts)| {
+        to_json(
+            out,
+            &AutomationJson {
+                automation,
+                trigger: counts.trigger,
+                stop: counts.stop,
+                deferred: counts.deferred,
+                let_go: counts.let_go,
+                held: counts.held,
+                running: counts.running,
+            },
+        )
+    })?;
+    write!(out, "  \"summary\": ")?;
+    to_json(out, &summary(view.plan))?;
+    write!(out, ",\n  \"guard\": ")?;
+    to_json(out, &guard(view, true))?;
+    writeln!(out, " }}")
+}
+
 /// Writes a plan with what is needed to apply it.
 ///
 /// # Errors
@@ -129,13 +178,7 @@ fn document(
     saved: Option<&SavedPlan>,
     run: Option<&Run>,
 ) -> io::Result<()> {
-    writeln!(
-        out,
-        "{{ \"format_version\": {FORMAT_VERSION},\n  \"config_digest\": \"{}\", \"record_serial\": {}, \"now\": \"{}\",",
-        view.config.digest,
-        view.record_serial,
-        second(view.now),
-    )?;
+    head(out, view)?;
     if let Some(saved) = saved {
         write!(out, "  \"saved\": ")?;
         to_json(
@@ -245,18 +288,7 @@ fn document(
     write!(out, "  \"summary\": ")?;
     to_json(out, &summary(view.plan))?;
     write!(out, ",\n  \"guard\": ")?;
-    to_json(
-        out,
-        &GuardJson {
-            refused: view.guard.refuses(),
-            reasons: view
-                .guard
-                .breaches
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-        },
-    )?;
+    to_json(out, &guard(view, false))?;
     if let Some(run) = run {
         write!(out, ",\n  \"ended_early\": ")?;
         to_json(out, &run.end.as_ref().map(ToString::to_string))?;
@@ -266,6 +298,25 @@ fn document(
         }
     }
     writeln!(out, " }}")
+}
+
+/// How every document of a plan begins.
+fn head(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
+    writeln!(
+        out,
+        "{{ \"format_version\": {FORMAT_VERSION},\n  \"config_digest\": \"{}\", \"record_serial\": {}, \"now\": \"{}\",",
+        view.config.digest,
+        view.record_serial,
+        second(view.now),
+    )
+}
+
+fn guard(view: PlanView<'_>, names_nobody: bool) -> GuardJson {
+    let breaches = view.guard.breaches.iter();
+    GuardJson {
+        refused: view.guard.refuses(),
+        reasons: breaches.map(|of| of.words(names_nobody)).collect(),
+    }
 }
 
 fn second(at: Timestamp) -> String {

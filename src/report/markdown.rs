@@ -13,6 +13,9 @@ use crate::plan::Plan;
 /// The most characters that a comment may have, as the forges count them: in UTF-16.
 const MOST: usize = 65_536;
 
+/// The line by which a job finds its comment again.
+pub(super) const TITLE: &str = "### Rollcall";
+
 /// The most characters of one line that comes from data.
 const LONGEST_LINE: usize = 700;
 
@@ -23,23 +26,59 @@ const MOST_OF_TABLE: usize = 14_000;
 const MOST_OF_HELD: usize = 8_000;
 const MOST_OF_OTHERS: usize = 5_000;
 
+/// What of a plan a comment has.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Comment<'a> {
+    /// Whether it has numbers and names of automations alone.
+    pub names_nobody: bool,
+    /// What goes before the plan.
+    pub before: Option<&'a str>,
+}
+
 /// Writes a plan.
 ///
 /// # Errors
 /// What the writer says.
-pub fn plan_markdown(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
-    let plan = view.plan;
-    let number = |count: usize| thousands(count as u64);
-    let (start, rest) = sentence(plan);
-    let mut head = format!("### Rollcall\n\n**{start}** {rest}\n\n");
+pub fn plan_markdown(
+    out: &mut impl Write,
+    view: PlanView<'_>,
+    comment: Comment<'_>,
+) -> io::Result<()> {
+    let (start, rest) = sentence(view.plan);
+    let mut head = format!("{TITLE}\n\n");
+    if let Some(before) = comment.before {
+        head.push_str(before);
+        head.push_str("#### What the next apply would do\n\n");
+    }
+    head.push_str(&format!("**{start}** {rest}\n\n"));
     if view.makes_all_new() {
         head.push_str("**There is no record yet: everybody who is declared counts as new.** If there was one, restore it before you \
                        apply.\n\n");
     }
     head.push_str(&doubts(view));
-    head.push_str(&guard(view));
-    head.push_str(&moved(plan));
+    head.push_str(&guard(view, comment.names_nobody));
+    head.push_str(&moved(view.plan));
     head.push_str(&table(view));
+    let tail = format!(
+        "Configuration `{}`, record serial {}, made for {}.\n",
+        view.config.digest,
+        view.record_serial,
+        view.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    );
+    let details = match comment.names_nobody {
+        true => String::new(),
+        false => details(view, length(&head) + length(&tail)),
+    };
+    for part in [&head, &details, &tail] {
+        out.write_all(part.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Everything that a plan does or does not do, folded, where so many characters are taken.
+fn details(view: PlanView<'_>, taken: usize) -> String {
+    let plan = view.plan;
+    let number = |count: usize| thousands(count as u64);
     let held = plan.held.iter().map(|held| {
         let key = &held.key;
         let of = subject(
@@ -78,14 +117,11 @@ pub fn plan_markdown(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()>
         number(plan.let_go.len())
     );
     let let_go = folded(&title, let_go, plan.let_go.len(), MOST_OF_OTHERS);
-    let tail = format!(
-        "Configuration `{}`, record serial {}, made for {}.\n",
-        view.config.digest,
-        view.record_serial,
-        view.now.strftime("%Y-%m-%dT%H:%M:%SZ")
-    );
-    let others = [&head, &deferred, &held, &let_go, &tail];
-    let room = MOST.saturating_sub(others.iter().map(length).sum());
+    let others = [&deferred, &held, &let_go]
+        .map(length)
+        .iter()
+        .sum::<usize>();
+    let room = MOST.saturating_sub(taken + others);
     let rows = view.rows().map(|row| {
         let sign = match row.action {
             "stop" => '-',
@@ -103,10 +139,7 @@ pub fn plan_markdown(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()>
     });
     let title = plural(plan.actions.len() as u64, "action");
     let actions = folded(&title, rows, plan.actions.len(), room);
-    for part in [&head, &actions, &deferred, &held, &let_go, &tail] {
-        out.write_all(part.as_bytes())?;
-    }
-    Ok(())
+    [actions, deferred, held, let_go].concat()
 }
 
 /// What speaks against the record, not folded.
@@ -121,12 +154,13 @@ fn doubts(view: PlanView<'_>) -> String {
 }
 
 /// What the guard says, not folded.
-fn guard(view: PlanView<'_>) -> String {
+fn guard(view: PlanView<'_>, names_nobody: bool) -> String {
     let breaches = &view.guard.breaches;
     if breaches.is_empty() {
         return String::new();
     }
-    let lines = breaches.iter().map(|breach| format!("! {breach}"));
+    let lines = breaches.iter();
+    let lines = lines.map(|breach| format!("! {}", breach.words(names_nobody)));
     let block = block("text", lines, breaches.len(), MOST_OF_GUARD);
     format!(
         "**The guard refuses to apply this plan.** Check that this is what you want; then {}.\n\n{block}\n",
@@ -197,14 +231,19 @@ fn table(view: PlanView<'_>) -> String {
 }
 
 /// A name as a span of code that can stand in a table.
-fn code(name: &str) -> String {
+pub(super) fn code(name: &str) -> String {
     let safe = SafeText(name).to_string();
     let safe = safe.replace('`', "\\u{60}").replace('|', "\\u{7c}");
     format!("`{}`", cut(&safe, LONGEST_LINE))
 }
 
 /// Lines that are shown when they are asked for; nothing where there are none.
-fn folded(title: &str, lines: impl Iterator<Item = String>, count: usize, room: usize) -> String {
+pub(super) fn folded(
+    title: &str,
+    lines: impl Iterator<Item = String>,
+    count: usize,
+    room: usize,
+) -> String {
     if count == 0 {
         return String::new();
     }
@@ -244,7 +283,7 @@ fn block(language: &str, lines: impl Iterator<Item = String>, count: usize, room
 }
 
 /// How many characters a forge counts.
-fn length(text: impl AsRef<str>) -> usize {
+pub(super) fn length(text: impl AsRef<str>) -> usize {
     text.as_ref().encode_utf16().count()
 }
 

@@ -2,51 +2,32 @@
 
 use std::io::{self, Write};
 
+use anstyle::Style;
 use comfy_table::{CellAlignment, Table};
-use unicode_width::UnicodeWidthStr;
 
-use super::rows::{PlanView, subject};
-use super::style::{self, SafeText, pad, thousands};
+use super::grouped::{Kind, Row, Shown, groups};
+use super::rows::PlanView;
+use super::style::{self, SafeText, thousands};
 use super::tally::{moved_lines, sentence, tally};
-use crate::plan::{Action, Plan};
-
-/// Columns grow no wider than this to keep the lines aligned.
-const WIDEST: usize = 40;
+use crate::participation::Key;
+use crate::plan::Plan;
 
 /// Writes a plan. Colours are for the writer to take out where they are not wanted.
 ///
 /// # Errors
 /// What the writer says.
-pub fn plan_text(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
+pub fn plan_text(out: &mut impl Write, view: PlanView<'_>, shown: Shown) -> io::Result<()> {
     let plan = view.plan;
     moved(out, plan)?;
-    actions(out, view)?;
-    if !plan.let_go.is_empty() {
-        writeln!(
-            out,
-            "Let go without a call; they run to their end by themselves:"
-        )?;
-        for let_go in &plan.let_go {
-            let key = &let_go.participation.key;
-            writeln!(
-                out,
-                "  {}  {}  {}",
-                subject(
-                    key.contact.as_str(),
-                    key.occurrence.as_ref().map(|o| o.as_str())
-                ),
-                key.automation,
-                SafeText(&let_go.reason)
-            )?;
-        }
-        writeln!(out)?;
+    if shown != Shown::Summary {
+        details(out, view, shown)?;
     }
-    deferred(out, view)?;
-    held(out, plan)?;
-    if !plan.actions.is_empty() || !plan.let_go.is_empty() || !plan.deferred.is_empty() {
+    let has_more = shown == Shown::Summary && !plan.held.is_empty();
+    if has_more || !plan.actions.is_empty() || !plan.let_go.is_empty() || !plan.deferred.is_empty()
+    {
         table(out, view)?;
     }
-    plan_sum(out, view)
+    sum(out, view, shown == Shown::Summary)
 }
 
 fn moved(out: &mut impl Write, plan: &Plan) -> io::Result<()> {
@@ -60,90 +41,104 @@ fn moved(out: &mut impl Write, plan: &Plan) -> io::Result<()> {
     writeln!(out)
 }
 
-fn actions(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
-    let (mut contacts, mut automations) = (0, 0);
-    for action in &view.plan.actions {
-        let (contact, occurrence) = match action {
-            Action::Stop(stop) => {
-                let key = &stop.participation.key;
-                (
-                    key.contact.as_str(),
-                    key.occurrence.as_ref().map(|o| o.as_str()),
-                )
-            }
-            Action::Trigger(trigger) => {
-                let enrolment = view.roster.get(trigger.enrolment as usize);
-                (enrolment.contact, enrolment.occurrence)
-            }
-        };
-        let wide = contact.width() + occurrence.map_or(0, |o| o.width() + 3);
-        contacts = contacts.max(wide.min(WIDEST));
-        automations = automations.max(view.automation(action).width().min(WIDEST));
-    }
-    for row in view.rows() {
-        let (sign, colour) = match row.action {
-            "stop" => ('-', style::REMOVED),
-            _ => ('+', style::ADDED),
-        };
-        let (on, off) = (colour.render(), colour.render_reset());
-        write!(
-            out,
-            "{on}{sign} {:<7}{off}  {}  {}  {}",
-            row.action,
-            pad(&subject(row.contact, row.occurrence), contacts),
-            pad(&SafeText(row.automation).to_string(), automations),
-            SafeText(&row.reason)
-        )?;
-        if let Some(place) = row.declared_at {
-            let (on, off) = (style::DIMMED.render(), style::DIMMED.render_reset());
-            write!(out, "  {on}({place}){off}")?;
-        }
+const STOP: Kind = Kind {
+    sign: "- ",
+    word: "stop   ",
+    style: style::REMOVED,
+    phrase: "to stop",
+};
+
+const TRIGGER: Kind = Kind {
+    sign: "+ ",
+    word: "trigger",
+    style: style::ADDED,
+    phrase: "to trigger",
+};
+
+const LET_GO: Kind = Kind {
+    sign: "  ",
+    word: "",
+    style: Style::new(),
+    phrase: "let go",
+};
+
+const DEFERRED: Kind = Kind {
+    sign: "~ ",
+    word: "",
+    style: Style::new(),
+    phrase: "deferred",
+};
+
+/// Everything that a plan does or does not do, by automation and kind.
+fn details(out: &mut impl Write, view: PlanView<'_>, shown: Shown) -> io::Result<()> {
+    let plan = view.plan;
+    let actions = view.rows().map(|row| Row {
+        kind: match row.action {
+            "stop" => STOP,
+            _ => TRIGGER,
+        },
+        automation: row.automation,
+        contact: row.contact,
+        occurrence: row.occurrence,
+        reason: row.reason,
+        place: row.declared_at,
+    });
+    groups(out, actions, shown, true)?;
+    if !plan.actions.is_empty() {
         writeln!(out)?;
     }
-    if !view.plan.actions.is_empty() {
+    if !plan.let_go.is_empty() {
+        writeln!(
+            out,
+            "Let go without a call; they run to their end by themselves:"
+        )?;
+        let rows = plan.let_go.iter();
+        let rows = rows.map(|of| of_key(LET_GO, &of.participation.key, of.reason.to_string()));
+        groups(out, rows, shown, false)?;
+        writeln!(out)?;
+    }
+    if !plan.deferred.is_empty() {
+        writeln!(out, "Deferred; a later apply triggers these:")?;
+        let rows = view.deferred().map(|row| Row {
+            kind: DEFERRED,
+            automation: row.automation,
+            contact: row.contact,
+            occurrence: row.occurrence,
+            reason: row.reason,
+            place: None,
+        });
+        groups(out, rows, shown, false)?;
+        writeln!(out)?;
+    }
+    if !plan.held.is_empty() {
+        writeln!(out, "Held; nothing is done about these:")?;
+        let rows = plan.held.iter();
+        let rows = rows.map(|held| of_key(held_as(held.state), &held.key, held.reason.clone()));
+        groups(out, rows, shown, false)?;
         writeln!(out)?;
     }
     Ok(())
 }
 
-fn deferred(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
-    if view.plan.deferred.is_empty() {
-        return Ok(());
+fn of_key(kind: Kind, key: &Key, reason: String) -> Row<'_> {
+    Row {
+        kind,
+        automation: key.automation.as_str(),
+        contact: key.contact.as_str(),
+        occurrence: key.occurrence.as_ref().map(|o| o.as_str()),
+        reason,
+        place: None,
     }
-    writeln!(out, "Deferred; a later apply triggers these:")?;
-    for row in view.deferred() {
-        writeln!(
-            out,
-            "~ {}  {}  {}",
-            subject(row.contact, row.occurrence),
-            SafeText(row.automation),
-            SafeText(&row.reason)
-        )?;
-    }
-    writeln!(out)
 }
 
-fn held(out: &mut impl Write, plan: &Plan) -> io::Result<()> {
-    if plan.held.is_empty() {
-        return Ok(());
+/// What is held in a state.
+fn held_as(state: &'static str) -> Kind {
+    Kind {
+        sign: "! ",
+        word: state,
+        style: style::ATTENTION,
+        phrase: state,
     }
-    let (on, off) = (style::ATTENTION.render(), style::ATTENTION.render_reset());
-    writeln!(out, "Held; nothing is done about these:")?;
-    for held in &plan.held {
-        let key = &held.key;
-        writeln!(
-            out,
-            "{on}! {}{off}  {}  {}  {}",
-            held.state,
-            subject(
-                key.contact.as_str(),
-                key.occurrence.as_ref().map(|o| o.as_str())
-            ),
-            key.automation,
-            SafeText(&held.reason)
-        )?;
-    }
-    writeln!(out)
 }
 
 fn table(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
@@ -193,12 +188,16 @@ fn table(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
 /// # Errors
 /// What the writer says.
 pub fn plan_sum(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
+    sum(out, view, false)
+}
+
+fn sum(out: &mut impl Write, view: PlanView<'_>, names_nobody: bool) -> io::Result<()> {
     let breaches = &view.guard.breaches;
     if !breaches.is_empty() {
         let (on, off) = (style::ATTENTION.render(), style::ATTENTION.render_reset());
         writeln!(out, "{on}The guard refuses to apply this plan:{off}")?;
         for breach in breaches {
-            writeln!(out, "  {}", SafeText(&breach.to_string()))?;
+            writeln!(out, "  {}", SafeText(&breach.words(names_nobody)))?;
         }
         writeln!(
             out,
