@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
 use crate::id::{AutomationName, ContactId};
 use crate::participation::State;
 use crate::plan::Filter;
+use crate::record::OUTCOMES;
 use crate::sandbox::SandboxArgs;
 
 /// Keeps the automations of a Spotler account enrolled exactly as a configuration repository says.
@@ -345,6 +347,9 @@ pub struct RecordAcceptArgs {
 /// `record export`.
 #[derive(Debug, Args)]
 pub struct RecordExportArgs {
+    /// Which participations.
+    #[command(flatten)]
+    pub which: Which,
     /// How to write them
     #[arg(long, value_name = "FORMAT", default_value = "csv")]
     pub format: ExportFormat,
@@ -441,20 +446,46 @@ pub struct HistoryArgs {
     /// Only this contact
     #[arg(value_name = "CONTACT", value_parser = parse_contact)]
     pub contact: Option<ContactId>,
+    /// Only this automation
+    #[arg(long, value_name = "NAME", value_parser = parse_automation)]
+    pub automation: Option<AutomationName>,
+    /// Only calls that ended like this; without an outcome, a call is uncertain or stop-uncertain
+    #[arg(long, visible_alias = "outcome", value_name = "STATE", value_parser = OUTCOMES, hide_possible_values = true)]
+    pub state: Option<String>,
+    /// Only calls since this time: a date, a time (UTC), or how long ago (24h, 7d)
+    #[arg(long, value_name = "TIME", value_parser = parse_since)]
+    pub since: Option<Since>,
+    /// Only the last so many calls
+    #[arg(long, value_name = "NUMBER")]
+    pub limit: Option<usize>,
     /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
 }
 
-/// `record list`.
-#[derive(Debug, Args)]
-pub struct RecordListArgs {
+/// Which participations on record.
+#[derive(Debug, Clone, Args)]
+pub struct Which {
     /// What part of the whole.
     #[command(flatten)]
     pub part: Part,
     /// Only those in this state (active, uncertain, stopped, …)
-    #[arg(long, value_name = "STATE")]
+    #[arg(long, value_name = "STATE", value_parser = states(), hide_possible_values = true)]
     pub state: Option<State>,
+    /// Only those whose state changed since this time: a date, a time (UTC), or how long ago (24h, 7d)
+    #[arg(long, value_name = "TIME", value_parser = parse_since)]
+    pub since: Option<Since>,
+    /// Only the first so many, by contact
+    #[arg(long, value_name = "NUMBER")]
+    pub limit: Option<usize>,
+}
+
+/// `record list`.
+#[derive(Debug, Args)]
+pub struct RecordListArgs {
+    /// Which participations.
+    #[command(flatten)]
+    pub which: Which,
     /// How to show them
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
@@ -499,6 +530,36 @@ fn parse_contact(text: &str) -> Result<ContactId, crate::id::IdError> {
 
 fn parse_automation(text: &str) -> Result<AutomationName, crate::id::IdError> {
     AutomationName::recorded(text)
+}
+
+/// The states, as words to choose from.
+fn states() -> impl TypedValueParser<Value = State> {
+    PossibleValuesParser::new(State::ALL.map(State::as_str)).try_map(|word| word.parse::<State>())
+}
+
+/// From when on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// A moment.
+    At(Timestamp),
+    /// So long ago.
+    Ago(Duration),
+}
+
+impl Since {
+    /// The moment, where it is now.
+    pub fn before(self, now: Timestamp) -> Timestamp {
+        match self {
+            Since::At(at) => at,
+            Since::Ago(span) => now.checked_sub(span).unwrap_or(Timestamp::MIN),
+        }
+    }
+}
+
+fn parse_since(text: &str) -> Result<Since, String> {
+    let at = parse_time(text).map(Since::At);
+    at.or_else(|_| parse_duration(text).map(Since::Ago))
+        .map_err(|_| "write it as 2026-11-23, 2026-11-23T09:00:00Z, 24h or 7d".to_owned())
 }
 
 fn parse_time(text: &str) -> Result<Timestamp, String> {

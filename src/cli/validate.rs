@@ -1,10 +1,12 @@
 //! `rollcall validate`: reads everything; no network and no record.
 
+use comfy_table::{CellAlignment, Table};
+
 use super::args::ValidateArgs;
 use super::notices::count;
 use super::{CommandError, Common, Exit, Session};
 use crate::config::Problems;
-use crate::report::thousands;
+use crate::report::{ADDED, PLAIN_TABLE, SafeText, thousands};
 
 pub(super) async fn run(args: &ValidateArgs, common: &Common) -> Result<Exit, CommandError> {
     let Session { engine, output } = &Session::find(common)?;
@@ -40,17 +42,24 @@ pub(super) async fn run(args: &ValidateArgs, common: &Common) -> Result<Exit, Co
         let Some(roster) = &roster else {
             return writeln!(
                 out,
-                "The configuration is valid: {what}. The rows of its sources were not read."
+                "{ADDED}The configuration is valid:{ADDED:#} {what}. The rows of its sources were not read."
             );
         };
         let all = count(roster.sizes().iter().sum(), "enrolment");
-        writeln!(out, "The configuration is valid: {what}, {all} in all.")?;
+        writeln!(out, "{ADDED}The configuration is valid:{ADDED:#} {what}, {all} in all.")?;
         let names = config.automations.iter().map(|of| of.name.as_str());
-        let width = names.clone().map(str::len).max().unwrap_or(0);
+        let mut table = Table::new();
+        table.load_style(PLAIN_TABLE);
+        table.set_header(["automation", "enrolments"]);
         for (name, size) in names.zip(roster.sizes()) {
-            writeln!(out, "  {name:<width$}  {}", thousands(*size as u64))?;
+            table.add_row([SafeText(name).to_string(), thousands(*size as u64)]);
         }
-        Ok(())
+        if let Some(sizes) = table.column_mut(1) {
+            sizes.set_cell_alignment(CellAlignment::Right);
+        }
+        writeln!(out)?;
+        let mut lines = table.lines();
+        lines.try_for_each(|line| writeln!(out, "{}", line.trim_end()))
     })?;
     Ok(Exit::Fine)
 }

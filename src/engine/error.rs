@@ -77,6 +77,18 @@ pub enum Error {
     /// A name is not configured: of what kind, the name, and the one that was probably meant.
     #[error("There is no {0} {1} in the configuration.{near}", near = did_you_mean(.2))]
     Unknown(&'static str, String, Option<String>),
+    /// Neither the record nor the configuration has an automation of this name; the one that was probably meant.
+    #[error(
+        "There is no automation {} on record or in the configuration.{near}",
+        SafeText(.0), near = did_you_mean(.1)
+    )]
+    NoAutomation(String, Option<String>),
+    /// Nobody has a contact of this id; the one that was probably meant.
+    #[error(
+        "There is no contact {} on record, and neither a source nor a file has one: is the id right?{near}",
+        SafeText(.0), near = did_you_mean(.1)
+    )]
+    Nobody(String, Option<String>),
     /// A plan cannot be saved.
     #[error("The plan cannot be saved to {}: {}", .0.display(), .1)]
     NotSaved(PathBuf, io::Error),

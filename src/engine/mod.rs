@@ -16,6 +16,7 @@ mod forget;
 mod identity;
 mod line;
 mod lock;
+mod names;
 mod plan;
 mod recorded;
 mod resolve;

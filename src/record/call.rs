@@ -80,6 +80,20 @@ impl CallOutcome {
     }
 }
 
+/// The words of [`CallOutcome`].
+pub const OUTCOMES: [&str; 10] = [
+    "active",
+    "refused",
+    "failed",
+    "failed-for-good",
+    "waiting",
+    "uncertain",
+    "stopped",
+    "stop-failed",
+    "stop-uncertain",
+    "not-carried-out",
+];
+
 /// What came of a call, with what is kept of the answer.
 #[derive(Debug, Clone)]
 pub struct Settlement {

@@ -21,7 +21,7 @@ mod tests;
 mod writer;
 mod writing;
 
-pub use call::{ApplyStart, CallId, CallKind, CallOutcome, Change, Intent, Settlement};
+pub use call::{ApplyStart, CallId, CallKind, CallOutcome, Change, Intent, OUTCOMES, Settlement};
 pub use carry::{Carried, CarryError};
 pub use error::{Holder, JournalError, LockError, RecordError};
 pub use guarded::{AppliedSource, AppliedWith, GUARDED_DAY, SourceNote, counted_since};

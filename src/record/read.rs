@@ -85,11 +85,15 @@ pub struct Selection {
     pub automation: Option<AutomationName>,
     /// Only this state.
     pub state: Option<State>,
+    /// Only what changed since.
+    pub since: Option<Timestamp>,
 }
 
 impl Selection {
-    fn has(&self, of: &Participation) -> bool {
-        self.state.is_none_or(|state| state == of.state)
+    fn has(&self, listed: &Listed) -> bool {
+        let of = &listed.participation;
+        self.since.is_none_or(|since| since <= listed.changed_at)
+            && self.state.is_none_or(|state| state == of.state)
             && (self.contact.as_ref()).is_none_or(|contact| *contact == of.key.contact)
             && (self.automation.as_ref()).is_none_or(|name| *name == of.key.automation)
     }
@@ -135,6 +139,17 @@ pub struct Call {
     pub config_digest: Option<String>,
     /// The Git revision of that configuration.
     pub git_revision: Option<String>,
+}
+
+impl Call {
+    /// What came of it, in the words of states. While it is under way, nobody knows.
+    pub fn outcome_word(&self) -> &str {
+        match (&self.outcome, self.kind.as_str()) {
+            (Some(outcome), _) => outcome,
+            (None, "stop") => State::StopUncertain.as_str(),
+            (None, _) => State::Uncertain.as_str(),
+        }
+    }
 }
 
 /// Where a record stands, for a saved plan.
@@ -708,7 +723,7 @@ impl Iterator for Listing {
             while let Some(Ok(listed)) = self.rows.next_if(is_its) {
                 group.push(listed);
             }
-            group.retain(|listed| self.selection.has(&listed.participation));
+            group.retain(|listed| self.selection.has(listed));
             // The record sorts automations by the order in which it came to know them.
             group.sort_by(|a, b| a.participation.key.cmp(&b.participation.key));
             self.group = group.into_iter();

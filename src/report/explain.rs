@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
 
-use super::record::{ParticipationJson, participation_json, time};
+use super::record::{ParticipationJson, of_state, participation_json, time};
 use super::rows::PlanView;
-use super::style::SafeText;
+use super::style::{ADDED, ATTENTION, DIMMED, REMOVED, STRONG, SafeText, pad};
 use crate::field::{FieldContent, FieldValue};
 use crate::id::{AutomationName, ContactId, Occurrence};
 use crate::participation::Participation;
@@ -256,6 +257,19 @@ fn stays(of: &Listed, verdict: &BlockVerdict) -> Option<String> {
     })
 }
 
+impl Verdict<'_> {
+    /// What stands before the reasons: the block, the row, and the occurrence.
+    fn parts(&self) -> [String; 3] {
+        let row = match (self.source, self.row) {
+            (Some(source), Some(row)) => format!("source {source}, row {row}"),
+            _ => String::new(),
+        };
+        let occurrence = self.occurrence.as_deref();
+        let occurrence = occurrence.map(|text| format!("occurrence {}", SafeText(text)));
+        [self.at.clone(), row, occurrence.unwrap_or_default()]
+    }
+}
+
 fn field(field: FieldValue) -> Field {
     let kind = field.content.type_name().to_lowercase();
     let value = match field.content {
@@ -327,7 +341,8 @@ fn planned(view: PlanView<'_>, name: &AutomationName) -> Vec<Planned> {
 }
 
 fn text(out: &mut dyn Write, explanation: &Explanation<'_>) -> io::Result<()> {
-    writeln!(out, "{}", SafeText(explanation.contact.as_str()))?;
+    let contact = SafeText(explanation.contact.as_str());
+    writeln!(out, "{STRONG}{contact}{STRONG:#}")?;
     if let Some(suppressed) = &explanation.suppressed {
         let reason = match suppressed.reason {
             Some(reason) => format!("{} ", SafeText(reason)),
@@ -335,12 +350,12 @@ fn text(out: &mut dyn Write, explanation: &Explanation<'_>) -> io::Result<()> {
         };
         writeln!(
             out,
-            "suppressed: {reason}({}); it is in no automation, whatever the blocks below say",
+            "{ATTENTION}suppressed:{ATTENTION:#} {reason}({}); it is in no automation, whatever the blocks below say",
             suppressed.at
         )?;
     }
     if !explanation.known {
-        writeln!(out, "{UNKNOWN}")?;
+        writeln!(out, "{ATTENTION}{UNKNOWN}{ATTENTION:#}")?;
     }
     for explained in &explanation.automations {
         automation(out, explained)?;
@@ -356,8 +371,12 @@ fn text(out: &mut dyn Write, explanation: &Explanation<'_>) -> io::Result<()> {
 }
 
 fn automation(out: &mut dyn Write, explained: &Of<'_>) -> io::Result<()> {
-    let word = if explained.is_in { "in" } else { "out" };
-    writeln!(out, "\n{}: {word}", explained.automation)?;
+    let (word, style) = match explained.is_in {
+        true => ("in", ADDED),
+        false => ("out", DIMMED),
+    };
+    let name = SafeText(explained.automation.as_str());
+    writeln!(out, "\n{STRONG}{name}{STRONG:#}: {style}{word}{style:#}")?;
     if !explained.configured {
         writeln!(out, "  the automation is gone from the configuration")?;
     } else if explained.blocks.is_empty() {
@@ -369,20 +388,26 @@ fn automation(out: &mut dyn Write, explained: &Of<'_>) -> io::Result<()> {
             "  left out: {displaced}, whatever the blocks below say"
         )?;
     }
-    for verdict in &explained.blocks {
-        let sign = if verdict.is_in { '+' } else { '-' };
-        write!(out, "  {sign} {}", verdict.at)?;
-        if let (Some(source), Some(row)) = (verdict.source, verdict.row) {
-            write!(out, "  source {source}, row {row}")?;
+    let parts: Vec<[String; 3]> = explained.blocks.iter().map(Verdict::parts).collect();
+    let widths: [usize; 3] = std::array::from_fn(|part| {
+        let widths = parts.iter().map(|parts| parts[part].width());
+        widths.max().unwrap_or(0)
+    });
+    for (verdict, parts) in explained.blocks.iter().zip(&parts) {
+        let (sign, style) = match verdict.is_in {
+            true => ('+', ADDED),
+            false => ('-', REMOVED),
+        };
+        let mut line = String::new();
+        for (part, width) in parts.iter().zip(widths).filter(|(_, width)| *width > 0) {
+            line.push_str(&pad(part, width));
+            line.push_str("  ");
         }
-        if let Some(occurrence) = &verdict.occurrence {
-            write!(out, "  occurrence {}", SafeText(occurrence))?;
+        match &verdict.stays {
+            Some(stays) => line.push_str(&SafeText(stays).to_string()),
+            None => line.push_str(&SafeText(&verdict.reasons.join("; ")).to_string()),
         }
-        match (&verdict.stays, verdict.reasons.is_empty()) {
-            (Some(stays), _) => writeln!(out, "  {}", SafeText(stays))?,
-            (None, true) => writeln!(out)?,
-            (None, false) => writeln!(out, "  {}", SafeText(&verdict.reasons.join("; ")))?,
-        }
+        writeln!(out, "  {style}{sign}{style:#} {}", line.trim_end())?;
         if !verdict.gave.is_empty() {
             let cells = verdict.gave.iter();
             let cells = cells.map(|(column, cell)| {
@@ -397,7 +422,8 @@ fn automation(out: &mut dyn Write, explained: &Of<'_>) -> io::Result<()> {
     }
     for recorded in &explained.record {
         let participation = &recorded.listed.participation;
-        write!(out, "  record: {}", participation.state)?;
+        let style = of_state(participation.state);
+        write!(out, "  record: {style}{}{style:#}", participation.state)?;
         if let Some(occurrence) = &participation.key.occurrence {
             write!(out, "  occurrence {occurrence}")?;
         }
@@ -414,15 +440,26 @@ fn automation(out: &mut dyn Write, explained: &Of<'_>) -> io::Result<()> {
         writeln!(out, "  plan: nothing to do")?;
     }
     for planned in &explained.plan {
-        write!(out, "  plan: {}", planned.action)?;
+        let style = match planned.action {
+            "trigger" => ADDED,
+            "stop" => REMOVED,
+            _ => ATTENTION,
+        };
+        write!(out, "  plan: {style}{}{style:#}", planned.action)?;
         if let Some(occurrence) = &planned.occurrence {
             write!(out, "  occurrence {}", SafeText(occurrence))?;
         }
         writeln!(out, "  {}", SafeText(&planned.reason))?;
     }
+    let names = explained
+        .fields
+        .iter()
+        .flatten()
+        .flat_map(|sent| &sent.values);
+    let widest = names.map(|field| field.name.width()).max().unwrap_or(0);
     for sent in explained.fields.iter().flatten() {
         for field in &sent.values {
-            write!(out, "  field {}", field.name)?;
+            write!(out, "  field {}", pad(&field.name, widest))?;
             if let Some(occurrence) = sent.occurrence {
                 write!(out, "  occurrence {}", SafeText(occurrence))?;
             }

@@ -1,6 +1,7 @@
 //! How plans, runs and records look to people and to programs. Decides nothing.
 
 mod chart;
+mod columns;
 mod declared;
 mod diff;
 mod explain;
@@ -21,6 +22,7 @@ mod tally;
 mod text;
 
 pub use chart::overview_from;
+pub use columns::{Columns, Row};
 pub use declared::{DECLARED_COLUMNS, DeclaredJson, LEFT_OUT_COLUMNS};
 pub use diff::plan_diff;
 pub use explain::{Explanation, UNKNOWN};
@@ -34,10 +36,10 @@ pub use metrics::{PlanMetrics, RunMetrics, last_success};
 pub use overview::overview_html;
 pub use progress::{Look, Progress};
 pub use record::{
-    PARTICIPATION_COLUMNS, call_json, call_line, entry_lines, participation_cells,
-    participation_json, participation_line, time,
+    CALL_TITLES, PARTICIPATION_COLUMNS, PARTICIPATION_TITLES, call_json, call_row,
+    participation_cells, participation_json, participation_row, time,
 };
 pub use rows::{ActionRow, DeferredRow, PlanView};
-pub use style::{PLAIN_TABLE, SafeText, plural, thousands};
+pub use style::{ADDED, PLAIN_TABLE, SafeText, plural, thousands};
 pub use summary::{refused_summary, run_summary};
 pub use text::{plan_sum, plan_text};

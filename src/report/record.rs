@@ -2,10 +2,15 @@
 
 use std::borrow::Cow;
 
+use anstyle::Style;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::columns::{Cell, Row};
+use super::rows::subject;
+use super::style::{ADDED, ATTENTION, DIMMED, REMOVED};
 use crate::id::{AutomationName, ContactId, Occurrence, ParticipationId, TriggerCode};
+use crate::participation::State;
 use crate::record::{Call, Listed};
 use crate::text::SafeText;
 
@@ -73,23 +78,50 @@ pub fn participation_json(listed: &Listed) -> ParticipationJson<'_> {
     }
 }
 
-/// A participation for people.
-pub fn participation_line(listed: &Listed) -> String {
+/// The columns in which people read participations.
+pub const PARTICIPATION_TITLES: [&str; 6] = [
+    "state",
+    "since",
+    "contact",
+    "automation",
+    "ids at Spotler",
+    "detail",
+];
+
+/// A participation for people, in these columns.
+pub fn participation_row(listed: &Listed) -> Row<6> {
     let participation = &listed.participation;
+    let key = &participation.key;
+    let occurrence = key.occurrence.as_ref().map(|o| o.as_str());
     let ids: Vec<&str> = listed.ids.iter().map(|id| id.as_str()).collect();
-    let mut line = format!(
-        "{:<15}  {}  {}",
-        participation.state,
-        time(listed.changed_at),
-        SafeText(&participation.key.to_string())
-    );
-    if !ids.is_empty() {
-        line.push_str(&format!("  [{}]", ids.join(", ")));
+    let state = participation.state;
+    let cells = [
+        Cell(state.to_string(), of_state(state)),
+        time(listed.changed_at).into(),
+        subject(key.contact.as_str(), occurrence)
+            .into_owned()
+            .into(),
+        safe(key.automation.as_str()).into(),
+        ids.join(", ").into(),
+        safe(participation.detail.as_deref().unwrap_or_default()).into(),
+    ];
+    let notes = Vec::new();
+    Row { cells, notes }
+}
+
+/// How a state looks: what runs, what is in doubt, what failed, and what is over.
+pub(super) fn of_state(state: State) -> Style {
+    match state {
+        State::Active => ADDED,
+        State::Failed | State::FailedForGood | State::Refused | State::StopFailed => REMOVED,
+        _ if state.is_doubtful_trigger() || state.is_doubtful_stop() => ATTENTION,
+        State::Waiting => ATTENTION,
+        _ => DIMMED,
     }
-    if let Some(detail) = &participation.detail {
-        line.push_str(&format!("  {}", SafeText(detail)));
-    }
-    line
+}
+
+fn safe(text: &str) -> String {
+    SafeText(text).to_string()
 }
 
 /// A call for programs.
@@ -114,29 +146,45 @@ pub fn call_json(call: &Call) -> CallJson<'_> {
     }
 }
 
-/// A call for people.
-pub fn call_line(call: &Call) -> String {
-    let mut line = format!(
-        "{}  {:<7}  {}",
-        time(call.sent_at),
-        call.kind,
-        SafeText(&call.automation)
-    );
-    if let Some(occurrence) = &call.occurrence {
-        line.push_str(&format!(" / {}", SafeText(occurrence)));
-    }
+/// The columns in which people read calls.
+pub const CALL_TITLES: [&str; 9] = [
+    "sent",
+    "call",
+    "contact",
+    "automation",
+    "outcome",
+    "by",
+    "config",
+    "revision",
+    "detail",
+];
+
+/// A call for people, in these columns.
+pub fn call_row(call: &Call) -> Row<9> {
+    let short = |text: &Option<String>| format!("{:.8}", text.as_deref().unwrap_or("-"));
     // Where there is none, the detail says whether anybody waits for it.
-    if let Some(outcome) = &call.outcome {
-        line.push_str(&format!("  {outcome}"));
-    }
-    if let Some(detail) = &call.detail {
-        line.push_str(&format!("  {}", SafeText(detail)));
-    }
-    line
+    let outcome = call.outcome.as_deref().unwrap_or("-");
+    let state = call.outcome_word().parse();
+    let colour = state.map_or(Style::new(), of_state);
+    let cells = [
+        time(call.sent_at).into(),
+        call.kind.clone().into(),
+        subject(&call.contact, call.occurrence.as_deref())
+            .into_owned()
+            .into(),
+        safe(&call.automation).into(),
+        Cell(safe(outcome), colour),
+        safe(&call.command).into(),
+        short(&call.config_digest).into(),
+        short(&call.git_revision).into(),
+        safe(call.detail.as_deref().unwrap_or_default()).into(),
+    ];
+    let notes = entry_lines(call);
+    Row { cells, notes }
 }
 
 /// What each published automation answered, where a trigger code starts several: a line each.
-pub fn entry_lines(call: &Call) -> Vec<String> {
+fn entry_lines(call: &Call) -> Vec<String> {
     let entries = call.entries.as_deref().unwrap_or_default();
     let entries: Vec<Entry<'_>> = serde_json::from_str(entries).unwrap_or_default();
     if entries.len() < 2 {

@@ -9,7 +9,7 @@ mod unlock;
 
 pub(super) use accept::accept;
 pub(super) use forget::forget;
-pub(super) use list::{export, list};
+pub(super) use list::{check_asked, ended_shown, export, list};
 pub(super) use moving::moving;
 pub(super) use show::show;
 pub(super) use unlock::unlock;

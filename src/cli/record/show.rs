@@ -6,8 +6,8 @@ use crate::engine::Checked;
 use crate::id::ContactId;
 use crate::record::Call;
 use crate::report::{
-    SafeText, call_json, call_line, entry_lines, participation_json, participation_line, plural,
-    time,
+    CALL_TITLES, Columns, PARTICIPATION_TITLES, SafeText, call_json, call_row, participation_json,
+    participation_row, plural, time,
 };
 
 pub(crate) async fn show(args: &RecordShowArgs, common: &Common) -> Result<Exit, CommandError> {
@@ -43,16 +43,15 @@ async fn of_contact(
             return writeln!(out, "Nothing is on record for {shown}.");
         }
         writeln!(out, "Participations of {shown}:")?;
-        for item in &items {
-            writeln!(out, "  {}", participation_line(item))?;
-        }
+        let mut columns = Columns::new(out, PARTICIPATION_TITLES);
+        let mut rows = items.iter().map(participation_row);
+        rows.try_for_each(|row| columns.row(row))?;
+        columns.end()?;
         writeln!(out, "\nCalls:")?;
-        for call in &calls {
-            writeln!(out, "  {}", call_line(call))?;
-            for line in entry_lines(call) {
-                writeln!(out, "    {line}")?;
-            }
-        }
+        let mut columns = Columns::new(out, CALL_TITLES);
+        let mut rows = calls.iter().map(call_row);
+        rows.try_for_each(|row| columns.row(row))?;
+        columns.end()?;
         match checked.id() {
             Some(id) => writeln!(out, "\nThis is what the record {id} has."),
             None => Ok(()),
