@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sqlx::{Connection, SqliteConnection};
 
-use super::participation::{Key, Move, SUPPRESSED, State, StopOutcome, TriggerOutcome};
-use super::store::Memory;
+use super::participation::{Key, Move, Over, SUPPRESSED, State, StopOutcome, TriggerOutcome};
+use super::store::{Disk, Fate, Memory};
 use super::*;
 use crate::digest::{Digest, Hasher};
 use crate::id::{AutomationName, ContactId, Occurrence, ParticipationId, TriggerCode};
@@ -31,6 +31,13 @@ enum Kept {
 }
 
 impl Place {
+    fn of(memory: &Memory) -> Self {
+        Self {
+            record: Record::in_memory(memory.clone()),
+            store: Kept::Memory(memory.clone()),
+        }
+    }
+
     async fn steal(&self) {
         match &self.store {
             Kept::Memory(memory) => memory.steal(),
@@ -94,9 +101,7 @@ macro_rules! on_every_store {
         mod in_memory {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $name() {
-                let memory = super::Memory::default();
-                let record = super::Record::in_memory(memory.clone());
-                super::$name(super::Place { record, store: super::Kept::Memory(memory) }).await;
+                super::$name(super::Place::of(&super::Memory::default())).await;
             })*
         }
         mod in_sqlite {
@@ -155,6 +160,7 @@ on_every_store!(
     a_run_that_slept_too_long_sends_only_while_the_lock_is_still_its_own,
     the_serial_grows_with_what_an_old_record_would_not_know,
     a_saved_plan_is_claimed_once,
+    what_has_ended_is_kept_as_that,
     who_is_released_from_suppression_is_counted_on_that_day,
     who_leaves_is_counted_on_the_day_on_which_that_began,
     tries_in_a_row_are_counted,
@@ -646,6 +652,92 @@ async fn a_saved_plan_is_claimed_once(place: Place) {
     assert!(standing.applied_at.is_some() && standing.identity.is_some());
     assert_eq!(standing.serial, serial + 1);
     assert_ne!(journal.claim(plan(), serial).await.unwrap(), serial);
+    drop(journal);
+    writing.end().await.unwrap();
+}
+
+/// A disk that keeps a commit and says that it does not, whenever it is asked to.
+#[derive(Debug, Default)]
+struct Denies(std::sync::atomic::AtomicBool);
+
+impl Fate for Denies {
+    fn disk(&self) -> Disk {
+        match self.0.swap(false, std::sync::atomic::Ordering::SeqCst) {
+            true => Disk::KeepsAndDenies,
+            false => Disk::Keeps,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_two_commits_have_one_serial_though_the_first_was_in_doubt() {
+    let memory = Memory::default();
+    Place::of(&memory).begin().await.end().await.unwrap();
+    let fate = std::sync::Arc::new(Denies::default());
+    let place = Place::of(&memory.with(fate.clone()));
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    let adopt = |contact| vec![change(contact, "a", None, Move::Adopt)];
+    fate.0.store(true, std::sync::atomic::Ordering::SeqCst);
+    assert!(journal.change(adopt("c-1")).await.is_err());
+    // A plan that is saved here knows the first, and not what comes next.
+    let saved_at = place.serial().await;
+    assert_eq!(place.all().await.len(), 1);
+    journal.change(adopt("c-2")).await.unwrap();
+    assert!(place.serial().await > saved_at);
+    drop(journal);
+    writing.end().await.unwrap();
+}
+
+async fn what_has_ended_is_kept_as_that(place: Place) {
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    let turn = async |transition| {
+        let before = Some(place.one().await.participation.state);
+        let changes = vec![change("c-1", "a", before, transition)];
+        journal.change(changes).await.unwrap();
+        place.one().await.participation
+    };
+    call(&journal, trigger("c-1", None), ACTIVE, &["p-1"]).await;
+    let ran = place.one().await.participation;
+    let ended = turn(Move::End(Over::Declared)).await;
+    assert!(ended.is_in() && ended.has_ended_declared());
+    // Its trigger is what `again_after` goes by, and nobody went.
+    assert_eq!(
+        (ended.triggered_at, ended.gone_at),
+        (ran.triggered_at, None)
+    );
+    let gone = turn(Move::End(Over::Gone)).await;
+    assert!(!gone.is_in() && !gone.is_suppressed());
+    let suppressed = turn(Move::End(Over::Suppressed)).await;
+    assert!(!suppressed.is_in() && suppressed.is_suppressed());
+    call(
+        &journal,
+        trigger("c-1", Some(State::Ended)),
+        ACTIVE,
+        &["p-2"],
+    )
+    .await;
+    let again = place.one().await.participation;
+    assert!(again.state == State::Active && again.released_at == again.triggered_at);
+    assert!(turn(Move::LetGo).await.ends_by_time());
+    assert_eq!(turn(Move::GoOn).await.state, State::Active);
+    call(
+        &journal,
+        stop(&[("a", State::Active)], true),
+        CallOutcome::Stop(StopOutcome::Stopped),
+        &[],
+    )
+    .await;
+    call(
+        &journal,
+        trigger("c-1", Some(State::Stopped)),
+        CallOutcome::Trigger(TriggerOutcome::Uncertain),
+        &[],
+    )
+    .await;
+    assert!(!turn(Move::LetGo).await.ends_by_time());
+    assert_eq!(turn(Move::DoubtAgain).await.state, State::Uncertain);
     drop(journal);
     writing.end().await.unwrap();
 }

@@ -205,10 +205,11 @@ impl Writer {
         if batch.is_change() {
             batch.serial = Some(self.serial + 1);
         }
+        // Where a commit fails, it may be on record all the same, or come there yet: no other batch has its serial.
+        self.serial = batch.serial.unwrap_or(self.serial);
         let begun = (self.clock.uptime)();
         fail("before");
         self.lease.commit(&batch).await?;
-        self.serial = batch.serial.unwrap_or(self.serial);
         self.freshness.renew(begun);
         fail("after");
         Ok(batch)
