@@ -112,3 +112,24 @@ fn parts_that_overlap_are_an_error_and_the_same_part_is_shared() {
     check("from = \"60%\", to = \"60%\"").exits(1);
     check("from = \"60%\", to = \"101%\"").exits(1);
 }
+
+#[test]
+fn a_block_without_a_lot_takes_whoever_is_in_under_another_part() {
+    let spotler = Spotler::open();
+    let parts = [
+        ("a", "from = \"0%\", to = \"50%\""),
+        ("b", "from = \"50%\", to = \"100%\""),
+    ];
+    let lots = config(&spotler, &parts);
+    let repo = repo(&lots);
+    repo.apply().exits(0);
+    let moved = lots.replace("50%", "1%");
+    let all = "[[enrol]]\nautomation = \"b\"\nsource = \"crm\"\n";
+    repo.write("rollcall.toml", moved.clone() + all);
+    assert_eq!(
+        repo.plan().json()["summary"]["trigger"],
+        of(&repo, "a").len()
+    );
+    repo.write("rollcall.toml", moved);
+    assert!(repo.plan().actions().is_empty());
+}

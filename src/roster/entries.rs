@@ -38,10 +38,14 @@ pub enum Class {
 
 const BLOCK_BITS: u32 = 30;
 
+/// Added to the index of a block that has a lot. Of equal enrolments the first one stays: one without a lot, which declares the
+/// contact whatever it draws and wherever else it is in.
+pub(super) const WITH_LOT: usize = 1 << (BLOCK_BITS - 1);
+
 impl Entry {
     /// The index in [`Config::enrols`](crate::config::Config::enrols).
     pub(super) fn block(&self) -> usize {
-        (self.class_and_block & ((1 << BLOCK_BITS) - 1)) as usize
+        self.class_and_block as usize & (WITH_LOT - 1)
     }
 
     /// What it takes for it to be declared.
@@ -245,7 +249,7 @@ impl Entries {
     /// Displaces the one at a place. They must be settled, so that the order stays.
     pub(super) fn displace(&mut self, place: usize) {
         let entry = &mut self.list[place];
-        entry.class_and_block = entry.block() as u32 | (Class::Displaced as u32) << BLOCK_BITS;
+        entry.class_and_block |= (Class::Displaced as u32) << BLOCK_BITS;
     }
 
     pub(super) fn list(&self) -> &[Entry] {

@@ -8,7 +8,7 @@ use super::cell::{Cells, DeclaredCells, SourceCells};
 use super::condition;
 use super::dispatch::Dispatch;
 use super::doubts::{Noted, Watch};
-use super::entries::{Class, Entries, Full};
+use super::entries::{Class, Entries, Full, WITH_LOT};
 use super::fields::{FieldIssue, For, Templates};
 use super::problems::{Report, Subject};
 use super::reading::Reading;
@@ -264,8 +264,9 @@ impl<'c> Selector<'_, 'c> {
                 continue;
             };
             let is_suppressed = self.config.suppression(contact).is_some();
+            let with_lot = block.enrol.lot.as_ref().map_or(0, |_| WITH_LOT);
             for target in &block.targets {
-                let place = (target.automation, block.index, row);
+                let place = (target.automation, block.index | with_lot, row);
                 let added = match is_suppressed {
                     // Who is suppressed does not stay.
                     true if class != Class::ComesIn => continue,
