@@ -426,8 +426,8 @@ impl<'a> Story<'a> {
             let fields = json!([{ "name": "story", "type": "STRING", "value": fields }]);
             blake3::hash(fields.to_string().as_bytes()).to_hex()[..32].to_owned()
         };
-        let of_digest: BTreeMap<(String, String), &Key> = (world.declared.iter())
-            .map(|(key, fields)| ((key.contact.clone(), digest(fields)), key))
+        let of_digest: BTreeMap<(String, String), &Key> = (world.offers.iter())
+            .map(|of| ((of.key.contact.clone(), digest(&of.fields)), &of.key))
             .collect();
         let mut triggered: BTreeMap<Key, Vec<BTreeSet<String>>> = BTreeMap::new();
         for line in self
@@ -518,7 +518,7 @@ impl<'a> Story<'a> {
                 if after == State::Active {
                     assert_eq!(ids, [plain(&seen[key].ids)], "{}", story());
                 }
-                self.enter(key, after, ids);
+                self.enter(plan, key, after, ids);
             } else if let Some(entry) = self.record.get_mut(key)
                 && entry.state != after
             {
@@ -538,6 +538,7 @@ impl<'a> Story<'a> {
             .filter(|key| has_become(key, State::LetGo))
         {
             let entry = self.record.get_mut(key).unwrap();
+            entry.was = entry.state;
             (entry.state, entry.left) = (State::LetGo, None);
         }
         for key in plan
@@ -549,18 +550,17 @@ impl<'a> Story<'a> {
             entry.state = State::Withheld;
         }
         // A run that died is run again at the same time, so that it is all the same whether it noted this.
-        let world = self.scene.world(&BTreeMap::new());
         let is_noted = !died && !plan.is_refused;
         for (key, entry) in self.record.iter_mut().filter(|_| is_noted) {
             let is_declared =
-                world.declared.contains_key(key) && !world.suppressed.contains(&key.contact);
+                plan.declared.contains_key(key) && !self.scene.suppressed.contains(&key.contact);
             let left = plan.leaving.get(key).copied().or(entry.left);
             entry.left = left.filter(|_| !is_declared);
         }
     }
 
     /// Notes what came of a trigger.
-    fn enter(&mut self, key: &Key, state: State, ids: &[BTreeSet<String>]) {
+    fn enter(&mut self, plan: &Plan, key: &Key, state: State, ids: &[BTreeSet<String>]) {
         let world = self.scene.world(&BTreeMap::new());
         let before = self.record.get(key);
         let is_let_go = before.is_some_and(|entry| entry.state == State::LetGo);
@@ -586,7 +586,7 @@ impl<'a> Story<'a> {
         let entry = Entry {
             state,
             code: world.automations[&key.automation].code.clone(),
-            fields: world.declared[key].clone(),
+            fields: plan.declared[key].clone(),
             ids: match state {
                 State::Active => ids[0].clone(),
                 _ => BTreeSet::new(),
@@ -602,7 +602,7 @@ impl<'a> Story<'a> {
                 State::Waiting => 1 + before.map_or(0, |entry| entry.unknown),
                 _ => 0,
             },
-            left: None,
+            ..Entry::default()
         };
         self.record.insert(key.clone(), entry);
     }
@@ -812,7 +812,8 @@ impl<'a> Story<'a> {
         for automation in world.automations.values_mut() {
             (automation.per_run, automation.per_day) = (None, None);
         }
-        let mut keys = model::plan(&world, &self.record, |_| true).triggers;
+        let plan = model::plan(&world, &self.record, |_| true);
+        let mut keys = plan.triggers;
         keys.retain(|key| key.contact == contact);
         // What cannot be adopted but would be triggered is another matter.
         let state = |key: &Key| self.record.get(key).map(|entry| entry.state);
@@ -837,12 +838,11 @@ impl<'a> Story<'a> {
             let entry = Entry {
                 state: State::Active,
                 code: world.automations[&key.automation].code.clone(),
-                fields: world.declared[&key].clone(),
+                fields: plan.declared[&key].clone(),
                 ids: BTreeSet::new(),
                 reached: Some(0),
                 run: None,
-                unknown: 0,
-                left: None,
+                ..Entry::default()
             };
             self.record.insert(key, entry);
         }

@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use rollcall::sandbox::{Publication, Setting, Trigger};
 use serde_json::{Value, json};
 
-use crate::model::{Automation, Key, Minutes, World};
+use crate::model::{Automation, Key, Minutes, Offer, World};
 
 pub const CONTACTS: usize = 8;
 const ORDERS: usize = 3;
@@ -160,6 +160,9 @@ impl Scene {
                     code,
                     keeps: maybe(r, 0.25),
                     retriggers: !once && maybe(r, 0.3),
+                    is_service: false,
+                    runs_for: None,
+                    again_after: None,
                     cooldown: minutes(r, 0.2, &[1440, 4320]),
                     leave_after: minutes(r, 0.25, &[300, 2160, 2880]),
                     per_run: maybe(r, 0.15).then(|| r.random_range(0..4)),
@@ -387,7 +390,7 @@ impl Scene {
     /// What is declared, for the model.
     pub fn world(&self, sent: &BTreeMap<String, usize>) -> World {
         let there = || self.slots.iter().filter(|slot| slot.is_there);
-        let mut declared = BTreeMap::new();
+        let mut offers = Vec::new();
         for slot in there() {
             let mut declare = |contact: String, occurrence: Option<String>, note: usize| {
                 let fields = slot.fields(occurrence.as_deref(), note);
@@ -397,7 +400,13 @@ impl Scene {
                     automation,
                     occurrence,
                 };
-                declared.insert(key, fields);
+                offers.push(Offer {
+                    key,
+                    fields,
+                    comes_in: true,
+                    stays: true,
+                    lot: None,
+                });
             };
             if slot.repeats {
                 for ((contact, order), (status, note)) in &self.orders {
@@ -421,7 +430,7 @@ impl Scene {
             automations: there()
                 .map(|slot| (slot.name.clone(), slot.automation.clone()))
                 .collect(),
-            declared,
+            offers,
             suppressed: self.suppressed.clone(),
             limit: self.limit,
             is_window_open: !self.has_window || (480..1080).contains(&self.minute_of_day()),
@@ -429,6 +438,7 @@ impl Scene {
                 true => sent.clone(),
                 false => BTreeMap::new(),
             },
+            ..World::default()
         }
     }
 

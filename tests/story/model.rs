@@ -1,11 +1,11 @@
 //! A second Rollcall, written from its contract alone: small, slow, and apart from the code.
 //!
-//! Times are minutes since a story began. What is sent is dated by the real clock, and a story takes seconds, so all that
-//! was ever sent was sent at 0.
+//! Times are minutes since a story began.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 pub type Minutes = i64;
 
@@ -27,19 +27,47 @@ pub struct Automation {
     pub keeps: bool,
     /// `on_change = "retrigger"`.
     pub retriggers: bool,
+    /// `kind = "service"`.
+    pub is_service: bool,
     pub cooldown: Option<Minutes>,
     pub leave_after: Option<Minutes>,
+    pub runs_for: Option<Minutes>,
+    pub again_after: Option<Minutes>,
     pub per_run: Option<usize>,
     pub per_day: Option<usize>,
 }
 
-/// All that is declared at a time.
-#[derive(Debug)]
+/// A part of all contacts: by the name of the lot, from so many per cent to so many.
+pub type Lot = (String, u32, u32);
+
+/// What one row makes of its contact by one `[[enrol]]` block. Of one key, all have the same fields.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    pub key: Key,
+    pub fields: String,
+    /// Whether `where` and `stay` hold.
+    pub comes_in: bool,
+    /// Whether `stay` holds.
+    pub stays: bool,
+    pub lot: Option<Lot>,
+}
+
+/// All that is configured and exported at a time.
+#[derive(Debug, Default)]
 pub struct World {
     pub now: Minutes,
     pub automations: BTreeMap<String, Automation>,
-    /// Who is declared, whether suppressed or not, with the fields.
-    pub declared: BTreeMap<Key, String>,
+    /// The names of the automations in the order of the configuration.
+    pub order: Vec<String>,
+    pub offers: Vec<Offer>,
+    /// The lots of each automation's blocks.
+    pub lots: BTreeMap<String, Vec<Lot>>,
+    /// `[[exclusive]]`.
+    pub exclusives: Vec<Vec<String>>,
+    /// `[limit] per_contact`: so many in so long.
+    pub per_contact: Option<(usize, Minutes)>,
+    /// When each contact was triggered in which automation, where that was carried out or may have been.
+    pub had: Vec<(String, String, Minutes)>,
     pub suppressed: BTreeSet<String>,
     /// `max_triggers` and `max_stops`.
     pub limit: usize,
@@ -65,9 +93,17 @@ pub enum State {
     StopUncertain,
     Stopped,
     LetGo,
+    Ended,
 }
 
 use State::*;
+
+/// Why what has ended is over, so that to be declared is a new enrolment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    Gone,
+    Suppressed,
+}
 
 impl State {
     /// Whether something runs at Spotler, or may run there.
@@ -90,10 +126,42 @@ pub struct Entry {
     pub reached: Option<Minutes>,
     /// The run that sent the last trigger, counted from the first.
     pub run: Option<usize>,
+    /// When that was.
+    pub tried: Option<Minutes>,
     /// How often in a row Spotler did not know the contact.
     pub unknown: u32,
     /// Since when it is gone.
     pub left: Option<Minutes>,
+    /// What it was when it was let go.
+    pub was: State,
+    /// Why it is over, where it has ended and is.
+    pub over: Option<Over>,
+}
+
+impl Entry {
+    /// Whether it is in: `stay` is enough to stay.
+    fn is_in(&self) -> bool {
+        match self.state {
+            Active | Uncertain | Refused | StopFailed => true,
+            Ended => self.over.is_none(),
+            _ => false,
+        }
+    }
+
+    /// What it is once its time is over: doubts do not end by time.
+    fn ended(&self, automation: Option<&Automation>, now: Minutes) -> Option<Entry> {
+        let runs_for = automation?.runs_for?;
+        let ran = match self.state {
+            Active | StopFailed => true,
+            LetGo => self.was == Active,
+            _ => false,
+        };
+        (ran && self.reached? + runs_for <= now).then(|| Entry {
+            state: Ended,
+            over: (self.state == LetGo).then_some(Over::Gone),
+            ..self.clone()
+        })
+    }
 }
 
 pub type Record = BTreeMap<Key, Entry>;
@@ -109,6 +177,12 @@ pub enum Call {
 
 #[derive(Debug, Default)]
 pub struct Plan {
+    /// Who is declared, with the fields; of those who are suppressed, who would be triggered or be left alone.
+    pub declared: BTreeMap<Key, String>,
+    /// What has ended, and whether it is over by that.
+    pub ended: BTreeMap<Key, Option<Over>>,
+    /// What was let go and goes on: in which state.
+    pub goes_on: BTreeMap<Key, State>,
     pub stops: BTreeMap<Key, Call>,
     pub triggers: BTreeSet<Key>,
     pub deferred: BTreeSet<Key>,
@@ -125,16 +199,26 @@ pub struct Plan {
 /// The plan. `goes_first` breaks ties between triggers that were tried last in the same run.
 pub fn plan(world: &World, record: &Record, goes_first: impl Fn(&Key) -> bool) -> Plan {
     let mut plan = Plan::default();
+    let mut record = record.clone();
+    for (key, entry) in &mut record {
+        if let Some(ended) = entry.ended(world.automations.get(&key.automation), world.now) {
+            plan.ended.insert(key.clone(), ended.over);
+            *entry = ended;
+        }
+    }
+    let record = &record;
+    plan.declared = declared(world, record);
     let (mut stops, mut triggers, mut renewals) =
         (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    let keys: BTreeSet<&Key> = world.declared.keys().chain(record.keys()).collect();
-    for key in keys.into_iter().cloned() {
+    let keys: BTreeSet<Key> = plan.declared.keys().chain(record.keys()).cloned().collect();
+    for key in keys {
         let entry = record.get(&key);
         let automation = world.automations.get(&key.automation);
-        let declared = world.declared.get(&key).zip(automation);
+        let declared = plan.declared.get(&key).zip(automation);
         if world.suppressed.contains(&key.contact) {
             match entry.map(|entry| entry.state) {
                 Some(state) if state.may_run() => _ = stops.insert(key),
+                Some(Ended) => _ = plan.ended.insert(key, Some(Over::Suppressed)),
                 _ if declared.is_some() => {
                     plan.held.insert((key.clone(), "withheld"));
                     plan.withheld.insert(key);
@@ -161,7 +245,8 @@ pub fn plan(world: &World, record: &Record, goes_first: impl Fn(&Key) -> bool) -
                 Active | Uncertain | Refused | StopFailed | StopUncertain => {
                     stops.insert(key);
                 }
-                Failed | FailedForGood | Waiting | Withheld | Stopped | LetGo => {}
+                Ended if entry.over.is_none() => _ = plan.ended.insert(key, Some(Over::Gone)),
+                Failed | FailedForGood | Waiting | Withheld | Stopped | LetGo | Ended => {}
             }
             continue;
         };
@@ -187,9 +272,29 @@ pub fn plan(world: &World, record: &Record, goes_first: impl Fn(&Key) -> bool) -
                     false => _ = triggers.insert(key),
                 }
             }
+            // What was refused never ran.
+            LetGo if automation.runs_for.is_some() && entry.was != Refused => {
+                if entry.was == Uncertain {
+                    hold("uncertain");
+                }
+                plan.goes_on.insert(key.clone(), entry.was);
+            }
+            Ended => {
+                let since = entry.reached.unwrap_or(0);
+                let is_due = |after: Minutes| since + after <= world.now;
+                match (entry.over, automation.again_after.map(is_due)) {
+                    (None, None | Some(false)) => {}
+                    (Some(_), Some(false)) => hold("ended"),
+                    _ if cools => hold("cooling"),
+                    _ => _ = triggers.insert(key),
+                }
+            }
             Stopped | LetGo | Withheld if cools => hold("cooling"),
             Stopped | LetGo | Withheld | Failed => _ = triggers.insert(key),
-            Waiting if (15 << (entry.unknown - 1).min(7)).min(24 * 60) > world.now => {
+            Waiting
+                if entry.tried.unwrap_or(0) + (15 << (entry.unknown - 1).min(7)).min(24 * 60)
+                    > world.now =>
+            {
                 hold("waiting");
             }
             Waiting => _ = triggers.insert(key),
@@ -209,6 +314,107 @@ pub fn plan(world: &World, record: &Record, goes_first: impl Fn(&Key) -> bool) -
     plan.settle_stops(record, &mut stops, &mut triggers);
     plan.triggers = triggers;
     plan
+}
+
+/// What a contact draws by the name of a lot, over 2⁶⁴.
+fn draw(name: &str, contact: &str) -> u128 {
+    let hash = Sha256::digest([name.as_bytes(), &[0], contact.as_bytes()].concat());
+    u64::from_be_bytes(hash[..8].try_into().unwrap()).into()
+}
+
+fn takes((name, from, to): &Lot, contact: &str) -> bool {
+    let share = draw(name, contact) * 100;
+    (u128::from(*from) << 64..u128::from(*to) << 64).contains(&share)
+}
+
+/// Who is declared: by where and stay, by lot, and by exclusion, in this order. Who is suppressed does not stay, and is in no
+/// automation that could exclude another.
+fn declared(world: &World, record: &Record) -> BTreeMap<Key, String> {
+    let contacts: BTreeSet<&str> = world
+        .offers
+        .iter()
+        .map(|of| of.key.contact.as_str())
+        .collect();
+    let mut all = BTreeMap::new();
+    for contact in contacts {
+        let is_suppressed = world.suppressed.contains(contact);
+        let is_in = |key: &Key| !is_suppressed && record.get(key).is_some_and(Entry::is_in);
+        let offers: Vec<&Offer> = (world.offers.iter())
+            .filter(|of| {
+                of.key.contact == contact && world.automations.contains_key(&of.key.automation)
+            })
+            .collect();
+        let stays = |key: &Key| offers.iter().any(|of| of.key == *key && of.stays);
+        // The automations with lots that the contact is in, and does not leave now.
+        let leaves_later = |name: &String| world.automations[name].leave_after.is_some();
+        let holds: BTreeSet<&String> = (record.keys())
+            .filter(|key| key.contact == contact && is_in(key))
+            .filter(|key| {
+                world
+                    .lots
+                    .get(&key.automation)
+                    .is_some_and(|lots| !lots.is_empty())
+            })
+            .filter(|key| world.automations.contains_key(&key.automation))
+            .filter(|key| stays(key) || leaves_later(&key.automation))
+            .map(|key| &key.automation)
+            .collect();
+        let may_come_in = |of: &&&Offer| match &of.lot {
+            _ if !of.comes_in => false,
+            None => true,
+            Some(_) if holds.contains(&of.key.automation) => true,
+            Some(lot) => {
+                let is_elsewhere = holds.iter().any(|name| {
+                    let mut parts = world.lots[*name].iter().filter(|other| other.0 == lot.0);
+                    let first = parts.next();
+                    first.is_some_and(|first| first != lot) && parts.all(|other| other != lot)
+                });
+                takes(lot, contact) && !is_elsewhere
+            }
+        };
+        let mut theirs: BTreeMap<Key, String> = (offers.iter())
+            .filter(|of| match is_in(&of.key) {
+                true => of.stays,
+                false => may_come_in(of),
+            })
+            .map(|of| (of.key.clone(), of.fields.clone()))
+            .collect();
+        for exclusive in world.exclusives.iter().filter(|_| !is_suppressed) {
+            let has = |name: &&String| theirs.keys().any(|key| key.automation == **name);
+            let Some(first) = exclusive.iter().find(has).cloned() else {
+                continue;
+            };
+            theirs.retain(|key, _| key.automation == first || !exclusive.contains(&key.automation));
+        }
+        all.extend(theirs);
+    }
+    all
+}
+
+/// Which triggers wait by the limit of each contact. The order among them is that of the configuration.
+fn beyond_contacts(world: &World, triggers: &BTreeSet<Key>) -> BTreeSet<Key> {
+    let Some((most, span)) = world.per_contact else {
+        return BTreeSet::new();
+    };
+    let is_counted = |name: &str| world.automations.get(name).is_none_or(|of| !of.is_service);
+    let place = |key: &Key| world.order.iter().position(|name| *name == key.automation);
+    let mut turns: Vec<&Key> = triggers
+        .iter()
+        .filter(|key| is_counted(&key.automation))
+        .collect();
+    turns.sort_by_key(|key| place(key));
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for (contact, automation, at) in &world.had {
+        if is_counted(automation) && at + span > world.now {
+            *counts.entry(contact).or_default() += 1;
+        }
+    }
+    turns.retain(|key| {
+        let count = counts.entry(&key.contact).or_default();
+        *count += 1;
+        *count > most
+    });
+    turns.into_iter().cloned().collect()
 }
 
 /// Which call stops each; none where there is none that reaches it alone.
@@ -241,9 +447,10 @@ fn deferred(
     triggers: &BTreeSet<Key>,
     goes_first: impl Fn(&Key) -> bool,
 ) -> BTreeSet<Key> {
-    let mut deferred = BTreeSet::new();
+    let mut deferred = beyond_contacts(world, triggers);
     for (name, automation) in &world.automations {
-        let mut turns: Vec<&Key> = triggers.iter().filter(|k| k.automation == *name).collect();
+        let is_of_it = |key: &&Key| key.automation == *name && !deferred.contains(*key);
+        let mut turns: Vec<&Key> = triggers.iter().filter(is_of_it).collect();
         turns.sort_by_key(|key| {
             let entry = record.get(key);
             let tried =
@@ -254,28 +461,32 @@ fn deferred(
         let sent = world.sent.get(name).copied().unwrap_or(0);
         let day = automation.per_day.map(|most| most.saturating_sub(sent));
         let room = automation.per_run.into_iter().chain(day).min();
-        let room = match world.is_window_open {
+        let room = match world.is_window_open || automation.is_service {
             true => room.unwrap_or(usize::MAX),
             false => 0,
         };
-        deferred.extend(turns.into_iter().skip(room).cloned());
+        let waits: Vec<Key> = turns.into_iter().skip(room).cloned().collect();
+        deferred.extend(waits);
     }
     deferred
 }
 
-fn word(state: State) -> &'static str {
-    match state {
-        Active => "active",
-        Refused => "refused",
-        Failed => "failed",
-        FailedForGood => "failed-for-good",
-        Waiting => "waiting",
-        Withheld => "withheld",
-        Uncertain => "uncertain",
-        StopFailed => "stop-failed",
-        StopUncertain => "stop-uncertain",
-        Stopped => "stopped",
-        LetGo => "let-go",
+impl State {
+    pub fn word(self) -> &'static str {
+        match self {
+            Active => "active",
+            Refused => "refused",
+            Failed => "failed",
+            FailedForGood => "failed-for-good",
+            Waiting => "waiting",
+            Withheld => "withheld",
+            Uncertain => "uncertain",
+            StopFailed => "stop-failed",
+            StopUncertain => "stop-uncertain",
+            Stopped => "stopped",
+            LetGo => "let-go",
+            Ended => "ended",
+        }
     }
 }
 
@@ -289,7 +500,7 @@ impl Plan {
     ) {
         self.stops = calls(record, stops);
         for key in stops.iter().filter(|key| !self.stops.contains_key(key)) {
-            self.held.insert((key.clone(), word(record[key].state)));
+            self.held.insert((key.clone(), record[key].state.word()));
             triggers.remove(key);
         }
         stops.retain(|key| self.stops.contains_key(key));
@@ -346,7 +557,7 @@ impl Plan {
                 let is_same_code = entry.code.eq_ignore_ascii_case(code);
                 if other.contact == key.contact
                     && is_same_code
-                    && !world.declared.contains_key(other)
+                    && !self.declared.contains_key(other)
                 {
                     let is_gone = !world.automations.contains_key(&other.automation);
                     may = true;

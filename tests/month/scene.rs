@@ -1,0 +1,451 @@
+//! A month, drawn from its seed: rules, what the exports hold from day to day, and what becomes of calls.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::model::{Automation, Key, Lot, Minutes, Offer, World};
+
+pub const CONTACTS: usize = 8;
+const ORDERS: usize = 3;
+const STATUSES: usize = 4;
+pub const HOUR: Minutes = 60;
+pub const DAY: Minutes = 24 * HOUR;
+
+/// What Spotler does with the triggers of a contact on a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It fails before it carries them out, and nobody knows.
+    Before,
+    /// It carries them out, and nobody knows.
+    After,
+    /// It refuses them by a limit.
+    Limit,
+    /// It does not know the contact.
+    Unknown,
+    /// It cannot read them.
+    Rejects,
+}
+
+/// A block of an automation.
+#[derive(Debug)]
+struct Block {
+    wanted: BTreeSet<usize>,
+    /// The statuses by which one stays, where that is said.
+    stays: Option<BTreeSet<usize>>,
+    has_lot: bool,
+}
+
+/// An automation. Its name is its letter, and its code too.
+#[derive(Debug)]
+struct Slot {
+    name: String,
+    is_there: bool,
+    repeats: bool,
+    automation: Automation,
+    /// The name of its lot, and which part.
+    lot: Option<(usize, usize)>,
+    blocks: Vec<Block>,
+    /// What `runs_for` is while it is set.
+    runs_for: Option<Minutes>,
+}
+
+/// A repository as it is on a day, and the clock.
+#[derive(Debug)]
+pub struct Scene {
+    random: StdRng,
+    slots: Vec<Slot>,
+    /// Where the parts of each lot end, in per cent.
+    cuts: Vec<[u32; 2]>,
+    exclusives: Vec<BTreeSet<usize>>,
+    has_exclusives: bool,
+    per_contact: Option<(usize, Minutes)>,
+    has_window: bool,
+    /// By contact: status and note.
+    people: BTreeMap<usize, (usize, usize)>,
+    orders: BTreeMap<(usize, usize), (usize, usize)>,
+    suppressed: BTreeSet<String>,
+    pub now: Minutes,
+}
+
+fn statuses(random: &mut StdRng) -> BTreeSet<usize> {
+    let wanted = (0..STATUSES).filter(|_| random.random_bool(0.5));
+    let mut wanted: BTreeSet<usize> = wanted.collect();
+    wanted.insert(random.random_range(0..STATUSES));
+    wanted
+}
+
+fn toggle<T: Ord>(set: &mut BTreeSet<T>, item: T) {
+    if !set.remove(&item) {
+        set.insert(item);
+    }
+}
+
+/// The same; one at least stays in it.
+fn change(set: &mut BTreeSet<usize>, item: usize) {
+    toggle(set, item);
+    if set.is_empty() {
+        set.insert(item);
+    }
+}
+
+impl Scene {
+    pub fn new(seed: u64) -> Self {
+        let mut random = StdRng::seed_from_u64(seed);
+        let r = &mut random;
+        let count = r.random_range(2..=5);
+        let slots = ('a'..='e').take(count).map(|letter| Slot::new(letter, r));
+        // The configuration has them in an order of its own.
+        let mut slots: Vec<Slot> = slots.collect();
+        for place in 1..slots.len() {
+            slots.swap(place, r.random_range(0..=place));
+        }
+        let exclusive = |r: &mut StdRng| (0..5).filter(|_| r.random_bool(0.5)).collect();
+        let exclusives = (0..r.random_range(0..3)).map(|_| exclusive(r)).collect();
+        let cuts = |r: &mut StdRng| [r.random_range(1..50), r.random_range(50..100)];
+        let mut scene = Self {
+            slots,
+            cuts: vec![cuts(r), cuts(r)],
+            exclusives,
+            has_exclusives: true,
+            per_contact: r
+                .random_bool(0.4)
+                .then(|| (r.random_range(1..3), DAY * r.random_range(1..8))),
+            has_window: r.random_bool(0.3),
+            people: BTreeMap::new(),
+            orders: BTreeMap::new(),
+            suppressed: BTreeSet::new(),
+            now: 7,
+            random,
+        };
+        for _ in 0..3 {
+            scene.exports(0.4);
+        }
+        scene
+    }
+
+    fn chance(&mut self, share: f64) -> bool {
+        self.random.random_bool(share)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        self.random.random_range(0..end)
+    }
+
+    fn somebody(&mut self) -> String {
+        format!("c-{}", self.below(CONTACTS))
+    }
+
+    /// The next day or so.
+    pub fn next_day(&mut self) {
+        self.now += 10 * (30 + self.below(230)) as Minutes;
+        self.exports(0.15);
+        if self.chance(0.2) {
+            let contact = self.somebody();
+            toggle(&mut self.suppressed, contact);
+        }
+        if self.chance(0.2) {
+            self.change();
+        }
+    }
+
+    fn change(&mut self) {
+        let (slot, status, lot) = (
+            self.below(self.slots.len()),
+            self.below(STATUSES),
+            self.below(2),
+        );
+        let cuts = [1 + self.below(49) as u32, 50 + self.below(50) as u32];
+        let kind = self.below(6);
+        let slot = &mut self.slots[slot];
+        match kind {
+            0 => slot.is_there ^= true,
+            1 => change(&mut slot.blocks[0].wanted, status),
+            2 => self.cuts[lot] = cuts,
+            3 => self.has_exclusives ^= true,
+            4 => {
+                let runs_for = &mut slot.automation.runs_for;
+                *runs_for = match runs_for {
+                    Some(_) => None,
+                    None => slot.runs_for,
+                };
+            }
+            _ => {
+                if let Some(stays) = &mut slot.blocks[0].stays {
+                    change(stays, status);
+                }
+            }
+        }
+    }
+
+    fn exports(&mut self, share: f64) {
+        for contact in 0..CONTACTS {
+            if self.chance(share) {
+                let row = (self.below(STATUSES), self.below(2));
+                match self.chance(0.2) {
+                    true => _ = self.people.remove(&contact),
+                    false => _ = self.people.insert(contact, row),
+                }
+            }
+            if self.chance(share) {
+                let order = (contact, self.below(ORDERS));
+                let row = (self.below(STATUSES), self.below(2));
+                match self.chance(0.3) {
+                    true => _ = self.orders.remove(&order),
+                    false => _ = self.orders.insert(order, row),
+                }
+            }
+        }
+        // A source that runs dry is another story.
+        self.people.entry(CONTACTS).or_insert((9, 0));
+        self.orders.entry((CONTACTS, 0)).or_insert((9, 0));
+    }
+
+    /// What goes wrong today, by contact.
+    pub fn faults(&mut self) -> BTreeMap<String, Fault> {
+        use Fault::*;
+        let count = [0, 0, 1, 1, 2][self.below(5)];
+        let faults = (0..count).map(|_| {
+            let fault = [Before, After, After, Limit, Unknown, Rejects][self.below(6)];
+            (self.somebody(), fault)
+        });
+        faults.collect()
+    }
+
+    /// Whether a person settles the doubts today.
+    pub fn resolves(&mut self) -> bool {
+        self.chance(0.15)
+    }
+
+    fn there(&self) -> impl Iterator<Item = (usize, &Slot)> {
+        let slots = self.slots.iter().enumerate();
+        slots.filter(|(_, slot)| slot.is_there)
+    }
+
+    fn lot(&self, slot: &Slot) -> Option<Lot> {
+        let (name, part) = slot.lot?;
+        let [first, second] = self.cuts[name];
+        let ends = [0, first, second, 100];
+        Some((format!("lot-{name}"), ends[part], ends[part + 1]))
+    }
+
+    /// The exclusive blocks that can be written.
+    fn exclusives(&self) -> Vec<Vec<String>> {
+        let of_block = |places: &BTreeSet<usize>| {
+            let slots = self.there().filter(|(place, slot)| {
+                places.contains(&(place * 7 % 5)) && !slot.automation.is_service
+            });
+            slots.map(|(_, slot)| slot.name.clone()).collect()
+        };
+        let blocks = self.exclusives.iter().filter(|_| self.has_exclusives);
+        let mut blocks: Vec<Vec<String>> = blocks.map(of_block).collect();
+        blocks.retain(|names| names.len() > 1);
+        for names in &mut blocks {
+            names.reverse();
+        }
+        blocks
+    }
+
+    /// All of it, for the model.
+    pub fn world(&self, had: &[(String, String, Minutes)]) -> World {
+        let mut offers = Vec::new();
+        for (_, slot) in self.there() {
+            let rows: Vec<(usize, Option<usize>, (usize, usize))> = match slot.repeats {
+                true => (self.orders.iter())
+                    .map(|((contact, order), row)| (*contact, Some(*order), *row))
+                    .collect(),
+                false => (self.people.iter())
+                    .map(|(contact, row)| (*contact, None, *row))
+                    .collect(),
+            };
+            for (contact, order, (status, note)) in rows {
+                let occurrence = order.map(|order| format!("o-{order}"));
+                for block in &slot.blocks {
+                    let stays = block.stays.as_ref().unwrap_or(&block.wanted);
+                    let stays = stays.contains(&status);
+                    offers.push(Offer {
+                        key: Key {
+                            contact: format!("c-{contact}"),
+                            automation: slot.name.clone(),
+                            occurrence: occurrence.clone(),
+                        },
+                        fields: format!("{}|{note}", occurrence.as_deref().unwrap_or_default()),
+                        comes_in: stays && block.wanted.contains(&status),
+                        stays,
+                        lot: self.lot(slot).filter(|_| block.has_lot),
+                    });
+                }
+            }
+        }
+        let lots = self.there().filter_map(|(_, slot)| {
+            let has_lot = slot.blocks.iter().any(|block| block.has_lot);
+            let lot = self.lot(slot).filter(|_| has_lot)?;
+            Some((slot.name.clone(), vec![lot]))
+        });
+        let mut sent: BTreeMap<String, usize> = BTreeMap::new();
+        for (_, automation, at) in had {
+            if at / DAY == self.now / DAY {
+                *sent.entry(automation.clone()).or_default() += 1;
+            }
+        }
+        let names = || self.there().map(|(_, slot)| slot.name.clone());
+        World {
+            now: self.now,
+            automations: names()
+                .zip(self.there().map(|(_, slot)| slot.automation.clone()))
+                .collect(),
+            order: names().collect(),
+            offers,
+            lots: lots.collect(),
+            exclusives: self.exclusives(),
+            per_contact: self.per_contact,
+            had: had.to_vec(),
+            suppressed: self.suppressed.clone(),
+            limit: usize::MAX,
+            is_window_open: !self.has_window || (480..1080).contains(&(self.now % DAY)),
+            sent,
+        }
+    }
+
+    /// The files of the repository, by name.
+    pub fn files(&self) -> Vec<(&'static str, String)> {
+        let mut toml = "[spotler]\nbase_url = \"https://spotler.example/api\"\nrate = \"100000/s\"\nconcurrency = 1\n\
+             [source.crm]\ncsv = \"crm.csv\"\ncontact = \"id\"\n\
+             [source.shop]\ncsv = \"orders.csv\"\ncontact = \"id\"\n"
+            .to_owned();
+        let mut line = |text: String| _ = writeln!(toml, "{text}");
+        if self.has_window {
+            line("[window]\ntriggers = \"08:00-18:00\"".to_owned());
+        }
+        if let Some((most, span)) = self.per_contact {
+            line(format!("[limit]\nper_contact = \"{most}/{}d\"", span / DAY));
+        }
+        if !self.suppressed.is_empty() {
+            let suppressed = self.suppressed.iter().collect::<Vec<_>>();
+            line(format!("[[suppress]]\ncontacts = {suppressed:?}"));
+        }
+        for names in self.exclusives() {
+            line(format!("[[exclusive]]\nautomations = {names:?}"));
+        }
+        for (_, slot) in self.there() {
+            slot.write(self.lot(slot), &mut line);
+        }
+        let mut crm = "id,status,note\n".to_owned();
+        for (contact, (status, note)) in &self.people {
+            crm.push_str(&format!("c-{contact},s{status},{note}\n"));
+        }
+        let mut shop = "id,order,status,note\n".to_owned();
+        for ((contact, order), (status, note)) in &self.orders {
+            shop.push_str(&format!("c-{contact},o-{order},s{status},{note}\n"));
+        }
+        vec![
+            ("rollcall.toml", toml),
+            ("crm.csv", crm),
+            ("orders.csv", shop),
+        ]
+    }
+}
+
+impl Slot {
+    fn new(letter: char, r: &mut StdRng) -> Self {
+        let maybe = |r: &mut StdRng, share: f64| r.random_bool(share);
+        let hours = |r: &mut StdRng, share: f64, most: Minutes| {
+            maybe(r, share).then(|| HOUR * r.random_range(1..most))
+        };
+        let runs_for = hours(r, 0.6, 240);
+        let again_after = runs_for.filter(|_| maybe(r, 0.6));
+        let again_after = again_after.map(|runs_for| runs_for + HOUR * r.random_range(0..120));
+        let block = |r: &mut StdRng| Block {
+            wanted: statuses(r),
+            stays: maybe(r, 0.5).then(|| statuses(r)),
+            has_lot: maybe(r, 0.7),
+        };
+        let once = maybe(r, 0.1);
+        Self {
+            name: letter.to_string(),
+            is_there: true,
+            repeats: maybe(r, 0.3),
+            automation: Automation {
+                code: format!("code-{letter}"),
+                once,
+                keeps: maybe(r, 0.35),
+                retriggers: !once && maybe(r, 0.2),
+                is_service: maybe(r, 0.2),
+                cooldown: hours(r, 0.2, 120),
+                leave_after: hours(r, 0.25, 72),
+                runs_for,
+                again_after,
+                per_run: maybe(r, 0.15).then(|| r.random_range(0..4)),
+                per_day: maybe(r, 0.15).then(|| r.random_range(1..6)),
+            },
+            lot: maybe(r, 0.5).then(|| (r.random_range(0..2), r.random_range(0..3))),
+            blocks: (0..r.random_range(1..=2)).map(|_| block(r)).collect(),
+            runs_for,
+        }
+    }
+
+    fn write(&self, lot: Option<Lot>, line: &mut impl FnMut(String)) {
+        let Self {
+            name, automation, ..
+        } = self;
+        line(format!(
+            "[automation.{name}]\ntrigger_code = {:?}",
+            automation.code
+        ));
+        let occurrence = match self.repeats {
+            true => "{{ occurrence }}",
+            false => "",
+        };
+        line(format!("fields.story = \"{occurrence}|{{{{ note }}}}\""));
+        let flags = [
+            (self.repeats, "repeat_by = \"order\""),
+            (automation.once, "participation = \"once\""),
+            (automation.keeps, "on_leave = \"keep\""),
+            (automation.retriggers, "on_change = \"retrigger\""),
+            (automation.is_service, "kind = \"service\""),
+        ];
+        for (_, setting) in flags.into_iter().filter(|(is_set, _)| *is_set) {
+            line(setting.to_owned());
+        }
+        let spans = [
+            ("cooldown", automation.cooldown),
+            ("leave_after", automation.leave_after),
+            ("runs_for", automation.runs_for),
+            ("again_after", automation.again_after),
+        ];
+        for (setting, span) in spans {
+            if let Some(span) = span {
+                line(format!("{setting} = \"{}h\"", span / HOUR));
+            }
+        }
+        let ramps = [
+            ("max_per_run", automation.per_run),
+            ("max_per_day", automation.per_day),
+        ];
+        for (setting, most) in ramps {
+            if let Some(most) = most {
+                line(format!("{setting} = {most}"));
+            }
+        }
+        let source = if self.repeats { "shop" } else { "crm" };
+        let words = |statuses: &BTreeSet<usize>| -> Vec<String> {
+            statuses.iter().map(|n| format!("s{n}")).collect()
+        };
+        for block in &self.blocks {
+            line(format!(
+                "[[enrol]]\nautomation = {name:?}\nsource = \"{source}\"\nwhere.status = {:?}",
+                words(&block.wanted)
+            ));
+            if let Some(stays) = &block.stays {
+                line(format!("stay.status = {:?}", words(stays)));
+            }
+            if let Some((name, from, to)) = lot.as_ref().filter(|_| block.has_lot) {
+                line(format!(
+                    "lot = {{ name = {name:?}, from = \"{from}%\", to = \"{to}%\" }}"
+                ));
+            }
+        }
+    }
+}
