@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
+use jiff::civil::{Date, Time};
 
 use crate::id::{AutomationName, ContactId};
 use crate::participation::State;
@@ -89,6 +90,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// List who is declared, and by which block, without network and record
     Roster(RosterArgs),
+    /// Try the rules on the past, or on days to come, without network and record
+    Simulate(SimulateArgs),
     /// Record enrolments as active without triggering them
     Adopt(AdoptArgs),
     /// Settle uncertain triggers
@@ -293,6 +296,54 @@ pub enum RosterFormat {
     Text,
     /// One line an enrolment, for a spreadsheet.
     Csv,
+    /// For programs.
+    Json,
+}
+
+/// `simulate`.
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// Dated exports in place of those of today: a pattern whose varying part holds the date, such as
+    /// 'archive/*/crm.csv' or crm='archive/crm-*.csv'; may be given several times
+    #[arg(long, value_name = "[SOURCE=]PATTERN")]
+    pub exports: Vec<String>,
+    /// The first day [default: that of the first export, or today]
+    #[arg(long, value_name = "DATE", value_parser = parse_date)]
+    pub from: Option<Date>,
+    /// The last day [default: that of the last export, or 30 days later]
+    #[arg(long, value_name = "DATE", value_parser = parse_date)]
+    pub to: Option<Date>,
+    /// When there is an apply on each day, in the zone of the configuration; may be given several times
+    #[arg(long, value_name = "TIME", default_value = "09:00", value_parser = parse_time_of_day)]
+    pub at: Vec<Time>,
+    /// What is done with those who are declared on the first day
+    #[arg(long, value_name = "WHAT", default_value = "adopt")]
+    pub first_day: FirstDayArg,
+    /// Leave undone what the guard refuses, as cron does [default: carry it out, as by somebody who allows it]
+    #[arg(long)]
+    pub unattended: bool,
+    /// Name no contact
+    #[arg(long)]
+    pub summary: bool,
+    /// How to show it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: TrialFormat,
+}
+
+/// What is done with those who are declared on the first day, of whom no record says anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FirstDayArg {
+    /// They count as active, without a trigger.
+    Adopt,
+    /// They are triggered.
+    Trigger,
+}
+
+/// How rules that were tried are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TrialFormat {
+    /// For people.
+    Text,
     /// For programs.
     Json,
 }
@@ -572,6 +623,16 @@ fn parse_time(text: &str) -> Result<Timestamp, String> {
             jiff::tz::TimeZone::UTC.to_timestamp(midnight)
         })
         .map_err(|_| "write it as 2026-11-23T09:00:00Z or 2026-11-23".to_owned())
+}
+
+fn parse_date(text: &str) -> Result<Date, String> {
+    let advice = |_| "write it as 2026-11-23".to_owned();
+    text.parse().map_err(advice)
+}
+
+fn parse_time_of_day(text: &str) -> Result<Time, String> {
+    let advice = |_| "write it as 09:00".to_owned();
+    text.parse().map_err(advice)
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {

@@ -22,6 +22,7 @@ mod roster;
 mod sandbox;
 mod schema;
 mod signals;
+mod simulate;
 mod validate;
 
 pub use args::{Cli, Command, Common};
@@ -168,6 +169,7 @@ async fn command(command: &Command, common: &Common) -> Result<Exit, CommandErro
         Command::Apply(args) => apply::run(args, common, &Signals::listen()?).await,
         Command::Explain(args) => explain::run(args, common).await,
         Command::Roster(args) => roster::run(args, common).await,
+        Command::Simulate(args) => simulate::run(args, common).await,
         Command::Adopt(args) => {
             guarded(async |signals| adopt::run(args, common, signals).await).await
         }

@@ -21,7 +21,7 @@ use crate::paths::Paths;
 use crate::text::SafeText;
 
 /// A whole configuration repository, checked and merged.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// `rollcall.toml` itself.
     pub file: PathBuf,

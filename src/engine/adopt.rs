@@ -45,6 +45,11 @@ impl Engine {
         let (roster, snapshot) = self.roster(scope.now).await?;
         self.check_expected(&roster, Vec::new()).await?;
         let planned = self.merge(roster, snapshot, scope, false).await?;
+        Self::adoption_of(planned)
+    }
+
+    /// What a plan would trigger of which nothing was deferred.
+    pub(super) fn adoption_of(planned: Planned) -> Result<Adoption, Error> {
         if let Some((from, to)) = planned.guard.renamed() {
             let (from, to) = (from.clone(), to.clone());
             return Err(Error::Renamed { from, to });

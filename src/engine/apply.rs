@@ -82,6 +82,11 @@ impl Applying<'_> {
         &self.planned
     }
 
+    /// Takes the plan for what it is under the lock, too: nobody else knows of the record.
+    pub(super) fn is_alone(&mut self) {
+        self.is_planned_again = true;
+    }
+
     /// Makes the plan anew under the lock. Returns whether it is another plan than the one that was shown.
     ///
     /// Where another run worked on the record meanwhile, it may have read newer sources than this one; to apply the older

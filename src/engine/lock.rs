@@ -24,7 +24,10 @@ impl Engine {
             command: command.to_owned(),
             timeout,
             config_digest: Some(self.config.digest.to_string()),
-            git_revision: git_revision(&self.config.root).await,
+            git_revision: match self.is_trial {
+                true => None,
+                false => git_revision(&self.config.root).await,
+            },
             expected: self.expected(),
             purpose,
             may_begin,

@@ -22,6 +22,7 @@ mod recorded;
 mod resolve;
 mod saved;
 mod sources;
+mod trial;
 
 pub use adopt::Adoption;
 pub use apply::{ApplyOptions, Applying};
@@ -33,6 +34,7 @@ pub use line::sandbox_triggers;
 pub use plan::{Planned, Scope};
 pub use resolve::Uncertain;
 pub use saved::Saved;
+pub use trial::{Exports, TrialOptions, trial};
 
 pub use crate::clock::Clock;
 
@@ -64,6 +66,8 @@ pub struct Engine {
     record: Record,
     /// Stands in for Spotler, where something does.
     spotler: Option<Arc<dyn Caller>>,
+    /// Whether it only tries what would be: who asks why, and which revision it was, asks elsewhere.
+    is_trial: bool,
     clock: Clock,
     /// Looked for once, and only where they are needed: what a file descriptor gives cannot be read again.
     credentials: LazyLock<Found, Box<dyn FnOnce() -> Found + Send>>,
@@ -84,6 +88,7 @@ impl Engine {
             config,
             record: Record::of(&config.record.at).by(clock.clone()),
             spotler: None,
+            is_trial: false,
             clock,
             credentials: LazyLock::new(Box::new(credentials)),
             tell: Box::new(tell),

@@ -319,7 +319,7 @@ impl Engine {
             false => None,
         };
         let applied_sources = self.applied_sources().await?;
-        let (config, now) = (self.config, scope.now);
+        let (config, now, is_trial) = (self.config, scope.now, self.is_trial);
         let since = counted_since(scope.clock, snapshot.counted_from);
         let record_serial = snapshot.serial;
         let (applied, done) = (snapshot.applied, snapshot.moved);
@@ -333,7 +333,9 @@ impl Engine {
                     plan.defer(config, &roster, &sent, now);
                 }
                 plan.narrow(&filter, config, &roster);
-                give_reasons(config, &roster, &mut plan)?;
+                if !is_trial {
+                    give_reasons(config, &roster, &mut plan)?;
+                }
                 Ok(plan)
             }
         };

@@ -177,6 +177,14 @@ impl Record {
         }
     }
 
+    /// A new record that ends with the process. All clones of it are the same record.
+    pub fn passing() -> Self {
+        Self {
+            store: Arc::new(store::Passing::default()),
+            clock: Clock::system(),
+        }
+    }
+
     /// A record in memory. All clones of it are the same record.
     #[cfg(test)]
     pub(crate) fn in_memory(memory: Memory) -> Self {

@@ -20,6 +20,7 @@ mod style;
 mod summary;
 mod tally;
 mod text;
+mod trial;
 
 pub use chart::overview_from;
 pub use columns::{Columns, Row};
@@ -43,3 +44,7 @@ pub use rows::{ActionRow, DeferredRow, PlanView};
 pub use style::{ADDED, PLAIN_TABLE, SafeText, plural, thousands};
 pub use summary::{refused_summary, run_summary};
 pub use text::{plan_sum, plan_text};
+pub use trial::{
+    FirstDay, HeldBack, HoldsBack, Most, NotPlanned, Refused, Trial, TrialCounts, TrialDay,
+    TrialSource, TrialSum, trial_json, trial_text,
+};

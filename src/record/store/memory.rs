@@ -1,6 +1,6 @@
-//! A record in memory, for tests: the plainest thing that does what a store promises.
+//! A record in memory, for tests: what lies on the disk, and what befalls it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,21 +11,18 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::carry::{Row, Table};
-use super::{Acquired, Applied, Lease, Page, Store, View, Watch};
-use crate::digest::Digest;
+use super::world::{Moment, Sent, World};
+use super::{Acquired, Lease, Store, View, Watch};
 use crate::failpoint::{Planted, is_planted};
-use crate::id::{AutomationName, ContactId, ParticipationId, RecordId, TriggerCode};
+use crate::id::{ContactId, ParticipationId, RecordId, TriggerCode};
 use crate::record::batch::{Batch, RunStep};
-use crate::record::call::{CallId, CallKind, Intent, Settlement};
+use crate::record::call::{CallId, CallKind};
 use crate::record::error::{DEAD_AFTER, Holder, JournalError, LockError, RecordError};
-use crate::record::guarded::AppliedSource;
 use crate::record::host;
-use crate::record::identity::{DatabaseId, FileId, Found, Witness};
-use crate::record::overview::Overview;
+use crate::record::identity::Witness;
 use crate::record::participation::{Key, State};
-use crate::record::read::{Call, Listed};
-use crate::record::recovery::{LEFT_OPEN, OpenCall};
-use crate::record::writer::{SAME_IDS, ids_json};
+use crate::record::read::Listed;
+use crate::record::recovery::LEFT_OPEN;
 use crate::record::writing::LockRequest;
 
 /// A record in memory. All clones of it are the same record.
@@ -114,43 +111,6 @@ struct Server {
     leases: BTreeMap<String, i64>,
     /// The row of the lock, which a transaction keeps to its end.
     row: Arc<tokio::sync::Mutex<()>>,
-}
-
-/// All that is on record.
-#[derive(Debug, Clone, Default)]
-struct World {
-    /// `None` where there is no record yet.
-    id: Option<RecordId>,
-    serial: u64,
-    /// The number of the last batch of the lock's holder.
-    batch: i64,
-    noted: Option<(String, Option<Digest>)>,
-    noted_timeline: Option<i64>,
-    participations: BTreeMap<Key, Listed>,
-    calls: BTreeMap<CallId, Sent>,
-    runs: Vec<Run>,
-    holder: Option<Holder>,
-    applied: Applied,
-    sources: BTreeMap<String, AppliedSource>,
-    doubted_ids: BTreeSet<String>,
-}
-
-#[derive(Debug, Clone)]
-struct Sent {
-    intent: Intent,
-    key: Key,
-    at: Timestamp,
-    run: usize,
-    settled: Option<Settlement>,
-}
-
-#[derive(Debug, Clone)]
-struct Run {
-    command: String,
-    config_digest: Option<String>,
-    git_revision: Option<String>,
-    started_at: Timestamp,
-    plan: Option<String>,
 }
 
 impl Memory {
@@ -334,13 +294,12 @@ impl Memory {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn view(&self) -> MemoryView {
+    fn view(&self) -> Moment {
         let kept = self.kept();
-        MemoryView {
-            world: kept.world.clone(),
-            timeline: kept.server.as_ref().map(|of| of.timeline),
-            is_read: false,
-        }
+        Moment::of(
+            kept.world.clone(),
+            kept.server.as_ref().map(|of| of.timeline),
+        )
     }
 
     /// Takes the lock, unless a holder keeps it.
@@ -474,7 +433,7 @@ impl Memory {
 
 struct Held {
     memory: Memory,
-    view: MemoryView,
+    view: Moment,
     holder: String,
     /// The number of the last batch that is known to be committed to a server.
     batch: i64,
@@ -660,357 +619,5 @@ impl Lease for Held {
         self.memory.fate.step("release").await;
         self.memory.give_back(&self.holder);
         Ok(())
-    }
-}
-
-impl World {
-    fn write(&mut self, batch: &Batch) {
-        let at = batch.at;
-        if let Some(RunStep::Begin {
-            command,
-            config_digest,
-            git_revision,
-            mark,
-        }) = &batch.run
-        {
-            self.runs.push(Run {
-                command: command.clone(),
-                config_digest: config_digest.clone(),
-                git_revision: git_revision.clone(),
-                started_at: at,
-                plan: None,
-            });
-            if mark.is_some() {
-                self.noted.clone_from(mark);
-            }
-        }
-        if let (Some(run), Some(plan)) = (self.runs.last_mut(), &batch.claim) {
-            run.plan = Some(plan.clone());
-        }
-        for (from, to) in &batch.start.moves {
-            self.rename(from, to);
-        }
-        self.applied
-            .with
-            .extend(batch.start.applied.iter().cloned());
-        if let Some(blocks) = &batch.start.moved {
-            self.applied.moved.clone_from(blocks);
-        }
-        let merges = &batch.start.merges;
-        for merge in &merges.rows {
-            for over in &merge.over {
-                self.participations.remove(over);
-            }
-            if let Some(mut listed) = self.participations.remove(&merge.of) {
-                merge.write_over(&mut listed.participation);
-                let key = listed.participation.key.clone();
-                self.participations.insert(key, listed);
-            }
-        }
-        let mut merged: BTreeMap<_, _> = std::mem::take(&mut self.applied.merged)
-            .into_iter()
-            .collect();
-        merged.extend(merges.ids.iter().cloned());
-        self.applied.merged = merged.into_iter().collect();
-        for (id, intent) in &batch.sent {
-            if let Some((key, _)) = intent.affected.first() {
-                let sent = Sent {
-                    intent: intent.clone(),
-                    key: key.clone(),
-                    at,
-                    run: self.runs.len() - 1,
-                    settled: None,
-                };
-                self.calls.insert(*id, sent);
-            }
-        }
-        for (id, settlement) in &batch.settled {
-            if let Some(call) = self.calls.get_mut(id) {
-                call.settled = Some(settlement.clone());
-            }
-        }
-        for whole in &batch.participations {
-            let listed = whole.over(at, self.participations.get(&whole.key));
-            self.participations.insert(whole.key.clone(), listed);
-        }
-        for (key, state) in &batch.doubts {
-            if let Some(listed) = self.participations.get_mut(key) {
-                listed.participation.state = *state;
-                listed.participation.detail = Some(SAME_IDS.to_owned());
-                listed.participation.has_ids = false;
-                listed.changed_at = at;
-                listed.ids.clear();
-            }
-        }
-        self.doubted_ids.extend(batch.doubted_ids.iter().cloned());
-        for change in &batch.states {
-            if let Some(listed) = self.participations.get_mut(&change.key) {
-                change.write_over(at, listed);
-            }
-        }
-        for (key, left_at) in &batch.marks {
-            if let Some(listed) = self.participations.get_mut(key) {
-                let of = &mut listed.participation;
-                of.gone_at = match (left_at, of.left_at) {
-                    (None, _) => None,
-                    (Some(_), None) => Some(at),
-                    (Some(_), Some(_)) => of.gone_at,
-                };
-                of.left_at = *left_at;
-            }
-        }
-        for note in &batch.sources {
-            let source = AppliedSource {
-                rows: note.rows,
-                ends_with_line_end: Some(note.ends_with_line_end),
-                at,
-            };
-            self.sources.insert(note.name.clone(), source);
-        }
-        if batch.counts_anew {
-            self.applied.counted_from = Some(at);
-        }
-        for contact in &batch.forgotten {
-            self.participations.retain(|key, _| key.contact != *contact);
-            self.calls.retain(|_, call| call.key.contact != *contact);
-            let merged = &mut self.applied.merged;
-            merged.retain(|(from, to)| from != contact && to != contact);
-        }
-        self.serial = batch.serial.unwrap_or(self.serial);
-    }
-
-    fn rename(&mut self, from: &AutomationName, to: &AutomationName) {
-        let keys = self.participations.keys();
-        let old: Vec<Key> = keys
-            .filter(|key| key.automation == *from)
-            .cloned()
-            .collect();
-        for key in old {
-            let new = Key {
-                automation: to.clone(),
-                ..key.clone()
-            };
-            let runs =
-                |of: Option<&Listed>| of.is_some_and(|of| of.participation.state.is_running());
-            let (old, there) = (self.participations.get(&key), self.participations.get(&new));
-            if there.is_some() && (runs(there) || !runs(old)) {
-                continue;
-            }
-            if let Some(mut listed) = self.participations.remove(&key) {
-                listed.participation.key = new.clone();
-                self.participations.insert(new, listed);
-            }
-        }
-        if let Some(with) = self.applied.with.remove(from) {
-            self.applied.with.insert(to.clone(), with);
-        }
-    }
-}
-
-/// The record as it was at one moment.
-struct MemoryView {
-    world: Arc<World>,
-    /// That of the server, where it is on one.
-    timeline: Option<i64>,
-    is_read: bool,
-}
-
-/// Where a record is on a server with this timeline.
-fn database(timeline: i64) -> DatabaseId {
-    DatabaseId {
-        system: None,
-        timeline: Some(timeline),
-        database: 1,
-        tables: String::new(),
-    }
-}
-
-impl MemoryView {
-    fn page(&self, is_wanted: impl Fn(&Listed) -> bool) -> Page {
-        let wanted = self
-            .world
-            .participations
-            .values()
-            .filter(|of| is_wanted(of));
-        let wanted: Vec<_> = wanted.cloned().map(Ok).collect();
-        Box::new(wanted.into_iter())
-    }
-}
-
-#[async_trait]
-impl View for MemoryView {
-    async fn about(&mut self) -> Result<Found, RecordError> {
-        let world = &self.world;
-        let (host, account) = world.noted.clone().unzip();
-        let mut states = world
-            .participations
-            .values()
-            .map(|of| of.participation.state);
-        let is_open = |call: &Sent| call.settled.is_none();
-        Ok(Found {
-            id: world.id.unwrap_or_else(RecordId::new),
-            serial: world.serial,
-            last_run: world.runs.last().map(|run| run.started_at),
-            running: 0,
-            file: FileId::default(),
-            names: 1,
-            is_exposed: false,
-            noted_file: None,
-            database: self.timeline.map(database),
-            noted_database: world.noted_timeline.map(database),
-            moved_to: None,
-            noted_host: host,
-            noted_account: account.flatten(),
-            is_bound: states.any(State::may_have_run) || world.calls.values().any(is_open),
-            witness: None,
-        })
-    }
-
-    async fn standing(&mut self) -> Result<Applied, RecordError> {
-        Ok(self.world.applied.clone())
-    }
-
-    async fn next_page(&mut self, _: bool) -> Result<Option<Page>, RecordError> {
-        let is_first = !std::mem::replace(&mut self.is_read, true);
-        Ok(is_first.then(|| self.page(|_| true)))
-    }
-
-    async fn of_contacts(&mut self, contacts: &[ContactId]) -> Result<Page, RecordError> {
-        Ok(self.page(|of| contacts.contains(&of.participation.key.contact)))
-    }
-
-    async fn with_ids(&mut self, ids: &[String]) -> Result<Page, RecordError> {
-        Ok(self.page(|of| ids.contains(&ids_json(&of.ids))))
-    }
-
-    async fn doubted_ids(&mut self) -> Result<Vec<String>, RecordError> {
-        Ok(self.world.doubted_ids.iter().cloned().collect())
-    }
-
-    async fn open_calls(&mut self) -> Result<Vec<OpenCall>, RecordError> {
-        let open = self
-            .world
-            .calls
-            .iter()
-            .filter(|(_, call)| call.settled.is_none());
-        let open = open.map(|(id, call)| OpenCall {
-            id: *id,
-            kind: call.intent.kind,
-            key: call.key.clone(),
-            all: call.intent.all,
-            trigger_code: call.intent.trigger_code.clone(),
-            fields: call.intent.fields,
-            sent_at: call.at,
-        });
-        Ok(open.collect())
-    }
-
-    async fn calls(
-        &mut self,
-        contacts: Option<&[ContactId]>,
-        behind: CallId,
-    ) -> Result<Vec<(CallId, Call)>, RecordError> {
-        let calls = self.world.calls.iter().filter(|(id, call)| {
-            **id > behind && contacts.is_none_or(|contacts| contacts.contains(&call.key.contact))
-        });
-        Ok(calls.map(|(id, call)| (*id, self.call(call))).collect())
-    }
-
-    async fn last_call(&mut self) -> Result<CallId, RecordError> {
-        let last = self.world.calls.last_key_value();
-        Ok(last.map_or(CallId(0), |(id, _)| *id))
-    }
-
-    async fn holder(&mut self) -> Result<Option<Holder>, RecordError> {
-        Ok(self.world.holder.clone())
-    }
-
-    async fn states(&mut self) -> Result<BTreeMap<(AutomationName, State), u64>, RecordError> {
-        let mut counts = BTreeMap::new();
-        for Listed { participation, .. } in self.world.participations.values() {
-            let key = (participation.key.automation.clone(), participation.state);
-            *counts.entry(key).or_insert(0) += 1;
-        }
-        Ok(counts)
-    }
-
-    async fn sent(
-        &mut self,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Result<BTreeMap<AutomationName, u64>, RecordError> {
-        let mut counts = BTreeMap::new();
-        for call in self.world.calls.values() {
-            let outcome = call
-                .settled
-                .as_ref()
-                .map(|settled| settled.outcome.as_str());
-            if call.intent.kind == CallKind::Trigger
-                && (from..to).contains(&call.at)
-                && matches!(outcome, None | Some("active" | "uncertain"))
-            {
-                *counts.entry(call.key.automation.clone()).or_insert(0) += 1;
-            }
-        }
-        Ok(counts)
-    }
-
-    async fn triggers(
-        &mut self,
-        since: Timestamp,
-    ) -> Result<Vec<(String, AutomationName, Timestamp)>, RecordError> {
-        let counts = |call: &&Sent| {
-            let outcome = call.settled.as_ref().map(|of| of.outcome.as_str());
-            let is_of_it = call.intent.kind == CallKind::Trigger && call.at > since;
-            is_of_it && matches!(outcome, None | Some("active" | "uncertain"))
-        };
-        let calls = self.world.calls.values().filter(counts);
-        let of = |call: &Sent| {
-            let key = &call.key;
-            (
-                key.contact.as_str().to_owned(),
-                key.automation.clone(),
-                call.at,
-            )
-        };
-        Ok(calls.map(of).collect())
-    }
-
-    async fn sources(&mut self) -> Result<BTreeMap<String, AppliedSource>, RecordError> {
-        Ok(self.world.sources.clone())
-    }
-
-    async fn applied_at(&mut self, plan: &str) -> Result<Option<Timestamp>, RecordError> {
-        let mut runs = self.world.runs.iter();
-        let run = runs.find(|run| run.plan.as_deref() == Some(plan));
-        Ok(run.map(|run| run.started_at))
-    }
-
-    async fn overview(&mut self, _: Timestamp, _: Timestamp) -> Result<Overview, RecordError> {
-        // Nobody draws a chart of a test.
-        Ok(Overview::default())
-    }
-}
-
-impl MemoryView {
-    fn call(&self, call: &Sent) -> Call {
-        let run = &self.world.runs[call.run];
-        let settled = call.settled.as_ref();
-        let occurrence = call.key.occurrence.as_ref().filter(|_| !call.intent.all);
-        Call {
-            sent_at: call.at,
-            kind: call.intent.kind.as_str().to_owned(),
-            automation: call.key.automation.to_string(),
-            contact: call.key.contact.to_string(),
-            occurrence: occurrence.map(ToString::to_string),
-            participation: call.intent.participation.as_ref().map(ToString::to_string),
-            outcome: settled.map(|of| of.outcome.as_str().to_owned()),
-            http_status: settled.and_then(|of| of.http_status).map(i64::from),
-            detail: settled.and_then(|of| of.detail.clone()),
-            entries: settled.and_then(|of| of.entries.clone()),
-            command: run.command.clone(),
-            config_digest: run.config_digest.clone(),
-            git_revision: run.git_revision.clone(),
-        }
     }
 }

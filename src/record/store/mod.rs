@@ -5,10 +5,12 @@ pub(super) mod carry;
 mod memory;
 mod names;
 mod nowhere;
+mod passing;
 mod postgres;
 mod rows;
 mod sqlite;
 mod watch;
+mod world;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -35,6 +37,7 @@ use carry::{Row, Table};
 #[cfg(test)]
 pub(crate) use memory::{Disk, Fate, Memory};
 use nowhere::Nowhere;
+pub(super) use passing::Passing;
 use postgres::Postgres;
 use sqlite::Sqlite;
 use watch::Watch;
