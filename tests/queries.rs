@@ -365,3 +365,20 @@ fn no_source_may_take_the_name_of_the_record() {
     let said = plain(&repo.run(&["validate"]).exits(1));
     assert!(said.contains("a source cannot be called record"), "{said}");
 }
+
+#[test]
+fn ids_of_inputs_that_only_the_normal_form_tells_apart_are_found() {
+    let repo = repo("select 'c1' as customer_no", "");
+    repo.write("crm.csv", format!("{CRM}caf\u{e9},customer,h3\n"));
+    repo.write(
+        "orders.csv",
+        format!("{ORDERS}o4,cafe\u{301},2026-01-10,1\n"),
+    );
+    let said = plain(&repo.run(&["plan"]).exits(1));
+    for at in [
+        "source crm: crm.csv, row 6",
+        "source orders: orders.csv, row 5",
+    ] {
+        assert!(said.contains(at), "{said}");
+    }
+}

@@ -181,6 +181,34 @@ pub fn uses(query: &str, name: &str) -> bool {
     })
 }
 
+/// Every name that a query of SQLite may mean a column by; `None` where it may read columns that it does not name: by `*`, by
+/// `natural`, or by `in` before a table. SQLite takes a name in single quotes too, where no text can stand.
+pub fn names(query: &str) -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    let mut before = None;
+    for (range, token) in tokens(query) {
+        let piece = &query[range];
+        let is_text = token == Token::Other && piece.starts_with('\'');
+        let follows = |words: &[&str]| matches!(before, Some((Token::Word(word), _)) if words.iter().any(|one| one.eq_ignore_ascii_case(word)));
+        let is_named = matches!(token, Token::Word(_) | Token::Name(_)) || is_text;
+        let behind_list = matches!(before, Some((_, "," | ".")));
+        if is_named && follows(&["in"])
+            || piece == "*" && (behind_list || follows(&["select", "distinct", "all"]))
+            || piece.eq_ignore_ascii_case("natural")
+        {
+            return None;
+        }
+        match token {
+            Token::Word(name) => names.push(name.to_owned()),
+            Token::Name(name) => names.push(name.replace("\"\"", "\"").replace("``", "`")),
+            _ if is_text => names.push(piece[1..piece.len() - 1].replace("''", "'")),
+            _ => {}
+        }
+        before = Some((token, piece));
+    }
+    Some(names)
+}
+
 /// The names in double quotes that are not given in the query itself, by `as` or as the name of a part.
 pub fn quoted_names(query: &str) -> Vec<String> {
     let found: Vec<_> = tokens(query).collect();
@@ -337,6 +365,34 @@ mod tests {
             ("select count(*) \"n\" from t having \"n\" > 1", &[]),
         ] {
             assert_eq!(quoted_names(query), names, "{query}");
+        }
+    }
+
+    #[test]
+    fn the_columns_that_a_query_may_read_are_named_in_it() {
+        for (query, wanted) in [
+            (
+                "select id, t.'a''b', \"c\"\"d\" from t",
+                Some("select id t a'b c\"d from t"),
+            ),
+            (
+                "select count(*), 2 * a from t -- b",
+                Some("select count a from t"),
+            ),
+            (
+                "select x from t where x in (select y from u)",
+                Some("select x from t where x in select y from u"),
+            ),
+            ("select * from t", None),
+            ("select distinct * from t", None),
+            ("select a, * from t", None),
+            ("select t . * from t", None),
+            ("select a from t natural join u", None),
+            ("select a from t where a not in u", None),
+            ("select a from t where a in 'u'", None),
+        ] {
+            let names = names(query).map(|names| names.join(" "));
+            assert_eq!(names.as_deref(), wanted, "{query}");
         }
     }
 

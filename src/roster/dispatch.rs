@@ -81,6 +81,11 @@ impl<'s, 'c> Dispatch<'s, 'c> {
         }
     }
 
+    /// Whether no block draws on the table.
+    pub(super) fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
     /// What of a row's cells cannot be read as a condition wants it.
     pub(super) fn issues<C: Cells>(&self, cells: &C) -> impl Iterator<Item = Issue<'c>> {
         self.reads.iter().filter_map(|clause| clause.issue(cells))

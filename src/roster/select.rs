@@ -175,6 +175,9 @@ impl<'c> Selector<'_, 'c> {
     /// Selects from a source's table.
     pub(super) fn table(&self, table: &Table, reading: Reading<'_>) -> Selection {
         let mut selection = Selection::default();
+        if self.blocks.is_empty() {
+            selection.index = RowIndex::counting();
+        }
         let name = table.to_string();
         let subject = Subject {
             name: &name,

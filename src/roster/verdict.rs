@@ -89,7 +89,11 @@ impl<'c> Roster<'c> {
         mut each: impl FnMut(Verdict<'_, 'c>),
     ) -> Result<(), SourceError> {
         let mut blocks: HashMap<_, Vec<(&Block<'c>, &Target<'c>)>> = HashMap::new();
+        let mut draw = vec![false; self.sources.len()];
         for block in &self.blocks {
+            if let Some(source) = block.enrol.source {
+                draw[source] = true;
+            }
             for target in &block.targets {
                 let of = (block.enrol.source, target.automation);
                 blocks.entry(of).or_default().push((block, target));
@@ -119,7 +123,9 @@ impl<'c> Roster<'c> {
         let contacts = || asked.keys().copied();
         let mut buffer = RowBuffer::default();
         for (source, table) in self.sources.iter().enumerate() {
-            let Some(table) = table else { continue };
+            let Some(table) = table.as_ref().filter(|_| draw[source]) else {
+                continue;
+            };
             let mut absent: HashSet<&str> = contacts().collect();
             if table.is_narrowed() {
                 // Its database has more rows of them than were read.

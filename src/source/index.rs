@@ -15,11 +15,30 @@ pub struct RowIndex {
     hasher: DefaultHashBuilder,
     rows: Vec<(u32, u32)>,
     last: u64,
+    /// How many rows there are, where they are counted alone.
+    counted: Option<u64>,
 }
 
 impl RowIndex {
+    /// One that counts rows and keeps none, for a table of which hardly ever a row is asked for.
+    pub fn counting() -> Self {
+        Self {
+            counted: Some(0),
+            ..Self::default()
+        }
+    }
+
+    /// Whether rows were counted alone.
+    pub(super) fn is_count(&self) -> bool {
+        self.counted.is_some()
+    }
+
     /// Adds the next row.
     pub fn push(&mut self, contact: &str, row: RowId) {
+        if let Some(counted) = &mut self.counted {
+            *counted += 1;
+            return;
+        }
         // Only gigabytes of blank lines make a distance that does not fit. The rows after them are then not found.
         let distance = u32::try_from(row.0 - self.last).unwrap_or(u32::MAX);
         self.rows.push((self.hash(contact), distance));
@@ -28,12 +47,12 @@ impl RowIndex {
 
     /// How many rows there are.
     pub fn len(&self) -> u64 {
-        self.rows.len() as u64
+        self.counted.unwrap_or(self.rows.len() as u64)
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.len() == 0
     }
 
     /// The rows, with their numbers (the header is row 1), that may be of one of these contacts: all that are, and now

@@ -1,5 +1,6 @@
 //! An open source: the one seam through which contacts are read.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use super::index::RowIndex;
 use super::record::{COLUMNS, RecordRow, Recorded};
 use super::rows::{Row, RowId, Rows};
 use super::sql::{Asked, Literal, Sql, Wanted};
-use crate::config::{Limit, Notation, RECORD_TABLE, Source, SourceKind, nearest};
+use crate::config::{Limit, Notation, RECORD_TABLE, Source, SourceKind, nearest, query};
 use crate::number::Number;
 
 /// A source whose file is open and whose header is read, or whose query is prepared.
@@ -165,11 +166,20 @@ impl Table {
         let (
             Stock::Sql(sql),
             SourceKind::Query {
-                from, asks_record, ..
+                from,
+                query,
+                asks_record,
+                ..
             },
         ) = (&self.stock, &source.kind)
         else {
             return Ok(());
+        };
+        // What nobody asks takes no memory. A `select` of all columns names none.
+        let names = query::names(query);
+        let is_read = |column: &String| {
+            let is_it = |name: &String| name.eq_ignore_ascii_case(column);
+            names.as_ref().is_none_or(|names| names.iter().any(is_it))
         };
         for input in from {
             let Some(table) = inputs.table(&input.name) else {
@@ -179,13 +189,15 @@ impl Table {
                 name: input.name.clone(),
                 columns: table.columns().to_vec(),
             };
+            let read: Vec<bool> = asked.columns.iter().map(is_read).collect();
             let mut rows = table.rows();
             let mut failed = None;
             let filled = sql.fill(&asked, |cells| match rows.read() {
                 Some(Ok(row)) => {
-                    let cell =
-                        |cell: &str| (!table.notation.is_absent(cell)).then(|| cell.to_owned());
-                    cells.extend(row.cells.iter().map(cell));
+                    let cell = |(cell, is_read): (&str, &bool)| {
+                        (*is_read && !table.notation.is_absent(cell)).then(|| cell.to_owned())
+                    };
+                    cells.extend(row.cells.iter().zip(&read).map(cell));
                     Ok(true)
                 }
                 Some(Err(error)) => {
@@ -313,16 +325,38 @@ impl Table {
         self.len() == 0
     }
 
-    /// The rows, with their numbers (the header is row 1), that may be of one of these contacts: all that are, and now and then another one. It goes through
-    /// the whole index once.
+    /// The rows, with their numbers (the header is row 1), that may be of one of these contacts: all that are, and now and then
+    /// another one. It goes through the whole index once, and through all rows where these were counted alone.
     pub fn find<'a>(&self, contacts: impl IntoIterator<Item = &'a str>) -> Vec<(u64, RowId)> {
-        self.index.find(contacts)
+        if !self.index.is_count() {
+            return self.index.find(contacts);
+        }
+        let contacts: HashSet<&str> = contacts.into_iter().collect();
+        self.numbered(|row| contacts.contains(row.contact))
     }
 
     /// Where a row is, in words.
     pub fn place(&self, id: RowId) -> RowAt {
-        let number = self.index.number(id).unwrap_or_default();
-        self.at(number, id, &mut Lines::default())
+        let number = match self.index.is_count() {
+            true => (self.numbered(|row| row.id == id).first()).map(|(number, _)| *number),
+            false => self.index.number(id),
+        };
+        self.at(number.unwrap_or_default(), id, &mut Lines::default())
+    }
+
+    /// Reads all rows again, for those that are wanted, with their numbers.
+    fn numbered(&self, wanted: impl Fn(&Row<'_>) -> bool) -> Vec<(u64, RowId)> {
+        let (mut rows, mut found) = (self.rows(), Vec::new());
+        // The header is row 1. What cannot be read was reported when the rows were counted.
+        let mut number = 1;
+        while let Some(row) = rows.read() {
+            let Ok(row) = row else { continue };
+            number += 1;
+            if wanted(&row) {
+                found.push((number, row.id));
+            }
+        }
+        found
     }
 
     /// Where a row with this number is, in words. Rows that are asked for in order, with the same lines, cost one reading of

@@ -7,6 +7,9 @@ use super::sqlite::{ROW_BUFFER, Sqlite};
 use crate::config::{nearest, query};
 use crate::source::error::SourceProblem;
 
+/// Large pages take less memory beside the rows.
+const PAGE: u32 = 32 << 10;
+
 /// So many values go into one statement.
 const VALUES: usize = 30_000;
 
@@ -33,6 +36,7 @@ impl Sqlite {
         check_names(tables, &select)?;
         let options = SqliteConnectOptions::new()
             .in_memory(true)
+            .page_size(PAGE)
             .pragma("temp_store", "memory")
             .pragma("journal_mode", "off")
             .pragma("synchronous", "off")

@@ -33,7 +33,7 @@ pub(in crate::source) struct Chunk {
     text: String,
     /// Where each row begins in the text, and where the last one ends.
     starts: Vec<u32>,
-    /// Where each cell ends, from the beginning of its row.
+    /// Where each cell ends, from the beginning of its row; the last one ends with the row.
     ends: Vec<u32>,
     /// What is wrong with some of its rows, by their places.
     faults: Vec<(usize, Fault)>,
@@ -58,10 +58,10 @@ impl Chunk {
     fn row(&self, row: usize) -> Option<(&str, impl Iterator<Item = usize> + '_)> {
         let (start, end) = (*self.starts.get(row)?, *self.starts.get(row + 1)?);
         let text = self.text.get(start as usize..end as usize)?;
-        let ends = self
-            .ends
-            .get(row * self.columns..(row + 1) * self.columns)?;
-        Some((text, ends.iter().map(|end| *end as usize)))
+        let inner = self.columns.saturating_sub(1);
+        let ends = self.ends.get(row * inner..(row + 1) * inner)?;
+        let last = (self.columns > 0).then_some(text.len());
+        Some((text, ends.iter().map(|end| *end as usize).chain(last)))
     }
 }
 
@@ -202,6 +202,8 @@ pub(super) struct Writer {
     columns: usize,
     bytes: Vec<u8>,
     chunk: Chunk,
+    /// The place of the next cell.
+    column: usize,
     rows: u64,
     has_ended: bool,
 }
@@ -213,6 +215,7 @@ impl Writer {
             columns,
             bytes: Vec::with_capacity(PIECE + (PIECE >> 3)),
             chunk: Self::chunk(0, columns),
+            column: 0,
             rows: 0,
             has_ended: false,
         }
@@ -231,11 +234,6 @@ impl Writer {
         self.chunk.starts.last().map_or(0, |start| *start as usize)
     }
 
-    /// The place of the next cell.
-    fn column(&self) -> usize {
-        self.chunk.ends.len() - self.chunk.len() * self.columns
-    }
-
     /// Adds a cell of the row under way.
     pub(super) fn cell(&mut self, bytes: &[u8]) {
         self.cell_by(|row| row.extend_from_slice(bytes));
@@ -243,15 +241,15 @@ impl Writer {
 
     /// Adds a cell that is written by somebody else, to what is there already.
     pub(super) fn cell_by(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        if self.column() > 0 {
+        if self.column > 0 {
             self.bytes.push(BETWEEN);
         }
         let start = self.bytes.len();
         write(&mut self.bytes);
         let cell = &self.bytes[start..];
         let fault = match std::str::from_utf8(cell) {
-            Err(_) => Some(Fault::NotUtf8(self.column())),
-            Ok(_) if memchr::memchr(0, cell).is_some() => Some(Fault::Nul(self.column())),
+            Err(_) => Some(Fault::NotUtf8(self.column)),
+            Ok(_) if memchr::memchr(0, cell).is_some() => Some(Fault::Nul(self.column)),
             Ok(_) => None,
         };
         if let Some(fault) = fault {
@@ -259,8 +257,11 @@ impl Writer {
             self.fault(fault);
         }
         let end = self.bytes.len() - self.start();
-        // A row that is longer is given up below.
-        self.chunk.ends.push(u32::try_from(end).unwrap_or(u32::MAX));
+        self.column += 1;
+        if self.column < self.columns {
+            // A row that is longer is given up below.
+            self.chunk.ends.push(u32::try_from(end).unwrap_or(u32::MAX));
+        }
     }
 
     fn fault(&mut self, fault: Fault) {
@@ -280,7 +281,7 @@ impl Writer {
         let start = self.start();
         if (self.bytes.len() - start) as u64 > MAX_ROW {
             self.bytes.truncate(start);
-            let from = self.chunk.len() * self.columns;
+            let from = self.chunk.len() * self.columns.saturating_sub(1);
             self.chunk.ends[from..].fill(0);
             self.fault(Fault::TooLong);
         }
@@ -288,6 +289,7 @@ impl Writer {
         self.chunk
             .starts
             .push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
+        self.column = 0;
         self.rows += 1;
         if self.bytes.len() >= PIECE {
             self.hand_over();
