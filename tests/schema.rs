@@ -12,7 +12,7 @@ use rollcall::config::{self, Config, Problems, SourceKind};
 use serde_json::Value;
 
 /// The tables of a configuration: the schema's name for each, how one begins, and what it needs.
-const TABLES: [(&str, &str, &[&str]); 23] = [
+const TABLES: [(&str, &str, &[&str]); 24] = [
     ("", "", &[]),
     ("Spotler", "[spotler]", &[]),
     ("Paths", "[spotler.paths]", &[]),
@@ -81,6 +81,7 @@ const TABLES: [(&str, &str, &[&str]); 23] = [
         "[[exclusive]]",
         &["automations = [\"winback\", \"vip-care\"]"],
     ),
+    ("Freeze", "[[freeze]]", &[]),
     (
         "Moved",
         "[[moved]]",

@@ -48,10 +48,21 @@ pub struct Job {
     pub journal: Journal,
     /// How calls may be made.
     pub limits: Limits,
-    /// When the window for triggers closes; no trigger is sent from then on.
-    pub triggers_until: Option<Instant>,
+    /// When no more triggers are to be sent, or stops.
+    pub closing: Closing,
     /// Cancelled when nothing new is to be sent: Ctrl-C or SIGTERM.
     pub interrupt: CancellationToken,
+}
+
+/// When the window for triggers closes, and when freezes begin: from then on nothing more is sent that has to wait.
+#[derive(Debug, Default)]
+pub struct Closing {
+    /// When the window closes, which service mail does not keep to.
+    pub window: Option<Instant>,
+    /// When the triggers of each automation are frozen; empty where none will be.
+    pub triggers: Vec<Option<Instant>>,
+    /// The same of stops; the last one is of automations that are gone from the configuration.
+    pub stops: Vec<Option<Instant>>,
 }
 
 /// What part of a plan is applied.
@@ -286,10 +297,29 @@ impl Shared {
         reported.collect()
     }
 
-    /// Whether the window for triggers has closed.
-    fn is_closed(&self) -> bool {
-        let until = self.job.triggers_until;
-        until.is_some_and(|until| Instant::now() >= until)
+    /// Why triggers of an automation have to wait by now, where they do.
+    fn waits(&self, automation: usize) -> Option<&'static str> {
+        let (closing, config) = (&self.job.closing, self.job.config);
+        let window = closing
+            .window
+            .filter(|_| !config.automations[automation].is_service());
+        if is_over(window) {
+            return Some("the window for triggers closed during the run");
+        }
+        let frozen = closing.triggers.get(automation).copied().flatten();
+        is_over(frozen).then_some(FROZEN_MEANWHILE)
+    }
+
+    /// The same of stops, of an automation by its name.
+    fn stops_wait(&self, automation: &AutomationName) -> Option<&'static str> {
+        let stops = &self.job.closing.stops;
+        if stops.is_empty() {
+            return None;
+        }
+        let mut automations = self.job.config.automations.iter();
+        let place = automations.position(|of| of.name == *automation);
+        let until = stops.get(place.unwrap_or(stops.len() - 1)).copied();
+        is_over(until.flatten()).then_some(FROZEN_MEANWHILE)
     }
 
     fn contact<'a>(&'a self, action: &'a Action) -> &'a str {
@@ -298,6 +328,12 @@ impl Shared {
             Action::Trigger(trigger) => self.job.roster.get(trigger.enrolment as usize).contact,
         }
     }
+}
+
+const FROZEN_MEANWHILE: &str = "a freeze began during the run";
+
+fn is_over(until: Option<Instant>) -> bool {
+    until.is_some_and(|until| Instant::now() >= until)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -27,7 +27,7 @@ pub enum Outcome {
     StopFailed,
     /// A stop was sent, and nobody knows whether it was carried out.
     StopUncertain,
-    /// A trigger was not sent, since the window for triggers closed during the run; a later apply sends it.
+    /// A trigger or a stop was not sent, since the window closed or a freeze began during the run; a later apply sends it.
     Deferred,
     /// Nothing was sent, or nothing that was carried out; the record is as before.
     NotSent,

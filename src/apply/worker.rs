@@ -58,8 +58,8 @@ struct Unreported {
 
 /// Why an attempt has no outcome on record.
 enum Broken {
-    /// Nothing was sent, since the window for triggers has closed.
-    Closed,
+    /// Nothing was sent, since it has to wait by now: why.
+    Closed(&'static str),
     /// Nothing was sent, since no more such calls are made in this run.
     Halted(String),
     /// Nothing was sent.
@@ -72,7 +72,7 @@ impl Broken {
     /// What is reported about it.
     fn settled(self, doubt: Outcome) -> Settled {
         match self {
-            Broken::Closed => closed(),
+            Broken::Closed(why) => closed(why),
             Broken::Halted(why) => Settled::because(Outcome::NotSent, why),
             Broken::BeforeSending(end) => Settled::because(Outcome::NotSent, end.to_string()),
             Broken::AfterSending(end) => Settled::because(doubt, end.to_string()),
@@ -290,12 +290,9 @@ impl Worker {
     }
 }
 
-/// What is reported about what the next window is for.
-fn closed() -> Settled {
-    Settled::because(
-        Outcome::Deferred,
-        "the window for triggers closed during the run",
-    )
+/// What is reported about what has to wait by now.
+fn closed(why: &str) -> Settled {
+    Settled::because(Outcome::Deferred, why)
 }
 
 /// What is reported about a trigger whose answer may have been another's.
@@ -321,18 +318,24 @@ impl Worker {
         let enrolment = job.roster.get(trigger.enrolment as usize);
         let automation = &job.config.automations[enrolment.automation];
         let mut before = trigger.before;
-        let mut keeps_to_window = !automation.is_service();
+        let mut may_wait = true;
+        let waits = || shared.waits(enrolment.automation);
         if let WhyTrigger::AfterStop(why) = trigger.why {
             match self.was_stopped(index) {
                 true => before = Some(State::Stopped),
-                false if keeps_to_window && shared.is_closed() => return closed().into(),
-                false => return not_sent("the stop before it is not certain".to_owned()),
+                false => {
+                    return match waits() {
+                        Some(why) => closed(why).into(),
+                        None => not_sent("the stop before it is not certain".to_owned()),
+                    };
+                }
             }
             // It was stopped for the sake of this trigger: nobody is left stopped until the window opens again.
-            keeps_to_window &= why != WhyRenewed::FieldsChanged;
+            may_wait = why != WhyRenewed::FieldsChanged;
         }
-        if keeps_to_window && shared.is_closed() {
-            return closed().into();
+        let waits = || waits().filter(|_| may_wait);
+        if let Some(why) = waits() {
+            return closed(why).into();
         }
         if self.is_stop_of_all_uncertain(index, enrolment.contact, &automation.trigger_code) {
             return not_sent(
@@ -352,8 +355,7 @@ impl Worker {
             None if shared.account.refuses(CallKind::Trigger) => {
                 Err(Broken::Halted(refusal(CallKind::Trigger)))
             }
-            None if keeps_to_window && shared.is_closed() => Err(Broken::Closed),
-            None => Ok(()),
+            None => waits().map_or(Ok(()), |why| Err(Broken::Closed(why))),
         };
         loop {
             if let Err(broken) = check() {
@@ -584,17 +586,22 @@ impl Worker {
             let has_begun = affected
                 .iter()
                 .any(|(_, before)| *before == Some(State::StopUncertain));
-            let is_service = || {
+            let name = &stop.participation.key.automation;
+            let is_renewed = stop.why == WhyStop::Renewed(WhyRenewed::FieldsChanged);
+            let has_to_wait = || {
                 let mut automations = shared.job.config.automations.iter();
-                let name = &stop.participation.key.automation;
-                automations.any(|automation| automation.name == *name && automation.is_service())
+                let trigger = match is_renewed {
+                    true => automations.position(|automation| automation.name == *name),
+                    false => None,
+                };
+                let waits = trigger.and_then(|trigger| shared.waits(trigger));
+                let may_wait = !has_begun && !stop.is_of_suppressed();
+                let waits = waits.or_else(|| shared.stops_wait(name));
+                waits.filter(|_| may_wait)
             };
-            let keeps_to_window = stop.why == WhyStop::Renewed(WhyRenewed::FieldsChanged)
-                && !has_begun
-                && !is_service();
             let check = || match lock(&shared.halted_stops).get(&called(stop)) {
                 Some(why) => Err(Broken::Halted(why.clone())),
-                None if keeps_to_window && shared.is_closed() => Err(Broken::Closed),
+                None if let Some(why) = has_to_wait() => Err(Broken::Closed(why)),
                 None => Ok(()),
             };
             if shared.account.refuses(CallKind::Stop) {

@@ -10,6 +10,7 @@ use super::enrol::{Known, attributes, contact, enrol, suppress};
 use super::exclusive::exclusive;
 use super::expect::expect;
 use super::files::{FILE_NAME, included, read, shown};
+use super::freeze::freeze;
 use super::lot::overlaps;
 use super::model::{Automation, Config, RecordLocation, Source, SourceKind};
 use super::moved::{moved, resolve};
@@ -129,7 +130,14 @@ fn merge(
                 named.add(key, table);
             }
         }
-        for key in ["enrol", "suppress", "exclusive", "expect", "moved"] {
+        for key in [
+            "enrol",
+            "suppress",
+            "exclusive",
+            "freeze",
+            "expect",
+            "moved",
+        ] {
             if let Some(item) = top.get(key) {
                 match item.array() {
                     Some(items) => blocks.extend(items.into_iter().map(|item| (key, item))),
@@ -173,6 +181,7 @@ fn merge(
     let mut suppressed = BTreeMap::new();
     let mut expects = Vec::new();
     let mut exclusives = Vec::new();
+    let mut freezes = Vec::new();
     let mut moves = Vec::new();
     for (key, item) in blocks {
         let Some(table) = item.table(format!("[[{key}]]")) else {
@@ -182,6 +191,7 @@ fn merge(
             "enrol" => enrols.extend(enrol(table, &known)),
             "expect" => expects.extend(expect(table, &known)),
             "exclusive" => exclusives.extend(exclusive(table, &known)),
+            "freeze" => freezes.extend(freeze(table, &known)),
             "moved" => moves.extend(moved(table)),
             _ => {
                 for (id, suppression) in suppress(table) {
@@ -251,6 +261,7 @@ fn merge(
         suppressed,
         expects,
         exclusives,
+        freezes,
         moves,
     })
 }

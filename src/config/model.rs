@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::diagnostic::{Diagnostic, Files, Place};
 use super::exclusive::Exclusive;
 use super::expect::Expect;
+use super::freeze::Freeze;
 use super::lot::Lot;
 use super::moved::Moved;
 use super::notation::Notation;
@@ -59,6 +60,8 @@ pub struct Config {
     pub expects: Vec<Expect>,
     /// Automations of which a contact is in one at most.
     pub exclusives: Vec<Exclusive>,
+    /// `[[freeze]]`, in the order of the files.
+    pub freezes: Vec<Freeze>,
     /// `[[moved]]`, in the order of the files.
     pub moves: Vec<Moved>,
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -9,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::line::Line;
 use super::sources::{self, Noting};
 use super::{Engine, Error, Planned, Saved};
-use crate::apply::{self, Event, Job, Limits, Part, Run};
-use crate::config;
+use crate::apply::{self, Closing, Event, Job, Limits, Part, Run};
+use crate::config::{self, Config};
 use crate::failpoint::{Planted, is_planted};
 use crate::record::{Purpose, Writing};
 use crate::threads;
@@ -183,10 +184,7 @@ impl Applying<'_> {
     ) -> Result<Run, Error> {
         let (planned, config) = (&self.planned, self.engine.config);
         let now = self.engine.now();
-        let triggers_until = config.window.as_ref().map(|window| {
-            let closes = window.closes_at(now).unwrap_or(now);
-            Instant::now() + Duration::try_from(closes.duration_since(now)).unwrap_or_default()
-        });
+        let closing = closing(config, now);
         let job = Job {
             plan: planned.plan.clone(),
             part,
@@ -199,7 +197,7 @@ impl Applying<'_> {
                 rate: config.spotler.rate,
                 retry_for: self.options.retry_for,
             },
-            triggers_until,
+            closing,
             interrupt,
         };
         let run = async {
@@ -248,6 +246,31 @@ impl Applying<'_> {
         self.line.close().await;
         Ok(self.writing.end().await?)
     }
+}
+
+/// When no more triggers or stops are to be sent, of what may be sent now.
+fn closing(config: &Config, now: Timestamp) -> Closing {
+    let began = Instant::now();
+    let at = |time: Timestamp| {
+        let later = Duration::try_from(time.duration_since(now)).unwrap_or_default();
+        // What is further off than a clock counts is not seen by this run.
+        began.checked_add(later)
+    };
+    let window = config
+        .window
+        .as_ref()
+        .map(|window| window.closes_at(now).unwrap_or(now));
+    let mut closing = Closing {
+        window: window.and_then(at),
+        ..Closing::default()
+    };
+    if !config.freezes.is_empty() {
+        let all = (0..config.automations.len()).map(Some);
+        let begins = |stops| move |of| config.freezes_from(of, stops, now).and_then(at);
+        closing.triggers = all.clone().map(begins(false)).collect();
+        closing.stops = all.chain([None]).map(begins(true)).collect();
+    }
+    closing
 }
 
 /// Runs what is to be done on this thread alone, and all that it spawns.

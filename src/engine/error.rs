@@ -171,6 +171,16 @@ pub enum NotApplied {
         apply_it(.0)
     )]
     WindowClosed(Option<Timestamp>),
+    /// A freeze holds: why.
+    #[error("{}", frozen(.0))]
+    Frozen(String),
+}
+
+/// What a freeze keeps back of a saved plan.
+fn frozen(why: &str) -> String {
+    format!(
+        "It has actions that wait now: {why}. Apply it when the freeze is over, or plan again to do now what is possible now."
+    )
 }
 
 fn breaches(guard: &Guard) -> String {

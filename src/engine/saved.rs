@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::{Engine, Error, NotApplied, Planned, Scope};
+use crate::id::AutomationName;
 use crate::plan::Action;
 use crate::plan::saved::{self, Basis, LARGEST, SavedError, SavedPlan, Stale};
 use crate::report::{self, FileKind};
@@ -123,6 +124,34 @@ impl Saved {
         })
     }
 
+    /// Checks that no freeze holds of what it does now.
+    fn check_freezes(&self, planned: &Planned, now: Timestamp) -> Result<(), Error> {
+        let config = planned.config;
+        if config.freezes_at(now).next().is_none() {
+            return Ok(());
+        }
+        let place = |name: &AutomationName| {
+            let mut automations = config.automations.iter();
+            automations.position(|automation| automation.name == *name)
+        };
+        let actions = planned.plan.actions.iter();
+        let actions = actions.filter(|action| !action.is_of_suppressed());
+        let of_actions = actions.map(|action| match action {
+            Action::Trigger(trigger) => {
+                let enrolment = planned.roster.get(trigger.enrolment as usize);
+                (Some(enrolment.automation), false)
+            }
+            Action::Stop(stop) => (place(&stop.participation.key.automation), true),
+        });
+        let let_go = planned.plan.let_go.iter();
+        let let_go = let_go.map(|of| (place(&of.participation.key.automation), true));
+        let mut all = of_actions.chain(let_go);
+        match all.find_map(|(automation, stops)| config.frozen(automation, stops, now)) {
+            None => Ok(()),
+            Some(frozen) => Err(self.refuse(NotApplied::Frozen(frozen.freeze.why(&config.zone)))),
+        }
+    }
+
     /// Checks that what it triggers may be triggered now.
     fn check_window(&self, planned: &Planned, now: Timestamp) -> Result<(), Error> {
         let window = planned.config.window.as_ref();
@@ -154,6 +183,7 @@ impl Engine {
         // Reading the sources once more also tells whether they have become too old meanwhile.
         let scope = self.scope(saved.plan.filter.clone(), allow_shrink);
         saved.check_window(&planned, scope.now)?;
+        saved.check_freezes(&planned, scope.now)?;
         let current = self.plan(scope).await?;
         let is_same_roster = planned.roster.digest() == current.roster.digest();
         if !is_same_roster || !current.plan.covers(&planned.plan) {

@@ -26,6 +26,8 @@ pub struct Deferred {
 /// Why a trigger waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhyDeferred {
+    /// A freeze holds, by its place among [`Config::freezes`].
+    Frozen(usize),
     /// The window for triggers is closed.
     Window,
     /// The contact has had as many triggers as `[limit] per_contact` allows.
@@ -65,11 +67,13 @@ pub fn day(now: Timestamp, zone: &TimeZone) -> (Timestamp, Timestamp) {
 }
 
 impl Plan {
-    /// Takes out of the actions what is not to be triggered now: first what is beyond the limit of a contact, then beyond a ramp.
+    /// Takes out of the actions what is not to be triggered now: first what is frozen, which counts for no limit, then what is beyond
+    /// the limit of a contact, then beyond a ramp.
     ///
     /// Who was never tried goes first, in the order of the plan; behind them those whose trigger failed, who was tried
     /// longest ago first. So those that fail again and again do not keep the others waiting.
     pub fn defer(&mut self, config: &Config, roster: &Roster<'_>, sent: &Sent, now: Timestamp) {
+        let is_frozen = self.defer_frozen(config, roster, now);
         let window = config.window.as_ref();
         let closed = window.filter(|window| window.closes_at(now).is_none());
         let closed = closed.map(|window| (WhyDeferred::Window, window.opens_at(now)));
@@ -109,6 +113,29 @@ impl Plan {
                 waits.or_else(|| closed.filter(|_| !trigger.is_of_service(config, roster)))
             });
         }
+        if is_frozen {
+            self.deferred.sort_by_key(|of| of.trigger.enrolment);
+        }
+    }
+
+    /// Takes out the triggers that a freeze keeps back; whether there is one.
+    fn defer_frozen(&mut self, config: &Config, roster: &Roster<'_>, now: Timestamp) -> bool {
+        if config.freezes_at(now).next().is_none() {
+            return false;
+        }
+        let frozen: Vec<_> = (config.automations.iter().enumerate())
+            .map(|(index, automation)| {
+                let frozen = config.frozen(Some(index), false, now)?;
+                let window = config.window.as_ref().filter(|_| !automation.is_service());
+                let until = frozen.until;
+                let until = window.map_or(until, |window| window.opens_at(until?));
+                Some((WhyDeferred::Frozen(frozen.place), until))
+            })
+            .collect();
+        self.take(config, roster, |_, trigger| {
+            frozen[roster.get(trigger.enrolment as usize).automation]
+        });
+        true
     }
 
     /// The triggers beyond what each contact may have, and from when on they are not. Who comes first is the order of the
@@ -356,6 +383,7 @@ impl Deferred {
     /// Why it waits, and until when.
     pub fn reason(&self, config: &Config, automation: &Automation) -> String {
         match self.why {
+            WhyDeferred::Frozen(place) => config.freezes[place].why(&config.zone),
             WhyDeferred::Window => match &config.window {
                 Some(window) => outside(window, self.until),
                 None => String::new(),

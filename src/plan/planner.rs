@@ -16,8 +16,8 @@ use super::merges::{Merged, Merging};
 use super::moves::Moves;
 use super::reason;
 use super::{
-    Action, Figures, Filter, Held, LEAVING, LetGo, Mark, Plan, Stop, StopScope, Trigger, Turn,
-    Withheld,
+    Action, FROZEN, Figures, Filter, Held, LEAVING, LetGo, Mark, Plan, Stop, StopScope, Trigger,
+    Turn, Withheld,
 };
 use crate::config::{Config, Lot, OnLeave};
 use crate::id::{AutomationName, ContactId, Occurrence};
@@ -57,6 +57,8 @@ struct Planner<'a> {
     holding: Vec<usize>,
     /// Whether runs of any automation end by time.
     ends: bool,
+    /// Whether a freeze keeps stops back now.
+    freezes_stops: bool,
     /// What the guard counts, by automation.
     figures: hashbrown::HashMap<AutomationName, Figures>,
     plan: Plan,
@@ -96,6 +98,7 @@ pub(super) fn plan<E>(
         lots: choice::lots(config),
         holding: Vec::new(),
         ends: config.automations.iter().any(|of| of.runs_for.is_some()),
+        freezes_stops: config.freezes_at(now).any(|freeze| freeze.all),
         figures: hashbrown::HashMap::new(),
         plan: Plan::default(),
     };
@@ -213,6 +216,9 @@ impl Planner<'_> {
         for of in twice {
             self.count(&of);
             if of.state == State::LetGo && !is_suppressed {
+                continue;
+            }
+            if !is_suppressed && self.freeze(&of) {
                 continue;
             }
             self.has_twice = true;
@@ -446,6 +452,8 @@ impl Planner<'_> {
                     self.hold(recorded, state, reason::held(why, recorded));
                 }
             }
+            Decision::StopThenTrigger(WhyRenewed::Returned) | Decision::StopThenHold(_)
+                if recorded.is_some_and(|recorded| self.freeze(recorded)) => {}
             Decision::StopThenTrigger(why) => {
                 if let Some(recorded) = recorded {
                     self.stops.push(Pending {
@@ -541,7 +549,15 @@ impl Planner<'_> {
             after: of.and_then(|automation| automation.leave_after),
             now: self.now,
         };
-        match decide::gone(recorded, leave) {
+        let decision = decide::gone(recorded, leave);
+        let goes = matches!(
+            decision,
+            Decision::Stop(_) | Decision::LetGo | Decision::Leaving { .. }
+        );
+        if goes && self.freeze(recorded) {
+            return;
+        }
+        match decision {
             Decision::Stop(why) => self.stops.push(Pending {
                 participation: recorded.clone(),
                 why,
@@ -657,6 +673,20 @@ impl Planner<'_> {
             trigger_code: automation.trigger_code.clone(),
             reason: suppression.map_or_else(String::new, ToString::to_string),
         });
+    }
+
+    /// Holds what a freeze keeps from going; whether one does.
+    fn freeze(&mut self, recorded: &Participation) -> bool {
+        if !self.freezes_stops {
+            return false;
+        }
+        let automation = self.by_name.get(recorded.key.automation.as_str());
+        let config = self.config;
+        let Some(frozen) = config.frozen(automation.copied(), true, self.now) else {
+            return false;
+        };
+        self.hold(recorded, FROZEN, frozen.freeze.why(&config.zone));
+        true
     }
 
     fn let_go(&mut self, recorded: &Participation) {

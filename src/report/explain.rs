@@ -52,6 +52,9 @@ struct Of<'a> {
     /// Which automation goes first, where that keeps the contact out.
     #[serde(skip_serializing_if = "Option::is_none")]
     displaced: Option<String>,
+    /// By what its triggers wait, where a freeze holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frozen: Option<String>,
     blocks: Vec<Verdict<'a>>,
     record: Vec<Recorded<'a>>,
     plan: Vec<Planned>,
@@ -227,6 +230,8 @@ fn automations<'a>(
                 && displaced.is_none()
                 && blocks.iter().any(|verdict| verdict.is_in),
             displaced,
+            frozen: (config.frozen(index, false, view.now))
+                .map(|frozen| frozen.freeze.why(&config.zone)),
             blocks,
             record: listed()
                 .map(|listed| Recorded {
@@ -387,6 +392,9 @@ fn automation(out: &mut dyn Write, explained: &Of<'_>) -> io::Result<()> {
             out,
             "  left out: {displaced}, whatever the blocks below say"
         )?;
+    }
+    if let Some(frozen) = &explained.frozen {
+        writeln!(out, "  {frozen}")?;
     }
     let parts: Vec<[String; 3]> = explained.blocks.iter().map(Verdict::parts).collect();
     let widths: [usize; 3] = std::array::from_fn(|part| {

@@ -41,6 +41,7 @@ struct Page<'a> {
     all_new: bool,
     problems: Vec<String>,
     guard: Vec<String>,
+    frozen: Vec<String>,
     moved: Vec<String>,
     automations: Vec<Bar>,
     more_automations: usize,
@@ -135,6 +136,7 @@ pub fn plan_html(out: &mut impl Write, view: PlanView<'_>, names_nobody: bool) -
             .iter()
             .map(|breach| SafeText(&breach.words(names_nobody)).to_string())
             .collect(),
+        frozen: view.freezes().collect(),
         moved: moved_lines(plan)
             .map(|line| SafeText(&line).to_string())
             .collect(),

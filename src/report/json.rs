@@ -46,6 +46,16 @@ struct DeferredJson<'a> {
 }
 
 #[derive(Serialize)]
+struct FreezeJson<'a> {
+    automation: Option<Vec<&'a AutomationName>>,
+    from: Option<String>,
+    until: Option<String>,
+    all: bool,
+    reason: Option<&'a str>,
+    declared_at: String,
+}
+
+#[derive(Serialize)]
 struct MovedJson<'a> {
     from: &'a AutomationName,
     to: &'a AutomationName,
@@ -220,6 +230,27 @@ fn document(
         });
         action(out, &row, settled.as_ref())
     })?;
+    let mut freezes = view.config.freezes_at(view.now).peekable();
+    if saved.is_none() && freezes.peek().is_some() {
+        write!(out, "  \"frozen\": ")?;
+        list(out, freezes, |out, freeze| {
+            let names = freeze.automations.as_ref().map(|list| {
+                let names = list.iter().map(|of| &view.config.automations[*of].name);
+                names.collect()
+            });
+            to_json(
+                out,
+                &FreezeJson {
+                    automation: names,
+                    from: freeze.from.map(second),
+                    until: freeze.until.map(second),
+                    all: freeze.all,
+                    reason: freeze.reason.as_deref(),
+                    declared_at: freeze.place.to_string(),
+                },
+            )
+        })?;
+    }
     if !view.plan.deferred.is_empty() {
         write!(out, "  \"deferred\": ")?;
         list(out, view.deferred(), |out, row| {

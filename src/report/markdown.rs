@@ -57,6 +57,7 @@ pub fn plan_markdown(
     }
     head.push_str(&doubts(view));
     head.push_str(&guard(view, comment.names_nobody));
+    head.push_str(&frozen(view));
     head.push_str(&moved(view.plan));
     head.push_str(&table(view));
     let tail = format!(
@@ -168,6 +169,17 @@ fn guard(view: PlanView<'_>, names_nobody: bool) -> String {
             .way_on()
             .replace("--allow-large", "`--allow-large`")
     )
+}
+
+/// What is frozen, not folded.
+fn frozen(view: PlanView<'_>) -> String {
+    let lines = view.freezes();
+    let count = view.config.freezes_at(view.now).count();
+    if count == 0 {
+        return String::new();
+    }
+    let block = block("text", lines, count, MOST_OF_MOVED);
+    format!("Frozen:\n\n{block}\n")
 }
 
 /// The names that participations take, not folded.

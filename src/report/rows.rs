@@ -86,6 +86,12 @@ impl<'a> PlanView<'a> {
         })
     }
 
+    /// The freezes that hold, each in a sentence.
+    pub fn freezes(self) -> impl Iterator<Item = String> {
+        let freezes = self.config.freezes_at(self.now);
+        freezes.map(move |freeze| freeze.sentence(self.config))
+    }
+
     /// The automations of the triggers that wait, without the cost of their words.
     pub fn deferred_automations(self) -> impl Iterator<Item = &'a str> {
         self.plan.deferred.iter().map(move |deferred| {

@@ -120,6 +120,20 @@ fn details(out: &mut impl Write, view: PlanView<'_>, shown: Shown) -> io::Result
     Ok(())
 }
 
+/// Says what is frozen, also where a plan would do nothing.
+fn frozen(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
+    let mut freezes = view.freezes().peekable();
+    if freezes.peek().is_none() {
+        return Ok(());
+    }
+    let (on, off) = (style::ATTENTION.render(), style::ATTENTION.render_reset());
+    writeln!(out, "{on}Frozen:{off}")?;
+    for freeze in freezes {
+        writeln!(out, "  {freeze}")?;
+    }
+    writeln!(out)
+}
+
 fn of_key(kind: Kind, key: &Key, reason: String) -> Row<'_> {
     Row {
         kind,
@@ -192,6 +206,7 @@ pub fn plan_sum(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
 }
 
 fn sum(out: &mut impl Write, view: PlanView<'_>, names_nobody: bool) -> io::Result<()> {
+    frozen(out, view)?;
     let breaches = &view.guard.breaches;
     if !breaches.is_empty() {
         let (on, off) = (style::ATTENTION.render(), style::ATTENTION.render_reset());

@@ -90,6 +90,7 @@ impl World {
                 suppressed: BTreeMap::new(),
                 expects: Vec::new(),
                 exclusives: Vec::new(),
+                freezes: Vec::new(),
                 moves: Vec::new(),
             },
         }

@@ -45,6 +45,8 @@ pub(super) struct File {
     suppress: Option<Vec<Suppress>>,
     /// Automations of which a contact is in one at most.
     exclusive: Option<Vec<Exclusive>>,
+    /// Times in which nobody is triggered.
+    freeze: Option<Vec<Freeze>>,
     /// Tests for the rules: checked by `validate`, and before anything is planned.
     expect: Option<Vec<Expect>>,
     /// New names for automations, with the same participations: nobody is triggered again.
@@ -565,6 +567,25 @@ struct Exclusive {
     /// A contact is in the first of these that declares it.
     #[schemars(length(min = 2), extend("examples" = [["winback", "vip-care"]]))]
     automations: Vec<Name>,
+}
+
+/// `[[freeze]]`
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Freeze {
+    /// One automation or several; without it, all of them.
+    #[schemars(extend("examples" = ["customer-lifecycle", ["customer-lifecycle", "vip-care"]]))]
+    automation: Option<OneOrMore<Name>>,
+    /// The first day, or the exact time from which on it holds; without it, it holds already.
+    from: Option<Date>,
+    /// The last day, or the exact time at which it is over; without it, it holds until the block is removed.
+    until: Option<Date>,
+    /// Whether stops, letting go and leaving wait too. Stops of suppressed contacts never wait.
+    #[schemars(extend("default" = false))]
+    all: Option<bool>,
+    /// Why; every plan says it.
+    #[schemars(extend("examples" = ["the shop is closed"]))]
+    reason: Option<String>,
 }
 
 /// `[[expect]]`: `contact` with `in` or `not_in` or both, or `automation` with `size`.

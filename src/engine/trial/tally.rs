@@ -163,6 +163,7 @@ impl Tally {
         for deferred in &plan.deferred {
             let enrolment = roster.get(deferred.trigger.enrolment as usize);
             let by = match deferred.why {
+                WhyDeferred::Frozen(_) => HoldsBack::Freeze,
                 WhyDeferred::Window => HoldsBack::Window,
                 WhyDeferred::PerContact { .. } => HoldsBack::Limit,
                 WhyDeferred::PerRun => HoldsBack::MaxPerRun,

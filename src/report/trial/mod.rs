@@ -136,6 +136,8 @@ pub enum HoldsBack {
     MaxPerRun,
     /// `max_per_day`.
     MaxPerDay,
+    /// `[[freeze]]`.
+    Freeze,
     /// `cooldown`.
     Cooldown,
     /// `[[exclusive]]`.
@@ -156,6 +158,7 @@ impl HoldsBack {
             Self::Limit => "limit",
             Self::MaxPerRun => "max_per_run",
             Self::MaxPerDay => "max_per_day",
+            Self::Freeze => "freeze",
             Self::Cooldown => "cooldown",
             Self::Exclusive => "exclusive",
             Self::Suppress => "suppress",
