@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
 use clap::error::ErrorKind;
 use rollcall::cli::{self, Cli, Exit};
 use rollcall::text::SafeText;
@@ -12,7 +12,9 @@ use tokio::runtime::{Builder, Runtime};
 
 fn main() -> ExitCode {
     hardening::forbid_core_dumps();
-    let cli = match Cli::try_parse() {
+    cli::complete();
+    let parsed = cli::command_line().try_get_matches();
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
             let exit = if error.use_stderr() {

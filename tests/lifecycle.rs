@@ -266,6 +266,88 @@ fn init_gives_a_repository_that_runs() {
 }
 
 #[test]
+fn an_example_can_be_had_without_a_checkout() {
+    let repo = Repo::new();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    for entry in std::fs::read_dir(&root).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if !root.join(&name).join("rollcall.toml").exists() {
+            continue;
+        }
+        repo.run(&["init", "--example", &name, &name]).exits(0);
+        repo.run(&["--config", &name, "plan"]).exits(0);
+        // All of it, and nothing that an apply left behind.
+        let mut wanted = files(&root.join(&name));
+        wanted.retain(|path| !path.starts_with("state"));
+        wanted.push(".gitignore".into());
+        wanted.sort();
+        assert_eq!(files(&repo.file(&name)), wanted);
+        let page = std::fs::read_to_string(repo.file(&name).join("README.md")).unwrap();
+        assert!(!page.contains("examples/"), "{page}");
+    }
+    repo.run(&["--config", "lifecycle", "apply", "--yes"])
+        .exits(0);
+    let slip = repo.run(&["init", "--example", "livecycle", "x"]).exits(1);
+    for said in [
+        "abandoned-cart, dormant, from-database, lifecycle",
+        "'lifecycle'",
+    ] {
+        assert!(slip.stderr.contains(said), "{}", slip.stderr);
+    }
+    assert!(!repo.file("x").exists());
+}
+
+/// The files below a folder, by their paths there, sorted.
+fn files(root: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => files.push(path.strip_prefix(root).unwrap().to_owned()),
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn git_keeps_out_the_record_and_exports_but_those_of_an_example() {
+    let repo = Repo::new();
+    let git = |folder: &str, args: &[&str]| {
+        let mut git = std::process::Command::new("git");
+        let output = git
+            .args(args)
+            .current_dir(repo.file(folder))
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    repo.write("new/.gitignore", "/tmp/\n/state/");
+    repo.run(&["init", "new"]).exits(0);
+    repo.run(&["init", "--example", "lifecycle", "example"])
+        .exits(0);
+    for (folder, wanted) in [("new", vec![]), ("example", vec!["exports/crm.csv"])] {
+        repo.run(&["--config", folder, "apply", "--yes"]).exits(0);
+        repo.write(&format!("{folder}/exports/other.csv"), "id\n");
+        git(folder, &["init", "--quiet"]);
+        git(folder, &["add", "."]);
+        let listed = git(folder, &["ls-files"]);
+        assert!(listed.contains("rollcall.toml"), "{listed}");
+        let kept: Vec<_> = listed
+            .lines()
+            .filter(|path| path.starts_with("exports") || path.starts_with("state"))
+            .collect();
+        assert_eq!(kept, wanted, "{listed}");
+    }
+    let lines = std::fs::read_to_string(repo.file("new/.gitignore")).unwrap();
+    assert_eq!(lines, "/tmp/\n/state/\n/exports/\n");
+}
+
+#[test]
 fn automations_shows_what_spotler_lists_beside_what_is_configured() {
     let repo = repo();
     let json = repo

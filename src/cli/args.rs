@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 
+use super::complete;
+use super::init::examples::EXAMPLE_NAMES;
 use crate::id::{AutomationName, ContactId};
 use crate::participation::State;
 use crate::plan::Filter;
@@ -15,14 +18,9 @@ use crate::record::OUTCOMES;
 use crate::sandbox::SandboxArgs;
 
 /// Keeps the automations of a Spotler account enrolled exactly as a configuration repository says.
-///
-/// Exit codes: 0 fine; 1 error, nothing done; 2 changes pending (plan --detailed-exitcode); 3 apply ran, and some
-/// actions failed or are uncertain; 4 apply refused by a guard, nothing done but the stops of suppressed contacts.
-///
-/// Environment: SPOTLER_CONSUMER_KEY and SPOTLER_CONSUMER_SECRET hold the credentials, and each may be given as a file
-/// (SPOTLER_CONSUMER_KEY_FILE); ROLLCALL_CONFIG is as --config.
 #[derive(Debug, Parser)]
-#[command(name = "rollcall", version, propagate_version = true)]
+#[command(name = "rollcall", version, propagate_version = true, after_long_help = AFTER)]
+#[command(disable_help_flag = true, disable_version_flag = true)]
 pub struct Cli {
     /// Options that every command takes.
     #[command(flatten)]
@@ -32,8 +30,17 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// What stands below the help of the whole.
+const AFTER: &str = "\
+Exit codes: 0 fine; 1 error, nothing done; 2 changes pending (plan --detailed-exitcode); 3 apply ran, and some actions \
+failed or are uncertain; 4 apply refused by a guard, nothing done but the stops of suppressed contacts.
+
+Environment: SPOTLER_CONSUMER_KEY and SPOTLER_CONSUMER_SECRET hold the credentials, and each may be given as a file \
+(SPOTLER_CONSUMER_KEY_FILE); ROLLCALL_CONFIG is as --config.";
+
 /// Options that every command takes.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Common options")]
 pub struct Common {
     /// The configuration: rollcall.toml or its folder [default: rollcall.toml here or in a parent]
     #[arg(long, global = true, value_name = "DIR|FILE", env = "ROLLCALL_CONFIG")]
@@ -53,6 +60,12 @@ pub struct Common {
     /// When to use colours; NO_COLOR is honoured
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
+    /// Print help (-h is shorter)
+    #[arg(short, long, global = true, action = clap::ArgAction::Help)]
+    pub help: Option<bool>,
+    /// Print version
+    #[arg(short = 'V', long, global = true, action = clap::ArgAction::Version)]
+    pub version: Option<bool>,
 }
 
 /// How the log looks.
@@ -125,6 +138,9 @@ pub struct InitArgs {
     /// Where to write it; the folder is made if it is missing
     #[arg(value_name = "DIR", default_value = ".")]
     pub dir: PathBuf,
+    /// Write this example instead, with its contacts
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["from_spotler", "base_url"], value_parser = PossibleValuesParser::new(EXAMPLE_NAMES))]
+    pub example: Option<String>,
     /// Write an [automation.*] block for each external trigger that Spotler lists
     #[arg(long)]
     pub from_spotler: bool,
@@ -153,10 +169,10 @@ pub struct ManArgs {
 #[derive(Debug, Clone, Args)]
 pub struct Part {
     /// Only this automation
-    #[arg(long, value_name = "NAME", value_parser = parse_automation)]
+    #[arg(long, value_name = "NAME", value_parser = parse_automation, add = ArgValueCandidates::new(complete::automations))]
     pub automation: Option<AutomationName>,
     /// Only this contact
-    #[arg(long, value_name = "ID", value_parser = parse_contact)]
+    #[arg(long, value_name = "ID", value_parser = parse_contact, add = ArgValueCompleter::new(complete::contacts))]
     pub contact: Option<ContactId>,
 }
 
@@ -195,7 +211,7 @@ pub struct PlanArgs {
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Plan from this source even if it has lost more rows than its max_shrink allows
-    #[arg(long, value_name = "SOURCE")]
+    #[arg(long, value_name = "SOURCE", add = ArgValueCandidates::new(complete::sources))]
     pub allow_shrink: Vec<String>,
     /// Exit with 2 if changes are pending
     #[arg(long)]
@@ -232,7 +248,7 @@ pub struct ApplyArgs {
     #[arg(long)]
     pub allow_large: bool,
     /// Plan from this source even if it has lost more rows than its max_shrink allows
-    #[arg(long, value_name = "SOURCE")]
+    #[arg(long, value_name = "SOURCE", add = ArgValueCandidates::new(complete::sources))]
     pub allow_shrink: Vec<String>,
     /// How to show the result; with json, the plan itself goes to standard error
     #[arg(long, value_name = "FORMAT", default_value = "text")]
@@ -252,7 +268,7 @@ pub struct ApplyArgs {
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
     /// The contact
-    #[arg(value_name = "CONTACT", value_parser = parse_contact)]
+    #[arg(value_name = "CONTACT", value_parser = parse_contact, add = ArgValueCompleter::new(complete::contacts))]
     pub contact: ContactId,
     /// Show the values of its fields too: personal data, to standard output alone
     #[arg(long)]
@@ -419,7 +435,7 @@ pub enum ExportFormat {
 #[derive(Debug, Args)]
 pub struct RecordForgetArgs {
     /// The contact
-    #[arg(value_name = "CONTACT", value_parser = parse_contact)]
+    #[arg(value_name = "CONTACT", value_parser = parse_contact, add = ArgValueCompleter::new(complete::contacts))]
     pub contact: ContactId,
     /// Do not ask
     #[arg(long)]
@@ -466,7 +482,7 @@ pub struct AdoptArgs {
 #[derive(Debug, Args)]
 pub struct ResolveArgs {
     /// Only these contacts [default: all that are uncertain]
-    #[arg(value_name = "CONTACT", value_parser = parse_contact)]
+    #[arg(value_name = "CONTACT", value_parser = parse_contact, add = ArgValueCompleter::new(complete::contacts_in_doubt))]
     pub contacts: Vec<ContactId>,
     /// How to settle them
     #[arg(long = "as", value_name = "STATE")]
@@ -495,10 +511,10 @@ pub enum SettleAs {
 #[derive(Debug, Args)]
 pub struct HistoryArgs {
     /// Only this contact
-    #[arg(value_name = "CONTACT", value_parser = parse_contact)]
+    #[arg(value_name = "CONTACT", value_parser = parse_contact, add = ArgValueCompleter::new(complete::contacts))]
     pub contact: Option<ContactId>,
     /// Only this automation
-    #[arg(long, value_name = "NAME", value_parser = parse_automation)]
+    #[arg(long, value_name = "NAME", value_parser = parse_automation, add = ArgValueCandidates::new(complete::automations))]
     pub automation: Option<AutomationName>,
     /// Only calls that ended like this; without an outcome, a call is uncertain or stop-uncertain
     #[arg(long, visible_alias = "outcome", value_name = "STATE", value_parser = OUTCOMES, hide_possible_values = true)]
@@ -546,7 +562,7 @@ pub struct RecordListArgs {
 #[derive(Debug, Args)]
 pub struct RecordShowArgs {
     /// The contact [default: the record itself]
-    #[arg(value_name = "CONTACT", value_parser = parse_contact)]
+    #[arg(value_name = "CONTACT", value_parser = parse_contact, add = ArgValueCompleter::new(complete::contacts))]
     pub contact: Option<ContactId>,
     /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "text")]

@@ -1,5 +1,6 @@
 //! `rollcall init`: a small configuration repository to start from, or one with what Spotler lists.
 
+pub(super) mod examples;
 mod listed;
 
 use std::fs;
@@ -7,6 +8,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
+
+use examples::Example;
 
 use super::args::InitArgs;
 use super::output::Output;
@@ -31,8 +34,8 @@ const AUTOMATIONS: &str = "automations.toml";
 
 const GITIGNORE: &str = ".gitignore";
 
-/// The record must not get into Git.
-const KEPT_OUT: &str = "/state/\n";
+/// The record must not get into Git, nor must the exports, which are about people.
+const KEPT_OUT: &str = "/state/\n/exports/\n";
 
 pub(super) async fn run(args: &InitArgs, common: &Common) -> Result<Exit, CommandError> {
     let (dir, there) = (&args.dir, args.dir.join(FILE_NAME));
@@ -42,6 +45,9 @@ pub(super) async fn run(args: &InitArgs, common: &Common) -> Result<Exit, Comman
     let id = RecordId::new();
     let pin = format!("\n[record]\nid = \"{id}\"   # with any other record, nothing is applied\n");
     let option = option(dir);
+    if let Some(example) = args.example.as_deref().and_then(Example::named) {
+        return write_example(example, args, common);
+    }
     let (mut files, next) = match args.from_spotler {
         false => {
             let files = FILES.map(|(name, text)| (name, text.to_owned()));
@@ -60,11 +66,33 @@ pub(super) async fn run(args: &InitArgs, common: &Common) -> Result<Exit, Comman
     };
     files[0].1.push_str(&pin);
     files.push((SCHEMA_NAME, schema()));
-    let written = write(dir, &files)?;
+    let files = files.into_iter();
+    let files = files.map(|(name, text)| (name.to_owned(), text.into_bytes()));
+    let written = write(dir, &files.collect::<Vec<_>>())?;
     report_written(common, &written, |out| {
         writeln!(
             out,
             "\nIts record gets the id {id}, so that no other record is mistaken for it.\n{next}"
+        )
+    })
+}
+
+/// A new repository with an example.
+fn write_example(
+    example: &Example,
+    args: &InitArgs,
+    common: &Common,
+) -> Result<Exit, CommandError> {
+    let mut files = example.written();
+    let kept_out = example.kept_out(KEPT_OUT);
+    files.push((GITIGNORE.to_owned(), kept_out.into_bytes()));
+    let written = write(&args.dir, &files)?;
+    let option = option(&args.dir);
+    report_written(common, &written, |out| {
+        writeln!(
+            out,
+            "\nIt runs on the built-in sandbox; no account is needed. README.md says what to try:\n  rollcall plan{option}\n  \
+             rollcall apply{option}"
         )
     })
 }
@@ -116,7 +144,7 @@ async fn beside(there: &Path, args: &InitArgs, common: &Common) -> Result<Exit, 
     if dir.join(SCHEMA_NAME).exists() {
         text.insert_str(0, listed::SCHEMA_LINE);
     }
-    let written = write(dir, &[(AUTOMATIONS, text)])?;
+    let written = write(dir, &[(AUTOMATIONS.to_owned(), text.into_bytes())])?;
     let is_included =
         config::load(there).is_ok_and(|now| now.automations.len() == configured.len() + count);
     report_written(common, &written, |out| match is_included {
@@ -130,11 +158,11 @@ async fn beside(there: &Path, args: &InitArgs, common: &Common) -> Result<Exit, 
 }
 
 /// Writes files, or none where one of them is there already. Returns those that were written.
-fn write(dir: &Path, files: &[(&str, String)]) -> Result<Vec<PathBuf>, CommandError> {
+fn write(dir: &Path, files: &[(String, Vec<u8>)]) -> Result<Vec<PathBuf>, CommandError> {
     // All are looked at before the first is written, so that nothing is half done.
     let there: Vec<&str> = files
         .iter()
-        .map(|(name, _)| *name)
+        .map(|(name, _)| name.as_str())
         .filter(|name| *name != GITIGNORE && dir.join(name).exists())
         .collect();
     if !there.is_empty() {
@@ -152,13 +180,14 @@ fn write(dir: &Path, files: &[(&str, String)]) -> Result<Vec<PathBuf>, CommandEr
             // Only .gitignore can be there already.
             let there = fs::read_to_string(&path)
                 .with_context(|| format!("{} cannot be read.", path.display()))?;
-            if !there.lines().any(|line| line.trim() == text.trim()) {
+            let missing = lacking(&there, &String::from_utf8_lossy(text));
+            if !missing.is_empty() {
                 let gap = if there.is_empty() || there.ends_with('\n') {
                     ""
                 } else {
                     "\n"
                 };
-                fs::write(&path, format!("{there}{gap}{text}"))
+                fs::write(&path, format!("{there}{gap}{missing}"))
                     .with_context(|| format!("{} cannot be written.", path.display()))?;
                 written.push(path);
             }
@@ -172,11 +201,18 @@ fn write(dir: &Path, files: &[(&str, String)]) -> Result<Vec<PathBuf>, CommandEr
             .write(true)
             .create_new(true)
             .open(&path)
-            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .and_then(|mut file| file.write_all(text))
             .with_context(|| format!("{} cannot be written.", path.display()))?;
         written.push(path);
     }
     Ok(written)
+}
+
+/// The lines that a text lacks.
+fn lacking(there: &str, wanted: &str) -> String {
+    let has = |line: &str| there.lines().any(|of| of.trim() == line);
+    let missing = wanted.lines().filter(|line| !has(line));
+    missing.map(|line| format!("{line}\n")).collect()
 }
 
 fn report_written(

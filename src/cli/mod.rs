@@ -4,9 +4,11 @@ mod adopt;
 mod apply;
 mod args;
 mod automations;
+mod complete;
 mod completions;
 mod discreet;
 mod explain;
+mod help;
 mod history;
 mod init;
 mod log;
@@ -26,6 +28,8 @@ mod simulate;
 mod validate;
 
 pub use args::{Cli, Command, Common};
+pub use complete::complete;
+pub use help::command as command_line;
 pub use log::log;
 
 use std::path::Path;

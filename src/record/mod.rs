@@ -33,6 +33,7 @@ pub use read::{
     Call, History, Listed, Listing, Moved, Participations, Record, Selection, Snapshot, Standing,
 };
 pub use recovery::LeftOpen;
+pub(crate) use store::contacts_like;
 #[cfg(test)]
 pub(crate) use store::{Disk, Fate, Memory};
 

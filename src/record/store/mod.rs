@@ -40,6 +40,7 @@ use nowhere::Nowhere;
 pub(super) use passing::Passing;
 use postgres::Postgres;
 use sqlite::Sqlite;
+pub(crate) use sqlite::contacts_like;
 use watch::Watch;
 
 /// The store at a place.

@@ -7,6 +7,7 @@ mod files;
 mod lock;
 mod names;
 mod open;
+mod peek;
 mod report;
 mod view;
 mod witness;
@@ -30,6 +31,7 @@ use crate::record::writing::LockRequest;
 use error::explain;
 use files::Files;
 use lock::{Lock, Locked};
+pub(crate) use peek::contacts_like;
 use view::Db;
 
 /// How long to wait for a reader that keeps the log from being emptied.
