@@ -52,7 +52,7 @@ fn git_gets_no_more_of_the_environment_than_it_needs() {
 fn an_output_that_is_full_and_does_not_wait_is_waited_for() {
     let spotler = Spotler::open();
     let repo = Repo::with(&config(&spotler.url(), 20_000));
-    for args in [&["plan"][..], &["plan", "--format", "json"]] {
+    for args in [&["plan", "--all"][..], &["plan", "--format", "json"]] {
         let (mut reader, writer) = UnixStream::pair().unwrap();
         writer.set_nonblocking(true).unwrap();
         let mut command = repo.command(args);

@@ -104,6 +104,19 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "simulate",
+        &[
+            (
+                "rollcall simulate --to 2027-01-31",
+                "the days to come, from today's exports",
+            ),
+            (
+                "rollcall simulate --exports 'archive/*/crm.csv'",
+                "the days of an archive",
+            ),
+        ],
+    ),
+    (
         "adopt",
         &[
             (
