@@ -9,11 +9,14 @@
   let words = null;
   let found = rows;
   let page = 0;
+  // The column by which the rows are sorted, and which way; as they came where there is none.
+  let sorted = { column: -1, way: 1 };
 
   const line = (row) => {
     const [kind, contact, automation, reason, place] = row;
     const cells = [kinds[kind], contact, automations[automation], reason, place];
-    const classes = ["is-" + kinds[kind].replace(" ", "-"), "id", "id", "", "id dim"];
+    const id = (text) => [...text].length > 40 ? "id long" : "id";
+    const classes = ["is-" + kinds[kind].replace(" ", "-"), id(contact), id(cells[2]), "", id(place) + " dim"];
     const tr = document.createElement("tr");
     cells.forEach((text, i) => {
       const td = tr.insertCell();
@@ -51,6 +54,11 @@
       (kind < 0 || row[0] === kind) &&
       (automation < 0 || row[2] === automation) &&
       (text === "" || words[i].includes(text)));
+    if (sorted.column >= 0) {
+      const { column, way } = sorted;
+      // Kinds and automations stand in their lists in order; what is alike stays as it was.
+      found = [...found].sort((a, b) => a[column] < b[column] ? -way : a[column] > b[column] ? way : 0);
+    }
     page = 0;
     show();
   };
@@ -78,6 +86,32 @@
   at("back").addEventListener("click", () => turn(page - 1));
   at("next").addEventListener("click", () => turn(page + 1));
   at("page").addEventListener("change", () => turn(Math.trunc(Number(at("page").value)) - 1 || 0));
+  // The headings sort. The keyboard reaches them as one, and goes along them by arrows.
+  const heads = [...at("list").tHead.rows[0].cells];
+  const buttons = heads.map((head, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "sort";
+    button.textContent = head.textContent;
+    button.tabIndex = column === 0 ? 0 : -1;
+    head.setAttribute("aria-sort", "none");
+    head.replaceChildren(button);
+    button.addEventListener("click", () => {
+      sorted = { column, way: sorted.column === column ? -sorted.way : 1 };
+      heads.forEach((other, i) => other.setAttribute("aria-sort",
+        i !== column ? "none" : sorted.way > 0 ? "ascending" : "descending"));
+      find();
+    });
+    button.addEventListener("keydown", (event) => {
+      const to = column + ({ ArrowRight: 1, ArrowLeft: -1 }[event.key] || 0);
+      if (to !== column && buttons[to]) {
+        button.tabIndex = -1;
+        buttons[to].tabIndex = 0;
+        buttons[to].focus();
+      }
+    });
+    return button;
+  });
   at("find").hidden = false;
   at("pager").hidden = rows.length <= SIZE;
   show();

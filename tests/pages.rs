@@ -251,7 +251,7 @@ const FAINT: &str = r#"(() => {
 
 /// Looks at a page in both widths and both lights.
 fn looks_well_everywhere(browser: &Browser, name: &str) {
-    for width in [375, 1280] {
+    for width in [400, 1280] {
         for scheme in ["light", "dark"] {
             browser.screen(width, scheme);
             let at = format!("{name}-{width}-{scheme}");
@@ -425,6 +425,114 @@ fn a_plan_can_be_read_and_searched_by_keyboard_in_any_light_and_width() {
     assert_eq!(browser.eval("document.activeElement.id"), "back");
     browser.eval("document.getElementById('page').value = ''; document.getElementById('page').dispatchEvent(new Event('change'))");
     browser.until("document.getElementById('shown').textContent.startsWith('Rows 1 to 100')");
+    browser.nothing_odd();
+}
+
+#[test]
+fn a_plan_is_grouped_and_sorted_and_names_stay_on_one_line() {
+    let Some(browser) = Browser::start() else {
+        return;
+    };
+    let repo = lifecycle();
+    let toml = format!("[time]\nzone = \"Europe/Amsterdam\"\n{CONFIG}");
+    repo.write("rollcall.toml", toml);
+    let args = ["plan", "--format", "html", "--now", "2026-11-23T09:00:00Z"];
+    browser.screen(1280, "light");
+    browser.open(&page(&repo, &args));
+    let text = browser.eval("document.body.innerText");
+    let both = "2026-11-23 10:00 Europe/Amsterdam (2026-11-23 09:00 UTC)";
+    assert!(text.as_str().unwrap().contains(both), "{text}");
+    let groups = browser.eval(
+        "[...document.querySelectorAll('[aria-labelledby=groups] tbody tr')].map((row) => \
+         [...row.cells].slice(0, 4).map((cell) => cell.textContent).join(' | '))",
+    );
+    let group = "customer-lifecycle | stop | 10 | status is \"ex-customer\", wanted \"customer\"";
+    assert!(
+        groups.as_array().unwrap().contains(&json!(group)),
+        "{groups}"
+    );
+    // By a click, and by keys: once one way, once the other.
+    let first = "document.querySelector('#list tbody tr').cells[1].textContent";
+    let sort = |way: &str| {
+        browser.eval("document.querySelectorAll('#list th button')[1].click()");
+        let heading = "document.querySelectorAll('#list th')[1].getAttribute('aria-sort')";
+        assert_eq!(browser.eval(heading), way);
+        browser.eval(first)
+    };
+    assert_eq!(sort("ascending"), "</script><img src=x onerror=alert(1)>");
+    assert_eq!(sort("descending"), "crm-1459");
+    browser.eval("document.querySelectorAll('#list th button')[0].focus()");
+    browser.key("ArrowRight", 39);
+    browser.key("ArrowRight", 39);
+    browser.key("Enter", 13);
+    browser.until(
+        "document.querySelectorAll('#list th')[2].getAttribute('aria-sort') === 'ascending'",
+    );
+    assert_eq!(
+        browser.eval("document.querySelector('#list tbody tr').cells[2].textContent"),
+        "customer-lifecycle"
+    );
+    let broken = browser.eval(
+        "[...document.querySelectorAll('td.id, th.id')].filter((cell) => { const range = document.createRange(); \
+         range.selectNodeContents(cell); return range.getClientRects().length > 1; }).map((cell) => cell.textContent)",
+    );
+    assert_eq!(broken, json!([]));
+    // The longest bar is as wide as there is room, and the others as they have people.
+    let widths = browser.eval(
+        "[...document.querySelectorAll('.bar')].map((bar) => Math.round([...bar.children].reduce((sum, part) => \
+         sum + part.width.baseVal.value, 0)))",
+    );
+    let widths: Vec<u64> = serde_json::from_value(widths).unwrap();
+    assert!(
+        (1000..1010).contains(&widths[0]) && widths[1] < 300,
+        "{widths:?}"
+    );
+    browser.nothing_odd();
+}
+
+#[test]
+fn a_change_of_rules_can_be_read_in_any_light_and_width() {
+    let Some(browser) = Browser::start() else {
+        return;
+    };
+    let repo = lifecycle();
+    for args in [
+        &["init", "-q"][..],
+        &["add", "rollcall.toml"],
+        &[
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@example.com",
+            "commit",
+            "-qm",
+            "first",
+        ],
+    ] {
+        let git = Command::new("git")
+            .args(args)
+            .current_dir(repo.path())
+            .status();
+        assert!(git.unwrap().success(), "{args:?}");
+    }
+    let changed = CONFIG.replace("\"prospect\"", "[\"prospect\", \"customer\"]");
+    repo.write(
+        "rollcall.toml",
+        changed.replace("\"ex-customer\"", "\"nobody\""),
+    );
+    let path = page(&repo, &["plan", "--against", "HEAD", "--format", "html"]);
+    browser.screen(1280, "light");
+    browser.open(&path);
+    looks_well_everywhere(&browser, "against");
+    let text = browser.eval("document.body.innerText");
+    for word in [
+        "come in",
+        "winback",
+        "wanted \"nobody\"",
+        "rollcall.toml:24 at HEAD",
+    ] {
+        assert!(text.as_str().unwrap().contains(word), "{word}: {text}");
+    }
     browser.nothing_odd();
 }
 

@@ -2,7 +2,11 @@
 
 mod common;
 
+use std::fs;
+use std::process::Command;
+
 use common::Repo;
+use serde_json::json;
 
 const CONFIG: &str = r#"
 [spotler]
@@ -154,4 +158,249 @@ fn what_is_held_and_waits_is_summarised_too() {
         "{text}"
     );
     assert!(text.contains("… and 40 more; --all shows all\n"), "{text}");
+}
+
+/// Runs Git in a repository, without what the user has set.
+fn git(repo: &Repo, args: &[&str]) {
+    let done = Command::new("git")
+        .args(["-c", "user.name=a", "-c", "user.email=a@example.com"])
+        .args([
+            "-c",
+            "init.defaultBranch=main",
+            "-c",
+            "commit.gpgSign=false",
+        ])
+        .args(args)
+        .current_dir(repo.path())
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{args:?}: {done:?}");
+}
+
+/// A repository whose rules are committed, and changed since: prospects come in elsewhere, those who are gone go out, and one
+/// is suppressed no more.
+fn changed() -> Repo {
+    let repo = Repo::with(&format!("include = [\"rules/*.toml\"]\n{CONFIG}"));
+    let suppressed = "[[suppress]]\ncontacts = [\"crm-3\"]\n";
+    repo.write("rules/suppressed.toml", suppressed);
+    repo.write("data/crm.csv", "");
+    repo.write(
+        "crm.csv",
+        "id,status\ncrm-1,prospect\ncrm-2,gone\ncrm-3,prospect\ncrm-4,lead\n",
+    );
+    repo.write(".gitignore", "crm.csv\nstate/\n");
+    git(&repo, &["init"]);
+    git(&repo, &["add", "."]);
+    git(&repo, &["commit", "-m", "first"]);
+    let toml = CONFIG.replace("\"prospect\"", "[\"prospect\", \"lead\"]");
+    let toml = toml.replace("where.status = \"gone\"", "where.status = \"never\"");
+    repo.write(
+        "rollcall.toml",
+        format!("include = [\"rules/*.toml\"]\n{toml}"),
+    );
+    repo.write(
+        "rules/suppressed.toml",
+        suppressed.replace("crm-3", "crm-9"),
+    );
+    repo
+}
+
+#[test]
+fn a_change_of_rules_is_compared_on_the_same_exports() {
+    let repo = changed()
+        .env("SPOTLER_CONSUMER_KEY", "")
+        .env("SPOTLER_CONSUMER_SECRET", "");
+    let json = repo
+        .run(&["plan", "--against", "HEAD", "--format", "json"])
+        .exits(0)
+        .json();
+    assert_eq!(json["format_version"], 1);
+    assert_eq!(json["against"], "HEAD");
+    assert_eq!(json["summary"], json!({ "in": 2, "out": 1 }));
+    let entry = |contact: &str, reason: &str, place: &str| {
+        let automation = if contact == "crm-2" {
+            "winback"
+        } else {
+            "welcome"
+        };
+        json!({ "automation": automation, "contact": contact, "occurrence": null, "reason": reason, "declared_at": place })
+    };
+    let come = [
+        entry("crm-3", "no longer suppressed", "rollcall.toml:12"),
+        entry("crm-4", "new", "rollcall.toml:12"),
+    ];
+    assert_eq!(json["in"], json!(come));
+    let gone = entry(
+        "crm-2",
+        "status is \"gone\", wanted \"never\"",
+        "rollcall.toml:16",
+    );
+    assert_eq!(json["out"], json!([gone]));
+    assert!(!repo.has_state());
+    let text = repo.run(&["plan", "--against", "HEAD"]).exits(0).stdout;
+    assert!(
+        text.contains("+ in   crm-4  welcome  new  (rollcall.toml:12)\n"),
+        "{text}"
+    );
+    assert!(text.contains("2 come in, 1 goes out."), "{text}");
+    let part = |more: &[&str]| {
+        let args = [&["plan", "--against", "main", "--format", "json"], more].concat();
+        repo.run(&args).exits(0).json()["summary"].clone()
+    };
+    assert_eq!(
+        part(&["--automation", "winback"]),
+        json!({ "in": 0, "out": 1 })
+    );
+    assert_eq!(part(&["--contact", "crm-4"]), json!({ "in": 1, "out": 0 }));
+    let pending = ["plan", "--against", "HEAD", "--detailed-exitcode"];
+    repo.run(&pending).exits(2);
+    git(&repo, &["commit", "-a", "-m", "second"]);
+    repo.run(&pending).exits(0);
+}
+
+#[test]
+fn a_comparison_can_name_nobody_in_any_format() {
+    let repo = changed();
+    for format in ["text", "json", "markdown", "html"] {
+        let done = repo
+            .run(&["plan", "--against", "HEAD", "--summary", "--format", format])
+            .exits(0);
+        names_nobody(&done);
+        assert!(done.stdout.contains("winback"), "{}", done.stdout);
+        let named = repo
+            .run(&["plan", "--against", "HEAD", "--format", format])
+            .exits(0);
+        assert!(named.stdout.contains("crm-4"), "{}", named.stdout);
+    }
+}
+
+#[test]
+fn a_comment_has_the_effect_of_the_rules_and_what_the_next_apply_would_do() {
+    let repo = changed();
+    let comment = ["plan", "--against", "HEAD", "--format", "markdown"];
+    let alone = repo.run(&comment).exits(0).stdout;
+    assert!(alone.starts_with("### Rollcall\n\n#### Effect of the rules\n\nAgainst `HEAD` (`"));
+    assert!(alone.contains("There is no record here"), "{alone}");
+    let toml = fs::read_to_string(repo.file("rollcall.toml")).unwrap();
+    let elsewhere = format!("{toml}[record]\nurl = \"$ROLLCALL_RECORD_URL\"\n");
+    repo.write("rollcall.toml", elsewhere);
+    let unset = repo.run(&comment).exits(0).stdout;
+    assert!(unset.contains("There is no record here"), "{unset}");
+    repo.write("rollcall.toml", toml);
+    repo.run(&["apply", "--yes"]).exits(0);
+    repo.write(
+        "crm.csv",
+        "id,status\ncrm-1,other\ncrm-3,prospect\ncrm-4,lead\n",
+    );
+    let both = repo.run(&comment).exits(0).stdout;
+    assert!(both.contains("**2 come in, 0 go out.**"), "{both}");
+    assert!(
+        both.contains("#### What the next apply would do\n\n**Plan:** 0 to trigger, 1 to stop"),
+        "{both}"
+    );
+}
+
+#[test]
+fn what_cannot_be_compared_is_said() {
+    let repo = changed();
+    let says = |rev: &str, words: &[&str]| {
+        let done = repo.run(&["plan", &format!("--against={rev}")]).exits(1);
+        for word in words {
+            assert!(done.stderr.contains(word), "{word}: {}", done.stderr);
+        }
+        assert_eq!(done.stdout, "");
+    };
+    says("nowhere", &["There is no revision nowhere"]);
+    says("--output=x", &["There is no revision --output=x"]);
+    git(&repo, &["rm", "-q", "--cached", "rollcall.toml"]);
+    git(&repo, &["commit", "-m", "none"]);
+    says("HEAD", &["At HEAD there is no rollcall.toml"]);
+    let broken = format!("{CONFIG}[automation.x]\ntrigger_kode = \"x\"\n");
+    let toml = fs::read_to_string(repo.file("rollcall.toml")).unwrap();
+    repo.write("rollcall.toml", broken);
+    git(&repo, &["add", "."]);
+    git(&repo, &["commit", "-m", "broken"]);
+    repo.write("rollcall.toml", &toml);
+    says("HEAD", &["HEAD:rollcall.toml:19", "trigger_kode"]);
+    let other = toml.replace("where.status", "where.state");
+    repo.write("rollcall.toml", other);
+    git(&repo, &["add", "."]);
+    git(&repo, &["commit", "-m", "other column"]);
+    repo.write("rollcall.toml", &toml);
+    says("HEAD", &["HEAD:rollcall.toml", "state"]);
+    let summary = repo
+        .run(&["plan", "--against", "HEAD", "--summary"])
+        .exits(1);
+    names_nobody(&summary);
+    fs::remove_dir_all(repo.file(".git")).unwrap();
+    says("HEAD", &["is not in a Git repository"]);
+    for other in ["--diff", "--out=plan.json"] {
+        repo.run(&["plan", "--against", "HEAD", other]).exits(1);
+    }
+    let missing = repo
+        .command(&["plan", "--against", "HEAD"])
+        .env("PATH", "/nowhere")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(missing.stderr).unwrap();
+    assert!(said.contains("`git` cannot be started"), "{said}");
+}
+
+#[test]
+#[cfg(unix)]
+fn git_gets_no_secret() {
+    use std::os::unix::fs::PermissionsExt;
+    let repo = changed();
+    let script =
+        "#!/bin/sh\nenv >>\"$HOME/env\"\nexec /usr/bin/env -i PATH=/usr/bin:/bin git \"$@\"\n";
+    repo.write("bin/git", script);
+    fs::set_permissions(repo.file("bin/git"), fs::Permissions::from_mode(0o755)).unwrap();
+    let done = repo
+        .command(&["plan", "--against", "HEAD"])
+        .env(
+            "PATH",
+            format!("{}:/usr/bin:/bin", repo.file("bin").display()),
+        )
+        .env("HOME", repo.path())
+        .env("SPOTLER_CONSUMER_SECRET", "geheim")
+        .env("SHOP_DATABASE_URL", "postgres://geheim@db/shop")
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{done:?}");
+    let env = fs::read_to_string(repo.file("env")).unwrap();
+    assert!(env.contains("PATH=") && !env.contains("geheim"), "{env}");
+}
+
+#[test]
+fn rules_in_a_folder_of_a_repository_are_found_and_a_new_name_is_nobody_new() {
+    let repo = Repo::new();
+    repo.write("mail/rollcall.toml", CONFIG);
+    repo.write("mail/crm.csv", "id,status\ncrm-1,prospect\ncrm-2,gone\n");
+    git(&repo, &["init"]);
+    git(&repo, &["add", "."]);
+    git(&repo, &["commit", "-m", "first"]);
+    // What is committed of an export is not what is compared.
+    repo.write("mail/crm.csv", "id,status\ncrm-1,prospect\ncrm-3,gone\n");
+    let toml = CONFIG.replace("winback", "regain");
+    let moved = "[[moved]]\nfrom = \"winback\"\nto = \"regain\"\n";
+    repo.write("mail/rollcall.toml", format!("{toml}{moved}"));
+    let args = [
+        "plan",
+        "--config",
+        "mail",
+        "--against",
+        "HEAD",
+        "--format",
+        "json",
+    ];
+    let json = repo.run(&args).exits(0).json();
+    assert_eq!(json["summary"], json!({ "in": 0, "out": 0 }));
+    repo.write("mail/rollcall.toml", toml);
+    let json = repo.run(&args).exits(0).json();
+    assert_eq!(json["out"][0]["contact"], "crm-3");
+    assert_eq!(
+        json["out"][0]["reason"],
+        "the automation is gone from the configuration"
+    );
 }

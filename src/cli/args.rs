@@ -204,6 +204,10 @@ pub struct PlanArgs {
     /// Show every row as text, not only the first twenty of each automation and kind
     #[arg(long, conflicts_with = "summary")]
     pub all: bool,
+    /// Compare the rules of this Git revision with those here, on the same exports and without the record: who comes in and who
+    /// goes out by the change alone. As markdown also what the next apply would do, where there is a record
+    #[arg(long, value_name = "REV", conflicts_with_all = ["diff", "out"])]
+    pub against: Option<String>,
     /// Show the rosters before and after as a unified diff instead
     #[arg(long, conflicts_with_all = ["format", "summary", "all"])]
     pub diff: bool,

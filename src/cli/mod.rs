@@ -1,6 +1,7 @@
 //! What a person types: one file per command. Each calls the engine, asks, prints, and decides nothing.
 
 mod adopt;
+mod against;
 mod apply;
 mod args;
 mod automations;

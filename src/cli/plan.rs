@@ -3,7 +3,7 @@
 use anyhow::Context;
 
 use super::args::{PlanArgs, PlanFormat};
-use super::{CommandError, Common, Exit, Session, discreet};
+use super::{CommandError, Common, Exit, Session, against, discreet};
 use crate::config::Diagnostic;
 use crate::plan::Filter;
 use crate::report::{
@@ -34,6 +34,14 @@ async fn plan(args: &PlanArgs, common: &Common) -> Result<Exit, CommandError> {
     warn(&config.warnings);
     let filter: Filter = args.part.clone().into();
     engine.check_names("automation", args.part.automation())?;
+    let shown = match (args.summary, args.all) {
+        (true, _) => Shown::Summary,
+        (_, true) => Shown::All,
+        _ => Shown::First,
+    };
+    if let Some(revision) = &args.against {
+        return against::run(args, (engine, *output), (&filter, shown), revision, warn).await;
+    }
     let scope = engine.scope(filter.clone(), &args.allow_shrink);
     let planned = engine.plan(scope.for_whole_second()).await?;
     warn(planned.roster.warnings());
@@ -56,11 +64,6 @@ async fn plan(args: &PlanArgs, common: &Common) -> Result<Exit, CommandError> {
         }
     }
     let view = planned.view();
-    let shown = match (args.summary, args.all) {
-        (true, _) => Shown::Summary,
-        (_, true) => Shown::All,
-        _ => Shown::First,
-    };
     let comment = Comment {
         names_nobody: args.summary,
         before: None,

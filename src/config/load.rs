@@ -26,6 +26,14 @@ use crate::location::Location;
 /// # Errors
 /// Every problem of every file.
 pub fn load(file: &Path) -> Result<Config, Problems> {
+    load_for(file, None)
+}
+
+/// The same of files that stand elsewhere than their sources: relative paths of data lead from `data`.
+///
+/// # Errors
+/// Every problem of every file.
+pub fn load_for(file: &Path, data: Option<&Path>) -> Result<Config, Problems> {
     // Links are followed once, so that a path that goes up from here goes up from where the file really is.
     let file = file.canonicalize().map_err(|error| {
         let message = format!("{} cannot be read: {error}", file.display());
@@ -53,7 +61,7 @@ pub fn load(file: &Path) -> Result<Config, Problems> {
     let all_read = sink.len() == before;
     let others = others.iter().map(|(file, text)| parse(file, text, &sink));
     let parsed = std::iter::once(first).chain(others).collect();
-    merge(&file, root, parsed, all_read, &sink)
+    merge(&file, data.unwrap_or(root), parsed, all_read, &sink)
 }
 
 /// The files that the first one includes.

@@ -34,7 +34,7 @@ pub use exclusive::Exclusive;
 pub use expect::{Expect, Expectation};
 pub use files::{FILE_NAME, FindError, find};
 pub use freeze::Freeze;
-pub use load::load;
+pub use load::{load, load_for};
 pub use lot::{Lot, Part};
 pub use model::*;
 pub use moved::Moved;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::git::GitError;
 use crate::base_url::BaseUrlError;
 use crate::config::Problems;
 use crate::id::{AutomationName, ContactId, IdError};
@@ -89,6 +90,9 @@ pub enum Error {
         SafeText(.0), near = did_you_mean(.1)
     )]
     Nobody(String, Option<String>),
+    /// There are no rules of another revision.
+    #[error("{0} Nothing was compared.")]
+    Git(#[from] GitError),
     /// A plan cannot be saved.
     #[error("The plan cannot be saved to {}: {}", .0.display(), .1)]
     NotSaved(PathBuf, io::Error),

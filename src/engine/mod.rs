@@ -9,10 +9,12 @@
 //! that thread: nothing in it depends on the system then but the files that are read.
 
 mod adopt;
+mod against;
 mod apply;
 mod error;
 mod explain;
 mod forget;
+mod git;
 mod identity;
 mod line;
 mod lock;
@@ -25,10 +27,12 @@ mod sources;
 mod trial;
 
 pub use adopt::Adoption;
+pub use against::{Change, Comparison};
 pub use apply::{ApplyOptions, Applying};
 pub use error::{Error, NotApplied};
 pub use explain::Explained;
 pub use forget::Remembered;
+pub use git::GitError;
 pub use identity::{Beginning, Checked};
 pub use line::sandbox_triggers;
 pub use plan::{Planned, Scope};

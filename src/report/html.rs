@@ -11,6 +11,8 @@ use askama::Template;
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
+use super::against::{AgainstRow, AgainstView};
+use super::moment::moment;
 use super::rows::{PlanView, subject};
 use super::style::{SafeText, thousands};
 use super::tally::{Counts, moved_lines, sentence, tally};
@@ -23,6 +25,12 @@ const MOST_OTHERS: usize = 10_000;
 
 /// The most automations that have a bar.
 const MOST_BARS: usize = 500;
+
+/// The most groups that are listed; the largest of them.
+const MOST_GROUPS: usize = 200;
+
+/// Ids of more characters are broken into lines.
+const LONGEST_ID: usize = 40;
 
 /// So many rows are there without JavaScript.
 const FIRST: usize = 100;
@@ -37,7 +45,8 @@ struct Page<'a> {
     rest: String,
     digest: String,
     serial: u64,
-    now: String,
+    /// When it was made for, for programs and for people.
+    now: (String, String),
     all_new: bool,
     problems: Vec<String>,
     guard: Vec<String>,
@@ -45,12 +54,43 @@ struct Page<'a> {
     moved: Vec<String>,
     automations: Vec<Bar>,
     more_automations: usize,
+    list: Option<List<'a>>,
+}
+
+/// The table of rows, and what stands above it.
+struct List<'a> {
+    title: &'static str,
     total: usize,
-    names_nobody: bool,
     cut: Vec<String>,
-    kinds: [&'static str; 5],
+    kinds: &'static [&'static str],
+    groups: Vec<Group>,
+    more_groups: usize,
     first: Vec<Row>,
     rows: Rows<'a>,
+}
+
+/// Rows of one kind, automation and reason.
+struct Group {
+    row: Row,
+    count: String,
+}
+
+#[derive(Template)]
+#[template(path = "against.html")]
+struct AgainstPage<'a> {
+    against: String,
+    commit: &'a str,
+    sentence: String,
+    automations: Vec<Numbers>,
+    list: Option<List<'a>>,
+}
+
+/// An automation with how many come in and go out.
+struct Numbers {
+    name: String,
+    comes: String,
+    goes: String,
+    parts: Vec<Part>,
 }
 
 /// An automation with who stays, comes and goes.
@@ -72,6 +112,7 @@ struct Part {
 }
 
 /// A row of the table. All of it can be shown as it is, but for the automation, which is as it is found by.
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct Row {
     kind: &'static str,
     subject: String,
@@ -87,6 +128,14 @@ impl Row {
 
     fn automation(&self) -> SafeText<'_> {
         SafeText(&self.automation)
+    }
+}
+
+/// The class of an id, which stays on one line unless it is longer than any screen is wide.
+fn id_class(text: &str) -> &'static str {
+    match text.chars().count() {
+        ..=LONGEST_ID => "id",
+        _ => "id long",
     }
 }
 
@@ -112,11 +161,12 @@ pub fn plan_html(out: &mut impl Write, view: PlanView<'_>, names_nobody: bool) -
             thousands(most as u64)
         )
     });
-    let places = tally.keys().enumerate();
-    let rows = Rows {
-        view,
-        automations: places.map(|(place, name)| (*name, place)).collect(),
-    };
+    let names: Vec<&str> = tally.keys().copied().collect();
+    let rows = || plan_rows(view);
+    let total = plan.actions.len() + plan.deferred.len() + plan.let_go.len() + plan.held.len();
+    let list =
+        (total > 0 && !names_nobody).then(|| List::new(&KINDS, names, rows, total, cut.collect()));
+    let most = tally.values().map(|counts| width(*counts)).max();
     let page = Page {
         start,
         rest,
@@ -129,7 +179,10 @@ pub fn plan_html(out: &mut impl Write, view: PlanView<'_>, names_nobody: bool) -
             .filter(|_| view.record_id.is_some())
             .map(|problem| SafeText(problem).to_string())
             .collect(),
-        now: view.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        now: (
+            view.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            moment(view.now, &view.config.zone),
+        ),
         guard: view
             .guard
             .breaches
@@ -143,39 +196,75 @@ pub fn plan_html(out: &mut impl Write, view: PlanView<'_>, names_nobody: bool) -
         automations: tally
             .iter()
             .take(MOST_BARS)
-            .map(|(name, counts)| bar(name, *counts))
+            .map(|(name, counts)| bar(name, *counts, most.unwrap_or(0)))
             .collect(),
         more_automations: tally.len().saturating_sub(MOST_BARS),
-        total: plan.actions.len() + plan.deferred.len() + plan.let_go.len() + plan.held.len(),
-        names_nobody,
-        cut: cut.collect(),
-        kinds: KINDS,
-        first: match names_nobody {
-            true => Vec::new(),
-            false => rows.all().take(FIRST).collect(),
-        },
-        rows,
+        list,
     };
     page.write_into(out)
 }
 
-fn bar(name: &str, counts: Counts) -> Bar {
-    let parts = [
+/// Writes a change of rules; where it is to name nobody, without its rows.
+///
+/// # Errors
+/// What the writer says.
+pub fn against_html(
+    out: &mut impl Write,
+    view: AgainstView<'_>,
+    names_nobody: bool,
+) -> io::Result<()> {
+    const KINDS: [&str; 2] = ["in", "out"];
+    let tally = view.tally();
+    let total = view.rows.len();
+    let cut = (total > MOST_ACTIONS).then(|| {
+        let (all, most) = (thousands(total as u64), thousands(MOST_ACTIONS as u64));
+        format!("{all} enrolments; the first {most} of them are here.")
+    });
+    let rows = || {
+        let row = move |of: &AgainstRow<'_>| Row {
+            kind: KINDS[usize::from(!of.comes_in)],
+            subject: SafeText(&subject(of.contact, of.occurrence)).to_string(),
+            automation: of.automation.to_owned(),
+            reason: SafeText(of.reason).to_string(),
+            place: SafeText(&view.place(of)).to_string(),
+        };
+        let rows = view.rows.iter().take(MOST_ACTIONS).map(row);
+        Box::new(rows) as Box<dyn Iterator<Item = Row> + '_>
+    };
+    let names: Vec<&str> = tally.keys().copied().collect();
+    let cut = cut.into_iter().collect();
+    let list = (total > 0 && !names_nobody).then(|| List::new(&KINDS, names, rows, total, cut));
+    let most = tally.values().map(|of| of.comes + of.goes).max();
+    let numbers = tally.iter().take(MOST_BARS).map(|(name, of)| Numbers {
+        name: SafeText(name).to_string(),
+        comes: thousands(of.comes),
+        goes: thousands(of.goes),
+        parts: parts([("come", of.comes), ("go", of.goes)], most.unwrap_or(0)),
+    });
+    let page = AgainstPage {
+        against: SafeText(view.against).to_string(),
+        commit: view.short(),
+        sentence: view.sentence(),
+        automations: numbers.collect(),
+        list: list.map(|list| List {
+            title: "Who comes in, and who goes out",
+            ..list
+        }),
+    };
+    page.write_into(out)
+}
+
+/// How long the bar of an automation is.
+fn width(counts: Counts) -> u64 {
+    counts.stays() + counts.comes() + counts.goes()
+}
+
+fn bar(name: &str, counts: Counts, most: u64) -> Bar {
+    let numbers = [
         ("stay", counts.stays()),
         ("come", counts.comes()),
         ("go", counts.goes()),
     ];
-    let all = parts.iter().map(|(_, count)| count).sum::<u64>().max(1);
-    let mut done = 0;
-    let parts = parts.map(|(class, count)| {
-        let x = done * 1000 / all;
-        done += count;
-        Part {
-            class,
-            x,
-            width: done * 1000 / all - x,
-        }
-    });
     Bar {
         name: SafeText(name).to_string(),
         stay: thousands(counts.stays()),
@@ -183,88 +272,153 @@ fn bar(name: &str, counts: Counts) -> Bar {
         go: thousands(counts.goes()),
         deferred: thousands(counts.deferred),
         held: thousands(counts.held),
-        parts: parts.into_iter().filter(|part| part.width > 0).collect(),
+        parts: parts(numbers, most),
+    }
+}
+
+/// The parts of a bar, of which the longest takes the whole width.
+fn parts<const N: usize>(numbers: [(&'static str, u64); N], most: u64) -> Vec<Part> {
+    let mut x = 0;
+    let parts = numbers.map(|(class, count)| {
+        // However few, they are to be seen.
+        let width = (count * 1000)
+            .div_ceil(most.max(1))
+            .max(if count > 0 { 4 } else { 0 });
+        let part = Part { class, x, width };
+        x += width;
+        part
+    });
+    parts.into_iter().filter(|part| part.width > 0).collect()
+}
+
+impl<'a> List<'a> {
+    fn new<I: Iterator<Item = Row> + 'a>(
+        kinds: &'static [&'static str],
+        names: Vec<&'a str>,
+        rows: impl Fn() -> I + 'a,
+        total: usize,
+        cut: Vec<String>,
+    ) -> Self {
+        let mut counts: HashMap<Row, u64> = HashMap::new();
+        for row in rows() {
+            let subject = String::new();
+            *counts.entry(Row { subject, ..row }).or_default() += 1;
+        }
+        let mut groups: Vec<(Row, u64)> = counts.into_iter().collect();
+        let key = |row: &Row| {
+            (
+                row.automation.clone(),
+                row.kind,
+                row.reason.clone(),
+                row.place.clone(),
+            )
+        };
+        groups.sort_by_cached_key(|(row, count)| (std::cmp::Reverse(*count), key(row)));
+        let more_groups = groups.len().saturating_sub(MOST_GROUPS);
+        groups.truncate(MOST_GROUPS);
+        groups.sort_by_cached_key(|(row, count)| {
+            (
+                row.automation.clone(),
+                row.kind,
+                std::cmp::Reverse(*count),
+                key(row),
+            )
+        });
+        let groups = groups.into_iter().map(|(row, count)| Group {
+            row,
+            count: thousands(count),
+        });
+        Self {
+            title: "Actions, and what waits",
+            total,
+            cut,
+            kinds,
+            groups: groups.collect(),
+            more_groups,
+            first: rows().take(FIRST).collect(),
+            rows: Rows {
+                kinds,
+                automations: names,
+                all: Box::new(move || Box::new(rows())),
+            },
+        }
     }
 }
 
 /// The table as JSON that can stand in a page.
 struct Rows<'a> {
-    view: PlanView<'a>,
-    /// The places of the automations in their list.
-    automations: HashMap<&'a str, usize>,
+    kinds: &'static [&'static str],
+    automations: Vec<&'a str>,
+    /// Makes the rows that are in the page.
+    all: Box<dyn Fn() -> Box<dyn Iterator<Item = Row> + 'a> + 'a>,
 }
 
-impl<'a> Rows<'a> {
-    /// The rows that are in the page.
-    fn all(&self) -> impl Iterator<Item = Row> + use<'a> {
-        let view = self.view;
-        let row =
-            |kind, contact: &str, occurrence: Option<&str>, automation: &str, reason: &str| {
-                let safe = |text: &str| SafeText(text).to_string();
-                Row {
-                    kind,
-                    subject: safe(&subject(contact, occurrence)),
-                    automation: automation.to_owned(),
-                    reason: safe(reason),
-                    place: String::new(),
-                }
-            };
-        let of_key = move |kind, key: &crate::participation::Key, reason: &str| {
-            let occurrence = key.occurrence.as_ref().map(|o| o.as_str());
-            row(
-                kind,
-                key.contact.as_str(),
-                occurrence,
-                key.automation.as_str(),
-                reason,
-            )
-        };
-        let actions = view.rows().take(MOST_ACTIONS).map(move |of| Row {
-            place: SafeText(&of.declared_at.unwrap_or_default()).to_string(),
-            ..row(
-                of.action,
-                of.contact,
-                of.occurrence,
-                of.automation,
-                &of.reason,
-            )
-        });
-        let deferred = view.deferred().take(MOST_OTHERS).map(move |of| {
-            row(
-                "deferred",
-                of.contact,
-                of.occurrence,
-                of.automation,
-                &of.reason,
-            )
-        });
-        let let_go = view.plan.let_go.iter().take(MOST_OTHERS);
-        let let_go = let_go.map(move |of| of_key("let go", &of.participation.key, &of.reason));
-        let held = view.plan.held.iter().take(MOST_OTHERS);
-        let held = held.map(move |of| {
-            let reason = format!("{}: {}", of.state, of.reason);
-            of_key("held", &of.key, &reason)
-        });
-        actions.chain(deferred).chain(let_go).chain(held)
-    }
+/// The rows of a plan that are in the page.
+fn plan_rows<'a>(view: PlanView<'a>) -> impl Iterator<Item = Row> + use<'a> {
+    let row = |kind, contact: &str, occurrence: Option<&str>, automation: &str, reason: &str| {
+        let safe = |text: &str| SafeText(text).to_string();
+        Row {
+            kind,
+            subject: safe(&subject(contact, occurrence)),
+            automation: automation.to_owned(),
+            reason: safe(reason),
+            place: String::new(),
+        }
+    };
+    let of_key = move |kind, key: &crate::participation::Key, reason: &str| {
+        let occurrence = key.occurrence.as_ref().map(|o| o.as_str());
+        row(
+            kind,
+            key.contact.as_str(),
+            occurrence,
+            key.automation.as_str(),
+            reason,
+        )
+    };
+    let actions = view.rows().take(MOST_ACTIONS).map(move |of| Row {
+        place: SafeText(&of.declared_at.unwrap_or_default()).to_string(),
+        ..row(
+            of.action,
+            of.contact,
+            of.occurrence,
+            of.automation,
+            &of.reason,
+        )
+    });
+    let deferred = view.deferred().take(MOST_OTHERS).map(move |of| {
+        row(
+            "deferred",
+            of.contact,
+            of.occurrence,
+            of.automation,
+            &of.reason,
+        )
+    });
+    let let_go = view.plan.let_go.iter().take(MOST_OTHERS);
+    let let_go = let_go.map(move |of| of_key("let go", &of.participation.key, &of.reason));
+    let held = view.plan.held.iter().take(MOST_OTHERS);
+    let held = held.map(move |of| {
+        let reason = format!("{}: {}", of.state, of.reason);
+        of_key("held", &of.key, &reason)
+    });
+    actions.chain(deferred).chain(let_go).chain(held)
 }
 
 impl fmt::Display for Rows<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut names: Vec<_> = self.automations.iter().collect();
-        names.sort_by_key(|(_, place)| **place);
-        let names = names.into_iter();
-        let names: Vec<_> = names.map(|(name, _)| SafeText(name).to_string()).collect();
+        let names = self.automations.iter();
+        let names: Vec<_> = names.map(|name| SafeText(name).to_string()).collect();
+        let places: HashMap<&str, usize> = self.automations.iter().copied().zip(0..).collect();
         let mut line = Vec::new();
         f.write_str("{\"kinds\":")?;
-        json(f, &mut line, &KINDS)?;
+        json(f, &mut line, &self.kinds)?;
         f.write_str(",\"automations\":")?;
         json(f, &mut line, &names)?;
         f.write_str(",\"rows\":[")?;
-        for (place, row) in self.all().enumerate() {
+        for (place, row) in (self.all)().enumerate() {
             f.write_str(if place == 0 { "\n" } else { ",\n" })?;
-            let kind = KINDS.iter().position(|kind| *kind == row.kind);
-            let automation = self.automations.get(row.automation.as_str());
+            let kind = self.kinds.iter().position(|kind| *kind == row.kind);
+            let automation = places.get(row.automation.as_str());
             let cells = (kind, &row.subject, automation, &row.reason, &row.place);
             json(f, &mut line, &cells)?;
         }
@@ -318,18 +472,18 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_is_full_and_its_parts_follow_each_other() {
+    fn a_bar_is_as_long_as_it_has_people_and_its_parts_follow_each_other() {
         let counts = Counts {
             trigger: 3,
             stop: 1,
             running: 5,
             ..Counts::default()
         };
-        let bar = bar("welcome", counts);
+        let bar = bar("welcome", counts, 16);
         let parts: Vec<_> = bar.parts.iter().map(|p| (p.class, p.x, p.width)).collect();
         assert_eq!(
             parts,
-            [("stay", 0, 500), ("come", 500, 375), ("go", 875, 125)]
+            [("stay", 0, 250), ("come", 250, 188), ("go", 438, 63)]
         );
     }
 }

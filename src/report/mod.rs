@@ -1,5 +1,6 @@
 //! How plans, runs and records look to people and to programs. Decides nothing.
 
+mod against;
 mod chart;
 mod columns;
 mod declared;
@@ -12,6 +13,7 @@ mod json;
 mod lines;
 mod markdown;
 mod metrics;
+mod moment;
 mod overview;
 mod progress;
 mod record;
@@ -22,6 +24,9 @@ mod tally;
 mod text;
 mod trial;
 
+pub use against::{
+    AgainstRow, AgainstView, against_comment, against_json, against_markdown, against_text,
+};
 pub use chart::overview_from;
 pub use columns::{Columns, Row};
 pub use declared::{DECLARED_COLUMNS, DeclaredJson, LEFT_OUT_COLUMNS};
@@ -29,7 +34,7 @@ pub use diff::plan_diff;
 pub use explain::{Explanation, UNKNOWN};
 pub use file::{FileKind, check_writable, write_whole};
 pub use grouped::Shown;
-pub use html::plan_html;
+pub use html::{against_html, plan_html};
 pub use json::{plan_json, plan_summary_json, run_json, saved_json};
 pub use lines::BrokenLines;
 pub use markdown::{Comment, plan_markdown};
