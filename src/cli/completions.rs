@@ -24,7 +24,7 @@ fn with_values(shell: Shell, script: String) -> String {
     match shell {
         Shell::Bash => format!("{script}\nsource <({VARIABLE}=bash rollcall 2>/dev/null)\n"),
         Shell::Fish => format!(
-            "{script}\nif set -l rollcall_values ({VARIABLE}=fish rollcall 2>/dev/null)\n    complete --command rollcall --erase\n    \
+            "{script}\nif command --query rollcall; and set -l rollcall_values ({VARIABLE}=fish rollcall 2>/dev/null)\n    complete --command rollcall --erase\n    \
              printf '%s\\n' $rollcall_values | source\nend\n"
         ),
         // Here the script is also a function that is loaded when it is first called.
