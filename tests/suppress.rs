@@ -477,3 +477,130 @@ fn forget_says_that_what_was_let_go_runs_on() {
         forgotten.stdout
     );
 }
+
+/// Two automations and these blocks.
+fn blocks(url: &str, more: &str) -> String {
+    format!(
+        "[spotler]\nbase_url = {url:?}\nrate = \"100000/s\"\nconcurrency = 1\n{CARE}\n[automation.bills]\n\
+         trigger_code = \"bills\"\nkind = \"service\"\n{more}"
+    )
+}
+
+const BOTH: &str = "[[enrol]]\nautomation = [\"bills\", \"care\"]\ncontacts = [\"c-1\", \"c-2\"]\n";
+
+#[test]
+fn a_block_holds_in_the_automations_that_it_names_and_in_those_of_its_kind() {
+    for limit in ["automation = \"care\"", "kind = \"marketing\""] {
+        let spotler = Spotler::open();
+        let url = spotler.url();
+        let suppress =
+            format!("[[suppress]]\ncontacts = [\"c-1\"]\nreason = \"objected\"\n{limit}\n");
+        let repo = Repo::with(&blocks(&url, &format!("{BOTH}{suppress}")));
+        let plan = repo.plan();
+        let triggers = ["trigger bills c-1", "trigger bills c-2", "trigger care c-2"];
+        assert_eq!(plan.actions(), triggers, "{limit}");
+        assert_eq!(withheld(&repo), ["care c-1"]);
+        repo.apply().exits(0);
+        let recorded = [
+            "bills c-1 active",
+            "care c-1 withheld",
+            "bills c-2 active",
+            "care c-2 active",
+        ];
+        assert_eq!(repo.recorded(), recorded);
+        let explained = repo.run(&["explain", "c-1"]).exits(0).stdout;
+        let line = "care: out\n  suppressed by rollcall.toml:13: objected, whatever the blocks below say\n";
+        assert!(
+            explained.contains(line) && explained.contains("bills: in\n"),
+            "{explained}"
+        );
+        assert_eq!(repo.plan().actions(), [""; 0]);
+    }
+}
+
+#[test]
+fn kind_and_automation_must_both_hold() {
+    let spotler = Spotler::open();
+    let both = "[[suppress]]\ncontacts = [\"c-1\"]\nautomation = [\"bills\", \"care\"]\nkind = \"service\"\n";
+    let repo = Repo::with(&blocks(&spotler.url(), &format!("{BOTH}{both}")));
+    let triggers = ["trigger care c-1", "trigger bills c-2", "trigger care c-2"];
+    assert_eq!(repo.plan().actions(), triggers);
+    let nowhere = both.replace("\"bills\", ", "");
+    repo.write(
+        "rollcall.toml",
+        blocks(&spotler.url(), &format!("{BOTH}{nowhere}")),
+    );
+    let wrong = repo.run(&["validate"]).exits(1);
+    assert!(
+        wrong.stderr.contains("so it holds nowhere"),
+        "{}",
+        wrong.stderr
+    );
+    let unknown = both
+        .replace("\"bills\"", "\"bill\"")
+        .replace("\"service\"", "\"servce\"");
+    repo.write(
+        "rollcall.toml",
+        blocks(&spotler.url(), &format!("{BOTH}{unknown}")),
+    );
+    let wrong = repo.run(&["validate"]).exits(1).stderr;
+    assert!(
+        wrong.contains("did you mean \"bills\"?") && wrong.contains("did you mean \"service\"?"),
+        "{wrong}"
+    );
+}
+
+#[test]
+fn who_is_suppressed_in_one_automation_only_is_stopped_there_and_goes_on_elsewhere() {
+    let spotler = Spotler::open();
+    let url = spotler.url();
+    let care = BOTH.replace("\"bills\", ", "");
+    let repo = Repo::with(&blocks(&url, &care));
+    repo.apply().exits(0);
+    let objected = "[[suppress]]\ncontacts = [\"c-2\"]\nautomation = \"care\"\n";
+    repo.write("rollcall.toml", blocks(&url, &format!("{BOTH}{objected}")));
+    let actions = ["trigger bills c-1", "stop care c-2", "trigger bills c-2"];
+    assert_eq!(repo.plan().actions(), actions);
+    repo.apply().exits(0);
+    // Who has a stop as suppressed goes first, with all that is to be done of them.
+    let sent = ["stop care c-2", "trigger bills c-2", "trigger bills c-1"];
+    assert_eq!(spotler.ledger()[2..], sent);
+    repo.apply().exits(0);
+    let recorded = [
+        "bills c-1 active",
+        "care c-1 active",
+        "bills c-2 active",
+        "care c-2 withheld",
+    ];
+    assert_eq!(repo.recorded(), recorded);
+}
+
+#[test]
+fn where_the_guard_refuses_only_the_stop_of_the_suppressed_participation_is_sent() {
+    let spotler = Spotler::open();
+    let url = spotler.url();
+    let care = BOTH.replace("\"bills\", ", "");
+    let repo = Repo::with(&blocks(&url, &care));
+    repo.apply().exits(0);
+    let objected =
+        "[[suppress]]\ncontacts = [\"c-2\"]\nautomation = \"care\"\n[guard]\nmax_triggers = 0\n";
+    repo.write("rollcall.toml", blocks(&url, &format!("{BOTH}{objected}")));
+    repo.apply().exits(4);
+    assert_eq!(spotler.ledger()[2..], ["stop care c-2"]);
+    assert_eq!(repo.recorded(), ["care c-1 active", "care c-2 stopped"]);
+}
+
+#[test]
+fn who_is_still_suppressed_elsewhere_is_no_release() {
+    let spotler = Spotler::open();
+    let url = spotler.url();
+    let objected =
+        "[[suppress]]\ncontacts = [\"c-1\"]\nautomation = \"care\"\n[guard]\nmax_released = 0\n";
+    let care = BOTH.replace("\"bills\", ", "");
+    let repo = Repo::with(&blocks(&url, &format!("{care}{objected}")));
+    repo.apply().exits(0);
+    repo.write("rollcall.toml", blocks(&url, &format!("{BOTH}{objected}")));
+    repo.apply().exits(0);
+    let last = spotler.ledger();
+    assert_eq!(last[1..], ["trigger bills c-1", "trigger bills c-2"]);
+}

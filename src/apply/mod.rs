@@ -216,7 +216,7 @@ struct Parked {
     settled: Settled,
 }
 
-/// The next action, and whether those of suppressed contacts, which go first, have all been taken.
+/// The next action, and whether the contacts of whom anything is suppressed, who go first, have all been taken.
 #[derive(Default)]
 struct Cursor {
     next: usize,
@@ -224,36 +224,40 @@ struct Cursor {
 }
 
 impl Shared {
-    /// Takes the next contact's actions; behind the last one, those that were put aside, once they can be done. Of a
-    /// suppressed contact all are stops.
+    /// Takes the next contact's actions; behind the last one, those that were put aside, once they can be done. Where stops of
+    /// suppressed contacts are sent alone, it takes those of a contact that follow one another.
     fn next_contact(&self) -> Option<Range<usize>> {
         let actions = &self.job.plan.actions;
         let mut cursor = lock(&self.cursor);
-        let from = loop {
+        loop {
             let is_behind = cursor.is_behind_suppressed;
-            let mut rest = actions[cursor.next..].iter();
-            if let Some(skipped) = rest.position(|a| a.is_of_suppressed() != is_behind) {
-                break cursor.next + skipped;
-            }
-            if is_behind || self.job.part == Part::StopsOfSuppressed {
-                cursor.next = actions.len();
+            let from = cursor.next;
+            if from == actions.len() {
+                if !is_behind && self.job.part == Part::Whole {
+                    *cursor = Cursor {
+                        next: 0,
+                        is_behind_suppressed: true,
+                    };
+                    continue;
+                }
                 let mut parked = lock(&self.parked);
                 return parked
                     .pop_if(|_| self.account.knows_any())
                     .map(|parked| parked.actions);
             }
-            *cursor = Cursor {
-                next: 0,
-                is_behind_suppressed: true,
+            let contact = self.contact(&actions[from]);
+            let is_next = |action: &&Action| {
+                let is_of_part = self.job.part == Part::Whole
+                    || action.is_of_suppressed() == actions[from].is_of_suppressed();
+                is_of_part && self.contact(action) == contact
             };
-        };
-        let contact = self.contact(&actions[from]);
-        let mut to = from + 1;
-        while actions.get(to).is_some_and(|a| self.contact(a) == contact) {
-            to += 1;
+            let to = from + actions[from..].iter().take_while(is_next).count();
+            cursor.next = to;
+            let is_of_suppressed = actions[from..to].iter().any(Action::is_of_suppressed);
+            if is_of_suppressed != is_behind {
+                return Some(from..to);
+            }
         }
-        cursor.next = to;
-        Some(from..to)
     }
 
     /// Takes note that an answer was not for its call: these participations have the same ids.

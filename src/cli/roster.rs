@@ -64,11 +64,11 @@ impl Listed<'_> {
                 .left_out_by_lot()
                 .filter(is_asked)
                 .try_for_each(|of| each(DeclaredJson::by_lot(self.config, &of))),
-            Some(_) => self
-                .roster
-                .withheld()
-                .filter(is_asked)
-                .try_for_each(|of| each(DeclaredJson::suppressed(self.config, &of))),
+            Some(_) => {
+                self.roster.withheld().filter(is_asked).try_for_each(|of| {
+                    each(DeclaredJson::suppressed(self.config, self.roster, &of))
+                })
+            }
         }
     }
 

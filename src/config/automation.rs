@@ -40,11 +40,7 @@ pub(super) fn automation(item: &Item<'_>) -> Option<Automation> {
                 })
                 .ok()
         });
-    let kind = choice(
-        &table,
-        "kind",
-        &[("marketing", Kind::Marketing), ("service", Kind::Service)],
-    );
+    let kind = choice(&table, "kind", &kinds());
     let participation = choice(
         &table,
         "participation",
@@ -154,25 +150,34 @@ fn limit<T>(
 
 /// A setting that is one of some words; the first is the default.
 fn choice<T: Copy>(table: &Table<'_>, key: &'static str, words: &[(&str, T)]) -> T {
-    let default = words[0].1;
-    let Some(item) = table.get(key) else {
-        return default;
-    };
+    choice_of(table, key, words).unwrap_or(words[0].1)
+}
+
+/// The kinds of mail, the default first.
+pub(super) fn kinds() -> [(&'static str, Kind); 2] {
+    [("marketing", Kind::Marketing), ("service", Kind::Service)]
+}
+
+/// One of some words, where the key is there.
+pub(super) fn choice_of<T: Copy>(
+    table: &Table<'_>,
+    key: &'static str,
+    words: &[(&str, T)],
+) -> Option<T> {
+    let item = table.get(key)?;
     let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
     let quoted: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
     let example = quoted.join(" or ");
-    let Some(text) = item.text(&example) else {
-        return default;
-    };
+    let text = item.text(&example)?;
     match words.iter().find(|(word, _)| *word == text) {
-        Some((_, value)) => *value,
+        Some((_, value)) => Some(*value),
         None => {
             let help = match super::suggest::nearest(names, text) {
                 Some(near) => format!("did you mean {near:?}?"),
                 None => format!("write {example}"),
             };
             item.wrong(format!("`{key}` cannot be {text:?}"), help);
-            default
+            None
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `[contact.*]`, `[[enrol]]` and `[[suppress]]`.
+//! `[contact.*]` and `[[enrol]]`.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -9,7 +9,7 @@ use super::automation::{fields, unknown};
 use super::condition::conditions;
 use super::diagnostic::{Diagnostic, Place};
 use super::lot::lot;
-use super::model::{Automation, Condition, DeclaredContact, Enrol, Source, Suppression, Test};
+use super::model::{Automation, Condition, DeclaredContact, Enrol, Source, Test};
 use super::reader::{Item, Table};
 use super::suggest::nearest;
 use super::value::value;
@@ -52,7 +52,7 @@ pub(super) fn contact_id(text: &str, problem: impl FnOnce(String, &str)) -> Opti
 }
 
 /// The contacts that an array names, each once.
-fn contacts(item: &Item<'_>) -> Vec<ContactId> {
+pub(super) fn contacts(item: &Item<'_>) -> Vec<ContactId> {
     let mut seen: BTreeMap<ContactId, Place> = BTreeMap::new();
     let mut list = Vec::new();
     for (text, item) in item.texts("an array such as [\"crm-1042\", \"crm-1043\"]") {
@@ -283,26 +283,4 @@ fn check_repeats(
             );
         }
     }
-}
-
-pub(super) fn suppress(table: Table<'_>) -> Vec<(ContactId, Suppression)> {
-    let place = table.place();
-    let list = table
-        .require("contacts", "add contacts = [\"…\"]")
-        .map(|item| contacts(&item))
-        .unwrap_or_default();
-    let reason = table
-        .get("reason")
-        .and_then(|item| item.text("a reason in a few words"))
-        .map(str::to_owned);
-    table.finish();
-    list.into_iter()
-        .map(|id| {
-            let suppression = Suppression {
-                reason: reason.clone(),
-                place: place.clone(),
-            };
-            (id, suppression)
-        })
-        .collect()
 }

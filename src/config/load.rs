@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::automation::{alike, automation, single_braces, warnings};
 use super::diagnostic::{Diagnostic, Files, Place, Problems};
-use super::enrol::{Known, attributes, contact, enrol, suppress};
+use super::enrol::{Known, attributes, contact, enrol};
 use super::exclusive::exclusive;
 use super::expect::expect;
 use super::files::{FILE_NAME, included, read, shown};
@@ -17,6 +17,7 @@ use super::moved::{moved, resolve};
 use super::reader::{Ctx, Item, Sink, Table};
 use super::settings::Settings;
 use super::source::{check_inputs, source};
+use super::suppress::suppress;
 use super::syntax::{Parsed, parse};
 use crate::digest::Hasher;
 use crate::location::Location;
@@ -186,7 +187,8 @@ fn merge(
         is_complete: is_complete && sink.len() == before_names,
     };
     let mut enrols = Vec::new();
-    let mut suppressed = BTreeMap::new();
+    let mut suppressions = Vec::new();
+    let mut suppressed: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     let mut expects = Vec::new();
     let mut exclusives = Vec::new();
     let mut freezes = Vec::new();
@@ -202,9 +204,11 @@ fn merge(
             "freeze" => freezes.extend(freeze(table, &known)),
             "moved" => moves.extend(moved(table)),
             _ => {
-                for (id, suppression) in suppress(table) {
-                    suppressed.entry(id).or_insert(suppression);
+                let (contacts, suppression) = suppress(table, &known);
+                for id in contacts {
+                    suppressed.entry(id).or_default().push(suppressions.len());
                 }
+                suppressions.push(suppression);
             }
         }
     }
@@ -266,6 +270,7 @@ fn merge(
         sources,
         contacts,
         enrols,
+        suppressions,
         suppressed,
         expects,
         exclusives,

@@ -1,7 +1,6 @@
 //! The configuration as the rest of Rollcall sees it: checked, merged, complete.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use super::freeze::Freeze;
 use super::lot::Lot;
 use super::moved::Moved;
 use super::notation::Notation;
+use super::suppress::Suppression;
 use super::window::Window;
 use crate::base_url::BaseUrl;
 use crate::digest::Digest;
@@ -19,7 +19,6 @@ use crate::id::{AutomationName, ContactId, RecordId, TriggerCode};
 use crate::location::Location;
 use crate::number::Number;
 use crate::paths::Paths;
-use crate::text::SafeText;
 
 /// A whole configuration repository, checked and merged.
 #[derive(Debug, Clone)]
@@ -54,8 +53,10 @@ pub struct Config {
     pub contacts: BTreeMap<ContactId, DeclaredContact>,
     /// `[[enrol]]`, in the order of the files.
     pub enrols: Vec<Enrol>,
-    /// `[[suppress]]`, one entry for each contact; the first reason counts.
-    pub suppressed: BTreeMap<ContactId, Suppression>,
+    /// `[[suppress]]`, in the order of the files.
+    pub suppressions: Vec<Suppression>,
+    /// The contacts that blocks suppress by name, each with the blocks that name it, as indices into these.
+    pub suppressed: BTreeMap<ContactId, Vec<usize>>,
     /// `[[expect]]`, in the order of the files.
     pub expects: Vec<Expect>,
     /// Automations of which a contact is in one at most.
@@ -478,33 +479,6 @@ pub struct DeclaredContact {
     pub written: BTreeMap<String, String>,
     /// Where it is defined.
     pub place: Place,
-}
-
-/// `[[suppress]]`, for one contact.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Suppression {
-    /// Why.
-    pub reason: Option<String>,
-    /// Where.
-    pub place: Place,
-}
-
-impl fmt::Display for Suppression {
-    /// Why somebody is in no automation: `suppressed: objected to marketing (lifecycle/customers.toml:30)`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("suppressed")?;
-        if let Some(reason) = &self.reason {
-            write!(f, ": {}", SafeText(reason))?;
-        }
-        write!(f, " ({})", self.place)
-    }
-}
-
-impl Config {
-    /// Whether a contact is suppressed, and why. It is asked nowhere else who is.
-    pub fn suppression(&self, contact: &str) -> Option<&Suppression> {
-        self.suppressed.get(contact)
-    }
 }
 
 /// `[[enrol]]`.

@@ -94,7 +94,7 @@ impl Engine {
         let mut verdicts = verdicts.iter();
         !listed.is_empty()
             || self.config.contacts.contains_key(contact)
-            || self.config.suppression(contact.as_str()).is_some()
+            || self.config.suppressed.contains_key(contact)
             || verdicts.any(|verdict| verdict.row.is_some() || verdict.out.is_empty())
     }
 }

@@ -40,7 +40,7 @@ impl Engine {
             return Ok(None);
         }
         for id in self.record.same_person(contact).await? {
-            if self.config.suppression(id.as_str()).is_none() {
+            if self.config.suppressed_everywhere(&id).is_none() {
                 self.check_undeclared(&id).await?;
             }
         }

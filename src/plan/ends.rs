@@ -103,7 +103,10 @@ fn leaving(
         .filter_map(|automation| Some((&config.automations.get(*automation)?.name, *automation)))
         .collect();
     let is_of_it = |key: &&Key| {
-        names.contains_key(&key.automation) && !config.suppressed.contains_key(&key.contact)
+        names.get(&key.automation).is_some_and(|automation| {
+            let suppression = roster.suppression(key.contact.as_str(), Some(*automation));
+            suppression.is_none()
+        })
     };
     let is_renewed_by_it = |key: &Key| {
         let automation = names.get(&key.automation)?;

@@ -642,7 +642,7 @@ fn same(f: &mut fmt::Formatter<'_>, what: &SamePeople, found: &Found) -> fmt::Re
                 f,
                 "{contacts} would be triggered again in {automation}, where their ids are written differently: "
             )?;
-            match was.as_str() == now {
+            match was == now {
                 true => write!(f, "an occurrence of {now} is on record in other letters")?,
                 false => write!(f, "{now} is on record as {was}")?,
             }

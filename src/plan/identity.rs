@@ -122,7 +122,7 @@ pub struct Found {
     /// How many would be triggered.
     pub count: u64,
     /// The id of one of them on record, or as it is suppressed.
-    pub was: ContactId,
+    pub was: String,
     /// The id that would be triggered.
     pub now: String,
 }
@@ -143,18 +143,19 @@ pub(super) fn same_people(
     roster: &Roster<'_>,
 ) -> BTreeMap<SamePeople, Found> {
     let mut all: BTreeMap<SamePeople, Found> = BTreeMap::new();
-    if plan.gone.list.is_empty() && config.suppressed.is_empty() {
+    let mut suppressed: HashMap<_, Vec<&str>> = HashMap::new();
+    if triggers(plan).next().is_some() {
+        for contact in roster.suppressed_contacts() {
+            suppressed.entry(folded(contact)).or_default().push(contact);
+        }
+    }
+    if plan.gone.list.is_empty() && suppressed.is_empty() {
         return all;
     }
     let codes: Vec<DefaultHasher> = config
         .automations
         .iter()
         .map(|automation| code(automation.trigger_code.as_str()))
-        .collect();
-    let suppressed: HashMap<_, &ContactId> = config
-        .suppressed
-        .keys()
-        .map(|contact| (folded(contact.as_str()), contact))
         .collect();
     let is_configured = |name: &AutomationName, to: usize| {
         let wanted = config.automations[to].trigger_code.as_str();
@@ -166,18 +167,25 @@ pub(super) fn same_people(
     for trigger in triggers(plan) {
         let enrolment = roster.get(trigger.enrolment as usize);
         let automation = &config.automations[enrolment.automation];
-        let mut found = |what, was: &ContactId| {
+        let mut found = |what, was: &str| {
             let found = all.entry(what).or_insert_with(|| Found {
                 count: 0,
-                was: was.clone(),
+                was: was.to_owned(),
                 now: enrolment.contact.to_owned(),
             });
             found.count += 1;
         };
         if !suppressed.is_empty()
-            && let Some(as_other) = suppressed.get(&folded(enrolment.contact))
+            && let Some(others) = suppressed.get(&folded(enrolment.contact))
         {
-            found(SamePeople::Suppressed, as_other);
+            let is_suppressed = |other: &&&str| {
+                roster
+                    .suppression(other, Some(enrolment.automation))
+                    .is_some()
+            };
+            if let Some(other) = others.iter().find(is_suppressed) {
+                found(SamePeople::Suppressed, other);
+            }
         }
         if plan.gone.list.is_empty() {
             continue;
@@ -205,7 +213,7 @@ pub(super) fn same_people(
             Some((what, of))
         });
         if let Some((what, of)) = same {
-            found(what, &of.contact);
+            found(what, of.contact.as_str());
         }
     }
     all

@@ -22,7 +22,7 @@ use super::{
 use crate::config::{Config, Lot, OnLeave};
 use crate::id::{AutomationName, ContactId, Occurrence};
 use crate::participation::{Before, GONE, Key, Move, Over, Participation, State};
-use crate::roster::{Enrolment, Roster};
+use crate::roster::{Enrolment, Roster, Suppressions};
 
 /// A stop, before it is known which call it takes.
 struct Pending {
@@ -125,7 +125,8 @@ pub(super) fn plan<E>(
         next = planner.contact(next, &[]);
     }
     while let Some(next) = planner.withheld.peek().copied() {
-        planner.suppressed(next.contact, &[]);
+        planner.withheld.next();
+        planner.withhold(next, None);
     }
     let has_twice = planner.has_twice;
     let mut plan = planner.plan;
@@ -154,7 +155,7 @@ pub(super) fn plan<E>(
     Ok(plan)
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
     /// Plans all contacts that are only declared and sort before the group's, and then the group's own. Returns the
     /// place of the next enrolment, and leaves the group empty.
     fn up_to(&mut self, mut next: usize, group: &mut Vec<Participation>) -> usize {
@@ -194,8 +195,6 @@ impl Planner<'_> {
         });
         if next < self.roster.len() && order.is_eq() {
             next = self.contact(next, group);
-        } else if self.config.suppression(contact.as_str()).is_some() {
-            self.suppressed(contact.as_str(), group);
         } else {
             self.merge(&[], group);
         }
@@ -212,9 +211,13 @@ impl Planner<'_> {
         twice: Vec<Participation>,
         group: &[Participation],
     ) {
-        let is_suppressed = self.config.suppression(contact.as_str()).is_some();
+        if twice.is_empty() {
+            return;
+        }
+        let suppressions = self.roster.suppressions(contact.as_str());
         for of in twice {
-            self.count(&of);
+            let is_suppressed = self.is_suppressed(suppressions, &of.key);
+            self.count(&of, is_suppressed);
             if of.state == State::LetGo && !is_suppressed {
                 continue;
             }
@@ -304,56 +307,26 @@ impl Planner<'_> {
         to
     }
 
-    /// Plans a suppressed contact, and those who are withheld and sort before: what may run is stopped, and what is declared
-    /// is withheld.
-    fn suppressed(&mut self, contact: &str, recorded: &[Participation]) {
-        let mut declared = Vec::new();
-        while let Some(enrolment) = self.withheld.next_if(|next| next.contact <= contact) {
-            match enrolment.contact == contact {
-                true => declared.push(enrolment),
-                // Nothing is on record of it.
-                false => self.withhold(enrolment, None),
-            }
-        }
-        let mut on_record = vec![false; declared.len()];
-        for participation in recorded {
-            self.count(participation);
-            let before = Some(participation.state);
-            let same = |enrolment: &Enrolment<'_>| self.order(*enrolment, &participation.key);
-            let place = declared.binary_search_by(same).ok();
-            let enrolment = place.map(|place| {
-                on_record[place] = true;
-                declared[place]
-            });
-            match (decide::suppressed(enrolment.is_some(), before), enrolment) {
-                (Decision::Stop(why), _) => self.stops.push(Pending {
-                    participation: participation.clone(),
-                    why,
-                    trigger: None,
-                }),
-                (Decision::Withhold, Some(enrolment)) => self.withhold(enrolment, before),
-                (Decision::Over(over), enrolment)
-                    if !participation.is_suppressed()
-                        && (enrolment.is_some() || participation.has_ended_declared()) =>
-                {
-                    self.turn(participation, Move::End(over));
-                }
-                _ => {}
-            }
-        }
-        for (enrolment, _) in declared.into_iter().zip(on_record).filter(|(_, is)| !is) {
-            self.withhold(enrolment, None);
-        }
-        self.stops(&[], recorded);
-    }
-
     /// Merges one contact's enrolments and participations, both sorted by automation and occurrence.
     fn merge(&mut self, declared: &[usize], recorded: &[Participation]) {
         let first_action = self.plan.actions.len();
         let mut declared_after = declared;
+        let contact = recorded.first().map(|first| &first.key.contact);
+        let suppressions = contact.and_then(|of| self.roster.suppressions(of.as_str()));
+        let mut withheld = match (contact, suppressions) {
+            (Some(contact), Some(_)) => self.withheld_of(contact),
+            _ => Vec::new(),
+        };
         for participation in recorded {
             let key = &participation.key;
-            self.count(participation);
+            let is_suppressed = self.is_suppressed(suppressions, key);
+            self.count(participation, is_suppressed);
+            if is_suppressed {
+                let same = |enrolment: &Enrolment<'_>| self.is_same(*enrolment, key);
+                let enrolment = withheld.iter().position(same).map(|at| withheld.remove(at));
+                self.suppressed(participation, enrolment);
+                continue;
+            }
             let mut is_declared = false;
             while let [next, after @ ..] = declared_after {
                 let order = self.order(self.roster.get(*next), key);
@@ -374,14 +347,61 @@ impl Planner<'_> {
         for index in declared_after {
             self.declared(*index, None);
         }
+        for enrolment in withheld {
+            self.withhold(enrolment, None);
+        }
         self.stops(declared, recorded);
         self.count_reshaped(first_action..self.plan.actions.len(), recorded);
-        self.count_released(first_action, recorded);
+        self.count_released(first_action, recorded, suppressions);
         // Stops come first, and are sorted by automation and occurrence already; so are enrolments in the roster.
         self.plan.actions[first_action..].sort_by_key(|action| match action {
             Action::Stop(_) => None,
             Action::Trigger(trigger) => Some(trigger.enrolment),
         });
+    }
+
+    /// Whether a contact is suppressed in the automation of a participation.
+    fn is_suppressed(&self, suppressions: Option<Suppressions<'_>>, key: &Key) -> bool {
+        suppressions.is_some_and(|suppressions| {
+            let automation = self.by_name.get(key.automation.as_str()).copied();
+            suppressions.of(automation).is_some()
+        })
+    }
+
+    /// Takes what is withheld of a contact. Those who sort before have nothing on record, and are withheld.
+    fn withheld_of(&mut self, contact: &ContactId) -> Vec<Enrolment<'a>> {
+        let mut of_it = Vec::new();
+        while let Some(enrolment) = self
+            .withheld
+            .next_if(|next| next.contact <= contact.as_str())
+        {
+            match enrolment.contact == contact.as_str() {
+                true => of_it.push(enrolment),
+                false => self.withhold(enrolment, None),
+            }
+        }
+        of_it
+    }
+
+    /// Plans a participation of whom is suppressed in its automation: what may run is stopped, and what is declared is
+    /// withheld.
+    fn suppressed(&mut self, participation: &Participation, enrolment: Option<Enrolment<'_>>) {
+        let before = Some(participation.state);
+        match (decide::suppressed(enrolment.is_some(), before), enrolment) {
+            (Decision::Stop(why), _) => self.stops.push(Pending {
+                participation: participation.clone(),
+                why,
+                trigger: None,
+            }),
+            (Decision::Withhold, Some(enrolment)) => self.withhold(enrolment, before),
+            (Decision::Over(over), enrolment)
+                if !participation.is_suppressed()
+                    && (enrolment.is_some() || participation.has_ended_declared()) =>
+            {
+                self.turn(participation, Move::End(over));
+            }
+            _ => {}
+        }
     }
 
     fn name(&self, enrolment: Enrolment<'_>) -> &str {
@@ -602,10 +622,10 @@ impl Planner<'_> {
         let stays_running = |of: &Participation| {
             let is_of_part =
                 filter.lets_through(of.key.contact.as_str(), of.key.automation.as_str());
-            let is_stopped = is_of_part
-                && pending
-                    .binary_search_by(|stop| stop.participation.key.cmp(&of.key))
-                    .is_ok();
+            let place = pending.binary_search_by(|stop| stop.participation.key.cmp(&of.key));
+            // Where it is suppressed it does not stay, whatever part of it is planned here.
+            let is_stopped =
+                place.is_ok_and(|at| is_of_part || pending[at].why == WhyStop::Suppressed);
             of.state.may_run_at_spotler() && !is_stopped
         };
         let code_of =
@@ -618,9 +638,7 @@ impl Planner<'_> {
         for stop in &pending {
             let this = &stop.participation;
             let code = &this.trigger_code;
-            // Of a suppressed contact nothing stays, whatever part of it is planned here.
-            let stays =
-                stop.why != WhyStop::Suppressed && staying.has_other(code, stays_running(this));
+            let stays = staying.has_other(code, stays_running(this));
             while declared
                 .next_if(|next| self.order(*next, &this.key).is_lt())
                 .is_some()
@@ -662,7 +680,9 @@ impl Planner<'_> {
         let Ok(occurrence) = enrolment.occurrence.map(Occurrence::new).transpose() else {
             return;
         };
-        let suppression = self.config.suppression(enrolment.contact);
+        let suppression = self
+            .roster
+            .suppression(enrolment.contact, Some(enrolment.automation));
         self.plan.withheld.push(Withheld {
             key: Key {
                 contact,

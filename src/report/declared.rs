@@ -48,8 +48,12 @@ impl<'a> DeclaredJson<'a> {
     }
 
     /// Of one that is not, since its contact is suppressed.
-    pub fn suppressed(config: &'a Config, enrolment: &Enrolment<'a>) -> Self {
-        let suppression = config.suppression(enrolment.contact);
+    pub fn suppressed(
+        config: &'a Config,
+        roster: &'a Roster<'_>,
+        enrolment: &Enrolment<'a>,
+    ) -> Self {
+        let suppression = roster.suppression(enrolment.contact, Some(enrolment.automation));
         let left_out = suppression.map(|of| LeftOutJson {
             by: "suppress",
             reason: of.reason.as_deref().map(Cow::from),

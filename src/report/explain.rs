@@ -9,6 +9,7 @@ use unicode_width::UnicodeWidthStr;
 use super::record::{ParticipationJson, of_state, participation_json, time};
 use super::rows::PlanView;
 use super::style::{ADDED, ATTENTION, DIMMED, REMOVED, STRONG, SafeText, pad};
+use crate::config::Suppression;
 use crate::field::{FieldContent, FieldValue};
 use crate::id::{AutomationName, ContactId, Occurrence};
 use crate::participation::Participation;
@@ -41,6 +42,15 @@ struct Suppressed<'a> {
     at: String,
 }
 
+impl<'a> Suppressed<'a> {
+    fn new(of: &'a Suppression) -> Self {
+        Self {
+            reason: of.reason.as_deref(),
+            at: of.place.to_string(),
+        }
+    }
+}
+
 /// All there is to say of it in one automation.
 #[derive(Serialize)]
 struct Of<'a> {
@@ -55,6 +65,9 @@ struct Of<'a> {
     /// By what its triggers wait, where a freeze holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     frozen: Option<String>,
+    /// What keeps it out of this automation, where it is not kept out of all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suppressed: Option<Suppressed<'a>>,
     blocks: Vec<Verdict<'a>>,
     record: Vec<Recorded<'a>>,
     plan: Vec<Planned>,
@@ -135,16 +148,13 @@ impl<'a> Explanation<'a> {
         listed: &'a [Listed],
         known: bool,
     ) -> Self {
-        let suppression = view.config.suppression(contact.as_str());
+        let suppression = view.roster.suppression(contact.as_str(), None);
         Self {
             contact,
             now: time(view.now),
-            suppressed: suppression.map(|of| Suppressed {
-                reason: of.reason.as_deref(),
-                at: of.place.to_string(),
-            }),
+            suppressed: suppression.map(Suppressed::new),
             known,
-            automations: automations(view, verdicts, listed, suppression.is_some()),
+            automations: automations(view, contact, verdicts, listed),
             asked_of_databases: (view.roster.conditions())
                 .map(|(source, condition)| AskedOf { source, condition })
                 .collect(),
@@ -184,9 +194,9 @@ impl<'a> Explanation<'a> {
 /// Every configured automation, and those on record that are configured no more.
 fn automations<'a>(
     view: PlanView<'a>,
+    contact: &ContactId,
     verdicts: &[BlockVerdict],
     all: &'a [Listed],
-    is_suppressed: bool,
 ) -> Vec<Of<'a>> {
     let config = view.config;
     let configured = config.automations.iter().map(|automation| &automation.name);
@@ -223,15 +233,21 @@ fn automations<'a>(
         let displaced =
             displaced.find(|of| Some(view.roster.get(of.enrolment as usize).automation) == index);
         let displaced = displaced.map(|of| of.reason(config));
+        let everywhere = view.roster.suppression(contact.as_str(), None);
+        let suppression = view.roster.suppression(contact.as_str(), index);
         Of {
             automation: name,
             configured: index.is_some(),
-            is_in: !is_suppressed
+            is_in: suppression.is_none()
                 && displaced.is_none()
                 && blocks.iter().any(|verdict| verdict.is_in),
             displaced,
             frozen: (config.frozen(index, false, view.now))
                 .map(|frozen| frozen.freeze.why(&config.zone)),
+            suppressed: match everywhere {
+                None => suppression.map(Suppressed::new),
+                Some(_) => None,
+            },
             blocks,
             record: listed()
                 .map(|listed| Recorded {
@@ -392,6 +408,13 @@ fn automation(out: &mut dyn Write, explained: &Of<'_>) -> io::Result<()> {
             out,
             "  left out: {displaced}, whatever the blocks below say"
         )?;
+    }
+    if let Some(suppressed) = &explained.suppressed {
+        write!(out, "  suppressed by {}", suppressed.at)?;
+        if let Some(reason) = suppressed.reason {
+            write!(out, ": {}", SafeText(reason))?;
+        }
+        writeln!(out, ", whatever the blocks below say")?;
     }
     if let Some(frozen) = &explained.frozen {
         writeln!(out, "  {frozen}")?;

@@ -102,7 +102,7 @@ impl Roster<'_> {
 
     /// A reason that no row has a part in.
     fn standing_reason(&self, of: &Undeclared<'_>) -> Option<String> {
-        if let Some(suppression) = self.config.suppression(of.contact) {
+        if let Some(suppression) = self.suppression(of.contact, Some(of.automation)) {
             return Some(suppression.to_string());
         }
         let mut enrols = self.config.enrols.iter();

@@ -17,6 +17,7 @@ use super::problems::{MOST, more, plain};
 use super::reading::Reading;
 use super::render::NoFields;
 use super::select::{Declared, Selection, Selector};
+use super::suppressed::Suppressed;
 use super::writing::{Named, same_but_for_form};
 use super::{MoreRows, Roster, reading};
 use crate::config::{Config, Diagnostic, Notation, Place, Problems, Source, Value};
@@ -197,9 +198,11 @@ fn read<'c>(
         }
     }
     let named = Named::new(config, all);
+    let suppressed = Suppressed::new(config);
     let selector = |source: Option<usize>| Selector {
         config,
         named: &named,
+        suppressed: &suppressed,
         watch: Watch::new(config, source, &blocks, all),
         templates: &templates,
         only,
@@ -254,6 +257,7 @@ fn read<'c>(
         declared,
         entries: Entries::default(),
         withheld: Entries::default(),
+        suppressed,
         more_rows: MoreRows::default(),
         sizes: vec![0; config.automations.len()],
         needs_record: config.enrols.iter().any(|enrol| enrol.lot.is_some()),

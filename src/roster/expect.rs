@@ -133,7 +133,7 @@ impl<'c> Roster<'c> {
 
     /// Why a contact is not in an automation: what each block says of it.
     fn why_out(&self, contact: &str, automation: usize) -> Result<String, SourceError> {
-        if let Some(suppression) = self.config.suppression(contact) {
+        if let Some(suppression) = self.suppression(contact, Some(automation)) {
             return Ok(format!("it is {suppression}"));
         }
         if let Some(displaced) = self.displaced_by(contact, automation) {

@@ -25,6 +25,7 @@ mod reading;
 mod render;
 mod select;
 mod shrink;
+mod suppressed;
 mod template;
 #[cfg(test)]
 mod testing;
@@ -38,6 +39,7 @@ pub use build::{build, build_for, check, check_rules};
 pub use entries::Class;
 pub use exclusive::goes_first;
 pub use explain::BlockVerdict;
+pub use suppressed::Suppressions;
 
 use hashbrown::HashMap;
 use jiff::Timestamp;
@@ -48,6 +50,7 @@ use fields::{For, Templates};
 use reading::Reading;
 use render::NoFields;
 use select::Declared;
+use suppressed::Suppressed;
 
 use crate::config::{Config, Diagnostic, Source};
 use crate::digest::{Digest, Hasher};
@@ -67,6 +70,7 @@ pub struct Roster<'c> {
     declared: Declared<'c>,
     entries: Entries,
     withheld: Entries,
+    suppressed: Suppressed<'c>,
     more_rows: MoreRows,
     sizes: Vec<usize>,
     /// Whether the record has a say in who is declared.

@@ -12,6 +12,7 @@ use super::entries::{Class, Entries, Full, WITH_LOT};
 use super::fields::{FieldIssue, For, Templates};
 use super::problems::{Report, Subject};
 use super::reading::Reading;
+use super::suppressed::Suppressed;
 use super::writing::{Named, Seen};
 use crate::config::{Automation, Config, DeclaredContact, Diagnostic, Lot, OnChange, Place};
 use crate::field;
@@ -27,6 +28,7 @@ pub(super) struct Selector<'s, 'c> {
     /// The only contact to select, if not all are.
     pub(super) only: Option<&'s str>,
     pub(super) blocks: Dispatch<'s, 'c>,
+    pub(super) suppressed: &'s Suppressed<'c>,
     pub(super) named: &'s Named<'c>,
     pub(super) watch: Watch<'c>,
 }
@@ -259,6 +261,7 @@ impl<'c> Selector<'_, 'c> {
         }: &mut Scratch<'c>,
     ) {
         issues.extend(self.blocks.issues(cells).map(RowIssue::Unreadable));
+        let mut suppressions = None;
         for block in self.blocks.candidates(contact, cells, places) {
             if !draws(block) {
                 continue;
@@ -266,9 +269,11 @@ impl<'c> Selector<'_, 'c> {
             let Some(class) = block.class(cells, |lot| lots.takes(lot, contact)) else {
                 continue;
             };
-            let is_suppressed = self.config.suppression(contact).is_some();
+            let suppressions = *suppressions.get_or_insert_with(|| self.suppressed.find(contact));
             let with_lot = block.enrol.lot.as_ref().map_or(0, |_| WITH_LOT);
             for target in &block.targets {
+                let is_suppressed =
+                    suppressions.is_some_and(|of| of.of(Some(target.automation)).is_some());
                 let place = (target.automation, block.index | with_lot, row);
                 let added = match is_suppressed {
                     // Who is suppressed does not stay.

@@ -87,6 +87,7 @@ impl World {
                 sources: Vec::new(),
                 contacts: BTreeMap::new(),
                 enrols: Vec::new(),
+                suppressions: Vec::new(),
                 suppressed: BTreeMap::new(),
                 expects: Vec::new(),
                 exclusives: Vec::new(),
@@ -151,12 +152,15 @@ impl World {
 
     pub(super) fn suppress(mut self, id: &str, reason: Option<&str>) -> Self {
         let suppression = Suppression {
+            automations: None,
             reason: reason.map(str::to_owned),
             place: place(30),
         };
+        let block = self.config.suppressions.len();
         self.config
             .suppressed
-            .insert(ContactId::new(id).unwrap(), suppression);
+            .insert(ContactId::new(id).unwrap(), vec![block]);
+        self.config.suppressions.push(suppression);
         self
     }
 

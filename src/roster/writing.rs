@@ -64,10 +64,10 @@ impl Seen {
 
 impl<'c> Named<'c> {
     pub(super) fn new(config: &'c Config, compares_all: bool) -> Self {
-        let suppressed = config.suppressed.iter().map(|(id, suppression)| Name {
-            id: id.as_str(),
+        let suppressed = suppressed(config).map(|(id, place)| Name {
+            id,
             what: SUPPRESSED,
-            place: &suppression.place,
+            place,
         });
         let expected = config
             .expects
@@ -227,6 +227,14 @@ impl<'c> Named<'c> {
     }
 }
 
+/// Who is suppressed by name, and by which block first.
+fn suppressed(config: &Config) -> impl Iterator<Item = (&str, &Place)> {
+    config.suppressed.iter().filter_map(|(id, blocks)| {
+        let block = config.suppressions.get(*blocks.first()?)?;
+        Some((id.as_str(), &block.place))
+    })
+}
+
 /// Whether a row has another writing of an id. Two forms may have one hash.
 fn are_twins(table: &Table, row: RowId, contact: &str) -> Result<bool, SourceError> {
     let mut buffer = RowBuffer::default();
@@ -249,11 +257,7 @@ pub(super) fn same_but_for_form(
         .contacts
         .iter()
         .map(|(id, of)| (id.as_str(), &of.place));
-    let suppressed = config
-        .suppressed
-        .iter()
-        .map(|(id, of)| (id.as_str(), &of.place));
-    let written = declared.chain(enrolled).chain(suppressed);
+    let written = declared.chain(enrolled).chain(suppressed(config));
     let mut written: Vec<_> = written.filter(|(id, _)| !id.is_ascii()).collect();
     written.sort_by_key(|(id, _)| *id);
     written.dedup_by_key(|(id, _)| *id);

@@ -543,6 +543,11 @@ struct Suppress {
     /// Who is in no automation.
     #[schemars(extend("examples" = [["crm-3001"]]))]
     contacts: OneOrMore<Name>,
+    /// One or several automations, by name, in which it holds; all of them by default.
+    #[schemars(extend("examples" = [["winback", "vip-care"]]))]
+    automation: Option<OneOrMore<Name>>,
+    /// The kind of automations in which it holds; all kinds by default. Where `automation` is there too, both must hold.
+    kind: Option<Kind>,
     /// Why.
     #[schemars(extend("examples" = ["objected to marketing"]))]
     reason: Option<String>,

@@ -6,6 +6,7 @@ use super::Planner;
 use crate::id::AutomationName;
 use crate::participation::{Participation, State};
 use crate::plan::{Action, Figures, WhyTrigger};
+use crate::roster::Suppressions;
 
 impl Planner<'_> {
     /// What is counted of an automation.
@@ -37,19 +38,17 @@ impl Planner<'_> {
     }
 
     /// Counts what is on record of a participation, for the guard.
-    pub(super) fn count(&mut self, participation: &Participation) {
+    pub(super) fn count(&mut self, participation: &Participation, is_suppressed: bool) {
         let state = participation.state;
         let runs = state.is_running();
         let was_triggered = (runs || state.is_over())
             && participation.triggered_at.is_some_and(|at| at > self.since);
         let went = self.went(participation);
-        let contact = participation.key.contact.as_str();
-        let is_suppressed = went && self.config.suppression(contact).is_some();
         let figures = self.figures(&participation.key.automation);
         figures.running += u64::from(state.needs_an_end());
         figures.triggered += u64::from(was_triggered);
         figures.gone += u64::from(went);
-        figures.gone_suppressed += u64::from(is_suppressed);
+        figures.gone_suppressed += u64::from(went && is_suppressed);
         figures.over += u64::from(went && !state.needs_an_end());
     }
 
@@ -95,7 +94,12 @@ impl Planner<'_> {
 
     /// Counts a contact who is released from suppression, in whatever automation: by this plan, or within the guard's day. What
     /// a contact was withheld from stays on record; one who runs since before that day was released then.
-    pub(super) fn count_released(&mut self, first_action: usize, recorded: &[Participation]) {
+    pub(super) fn count_released(
+        &mut self,
+        first_action: usize,
+        recorded: &[Participation],
+        suppressions: Option<Suppressions<'_>>,
+    ) {
         let was_released = |of: &Participation| of.released_at.is_some_and(|at| at > self.since);
         let mut released = recorded.iter().filter(|of| was_released(of));
         if let Some(of) = released.find(|of| !of.state.reached_nobody()) {
@@ -104,7 +108,9 @@ impl Planner<'_> {
             return;
         }
         let mut suppressed = recorded.iter();
-        let Some(suppressed) = suppressed.find(|of| of.is_suppressed() || was_released(of)) else {
+        let is_over =
+            |of: &Participation| of.is_suppressed() && !self.is_suppressed(suppressions, &of.key);
+        let Some(suppressed) = suppressed.find(|of| is_over(of) || was_released(of)) else {
             return;
         };
         let runs = |of: &&Participation| {

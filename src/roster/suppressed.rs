@@ -1,0 +1,154 @@
+//! Who is suppressed in which automation: the one place that says so.
+
+use hashbrown::HashMap;
+
+use super::Roster;
+use crate::config::{Config, Suppression};
+use crate::id::ContactId;
+
+/// The contacts on the lists of suppressions.
+#[derive(Debug)]
+pub(super) struct Suppressed<'c> {
+    config: &'c Config,
+    /// The place of each in `sets`.
+    contacts: HashMap<Box<str>, u32>,
+    sets: Vec<Set>,
+    /// The set of those who are in one, and on one list more.
+    next: HashMap<(u32, usize), u32>,
+}
+
+/// Some lists, and what it means to be on these and no others.
+#[derive(Debug, Default)]
+struct Set {
+    /// The blocks, as indices into [`Config::suppressions`], sorted.
+    blocks: Vec<usize>,
+    /// The block that keeps its contacts out, for each of [`Config::automations`]; the last one is of any other automation.
+    by_automation: Vec<Option<usize>>,
+}
+
+/// In which automations a contact is suppressed, where it is in any.
+#[derive(Debug, Clone, Copy)]
+pub struct Suppressions<'r> {
+    config: &'r Config,
+    set: &'r Set,
+}
+
+impl<'r> Suppressions<'r> {
+    /// The block that keeps it out of an automation of the configuration, or of one that is gone from it (`None`).
+    pub fn of(self, automation: Option<usize>) -> Option<&'r Suppression> {
+        let list = &self.set.by_automation;
+        let index = automation.unwrap_or(list.len().saturating_sub(1));
+        Some(&self.config.suppressions[(*list.get(index)?)?])
+    }
+}
+
+impl<'c> Suppressed<'c> {
+    pub(super) fn new(config: &'c Config) -> Self {
+        let mut suppressed = Self {
+            config,
+            contacts: HashMap::new(),
+            sets: vec![Set::new(config, Vec::new())],
+            next: HashMap::new(),
+        };
+        for (contact, blocks) in &config.suppressed {
+            for block in blocks {
+                suppressed.add(contact.as_str(), *block);
+            }
+        }
+        suppressed
+    }
+
+    /// Puts a contact on the list of a block.
+    pub(super) fn add(&mut self, contact: &str, block: usize) {
+        let from = self.contacts.get(contact).copied().unwrap_or(0);
+        let to = match self.next.get(&(from, block)) {
+            Some(to) => *to,
+            None => {
+                let to = self.with(from, block);
+                self.next.insert((from, block), to);
+                to
+            }
+        };
+        match self.contacts.get_mut(contact) {
+            Some(place) => *place = to,
+            None => _ = self.contacts.insert(contact.into(), to),
+        }
+    }
+
+    /// The place of a set with one block more.
+    fn with(&mut self, from: u32, block: usize) -> u32 {
+        let mut blocks = self.sets[from as usize].blocks.clone();
+        if let Err(place) = blocks.binary_search(&block) {
+            blocks.insert(place, block);
+        }
+        let known = self.sets.iter().position(|set| set.blocks == blocks);
+        let place = known.unwrap_or_else(|| {
+            self.sets.push(Set::new(self.config, blocks));
+            self.sets.len() - 1
+        });
+        // There are no more sets than contacts, which fit into memory.
+        u32::try_from(place).unwrap_or(0)
+    }
+
+    /// In which automations a contact is suppressed; `None` where it is in none. It costs one look-up, or none where there
+    /// are no lists.
+    pub(super) fn find(&self, contact: &str) -> Option<Suppressions<'_>> {
+        let place = match self.contacts.is_empty() {
+            true => 0,
+            false => self.contacts.get(contact).copied().unwrap_or(0),
+        };
+        let set = &self.sets[place as usize];
+        let config = self.config;
+        (!set.by_automation.is_empty()).then_some(Suppressions { config, set })
+    }
+
+    /// Everybody on a list.
+    pub(super) fn contacts(&self) -> impl Iterator<Item = &str> {
+        self.contacts.keys().map(|contact| &**contact)
+    }
+}
+
+impl Set {
+    fn new(config: &Config, blocks: Vec<usize>) -> Self {
+        let automations = (0..config.automations.len()).map(Some).chain([None]);
+        let by_automation = automations.map(|automation| {
+            let mut blocks = blocks.iter().copied();
+            blocks.find(|block| config.suppressions[*block].holds_in(automation))
+        });
+        let mut by_automation: Vec<Option<usize>> = by_automation.collect();
+        if by_automation.iter().all(Option::is_none) {
+            by_automation.clear();
+        }
+        Self {
+            blocks,
+            by_automation,
+        }
+    }
+}
+
+impl Roster<'_> {
+    /// In which automations a contact is suppressed; `None` where it is in none.
+    pub fn suppressions(&self, contact: &str) -> Option<Suppressions<'_>> {
+        self.suppressed.find(contact)
+    }
+
+    /// The block that keeps a contact out of an automation of the configuration, or of one that is gone from it (`None`).
+    /// It is asked nowhere else who is suppressed.
+    pub fn suppression(&self, contact: &str, automation: Option<usize>) -> Option<&Suppression> {
+        self.suppressions(contact)?.of(automation)
+    }
+
+    /// Everybody on the list of any suppression.
+    pub fn suppressed_contacts(&self) -> impl Iterator<Item = &str> {
+        self.suppressed.contacts()
+    }
+}
+
+impl Config {
+    /// The block that suppresses a contact by name in every automation, those among them that are gone.
+    pub fn suppressed_everywhere(&self, contact: &ContactId) -> Option<&Suppression> {
+        let blocks = self.suppressed.get(contact)?.iter();
+        let mut blocks = blocks.map(|block| &self.suppressions[*block]);
+        blocks.find(|block| block.automations.is_none())
+    }
+}
