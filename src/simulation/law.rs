@@ -3,9 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::spotler::{Call, Spotler};
+use super::world::{AGAIN_AFTER, MOST, Rules, SPAN};
 use crate::apply::Outcome;
-use crate::id::ParticipationId;
+use crate::id::{ContactId, ParticipationId};
 use crate::participation::{Key, State};
 use crate::record::{CallId, Memory};
 
@@ -17,10 +20,15 @@ pub type Declared = BTreeMap<Key, String>;
 pub struct Law {
     pub version: usize,
     now: Declared,
+    rules: Rules,
+    /// Who comes in: who is declared and does not stays in only.
+    come_in: BTreeMap<Key, Vec<(usize, bool)>>,
     /// When the declarations of each key began and ended: one that is gone and comes back is a new one.
     history: BTreeMap<Key, Vec<(usize, bool)>>,
     /// Declarations that were carried out.
-    used: BTreeSet<(Key, usize)>,
+    used: BTreeMap<(Key, usize), Timestamp>,
+    /// When each contact's triggers were sent that were carried out.
+    sent: BTreeMap<ContactId, Vec<Timestamp>>,
     /// Each by its run: a replica may number another call like one that was lost.
     announced: BTreeSet<(String, CallId)>,
     /// Of these a person said what is not so, or a call was carried out behind a later one: nobody can know.
@@ -33,13 +41,24 @@ pub struct Law {
 }
 
 impl Law {
+    pub fn of(rules: Rules) -> Self {
+        Self {
+            rules,
+            ..Self::default()
+        }
+    }
+
     pub fn broke(&mut self, what: String) {
         self.broken.get_or_insert(what);
     }
 
     /// The exports or the configuration change.
-    pub fn declare(&mut self, declared: Declared) {
+    pub fn declare(&mut self, declared: Declared, come_in: &BTreeSet<Key>) {
         self.version += 1;
+        for key in declared.keys().chain(self.now.keys()) {
+            let since = self.come_in.entry(key.clone()).or_default();
+            since.push((self.version, come_in.contains(key)));
+        }
         let keys: BTreeSet<&Key> = declared.keys().chain(self.now.keys()).collect();
         for key in keys {
             if declared.get(key) != self.now.get(key) {
@@ -58,17 +77,50 @@ impl Law {
         }
     }
 
-    /// A trigger was carried out: the first for a declaration that its run may have read.
-    pub fn started(&mut self, call: &Call) {
+    /// A trigger was carried out: the first for a declaration that its run may have read, or after `again_after`; of somebody
+    /// who comes in, as often as the limit of a contact says, and not beside a run that has not ended.
+    pub fn started(&mut self, call: &Call, is_twice: bool) {
         let (from, to) = call.versions;
+        let again_after = SignedDuration::from_secs(AGAIN_AFTER);
+        let has_ends = self.rules.ends && call.key.automation.as_str() == "a";
         let key = &call.key;
         let history = self.history.get(key).map_or(&[][..], Vec::as_slice);
         let ends = |at: usize| history.get(at + 1).map_or(usize::MAX, |(next, _)| *next);
         let mut meant = (0..history.len())
             .filter(|at| history[*at].1 && history[*at].0 <= to && ends(*at) > from);
-        let new = meant.find(|at| !self.used.contains(&(key.clone(), *at)));
+        let new = meant.find(|at| match self.used.get(&(key.clone(), *at)) {
+            None => true,
+            Some(last) => has_ends && *last + again_after <= call.sent_at,
+        });
+        let come_in = self.come_in.get(key).map_or(&[][..], Vec::as_slice);
+        let until = |at: usize| come_in.get(at + 1).map_or(usize::MAX, |(next, _)| *next);
+        let comes_in =
+            (0..come_in.len()).any(|at| come_in[at].1 && come_in[at].0 <= to && until(at) > from);
+        let sent = self.sent.entry(key.contact.clone()).or_default();
+        sent.push(call.sent_at);
+        let span = SignedDuration::from_secs(SPAN);
+        let since = sent.iter().filter(|at| **at + span > call.sent_at).count();
+        let is_known = !self.forgiven.iter().any(|of| of.contact == key.contact)
+            && !self.may_repeat.keys().any(|of| of.contact == key.contact);
+        let (is_beyond, is_beside) = (
+            self.rules.limits && since > MOST && is_known,
+            has_ends && is_twice && is_known,
+        );
+        if !comes_in {
+            self.broke(format!("{key} was triggered, and does not come in"));
+        }
+        if is_beyond {
+            self.broke(format!(
+                "{key} was triggered beyond the limit of its contact"
+            ));
+        }
+        if is_beside {
+            self.broke(format!(
+                "{key} was triggered beside a run that has not ended"
+            ));
+        }
         match new {
-            Some(at) => _ = self.used.insert((key.clone(), at)),
+            Some(at) => _ = self.used.insert((key.clone(), at), call.sent_at),
             None => match self.may_repeat.get_mut(key) {
                 Some(times) if *times > 0 => *times -= 1,
                 _ => self.broke(format!("{key} was triggered twice for one declaration")),
@@ -185,14 +237,21 @@ impl Law {
             let has_no_id = key.occurrence.is_some() && ids.is_some_and(|ids| ids.is_empty());
             let keeps = key.automation.as_str() == "a";
             let (runs, is_declared) = (spotler.running(&key), self.now.contains_key(&key));
+            let last = self.come_in.get(&key).and_then(|since| since.last());
+            let comes_in = last.is_some_and(|(_, comes_in)| *comes_in);
+            // Who only stays is in, or is not; and who is beyond a limit waits.
+            let may_be_out = is_declared && runs == 0 && (!comes_in || self.rules.limits);
             let fits = match state {
+                // It has ended, and whoever is still declared is triggered again later.
+                Some(State::Ended) => runs == 0,
+                Some(State::Active) if keeps && self.rules.ends && is_declared => runs <= 1,
                 // Spotler starts it for one contact no more than once, or not beside another.
                 Some(State::Refused) => is_declared,
                 Some(State::LetGo) => !is_declared,
                 Some(State::Active) if has_no_id => runs > 0,
                 // What was let go runs out beside the next one.
                 Some(State::Active) => is_declared && (runs == 1 || keeps && runs > 0),
-                _ => !is_declared && runs == 0,
+                _ => !is_declared && runs == 0 || may_be_out,
             };
             if !fits && !self.forgiven.contains(&key) {
                 self.broke(format!(

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::sleep;
 
 use super::faults::Life;
+use super::world::{A_WHILE, RUNS_FOR, Rules};
 use crate::apply::{Caller, MaySend};
 use crate::field::FieldValue;
 use crate::id::{ContactId, ParticipationId, TriggerCode};
@@ -24,6 +26,7 @@ pub struct Started {
     pub is_running: bool,
     /// Whether the run that sent it had no answer by then.
     pub is_late: bool,
+    pub sent_at: Timestamp,
 }
 
 /// What Spotler knows.
@@ -34,6 +37,7 @@ pub struct Spotler {
     pub inactive: BTreeSet<String>,
     /// Calls that are still to be carried out.
     pub late: Vec<Key>,
+    rules: Rules,
 }
 
 /// A call on its way.
@@ -45,6 +49,7 @@ pub struct Call {
     pub participation: Option<ParticipationId>,
     /// The exports that it may have been made from.
     pub versions: (usize, usize),
+    pub sent_at: Timestamp,
 }
 
 /// What comes back, where anything does.
@@ -61,6 +66,21 @@ fn complaint(status: u16, word: &str) -> Complaint {
 }
 
 impl Spotler {
+    pub fn of(rules: Rules) -> Self {
+        Self {
+            rules,
+            ..Self::default()
+        }
+    }
+
+    /// Whatever ran for as long as its automation does has ended.
+    pub fn end(&mut self, now: Timestamp) {
+        let runs_for = SignedDuration::from_secs(RUNS_FOR);
+        for of in self.started.iter_mut().filter(|_| self.rules.ends) {
+            of.is_running &= of.code.as_str() != "code-a" || of.sent_at + runs_for > now;
+        }
+    }
+
     /// How often a participation runs.
     pub fn running(&self, key: &Key) -> usize {
         let runs = |of: &&Started| of.key == *key && of.is_running;
@@ -102,6 +122,7 @@ impl Spotler {
             id: id.clone(),
             is_running: true,
             is_late,
+            sent_at: call.sent_at,
         });
         let entries = vec![entry(Some(id), "OK")];
         (TriggerAnswer::Started(entries), true)
@@ -221,9 +242,11 @@ impl super::world::World {
         if call.kind == CallKind::Stop {
             return Answer::Stop(self.spotler().stop(call));
         }
+        self.spotler().end(self.now() + A_WHILE);
+        let is_twice = self.spotler().running(&call.key) > 0;
         let (answer, is_started) = self.spotler().trigger(call, is_late);
         if is_started {
-            self.law().started(call);
+            self.law().started(call, is_twice);
         }
         Answer::Trigger(answer)
     }

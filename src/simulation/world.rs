@@ -1,7 +1,7 @@
 //! A small world: some contacts, exports and configurations that change, a record in memory, Spotler, and people who run it.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use super::faults::{Life, Weather};
 use super::law::{Declared, Law};
 use super::spotler::{Call, Line, Spotler};
 use crate::apply::{Event, Part};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Lot};
 use crate::engine::{
     ApplyOptions, Applying, Beginning, Clock, Engine, Error, Event as Told, Planned, Uncertain,
 };
@@ -30,6 +30,8 @@ struct Row {
     name: u32,
     /// Whether it is to be in each of the automations a, b and c.
     is_in: [bool; 3],
+    /// Whether it is to stay in b, where that has a `stay`.
+    stays: bool,
     /// Which of its orders are there, of the repeating automation d.
     orders: [bool; 2],
 }
@@ -39,10 +41,48 @@ struct Row {
 struct Files {
     rows: BTreeMap<String, Row>,
     variant: usize,
+    rules: Rules,
 }
 
-/// So many configurations there are.
+/// So many configurations there are, but for the rules.
 const VARIANTS: usize = 96;
+
+/// Rules that a world has, or has not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Rules {
+    /// Runs of a end after [`RUNS_FOR`], and who is still in it then is triggered again after [`AGAIN_AFTER`].
+    pub ends: bool,
+    /// Who is in b stays by another column than the one by which one comes in.
+    pub stays: bool,
+    /// Who is in c is not in a.
+    pub excludes: bool,
+    /// A contact gets [`MOST`] triggers in [`SPAN`].
+    pub limits: bool,
+    /// Of b: the share of all that may come in, in per cent.
+    pub lot: Option<u8>,
+}
+
+const HOUR: i64 = 60 * 60;
+pub const RUNS_FOR: i64 = 20 * HOUR;
+pub const AGAIN_AFTER: i64 = 50 * HOUR;
+pub const MOST: usize = 3;
+pub const SPAN: i64 = 72 * HOUR;
+
+/// An intent is on record for no longer than this when its call is sent.
+pub const A_WHILE: SignedDuration = SignedDuration::from_mins(10);
+
+impl Rules {
+    fn draw(mut draw: impl FnMut(u32) -> u32) -> Self {
+        let mut is_there = || draw(3) == 0;
+        Self {
+            ends: is_there(),
+            stays: is_there(),
+            excludes: is_there(),
+            limits: is_there(),
+            lot: is_there().then_some(60),
+        }
+    }
+}
 
 impl Files {
     fn has(&self, bit: usize) -> bool {
@@ -57,14 +97,14 @@ impl Files {
     }
 
     fn csv(&self) -> String {
-        let mut csv = "id,name,a,b,c,d,order\n".to_owned();
+        let mut csv = "id,name,a,b,c,d,order,stays\n".to_owned();
         for (id, row) in &self.rows {
             let yes = |is_in: bool| if is_in { "y" } else { "" };
             let [a, b, c] = row.is_in.map(yes);
-            let name = row.name;
-            let _ = writeln!(csv, "{id},Name {name},{a},{b},{c},,");
+            let (name, stays) = (row.name, yes(row.stays));
+            let _ = writeln!(csv, "{id},Name {name},{a},{b},{c},,,{stays}");
             for order in (0..2).filter(|order| row.orders[*order]) {
-                let _ = writeln!(csv, "{id},Name {name},,,,y,o-{order}");
+                let _ = writeln!(csv, "{id},Name {name},,,,y,o-{order},");
             }
         }
         csv
@@ -90,6 +130,13 @@ impl Files {
         if self.has(2) {
             let _ = writeln!(toml, "on_change = \"retrigger\"");
         }
+        if self.rules.ends {
+            let (runs_for, again_after) = (RUNS_FOR / HOUR, AGAIN_AFTER / HOUR);
+            let _ = writeln!(
+                toml,
+                "runs_for = \"{runs_for}h\"\nagain_after = \"{again_after}h\""
+            );
+        }
         let _ = writeln!(toml, "fields = {{ name = \"{{{{ name }}}}\" }}");
         let _ = writeln!(
             toml,
@@ -101,6 +148,23 @@ impl Files {
                 "[automation.{name}]\ntrigger_code = \"code-{name}\"\n{setting}\n\
                  [[enrol]]\nautomation = \"{name}\"\nsource = \"crm\"\nwhere.{name} = \"y\""
             );
+            if *name == "b" && self.rules.stays {
+                let _ = writeln!(toml, "stay.stays = \"y\"");
+            }
+            if let ("b", Some(share)) = (*name, self.rules.lot) {
+                let lot = format!("{{ name = \"test\", from = \"0%\", to = \"{share}%\" }}");
+                let _ = writeln!(toml, "lot = {lot}");
+            }
+        }
+        if self.rules.excludes {
+            let _ = writeln!(toml, "[[exclusive]]\nautomations = [\"c\", \"a\"]");
+        }
+        if self.rules.limits {
+            let _ = writeln!(
+                toml,
+                "[limit]\nper_contact = \"{MOST}/{}d\"",
+                SPAN / HOUR / 24
+            );
         }
         for contact in self.suppressed() {
             let _ = writeln!(
@@ -111,42 +175,54 @@ impl Files {
         toml
     }
 
-    fn declared(&self) -> Declared {
-        let mut declared = Declared::new();
+    /// Who is declared, or would be if it were in, with those who come in.
+    fn declared(&self) -> (Declared, BTreeSet<Key>) {
+        let (mut declared, mut come_in) = (Declared::new(), BTreeSet::new());
         let rows = self.rows.iter();
         for (id, row) in rows.filter(|(id, _)| !self.suppressed().contains(&id.as_str())) {
-            let mut declare = |automation: &str, occurrence: Option<String>, value: String| {
-                let key = Key {
-                    contact: ContactId::new(id).unwrap(),
-                    automation: AutomationName::new(automation).unwrap(),
-                    occurrence: occurrence.map(|of| Occurrence::new(of).unwrap()),
+            let mut declare =
+                |automation: &str, occurrence: Option<String>, value: String, comes_in: bool| {
+                    let key = Key {
+                        contact: ContactId::new(id).unwrap(),
+                        automation: AutomationName::new(automation).unwrap(),
+                        occurrence: occurrence.map(|of| Occurrence::new(of).unwrap()),
+                    };
+                    if comes_in {
+                        come_in.insert(key.clone());
+                    }
+                    declared.insert(key, value);
                 };
-                declared.insert(key, value);
-            };
-            if row.is_in[0] {
+            if row.is_in[0] && !(self.rules.excludes && row.is_in[2]) {
                 let name = if self.has(2) {
                     row.name.to_string()
                 } else {
                     String::new()
                 };
-                declare("a", None, name);
+                declare("a", None, name, true);
             }
-            if row.is_in[1] && self.has(0) {
-                declare("b", None, String::new());
+            let stays = if self.rules.stays {
+                row.stays
+            } else {
+                row.is_in[1]
+            };
+            if stays && self.has(0) {
+                let share = u128::from(Lot::draw("test", id)) * 100 >> 64;
+                let is_drawn = self.rules.lot.is_none_or(|most| share < u128::from(most));
+                declare("b", None, String::new(), row.is_in[1] && is_drawn);
             }
             if row.is_in[2] {
-                declare("c", None, String::new());
+                declare("c", None, String::new(), true);
             }
             for order in (0..2).filter(|order| row.orders[*order] && self.has(4)) {
-                declare("d", Some(format!("o-{order}")), String::new());
+                declare("d", Some(format!("o-{order}")), String::new(), true);
             }
         }
-        declared
+        (declared, come_in)
     }
 }
 
 /// A folder, and the configurations in it, each read once.
-type Folder = (tempfile::TempDir, Vec<Option<&'static Config>>);
+type Folder = (tempfile::TempDir, HashMap<(usize, Rules), &'static Config>);
 
 thread_local! {
     /// The folder of this thread.
@@ -162,15 +238,15 @@ fn write(files: &Files) -> &'static Config {
                 true => tempfile::tempdir_in(memory),
                 false => tempfile::tempdir(),
             };
-            (folder.unwrap(), vec![None; VARIANTS])
+            (folder.unwrap(), HashMap::new())
         });
         let (new, csv) = (folder.path().join("new"), folder.path().join("crm.csv"));
         std::fs::write(&new, files.csv()).unwrap();
         std::fs::rename(new, csv).unwrap();
-        *known[files.variant].get_or_insert_with(|| {
-            let file = folder
-                .path()
-                .join(format!("rollcall-{}.toml", files.variant));
+        let which = (files.variant, files.rules);
+        let count = known.len();
+        *known.entry(which).or_insert_with(|| {
+            let file = folder.path().join(format!("rollcall-{count}.toml"));
             std::fs::write(&file, files.toml()).unwrap();
             Box::leak(Box::new(config::load(&file).unwrap()))
         })
@@ -180,6 +256,7 @@ fn write(files: &Files) -> &'static Config {
 pub struct World {
     pub memory: Memory,
     pub is_on_server: bool,
+    rules: Rules,
     random: Mutex<fastrand::Rng>,
     law: Mutex<Law>,
     spotler: Mutex<Spotler>,
@@ -207,9 +284,15 @@ impl World {
         };
         let variant = draw(VARIANTS as u32) as usize;
         let rows = (0..3 + draw(10)).map(|n| (format!("c-{n}"), Row::default()));
+        let rows = rows.collect();
+        let rules = match draw(2) {
+            0 => Rules::default(),
+            _ => Rules::draw(draw),
+        };
         let files = Files {
-            rows: rows.collect(),
+            rows,
             variant,
+            rules,
         };
         let is_on_server = random.bool();
         Arc::new(Self {
@@ -218,9 +301,10 @@ impl World {
                 false => Memory::default(),
             },
             is_on_server,
+            rules,
             random: Mutex::new(random),
-            law: Mutex::default(),
-            spotler: Mutex::default(),
+            law: Mutex::new(Law::of(rules)),
+            spotler: Mutex::new(Spotler::of(rules)),
             files: Mutex::new(files),
             weather: Mutex::new(weather),
             lives: Mutex::default(),
@@ -327,19 +411,22 @@ impl World {
             key,
             participation: participation.cloned(),
             versions: (life.version, law.version),
+            sent_at: self.now(),
         })
+    }
+
+    /// What time of the day it is.
+    pub fn now(&self) -> Timestamp {
+        let off = self.off.load(Ordering::SeqCst);
+        let passed = SignedDuration::try_from(self.began.elapsed()).unwrap();
+        Timestamp::from_second(1_800_000_000 + off).unwrap() + passed
     }
 
     fn clock(self: &Arc<Self>) -> Clock {
         let (day, boot) = (self.clone(), self.clone());
         Clock {
             pinned: None,
-            real: Arc::new(move || {
-                let off = day.off.load(Ordering::SeqCst);
-                let passed = SignedDuration::try_from(day.began.elapsed()).unwrap();
-                let start = Timestamp::from_second(1_800_000_000 + off).unwrap();
-                start + passed
-            }),
+            real: Arc::new(move || day.now()),
             uptime: Arc::new(move || Duration::from_secs(1000) + boot.began.elapsed()),
         }
     }
@@ -507,10 +594,11 @@ impl World {
         let mut random = self.random();
         for row in files.rows.values_mut() {
             if random.u32(..3) == 0 {
-                let place = random.usize(..6);
+                let place = random.usize(..7);
                 match place {
                     0..3 => row.is_in[place] ^= true,
                     3..5 => row.orders[place - 3] ^= true,
+                    5 => row.stays ^= true,
                     _ => row.name += 1,
                 }
             }
@@ -519,7 +607,11 @@ impl World {
             let bit = random.usize(..5);
             files.variant = (files.variant / 32 * 32) | ((files.variant % 32) ^ (1 << bit));
         }
-        if random.u32(..4) == 0 {
+        if is_between && self.rules.lot.is_some() && random.u32(..4) == 0 {
+            files.rules.lot = Some(random.u8(1..100));
+        }
+        // What is reckoned in spans of days is reckoned by one clock.
+        if random.u32(..4) == 0 && !self.rules.ends && !self.rules.limits {
             let jump = random.i64(-100_000..100_000);
             self.off.fetch_add(jump, Ordering::SeqCst);
         }
@@ -538,7 +630,8 @@ impl World {
             spotler.inactive.insert("code-a".to_owned());
         }
         write(&files);
-        self.law().declare(files.declared());
+        let (declared, come_in) = files.declared();
+        self.law().declare(declared, &come_in);
         self.tell(|| format!("changed: variant {}, {:?}", files.variant, files.rows));
     }
 
@@ -615,6 +708,7 @@ impl World {
                 self.accept().await;
             }
         }
+        self.spotler().end(self.now() + A_WHILE);
         self.law().nobody_is_lost(&mut self.spotler(), &self.memory);
         if self.chance(10) {
             self.meet_an_old_record(&copy).await;
@@ -622,7 +716,9 @@ impl World {
         if self.chance(30) {
             self.resolve(true).await;
         }
-        let pause = self.random().u64(..7200);
+        // Now and then so long that runs end.
+        let most = if self.rules.ends { 72_000 } else { 7200 };
+        let pause = self.random().u64(..most);
         sleep(Duration::from_secs(pause)).await;
     }
 
@@ -668,6 +764,7 @@ impl World {
             self.resolve(false).await;
         }
         let (mut spotler, mut law) = (self.spotler(), self.law());
+        spotler.end(self.now() + A_WHILE);
         law.nobody_is_lost(&mut spotler, &self.memory);
         law.all_is_as_declared(&spotler, &self.memory);
         law.broken.clone()
