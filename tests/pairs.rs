@@ -8,8 +8,10 @@ use common::{Repo, Spotler};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-/// The first cell of each row, and what shows the second one.
-const PAIRS: [(&str, fn(&mut Case)); 22] = [
+/// The first cell of a row, and what shows the second one.
+type Pair = (&'static str, fn(&mut Case));
+
+const PAIRS: [Pair; 25] = [
     ("`where` and `stay`", where_and_stay),
     (
         "`stay` and `stay` of another block of the automation",
@@ -28,7 +30,7 @@ const PAIRS: [(&str, fn(&mut Case)); 22] = [
         exclusive_and_leaving,
     ),
     (
-        "`[[exclusive]]` and cooldown, ramps, window, or a failed trigger",
+        "`[[exclusive]]` and cooldown, ramps, window, freeze, or a failed trigger",
         exclusive_and_waiting,
     ),
     (
@@ -48,7 +50,16 @@ const PAIRS: [(&str, fn(&mut Case)); 22] = [
         "`kind = \"service\"` and `[[exclusive]]`",
         service_and_exclusive,
     ),
-    ("cooldown, ramp and window", cooldown_ramp_and_window),
+    (
+        "cooldown, ramp, window and freeze",
+        cooldown_ramp_window_and_freeze,
+    ),
+    ("`[[freeze]]` and `[limit]`, ramp", freeze_and_limits),
+    ("`[[freeze]]` and `kind = \"service\"`", freeze_and_service),
+    (
+        "`[[freeze]]` with `all` and `[[suppress]]`",
+        freeze_and_suppress,
+    ),
     ("any and the guard", any_and_the_guard),
 ];
 
@@ -230,6 +241,7 @@ fn lot(name: &str, from: &str, to: &str) -> String {
 }
 
 const SUPPRESSED: &str = "[[suppress]]\ncontacts = [\"c-1\"]\n";
+const A_FROZEN: &str = "[[freeze]]\nautomation = \"a\"\n";
 const A_FIRST: &str = "[[exclusive]]\nautomations = [\"a\", \"b\"]\n";
 /// Nobody of these tests draws so little.
 const NOBODY: (&str, &str) = ("0", "0.0001");
@@ -349,7 +361,10 @@ fn exclusive_and_waiting(case: &mut Case) {
     case.blocks(&both(&format!("{A_FIRST}{closed}")))
         .rows(&["c-1,x,ok"]);
     assert_eq!(case.at(1, 3).plan(), defers(&["a c-1"]));
-    case.at(0, 12).blocks(&both(A_FIRST));
+    case.at(0, 12)
+        .blocks(&both(&format!("{A_FIRST}{A_FROZEN}")));
+    assert_eq!(case.plan(), defers(&["a c-1"]));
+    case.blocks(&both(A_FIRST));
     case.settings("max_per_run = 0", "");
     assert_eq!(case.plan(), defers(&["a c-1"]));
     case.settings("cooldown = \"30d\"", "").apply();
@@ -451,19 +466,49 @@ fn service_and_exclusive(case: &mut Case) {
     assert!(said.contains("a is service mail"), "{said}");
 }
 
-fn cooldown_ramp_and_window(case: &mut Case) {
+fn cooldown_ramp_window_and_freeze(case: &mut Case) {
     let window = "[window]\ntriggers = \"08:00-18:00\"\n";
     let block = enrol("a", "where.kind = \"x\"");
     case.blocks(&block).rows(&["c-1,x,ok"]).apply();
     case.rows(&[]).apply().rows(&["c-1,x,ok"]);
     case.settings("cooldown = \"30d\"", "")
-        .blocks(&(block + window));
+        .blocks(&format!("{block}{window}{A_FROZEN}"));
+    assert_eq!(case.at(20, 12).plan(), holds(&["cooling a c-1"]));
+    assert_eq!(case.at(40, 12).plan(), defers(&["a c-1"]));
+    case.blocks(&(block + window));
     assert_eq!(case.at(20, 12).plan(), holds(&["cooling a c-1"]));
     assert_eq!(case.at(40, 3).plan(), defers(&["a c-1"]));
     case.settings("cooldown = \"30d\"\nmax_per_run = 0", "");
     assert_eq!(case.at(40, 12).plan(), defers(&["a c-1"]));
     case.settings("cooldown = \"30d\"\nmax_per_run = 1", "");
     assert_eq!(case.plan(), does(&["trigger a c-1"]));
+}
+
+fn freeze_and_limits(case: &mut Case) {
+    let limit = "[limit]\nper_contact = \"1/7d\"\n";
+    case.settings("max_per_run = 1", "max_per_run = 1");
+    case.rows(&["c-1,x,ok"]);
+    case.blocks(&both(limit));
+    assert_eq!(case.plan().actions, ["trigger a c-1"]);
+    case.blocks(&both(&format!("{limit}{A_FROZEN}")));
+    let seen = case.plan();
+    assert_eq!(seen.actions, ["trigger b c-1"]);
+    assert_eq!(seen.deferred, ["a c-1"]);
+}
+
+fn freeze_and_service(case: &mut Case) {
+    case.settings("kind = \"service\"", "");
+    case.blocks(&(enrol("a", "where.kind = \"x\"") + A_FROZEN));
+    assert_eq!(case.rows(&["c-1,x,ok"]).plan(), defers(&["a c-1"]));
+}
+
+fn freeze_and_suppress(case: &mut Case) {
+    let block = enrol("a", "where.kind = \"x\"");
+    case.blocks(&block).rows(&["c-1,x,ok", "c-2,x,ok"]).apply();
+    case.blocks(&format!("{block}{SUPPRESSED}[[freeze]]\nall = true\n"));
+    let seen = case.rows(&["c-1,x,ok"]).plan();
+    assert_eq!(seen.actions, ["stop a c-1"]);
+    assert_eq!(seen.held, ["frozen a c-2"]);
 }
 
 fn any_and_the_guard(case: &mut Case) {

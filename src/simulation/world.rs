@@ -206,7 +206,7 @@ impl Files {
                 row.is_in[1]
             };
             if stays && self.has(0) {
-                let share = u128::from(Lot::draw("test", id)) * 100 >> 64;
+                let share = (u128::from(Lot::draw("test", id)) * 100) >> 64;
                 let is_drawn = self.rules.lot.is_none_or(|most| share < u128::from(most));
                 declare("b", None, String::new(), row.is_in[1] && is_drawn);
             }
