@@ -4,6 +4,7 @@ mod common;
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use common::Repo;
 
@@ -14,7 +15,7 @@ const FILES: [(&str, usize); 6] = [
     ("gitlab/.gitlab-ci.yml", 2),
     ("crontab", 5),
     ("systemd/rollcall.service", 1),
-    ("kubernetes/cronjob.yaml", 1),
+    ("kubernetes/cronjob.yaml", 2),
 ];
 
 /// Those whose record is in PostgreSQL.
@@ -36,10 +37,37 @@ fn commands(text: &str) -> Vec<Vec<String>> {
                 return Some(serde_json::from_str(args).unwrap());
             }
             let (_, args) = part.split_once("rollcall ")?;
+            // What is printed, or removed, is no command.
+            if part.contains("printf") {
+                return None;
+            }
             let args = args.split(['>', '|', '&']).next().unwrap();
             Some(args.split_whitespace().map(str::to_owned).collect())
         })
         .collect()
+}
+
+/// Puts the rules of a repository under Git.
+fn commit(repo: &Repo) {
+    for args in [
+        &["init", "-q"][..],
+        &["add", "."],
+        &[
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@example.com",
+            "commit",
+            "-qm",
+            "first",
+        ],
+    ] {
+        let git = Command::new("git")
+            .args(args)
+            .current_dir(repo.path())
+            .status();
+        assert!(git.unwrap().success(), "{args:?}");
+    }
 }
 
 /// Runs every command of an example.
@@ -52,7 +80,12 @@ fn run(name: &str, count: usize, repo: &Repo) {
     commands.sort_by_key(|command| !command.iter().any(|word| word == "--new-record"));
     for mut command in commands {
         // Their folders are not those of this machine.
-        for (option, path) in [("--config", "."), ("--metrics", "rollcall.prom")] {
+        for (option, path) in [
+            ("--config", "."),
+            ("--metrics", "rollcall.prom"),
+            ("--report", "apply.md"),
+            ("--against", "HEAD"),
+        ] {
             if let Some(at) = command.iter().position(|word| word == option) {
                 command[at + 1] = path.to_owned();
             }
@@ -67,7 +100,91 @@ fn every_command_of_the_ci_examples_runs() {
     for (name, count) in FILES {
         let repo = Repo::new();
         repo.run(&["init"]).exits(0);
+        commit(&repo);
         run(name, count, &repo);
+    }
+}
+
+/// The shell of a step, by its name.
+fn script(text: &str, first: &str) -> String {
+    let lines = text.lines().skip_while(|line| line.trim() != first);
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let lines: Vec<&str> = lines.collect();
+    let deep = indent(lines[0]);
+    let lines = lines
+        .iter()
+        .take_while(|line| line.is_empty() || indent(line) >= deep);
+    lines
+        .map(|line| line.get(deep..).unwrap_or_default())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[test]
+#[cfg(unix)]
+fn a_broken_configuration_replaces_the_plan_in_the_comment_and_nobody_is_named() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/ci");
+    for (name, at) in [
+        ("github/plan.yml", "RUNNER_TEMP"),
+        ("gitlab/.gitlab-ci.yml", "CI_API"),
+    ] {
+        let text = fs::read_to_string(folder.join(name)).unwrap();
+        let script = script(&text, "status=0");
+        let repo = Repo::new();
+        repo.run(&["init"]).exits(0);
+        commit(&repo);
+        let work = tempfile::tempdir().unwrap();
+        // A forge that knows no comment yet.
+        repo.write("bin/curl", "#!/bin/sh\ncat >/dev/null\necho '[]'\n");
+        repo.write("bin/jq", "#!/bin/sh\ncat >/dev/null\n");
+        let binary = Path::new(env!("CARGO_BIN_EXE_rollcall")).parent().unwrap();
+        let run = || {
+            Command::new("bash")
+                .args(["-eo", "pipefail", "-c", &script])
+                .current_dir(repo.path())
+                .env(
+                    "PATH",
+                    format!(
+                        "{}:{}:/usr/bin:/bin",
+                        repo.file("bin").display(),
+                        binary.display()
+                    ),
+                )
+                .env("RUNNER_TEMP", work.path())
+                .env("BASE", "HEAD")
+                .env("CI_MERGE_REQUEST_DIFF_BASE_SHA", "HEAD")
+                .env("COMMIT", "1a2b3c")
+                .env("CI_COMMIT_SHA", "1a2b3c")
+                .output()
+                .unwrap()
+        };
+        let plan = match at {
+            "RUNNER_TEMP" => work.path().join("plan.md"),
+            _ => repo.file("plan.md"),
+        };
+        fs::set_permissions(
+            repo.file("bin/curl"),
+            std::os::unix::fs::PermissionsExt::from_mode(0o755),
+        )
+        .unwrap();
+        fs::set_permissions(
+            repo.file("bin/jq"),
+            std::os::unix::fs::PermissionsExt::from_mode(0o755),
+        )
+        .unwrap();
+        let done = run();
+        assert!(done.status.success(), "{name}: {done:?}");
+        let comment = fs::read_to_string(&plan).unwrap();
+        assert!(
+            comment.contains("Effect of the rules") && comment.ends_with("Commit `1a2b3c`.\n"),
+            "{comment}"
+        );
+        assert!(!comment.contains("crm-"), "{comment}");
+        repo.write("rollcall.toml", "[spotler");
+        assert_eq!(run().status.code(), Some(1), "{name}");
+        let comment = fs::read_to_string(&plan).unwrap();
+        let start = "### Rollcall\n\n**There is no plan of this commit:**";
+        assert!(comment.starts_with(start), "{comment}");
     }
 }
 
@@ -81,6 +198,7 @@ fn those_on_postgres_run_against_a_server() {
         let repo = Repo::new().env("ROLLCALL_RECORD_URL", &server.database());
         repo.run(&["init"]).exits(0);
         let toml = fs::read_to_string(repo.file("rollcall.toml")).unwrap();
+        commit(&repo);
         assert!(toml.contains("[record]\n"), "{toml}");
         let url = "[record]\nurl = \"$ROLLCALL_RECORD_URL\"\n";
         repo.write("rollcall.toml", toml.replace("[record]\n", url));

@@ -404,3 +404,102 @@ fn rules_in_a_folder_of_a_repository_are_found_and_a_new_name_is_nobody_new() {
         "the automation is gone from the configuration"
     );
 }
+
+#[test]
+fn an_apply_reports_what_was_done_to_a_file() {
+    let repo = prospects(2);
+    repo.run(&["apply", "--yes", "--report", "apply.md"])
+        .exits(0);
+    let text = fs::read_to_string(repo.file("apply.md")).unwrap();
+    assert!(
+        text.contains("**Done.**") && text.contains("3 triggered."),
+        "{text}"
+    );
+    assert!(text.contains("| `welcome` | 2 |"), "{text}");
+    assert!(!text.contains("crm-"), "{text}");
+    repo.run(&["apply", "--yes", "--report", "apply.md"])
+        .exits(0);
+    let text = fs::read_to_string(repo.file("apply.md")).unwrap();
+    assert!(text.contains("**Nothing to do.**"), "{text}");
+    repo.write(
+        "crm.csv",
+        "id,status\ncrm-000,gone\ncrm-001,prospect\ncrm-gone,gone\n",
+    );
+    repo.run(&["apply", "--yes", "--report", "apply.json"])
+        .exits(0);
+    let text = fs::read_to_string(repo.file("apply.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["exit_code"], 0);
+    assert_eq!(json["actions"][0]["outcome"], "stopped");
+    assert_eq!(json["summary"]["trigger"], 1);
+    repo.write(
+        "crm.csv",
+        "id,status\ncrm-000,gone\ncrm-7,prospect\ncrm-gone,gone\n",
+    );
+    repo.run(&["apply", "--yes", "--report", "apply.HTML"])
+        .exits(0);
+    let page = fs::read_to_string(repo.file("apply.HTML")).unwrap();
+    assert!(page.contains("crm-7") && page.contains("active"), "{page}");
+}
+
+#[test]
+fn a_report_is_never_one_of_an_earlier_run() {
+    let repo = prospects(2);
+    let apply = |name: &str, code: i32| {
+        repo.run(&["apply", "--yes", "--report", name]).exits(code);
+        fs::read_to_string(repo.file(name)).unwrap()
+    };
+    for name in ["r.md", "r.html", "r.json"] {
+        assert!(apply(name, 0).contains(if name == "r.json" {
+            "\"exit_code\": 0"
+        } else {
+            "Rollcall apply"
+        }));
+    }
+    // The guard refuses it.
+    repo.write(
+        "rollcall.toml",
+        format!("{CONFIG}[guard]\nmax_triggers = 0\n"),
+    );
+    repo.write("crm.csv", "id,status\ncrm-9,prospect\n");
+    let text = apply("r.md", 4);
+    assert!(
+        text.contains("**Refused by the guard.**") && text.contains("too many triggers"),
+        "{text}"
+    );
+    assert!(apply("r.html", 4).contains("The guard refused this plan"));
+    assert!(apply("r.json", 4).contains("\"exit_code\": 4"));
+    // The configuration is broken.
+    repo.write("rollcall.toml", "[spotler");
+    assert!(apply("r.md", 1).contains("**Failed.** Nothing was sent"));
+    assert!(apply("r.html", 1).contains("Failed."));
+    assert!(apply("r.json", 1).contains("\"exit_code\": 1"));
+    // It never comes to that.
+    repo.run(&["apply", "--yes", "--report", "r.md", "--metrics", "crm.csv"])
+        .exits(1);
+    assert!(!repo.file("r.md").exists());
+}
+
+#[test]
+fn a_report_of_another_ending_or_in_the_place_of_another_file_is_an_error_before_anything_is_done()
+{
+    let repo = prospects(2);
+    for name in ["apply.txt", "apply", "nowhere/apply.md"] {
+        let done = repo.run(&["apply", "--yes", "--report", name]).exits(1);
+        assert!(
+            done.stderr
+                .contains("Nothing was sent and nothing was written"),
+            "{}",
+            done.stderr
+        );
+        assert!(!repo.file(name).exists());
+    }
+    repo.write("notes.md", "# Mine\n");
+    repo.run(&["apply", "--yes", "--report", "notes.md"])
+        .exits(1);
+    assert_eq!(
+        fs::read_to_string(repo.file("notes.md")).unwrap(),
+        "# Mine\n"
+    );
+    assert!(!repo.has_state());
+}

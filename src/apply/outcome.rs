@@ -50,7 +50,7 @@ impl Outcome {
     ];
 
     /// The word for it, in text and JSON.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Outcome::Active => "active",
             Outcome::Stopped => "stopped",

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::args::{ApplyArgs, Format, LogFormat};
 use super::metrics::{self, Seen};
 use super::output::Output;
+use super::reported::Reported;
 use super::signals::Signals;
 use super::{CommandError, Common, Exit, Session};
 use crate::apply::{Event, Outcome, Part, Run};
@@ -25,6 +26,7 @@ pub(super) async fn run(
     signals: &Signals,
 ) -> Result<Exit, CommandError> {
     let started = Instant::now();
+    let report = args.report.as_deref().map(Reported::check).transpose()?;
     if let Some(path) = &args.metrics {
         metrics::check(path)?;
     }
@@ -66,6 +68,10 @@ pub(super) async fn run(
         Some(path) => {
             metrics::write(path, exit, started, session.ok().as_ref(), &seen, &output).await
         }
+        None => exit,
+    };
+    let exit = match &report {
+        Some(report) => report.write(exit, &seen, &output),
         None => exit,
     };
     log_end(exit, started, seen.run.as_ref());

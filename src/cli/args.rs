@@ -257,6 +257,9 @@ pub struct ApplyArgs {
     /// How to show the result; with json, the plan itself goes to standard error
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
+    /// Write what was done to this file: numbers alone where it ends in .md, everything in .html or .json
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
     /// Write the result to this file, for Prometheus (text format)
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,

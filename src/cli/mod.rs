@@ -20,6 +20,7 @@ mod output;
 mod plan;
 mod record;
 mod report;
+mod reported;
 mod resolve;
 mod roster;
 mod sandbox;

@@ -13,6 +13,12 @@ pub enum FileKind {
     Metrics,
     /// The record as a page. It names nobody.
     Report,
+    /// What an apply did, for the summary of a job. It names nobody.
+    AppliedMarkdown,
+    /// What an apply did, as a page. It names people.
+    AppliedHtml,
+    /// What an apply did, for programs. It names people.
+    AppliedJson,
 }
 
 impl FileKind {
@@ -22,14 +28,17 @@ impl FileKind {
             FileKind::SavedPlan => "{ \"format_version\":",
             FileKind::Metrics => "# HELP rollcall_",
             FileKind::Report => "<!DOCTYPE html>\n<!-- Rollcall report -->\n",
+            FileKind::AppliedMarkdown => "<!-- Rollcall apply -->\n",
+            FileKind::AppliedHtml => "<!DOCTYPE html>\n<!-- Rollcall apply -->\n",
+            FileKind::AppliedJson => "{ \"exit_code\":",
         }
     }
 
     #[cfg(unix)]
     fn mode(self) -> u32 {
         match self {
-            FileKind::SavedPlan => 0o600,
-            FileKind::Metrics | FileKind::Report => 0o644,
+            FileKind::SavedPlan | FileKind::AppliedHtml | FileKind::AppliedJson => 0o600,
+            FileKind::Metrics | FileKind::Report | FileKind::AppliedMarkdown => 0o644,
         }
     }
 }
@@ -126,7 +135,14 @@ fn folder(path: &Path) -> &Path {
 mod tests {
     use super::*;
 
-    const KINDS: [FileKind; 3] = [FileKind::SavedPlan, FileKind::Metrics, FileKind::Report];
+    const KINDS: [FileKind; 6] = [
+        FileKind::SavedPlan,
+        FileKind::Metrics,
+        FileKind::Report,
+        FileKind::AppliedMarkdown,
+        FileKind::AppliedHtml,
+        FileKind::AppliedJson,
+    ];
 
     #[test]
     fn a_file_that_could_not_be_written_to_its_end_is_as_it_was() {

@@ -3,7 +3,7 @@
 //! The rows of its table stand in it as JSON, which the page shows a hundred at a time. They are written one by one, so that
 //! a large plan takes no memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io::{self, Write};
 
@@ -12,10 +12,12 @@ use serde::Serialize;
 use serde_json::ser::Formatter;
 
 use super::against::{AgainstRow, AgainstView};
+use super::applied::Applied;
 use super::moment::moment;
 use super::rows::{PlanView, subject};
 use super::style::{SafeText, thousands};
 use super::tally::{Counts, moved_lines, sentence, tally};
+use crate::apply::Outcome;
 
 /// The most actions that are in the page; the rest are counted.
 const MOST_ACTIONS: usize = 100_000;
@@ -252,6 +254,105 @@ pub fn against_html(
         }),
     };
     page.write_into(out)
+}
+
+#[derive(Template)]
+#[template(path = "applied.html")]
+struct AppliedPage<'a> {
+    start: &'static str,
+    rest: &'static str,
+    numbers: String,
+    end: Option<String>,
+    digest: String,
+    made_for: (String, String),
+    guard: Vec<String>,
+    columns: Vec<&'static str>,
+    automations: Vec<(String, Vec<(&'static str, String)>)>,
+    list: Option<List<'a>>,
+}
+
+/// Writes what an apply did.
+///
+/// # Errors
+/// What the writer says.
+pub fn applied_html(out: &mut impl Write, applied: Applied<'_>) -> io::Result<()> {
+    static KINDS: [&str; Outcome::ALL.len()] = {
+        let mut words = [""; Outcome::ALL.len()];
+        let mut place = 0;
+        while place < words.len() {
+            words[place] = Outcome::ALL[place].as_str();
+            place += 1;
+        }
+        words
+    };
+    let (start, rest) = applied.verdict();
+    let outcomes = applied.outcomes();
+    let columns: Vec<&str> = outcomes.total.keys().map(|of| of.as_str()).collect();
+    let cells = |counts: &BTreeMap<Outcome, u64>| {
+        let count = |of| thousands(counts.get(of).copied().unwrap_or(0));
+        let cells = outcomes.total.keys().map(|of| (of.as_str(), count(of)));
+        cells.collect()
+    };
+    let automations = outcomes.by_automation.iter();
+    let names: Vec<&str> = outcomes.by_automation.keys().copied().collect();
+    let total = outcomes.total.values().sum::<u64>() as usize;
+    let list = applied.view.filter(|_| total > 0).map(|view| {
+        let cut = (total > MOST_ACTIONS).then(|| {
+            let (all, most) = (thousands(total as u64), thousands(MOST_ACTIONS as u64));
+            format!(
+                "{all} actions; the first {most} of them are here. `rollcall history` shows all."
+            )
+        });
+        let rows = move || applied_rows(view, applied).take(MOST_ACTIONS);
+        List {
+            title: "What was done",
+            ..List::new(&KINDS, names, rows, total, cut.into_iter().collect())
+        }
+    });
+    let refused = applied.view.filter(|_| applied.exit_code == 4);
+    let breaches = refused.into_iter().flat_map(|view| &view.guard.breaches);
+    let page = AppliedPage {
+        start,
+        rest,
+        numbers: applied.numbers(),
+        end: (applied.run.end.as_ref()).map(|end| SafeText(&end.to_string()).to_string()),
+        digest: (applied.view).map_or_else(String::new, |view| view.config.digest.to_string()),
+        made_for: applied.view.map_or_else(Default::default, |view| {
+            let at = view.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+            (at, moment(view.now, &view.config.zone))
+        }),
+        guard: breaches
+            .map(|breach| SafeText(&breach.to_string()).to_string())
+            .collect(),
+        automations: automations
+            .map(|(name, counts)| (SafeText(name).to_string(), cells(counts)))
+            .collect(),
+        columns,
+        list,
+    };
+    page.write_into(out)
+}
+
+/// The actions of an apply, each with what came of it.
+fn applied_rows<'a>(
+    view: PlanView<'a>,
+    applied: Applied<'a>,
+) -> impl Iterator<Item = Row> + use<'a> {
+    let actions = view.plan.actions.iter().enumerate();
+    let sent = actions.filter(move |(_, action)| applied.is_to_be_sent(action));
+    sent.map(move |(index, action)| {
+        let row = view.row(action);
+        let settled = applied.run.settled.get(index).and_then(Option::as_ref);
+        let detail = settled.and_then(|settled| settled.detail.as_deref());
+        let detail = detail.map_or_else(String::new, |detail| format!("; {detail}"));
+        Row {
+            kind: applied.run.outcome(index).as_str(),
+            subject: SafeText(&subject(row.contact, row.occurrence)).to_string(),
+            automation: row.automation.to_owned(),
+            reason: SafeText(&format!("{}: {}{detail}", row.action, row.reason)).to_string(),
+            place: SafeText(&row.declared_at.unwrap_or_default()).to_string(),
+        }
+    })
 }
 
 /// How long the bar of an automation is.

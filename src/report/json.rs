@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::applied::Applied;
 use super::rows::{ActionRow, PlanView};
 use super::tally::tally;
 use crate::apply::{Run, Settled};
@@ -117,7 +118,7 @@ struct RecordJson<'a> {
 /// # Errors
 /// What the writer says.
 pub fn plan_json(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
-    document(out, view, None, None)
+    document(out, "{ ", view, None, None)
 }
 
 /// Writes the figures of a plan alone.
@@ -125,7 +126,7 @@ pub fn plan_json(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
 /// # Errors
 /// What the writer says.
 pub fn plan_summary_json(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
-    head(out, view)?;
+    head(out, "{ ", view)?;
     let id = view.record_id.map(|id| id.to_string());
     let record = RecordJson {
         id: id.as_deref(),
@@ -162,7 +163,7 @@ pub fn plan_summary_json(out: &mut impl Write, view: PlanView<'_>) -> io::Result
 /// # Errors
 /// What the writer says.
 pub fn saved_json(out: &mut impl Write, view: PlanView<'_>, saved: &SavedPlan) -> io::Result<()> {
-    document(out, view, Some(saved), None)
+    document(out, "{ ", view, Some(saved), None)
 }
 
 /// Writes a plan with what came of each of its actions.
@@ -170,7 +171,22 @@ pub fn saved_json(out: &mut impl Write, view: PlanView<'_>, saved: &SavedPlan) -
 /// # Errors
 /// What the writer says.
 pub fn run_json(out: &mut impl Write, view: PlanView<'_>, run: &Run) -> io::Result<()> {
-    document(out, view, None, Some(run))
+    document(out, "{ ", view, None, Some(run))
+}
+
+/// Writes what an apply did: its exit code, and the plan with what came of each of its actions, where there was a plan.
+///
+/// # Errors
+/// What the writer says.
+pub fn applied_json(out: &mut impl Write, applied: Applied<'_>) -> io::Result<()> {
+    let start = format!("{{ \"exit_code\": {},\n  ", applied.exit_code);
+    match applied.view {
+        Some(view) => document(out, &start, view, None, Some(applied.run)),
+        None => writeln!(
+            out,
+            "{start}\"format_version\": {FORMAT_VERSION},\n  \"actions\": [] }}"
+        ),
+    }
 }
 
 /// Why an enrolment is gone. A condition may be on a cell that is a field as well, and no field is ever written down: a saved
@@ -184,11 +200,12 @@ fn why_gone<'a>(saved: Option<&SavedPlan>, reason: &'a str) -> &'a str {
 
 fn document(
     out: &mut impl Write,
+    start: &str,
     view: PlanView<'_>,
     saved: Option<&SavedPlan>,
     run: Option<&Run>,
 ) -> io::Result<()> {
-    head(out, view)?;
+    head(out, start, view)?;
     if let Some(saved) = saved {
         write!(out, "  \"saved\": ")?;
         to_json(
@@ -332,10 +349,10 @@ fn document(
 }
 
 /// How every document of a plan begins.
-fn head(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
+fn head(out: &mut impl Write, start: &str, view: PlanView<'_>) -> io::Result<()> {
     writeln!(
         out,
-        "{{ \"format_version\": {FORMAT_VERSION},\n  \"config_digest\": \"{}\", \"record_serial\": {}, \"now\": \"{}\",",
+        "{start}\"format_version\": {FORMAT_VERSION},\n  \"config_digest\": \"{}\", \"record_serial\": {}, \"now\": \"{}\",",
         view.config.digest,
         view.record_serial,
         second(view.now),

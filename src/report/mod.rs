@@ -1,6 +1,7 @@
 //! How plans, runs and records look to people and to programs. Decides nothing.
 
 mod against;
+mod applied;
 mod chart;
 mod columns;
 mod declared;
@@ -27,6 +28,7 @@ mod trial;
 pub use against::{
     AgainstRow, AgainstView, against_comment, against_json, against_markdown, against_text,
 };
+pub use applied::{Applied, applied_markdown};
 pub use chart::overview_from;
 pub use columns::{Columns, Row};
 pub use declared::{DECLARED_COLUMNS, DeclaredJson, LEFT_OUT_COLUMNS};
@@ -34,8 +36,8 @@ pub use diff::plan_diff;
 pub use explain::{Explanation, UNKNOWN};
 pub use file::{FileKind, check_writable, write_whole};
 pub use grouped::Shown;
-pub use html::{against_html, plan_html};
-pub use json::{plan_json, plan_summary_json, run_json, saved_json};
+pub use html::{against_html, applied_html, plan_html};
+pub use json::{applied_json, plan_json, plan_summary_json, run_json, saved_json};
 pub use lines::BrokenLines;
 pub use markdown::{Comment, plan_markdown};
 pub use metrics::{PlanMetrics, RunMetrics, last_success};

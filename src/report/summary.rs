@@ -9,30 +9,44 @@ use super::rows::{PlanView, subject};
 use super::style::{self, SafeText, plural, thousands};
 use super::tally::moved;
 use crate::apply::{End, Outcome, Run};
+use crate::plan::Action;
 
 /// Failures beyond this many are counted and not listed.
 const MOST_LISTED: usize = 20;
+
+/// How many actions had each outcome.
+#[derive(Default)]
+pub(super) struct Outcomes<'a> {
+    pub by_automation: BTreeMap<&'a str, BTreeMap<Outcome, u64>>,
+    pub total: BTreeMap<Outcome, u64>,
+}
+
+impl<'a> Outcomes<'a> {
+    /// Of those actions of a plan that are wanted.
+    pub(super) fn of(view: PlanView<'a>, run: &Run, is_wanted: impl Fn(&Action) -> bool) -> Self {
+        let mut all = Self::default();
+        let actions = view.plan.actions.iter().enumerate();
+        for (index, action) in actions.filter(|(_, action)| is_wanted(action)) {
+            let outcome = run.outcome(index);
+            let of = all.by_automation.entry(view.automation(action));
+            *of.or_default().entry(outcome).or_default() += 1;
+            *all.total.entry(outcome).or_default() += 1;
+        }
+        all
+    }
+}
 
 /// Writes the summary of a run.
 ///
 /// # Errors
 /// What the writer says.
 pub fn run_summary(out: &mut impl Write, view: PlanView<'_>, run: &Run) -> io::Result<()> {
-    let mut counts: BTreeMap<&str, BTreeMap<Outcome, u64>> = BTreeMap::new();
-    let mut bad = Vec::new();
-    let mut total: BTreeMap<Outcome, u64> = BTreeMap::new();
-    for (index, action) in view.plan.actions.iter().enumerate() {
-        let outcome = run.outcome(index);
-        *counts
-            .entry(view.automation(action))
-            .or_default()
-            .entry(outcome)
-            .or_default() += 1;
-        *total.entry(outcome).or_default() += 1;
-        if is_bad(run, index) {
-            bad.push(index);
-        }
-    }
+    let Outcomes {
+        by_automation: counts,
+        total,
+    } = Outcomes::of(view, run, |_| true);
+    let bad = (0..view.plan.actions.len()).filter(|index| is_bad(run, *index));
+    let bad: Vec<usize> = bad.collect();
     list_bad(out, view, run, &bad)?;
     if !view.plan.actions.is_empty() {
         let columns: Vec<Outcome> = Outcome::ALL
@@ -120,7 +134,7 @@ pub fn refused_summary(out: &mut dyn Write, view: PlanView<'_>, run: &Run) -> io
 }
 
 /// How many had each outcome, in words.
-fn words(total: &BTreeMap<Outcome, u64>) -> Vec<String> {
+pub(super) fn words(total: &BTreeMap<Outcome, u64>) -> Vec<String> {
     let counts = total.iter();
     counts
         .map(|(outcome, count)| format!("{} {}", thousands(*count), in_words(*outcome)))
