@@ -266,6 +266,19 @@ fn init_gives_a_repository_that_runs() {
 }
 
 #[test]
+fn who_has_no_credentials_is_told_those_of_a_local_sandbox() {
+    let local = "[spotler]\nbase_url = \"http://127.0.0.1:1\"\n";
+    let live = "[spotler]\nbase_url = \"https://spotler.example\"\n";
+    for (toml, is_local) in [(local, true), (live, false)] {
+        let repo = Repo::with(toml).env("SPOTLER_CONSUMER_KEY", "");
+        let said = repo.run(&["automations"]).exits(1).stderr;
+        assert!(said.contains("SPOTLER_CONSUMER_KEY"), "{said}");
+        let told = "`rollcall sandbox` takes SPOTLER_CONSUMER_KEY=sandbox SPOTLER_CONSUMER_SECRET=sandbox.";
+        assert_eq!(said.contains(told), is_local, "{said}");
+    }
+}
+
+#[test]
 fn an_example_can_be_had_without_a_checkout() {
     let repo = Repo::new();
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");

@@ -59,6 +59,10 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             ("rollcall plan", "show what would change"),
             ("rollcall plan --automation winback", "of one automation"),
             (
+                "rollcall plan --against main",
+                "the effect of this branch's rules alone",
+            ),
+            (
                 "rollcall plan --out next.plan",
                 "save it, for: rollcall apply next.plan",
             ),

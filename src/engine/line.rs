@@ -21,8 +21,12 @@ impl Engine {
     pub(super) fn credentials(&self) -> Result<Credentials, Error> {
         match &self.config.spotler.base {
             Base::Sandbox => Ok(Credentials::new(SANDBOX_KEY, SANDBOX_SECRET)),
-            Base::Url(_) => match &*self.credentials {
+            Base::Url(url) => match &*self.credentials {
                 Ok(credentials) => Ok(credentials.clone()),
+                Err(error) if url.host().is_none() => Err(Error::Credentials(format!(
+                    "{error} `rollcall sandbox` takes SPOTLER_CONSUMER_KEY={SANDBOX_KEY} \
+                     SPOTLER_CONSUMER_SECRET={SANDBOX_SECRET}."
+                ))),
                 Err(error) => Err(Error::Credentials(error.to_string())),
             },
         }
