@@ -639,3 +639,41 @@ fn a_report_can_be_read_in_any_light_and_width() {
     browser.until("document.querySelector('details').open");
     browser.nothing_odd();
 }
+
+#[test]
+fn a_simulation_can_be_read_in_any_light_and_width() {
+    let Some(browser) = Browser::start() else {
+        return;
+    };
+    let repo = lifecycle();
+    for day in 1..=9 {
+        let rows = (1000..1400 + day * 5).map(|n| match (n + day) % 40 {
+            0 => format!("crm-{n},prospect\n"),
+            1 => format!("crm-{n},ex-customer\n"),
+            _ => format!("crm-{n},customer\n"),
+        });
+        let odd = "</script><img src=x onerror=alert(1)>";
+        let rows = rows.collect::<String>();
+        let turn = ["prospect", "customer"][day % 2];
+        repo.write(
+            &format!("archive/crm-2026-01-0{day}.csv"),
+            format!("id,status\n{rows}{odd},{turn}\n"),
+        );
+    }
+    let args = ["simulate", "--exports", "archive/*.csv", "--format", "html"];
+    let path = page(&repo, &args);
+    browser.screen(1280, "light");
+    browser.open(&path);
+    looks_well_everywhere(&browser, "simulation");
+    let text = browser.eval("document.body.innerText");
+    for word in [
+        "2026-01-01 to 2026-01-09",
+        "customer-lifecycle",
+        "too many triggers",
+        "</script><img src=x onerror=alert(1)>",
+    ] {
+        assert!(text.as_str().unwrap().contains(word), "{word}: {text}");
+    }
+    assert_eq!(browser.eval("document.images.length"), 0);
+    browser.nothing_odd();
+}

@@ -369,6 +369,8 @@ pub enum TrialFormat {
     Text,
     /// For programs.
     Json,
+    /// For a browser, one file.
+    Html,
 }
 
 /// `automations`.

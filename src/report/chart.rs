@@ -65,6 +65,20 @@ pub(super) struct Sent {
 }
 
 impl Sent {
+    /// Of calls that all did what they were for.
+    pub(super) fn good(started: u64, stopped: u64) -> Self {
+        Self {
+            started,
+            stopped,
+            ..Self::default()
+        }
+    }
+
+    /// The longer of the two directions in which it is drawn.
+    pub(super) fn height(&self) -> u64 {
+        self.up().max(self.down())
+    }
+
     /// Each with a word for it; triggers first.
     pub(super) fn columns(&self) -> [(&'static str, String); 5] {
         [
@@ -190,14 +204,20 @@ pub(super) fn bars(calls: &[Calls], days: &[Day]) -> Bars {
     for calls in calls {
         counts[day_of(calls.at, days)].count(calls);
     }
-    let heights = counts.iter().map(|sent| sent.up().max(sent.down()));
-    let most = heights.max().unwrap_or(0);
+    bars_of(days.iter().map(|day| day.date.clone()).zip(counts), 0)
+}
+
+/// The same, of what was sent on each of these days, on a scale on which so many fit at least.
+pub(super) fn bars_of(days: impl Iterator<Item = (String, Sent)>, least: u64) -> Bars {
+    let days: Vec<(String, Sent)> = days.collect();
+    let heights = days.iter().map(|(_, sent)| sent.height());
+    let most = heights.max().unwrap_or(0).max(least);
     let mut all = Sent::default();
-    counts.iter().for_each(|sent| all.add(sent));
-    let days = days.iter().zip(counts).enumerate();
+    days.iter().for_each(|(_, sent)| all.add(sent));
+    let days = days.into_iter().enumerate();
     let days = days.filter(|(_, (_, sent))| *sent != Sent::default());
-    let days = days.map(|(place, (day, sent))| Bar {
-        date: day.date.clone(),
+    let days = days.map(|(place, (date, sent))| Bar {
+        date,
         sent,
         parts: parts(place, &sent, most),
     });

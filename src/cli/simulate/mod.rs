@@ -12,7 +12,7 @@ use super::args::{FirstDayArg, SimulateArgs, TrialFormat};
 use super::{CommandError, Common, Exit, Session};
 use crate::config::{Config, SourceKind};
 use crate::engine::{TrialOptions, trial};
-use crate::report::{FirstDay, SafeText, trial_json, trial_text};
+use crate::report::{FirstDay, SafeText, trial_html, trial_json, trial_text};
 
 /// More days than ten years are a slip of the pen.
 const MOST_DAYS: i32 = 3660;
@@ -32,6 +32,7 @@ pub(super) async fn run(args: &SimulateArgs, common: &Common) -> Result<Exit, Co
     let tried = trial(config, &options, |_| ()).await?;
     match args.format {
         TrialFormat::Text => output.lines(|mut out| trial_text(&mut out, &tried)),
+        TrialFormat::Html => output.result(|mut out| trial_html(&mut out, &[("", &tried)])),
         TrialFormat::Json => output.document(|mut out| trial_json(&mut out, &tried)),
     }?;
     Ok(Exit::Fine)

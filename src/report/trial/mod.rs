@@ -1,8 +1,10 @@
 //! What came of rules that were tried, in figures.
 
+mod html;
 mod json;
 mod text;
 
+pub use html::trial_html;
 pub use json::trial_json;
 pub use text::trial_text;
 
