@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::process::Command;
 
 use common::Repo;
 use serde_json::{Value, json};
@@ -388,4 +389,98 @@ fn the_same_days_are_the_same_twice() {
     assert_eq!(first.stdout, second.stdout);
     assert_eq!(first.json()["applies"], 80);
     assert!(first.json()["summary"]["trigger"].as_u64().unwrap() > 50);
+}
+
+fn git(repo: &Repo, day: &str, args: &[&str]) {
+    let done = Command::new("git")
+        .args(["-c", "user.name=a", "-c", "user.email=a@example.com"])
+        .args([
+            "-c",
+            "init.defaultBranch=main",
+            "-c",
+            "commit.gpgSign=false",
+        ])
+        .args(args)
+        .current_dir(repo.path())
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_COMMITTER_DATE", format!("{day}T12:00:00Z"))
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{args:?}: {done:?}");
+}
+
+fn commit(repo: &Repo, day: &str) {
+    git(repo, day, &["add", "."]);
+    git(repo, day, &["commit", "-qm", day]);
+}
+
+#[test]
+fn two_sets_of_rules_stand_beside_each_other() {
+    let repo = Repo::with(&rules(&[("welcome", "")], NEW));
+    let rows = ["c-1,,2026-03-02,", "c-2,,2026-03-03,", "c-3,,2026-03-03,"];
+    repo.write("exports/crm.csv", csv(&rows));
+    git(&repo, "2026-01-01", &["init", "-q"]);
+    commit(&repo, "2026-01-01");
+    let ramp = rules(&[("welcome", "max_per_day = 1")], NEW);
+    repo.write("rollcall.toml", ramp);
+    let args = [
+        "--from",
+        "2026-03-01",
+        "--to",
+        "2026-03-03",
+        "--against",
+        "HEAD",
+    ];
+    let both = simulated(&repo, &args);
+    assert_eq!(both["against"], "HEAD");
+    assert_eq!(
+        by_day(&both["before"]),
+        [day("2026-03-02", 1, 0), day("2026-03-03", 2, 0)]
+    );
+    assert_eq!(
+        by_day(&both["after"]),
+        [day("2026-03-02", 1, 0), day("2026-03-03", 1, 0)]
+    );
+    let text = repo.run(&[&["simulate"], &args[..]].concat()).exits(0);
+    insta::assert_snapshot!(text.stdout);
+    let page = [&["simulate", "--format", "html"], &args[..]].concat();
+    let page = repo.run(&page).exits(0).stdout;
+    assert!(page.contains("By the rules of HEAD") && page.contains("By those of the working tree"));
+    let said = repo
+        .run(&["simulate", "--against", "nowhere"])
+        .exits(1)
+        .stderr;
+    assert!(said.contains("There is no revision nowhere"), "{said}");
+}
+
+#[test]
+fn exports_that_are_kept_in_git_count_from_their_commit_on() {
+    let repo = Repo::with(&rules(&[("welcome", "")], CUSTOMER));
+    git(&repo, "2026-01-01", &["init", "-q"]);
+    for (day, rows) in [
+        ("2026-01-05", &["c-1,,,customer"][..]),
+        ("2026-01-07", &["c-1,,,customer", "c-2,,,customer"]),
+        ("2026-01-09", &["c-2,,,customer"]),
+    ] {
+        repo.write("exports/crm.csv", csv(rows));
+        commit(&repo, day);
+    }
+    repo.write("exports/crm.csv", csv(&["c-9,,,customer"]));
+    let tried = simulated(&repo, &["--rev", "HEAD"]);
+    assert_eq!(tried["sources"], json!([{ "source": "crm", "exports": 3 }]));
+    assert_eq!(
+        by_day(&tried),
+        [day("2026-01-07", 1, 0), day("2026-01-09", 0, 1)]
+    );
+    let later = simulated(&repo, &["--rev", "HEAD~1..HEAD"]);
+    assert_eq!(later["from"], "2026-01-09");
+    for (range, wanted) in [
+        ("HEAD..HEAD", "No commit of HEAD..HEAD has changed"),
+        ("--all", "No commit of --all has changed"),
+        ("nowhere", "nowhere"),
+    ] {
+        let rev = format!("--rev={range}");
+        let said = repo.run(&["simulate", &rev]).exits(1).stderr;
+        assert!(said.contains(wanted), "{said}");
+    }
 }

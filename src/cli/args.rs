@@ -330,6 +330,12 @@ pub struct SimulateArgs {
     /// 'archive/*/crm.csv' or crm='archive/crm-*.csv'; may be given several times
     #[arg(long, value_name = "[SOURCE=]PATTERN")]
     pub exports: Vec<String>,
+    /// The exports that the commits of this range have, each from the day of its commit on, such as v1..HEAD
+    #[arg(long, value_name = "RANGE", conflicts_with = "exports")]
+    pub rev: Option<String>,
+    /// Try the rules of this Git revision too, on the same days and exports, and show both beside each other
+    #[arg(long, value_name = "REV")]
+    pub against: Option<String>,
     /// The first day [default: that of the first export, or today]
     #[arg(long, value_name = "DATE", value_parser = parse_date)]
     pub from: Option<Date>,

@@ -102,7 +102,7 @@ impl Engine {
 }
 
 /// Problems of the rules of a revision, in files that are called as Git calls them.
-fn at_revision(problems: Problems, revision: &str) -> Problems {
+pub(super) fn at_revision(problems: Problems, revision: &str) -> Problems {
     let Problems { mut list, files } = problems;
     let named = |file: &str| -> Arc<str> { Arc::from(format!("{revision}:{file}")) };
     for problem in &mut list {

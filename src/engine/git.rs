@@ -45,6 +45,12 @@ pub enum GitError {
         SafeText(.0), .1.display()
     )]
     NoConfiguration(String, PathBuf),
+    /// No commit has an export.
+    #[error(
+        "No commit of {} has changed a file that a source reads. Is the range right (v1..HEAD), and are exports kept in Git?",
+        SafeText(.0)
+    )]
+    NoExports(String),
     /// Git says something else.
     #[error("Git cannot read the repository: {}.", SafeText(.0))]
     Refused(String),
@@ -65,7 +71,7 @@ const FOR_GIT: [&str; 6] = [
 ];
 
 /// Git, in a folder.
-fn git(folder: &Path) -> Command {
+pub(super) fn git(folder: &Path) -> Command {
     let value = |name| Some((name, std::env::var_os(name)?));
     let mut command = Command::new("git");
     command
@@ -227,7 +233,7 @@ fn object<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 }
 
 /// Runs Git: what it printed, or what it complained of.
-fn run(command: &mut Command) -> Result<Result<Vec<u8>, String>, GitError> {
+pub(super) fn run(command: &mut Command) -> Result<Result<Vec<u8>, String>, GitError> {
     let output = command.output().map_err(GitError::NotStarted)?;
     Ok(match output.status.success() {
         true => Ok(output.stdout),
@@ -243,7 +249,7 @@ fn refused(root: &Path, said: String) -> GitError {
 }
 
 /// A line that Git printed.
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim_end().to_owned()
 }
 

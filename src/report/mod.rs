@@ -53,5 +53,5 @@ pub use summary::{refused_summary, run_summary};
 pub use text::{plan_sum, plan_text};
 pub use trial::{
     FirstDay, HeldBack, HoldsBack, Most, NotPlanned, Refused, Trial, TrialCounts, TrialDay,
-    TrialSource, TrialSum, trial_html, trial_json, trial_text,
+    TrialSource, TrialSum, trial_html, trial_json, trial_text, trials_json, trials_text,
 };

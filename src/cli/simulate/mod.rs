@@ -9,10 +9,13 @@ use jiff::ToSpan;
 use jiff::civil::Date;
 
 use super::args::{FirstDayArg, SimulateArgs, TrialFormat};
+use super::output::Output;
 use super::{CommandError, Common, Exit, Session};
 use crate::config::{Config, SourceKind};
-use crate::engine::{TrialOptions, trial};
-use crate::report::{FirstDay, SafeText, trial_html, trial_json, trial_text};
+use crate::engine::{Exports, TrialOptions, trial};
+use crate::report::{
+    FirstDay, SafeText, Trial, trial_html, trial_json, trial_text, trials_json, trials_text,
+};
 
 /// More days than ten years are a slip of the pen.
 const MOST_DAYS: i32 = 3660;
@@ -28,12 +31,47 @@ pub(super) async fn run(args: &SimulateArgs, common: &Common) -> Result<Exit, Co
         .now()
         .to_zoned_datetime(config.zone.clone())
         .date();
-    let options = options(args, config, today)?;
-    let tried = trial(config, &options, |_| ()).await?;
+    // The folder of the exports goes with this command.
+    let (_folder, exports) = match &args.rev {
+        Some(range) => {
+            let (folder, exports) = session.engine.exports_of(range).await?;
+            (Some(folder), exports)
+        }
+        None => (None, exports::find(config, &args.exports)?),
+    };
+    let options = options(args, config, exports, today)?;
+    let Some(revision) = &args.against else {
+        let tried = trial(config, &options, |_| ()).await?;
+        return shown(args.format, output, &tried);
+    };
+    let old = session.engine.rules_of(revision).await?;
+    refuse_databases(old, &options.exports)?;
+    let after = trial(config, &options, |_| ()).await?;
+    let before = session.engine.trial_of((old, revision), &options).await?;
+    let label = format!("By the rules of {}", SafeText(revision));
     match args.format {
-        TrialFormat::Text => output.lines(|mut out| trial_text(&mut out, &tried)),
-        TrialFormat::Html => output.result(|mut out| trial_html(&mut out, &[("", &tried)])),
-        TrialFormat::Json => output.document(|mut out| trial_json(&mut out, &tried)),
+        TrialFormat::Text => {
+            output.lines(|mut out| trials_text(&mut out, revision, &before, &after))
+        }
+        TrialFormat::Json => {
+            output.document(|mut out| trials_json(&mut out, revision, &before, &after))
+        }
+        TrialFormat::Html => {
+            let sides = [
+                (label.as_str(), &before),
+                ("By those of the working tree", &after),
+            ];
+            output.result(|mut out| trial_html(&mut out, &sides))
+        }
+    }?;
+    Ok(Exit::Fine)
+}
+
+fn shown(format: TrialFormat, output: Output, tried: &Trial) -> Result<Exit, CommandError> {
+    match format {
+        TrialFormat::Text => output.lines(|mut out| trial_text(&mut out, tried)),
+        TrialFormat::Html => output.result(|mut out| trial_html(&mut out, &[("", tried)])),
+        TrialFormat::Json => output.document(|mut out| trial_json(&mut out, tried)),
     }?;
     Ok(Exit::Fine)
 }
@@ -41,9 +79,9 @@ pub(super) async fn run(args: &SimulateArgs, common: &Common) -> Result<Exit, Co
 fn options(
     args: &SimulateArgs,
     config: &Config,
+    exports: BTreeMap<String, Exports>,
     today: Date,
 ) -> Result<TrialOptions, CommandError> {
-    let exports = exports::find(config, &args.exports)?;
     // From the day on which there is an export of each, to that of the last.
     let firsts = exports
         .iter()

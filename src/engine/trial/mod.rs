@@ -4,6 +4,7 @@
 //! All of it is what an apply does: the roster, the plan, the guard, the calls and what is written of them. Only who answers,
 //! what time it is, and where the record lies is another.
 
+mod revisions;
 mod stand_in;
 mod tally;
 

@@ -15,7 +15,7 @@ struct TrialJson<'a> {
 }
 
 #[derive(Serialize)]
-struct Body<'a> {
+pub(super) struct Body<'a> {
     from: String,
     to: String,
     at: Vec<String>,

@@ -1,9 +1,11 @@
 //! What came of rules that were tried, in figures.
 
+mod against;
 mod html;
 mod json;
 mod text;
 
+pub use against::{trials_json, trials_text};
 pub use html::trial_html;
 pub use json::trial_json;
 pub use text::trial_text;

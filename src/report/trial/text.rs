@@ -37,7 +37,11 @@ pub fn trial_text(out: &mut impl Write, trial: &Trial) -> io::Result<()> {
     sum(out, trial)
 }
 
-fn table(out: &mut impl Write, header: &[&str], rows: Vec<Vec<String>>) -> io::Result<()> {
+pub(super) fn table(
+    out: &mut impl Write,
+    header: &[&str],
+    rows: Vec<Vec<String>>,
+) -> io::Result<()> {
     let mut table = Table::new();
     table.load_style(PLAIN_TABLE);
     table.set_header(header.iter().copied());
