@@ -629,6 +629,9 @@ fn a_report_can_be_read_in_any_light_and_width() {
     ] {
         assert!(text.as_str().unwrap().contains(word), "{word}: {text}");
     }
+    // Each automation in which anything was sent has its bars.
+    let bars = browser.eval("document.querySelectorAll('.curves .small').length");
+    assert_eq!(bars, 3);
     // The figures by day open by keyboard.
     assert_eq!(
         browser.eval("document.querySelector('details').open"),

@@ -10,7 +10,7 @@ pub struct Overview {
     /// By how many the running participations of an automation grew or shrank, by automation and then by time. What was
     /// before the time asked for is summed up in one step at that time.
     pub steps: Vec<Step>,
-    /// How many calls were made, by time.
+    /// How many calls were made, by time and automation.
     pub calls: Vec<Calls>,
     /// Participations that are not as they should be now, the most frequent first.
     pub troubles: Vec<Trouble>,
@@ -31,9 +31,11 @@ pub struct Step {
     pub by: i64,
 }
 
-/// Calls of one kind with one outcome in one quarter of an hour.
+/// Calls of one automation and kind with one outcome in one quarter of an hour.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Calls {
+    /// The automation.
+    pub automation: String,
     /// The start of the quarter of an hour, in milliseconds since 1970.
     pub at: i64,
     /// `trigger` or `stop`.

@@ -1,5 +1,7 @@
 //! The drawings of the page about the record: a curve for each automation, and bars for each day.
 
+use std::collections::BTreeMap;
+
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
@@ -29,9 +31,12 @@ pub(super) struct Curve {
     pub(super) most: String,
     pub(super) points: String,
     pub(super) area: String,
+    /// What was sent each day, of this automation alone.
+    pub(super) bars: Bars,
 }
 
 /// What was sent each day.
+#[derive(Default)]
 pub(super) struct Bars {
     pub(super) most: String,
     pub(super) days: Vec<Bar>,
@@ -157,10 +162,18 @@ fn day_of(at: i64, days: &[Day]) -> usize {
     place.min(days.len().saturating_sub(1))
 }
 
-/// A curve for each automation, those first of which the most run now.
-pub(super) fn curves(steps: &[Step], days: &[Day]) -> Vec<Curve> {
-    let automations = steps.chunk_by(|a, b| a.automation == b.automation);
-    let curves = automations.map(|steps| {
+/// A curve for each automation, with the bars of what was sent of it; those first of which the most run now.
+pub(super) fn curves(steps: &[Step], calls: &[Calls], days: &[Day]) -> Vec<Curve> {
+    let calls = calls.chunk_by(|a, b| a.automation == b.automation);
+    let calls = calls.map(|calls| (calls[0].automation.as_str(), calls));
+    let mut of: BTreeMap<&str, (&[Step], &[Calls])> = BTreeMap::new();
+    for steps in steps.chunk_by(|a, b| a.automation == b.automation) {
+        of.insert(&steps[0].automation, (steps, &[]));
+    }
+    for (name, calls) in calls {
+        of.entry(name).or_default().1 = calls;
+    }
+    let curves = of.into_iter().map(|(name, (steps, calls))| {
         let mut counts = vec![0; days.len()];
         for step in steps {
             counts[day_of(step.at, days)] += step.by;
@@ -170,7 +183,10 @@ pub(super) fn curves(steps: &[Step], days: &[Day]) -> Vec<Curve> {
             sum += *count;
             *count = sum;
         }
-        curve(&steps[0].automation, &counts)
+        Curve {
+            bars: bars(calls, days),
+            ..curve(name, &counts)
+        }
     });
     let mut curves: Vec<_> = curves.collect();
     curves.sort_by_key(|curve| std::cmp::Reverse(curve.count));
@@ -195,6 +211,7 @@ fn curve(name: &str, counts: &[i64]) -> Curve {
         most: number(most),
         area: format!("0,{HIGH} {points} {last},{HIGH}"),
         points,
+        bars: Bars::default(),
     }
 }
 
@@ -310,13 +327,14 @@ mod tests {
             step("a", at("2026-11-22T23:45:00Z"), -4),
             step("b", at("2026-11-23T00:00:00Z"), 7),
         ];
-        let curves = curves(&steps, &days);
+        let curves = curves(&steps, &[], &days);
         let told: Vec<_> = curves
             .iter()
             .map(|curve| (curve.count, curve.name.as_str(), curve.before.as_str()))
             .collect();
         assert_eq!(told, [(7, "b", "0"), (6, "a", "10")]);
         assert_eq!(curves[1].points, "0,0 1,0 2,0 3,0 4,0 5,40 6,40");
+        assert!(curves[1].bars.days.is_empty());
     }
 
     #[test]
@@ -324,6 +342,7 @@ mod tests {
         let now = at("2026-11-23T12:00:00Z");
         let days = days(None, now, &TimeZone::UTC, 90);
         let calls_of = |kind: &str, outcome: Option<&str>, count| Calls {
+            automation: "a".to_owned(),
             at: at("2026-11-22T12:00:00Z").as_millisecond(),
             kind: kind.to_owned(),
             outcome: outcome.map(str::to_owned),

@@ -151,6 +151,7 @@ pub fn plan_summary_json(out: &mut impl Write, view: PlanView<'_>) -> io::Result
             },
         )
     })?;
+    frozen(out, view)?;
     write!(out, "  \"summary\": ")?;
     to_json(out, &summary(view.plan))?;
     write!(out, ",\n  \"guard\": ")?;
@@ -247,26 +248,8 @@ fn document(
         });
         action(out, &row, settled.as_ref())
     })?;
-    let mut freezes = view.config.freezes_at(view.now).peekable();
-    if saved.is_none() && freezes.peek().is_some() {
-        write!(out, "  \"frozen\": ")?;
-        list(out, freezes, |out, freeze| {
-            let names = freeze.automations.as_ref().map(|list| {
-                let names = list.iter().map(|of| &view.config.automations[*of].name);
-                names.collect()
-            });
-            to_json(
-                out,
-                &FreezeJson {
-                    automation: names,
-                    from: freeze.from.map(second),
-                    until: freeze.until.map(second),
-                    all: freeze.all,
-                    reason: freeze.reason.as_deref(),
-                    declared_at: freeze.place.to_string(),
-                },
-            )
-        })?;
+    if saved.is_none() {
+        frozen(out, view)?;
     }
     if !view.plan.deferred.is_empty() {
         write!(out, "  \"deferred\": ")?;
@@ -346,6 +329,32 @@ fn document(
         }
     }
     writeln!(out, " }}")
+}
+
+/// Writes what is frozen, where anything is.
+fn frozen(out: &mut impl Write, view: PlanView<'_>) -> io::Result<()> {
+    let mut freezes = view.config.freezes_at(view.now).peekable();
+    if freezes.peek().is_some() {
+        write!(out, "  \"frozen\": ")?;
+        list(out, freezes, |out, freeze| {
+            let names = freeze.automations.as_ref().map(|list| {
+                let names = list.iter().map(|of| &view.config.automations[*of].name);
+                names.collect()
+            });
+            to_json(
+                out,
+                &FreezeJson {
+                    automation: names,
+                    from: freeze.from.map(second),
+                    until: freeze.until.map(second),
+                    all: freeze.all,
+                    reason: freeze.reason.as_deref(),
+                    declared_at: freeze.place.to_string(),
+                },
+            )
+        })?;
+    }
+    Ok(())
 }
 
 /// How every document of a plan begins.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::chart::{Bars, Curve, bars, curves, days};
+use super::moment::moment;
 use super::style::{SafeText, thousands};
 use crate::record::{Overview, RecordedRun};
 
@@ -73,13 +74,13 @@ pub fn overview_html(
     let days = days(overview.began, now, zone, most_days);
     let bars = bars(&overview.calls, &days);
     let [started, _, _, stopped, _] = bars.sent.columns().map(|(_, number)| number);
-    let mut curves = curves(&overview.steps, &days);
+    let mut curves = curves(&overview.steps, &overview.calls, &days);
     let running: i64 = curves.iter().map(|curve| curve.count).sum();
     let more_curves = curves.len().saturating_sub(MOST_CURVES);
     curves.truncate(MOST_CURVES);
     let waiting: i64 = overview.troubles.iter().map(|trouble| trouble.count).sum();
     let page = Page {
-        now: minute(now, zone),
+        now: moment(now, zone),
         zone: zone.iana_name().unwrap_or("UTC").to_owned(),
         first: days.first().map(|day| day.date.clone()).unwrap_or_default(),
         last: days.last().map(|day| day.date.clone()).unwrap_or_default(),

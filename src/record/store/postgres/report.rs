@@ -41,8 +41,10 @@ FROM step JOIN ~automation a ON a.id = step.automation
 WHERE step.at < $3 GROUP BY 1, 2 ORDER BY 1, 2";
 
 const CALLS: &str = "\
-SELECT sent_at / $2 * $2 AS at, kind, outcome, count(*) AS count FROM ~call WHERE sent_at >= $1 AND sent_at < $3
-GROUP BY 1, 2, 3 ORDER BY 1, 2, outcome NULLS FIRST";
+SELECT a.name AS automation, at, kind, outcome, count FROM (
+    SELECT automation, sent_at / $2 * $2 AS at, kind, outcome, count(*) AS count FROM ~call
+    WHERE sent_at >= $1 AND sent_at < $3 GROUP BY 1, 2, 3, 4
+) AS calls JOIN ~automation a ON a.id = calls.automation ORDER BY 1, 2, 3, outcome NULLS FIRST";
 
 const TROUBLES: &str = "\
 SELECT a.name AS automation, state COLLATE \"C\" AS state, detail, count(*) AS count FROM (

@@ -55,8 +55,10 @@ WHERE step.at < ?3 GROUP BY 1, 2 ORDER BY 1, 2"
 );
 
 const CALLS: &str = "\
-SELECT sent_at / ?2 * ?2 AS at, kind, outcome, count(*) AS count FROM call WHERE sent_at >= ?1 AND sent_at < ?3
-GROUP BY 1, 2, 3 ORDER BY 1, 2, 3";
+SELECT automation.name AS automation, at, kind, outcome, count FROM (
+    SELECT automation, sent_at / ?2 * ?2 AS at, kind, outcome, count(*) AS count FROM call
+    WHERE sent_at >= ?1 AND sent_at < ?3 GROUP BY 1, 2, 3, 4
+) AS calls JOIN automation ON automation.id = calls.automation ORDER BY 1, 2, 3, 4";
 
 const TROUBLES: &str = "\
 SELECT automation.name AS automation, state, detail, count(*) AS count FROM (
