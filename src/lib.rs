@@ -21,6 +21,7 @@ pub mod paths;
 pub mod patient;
 pub mod text;
 pub mod threads;
+pub mod webhook;
 
 pub mod config;
 

@@ -12,7 +12,7 @@ use rollcall::config::{self, Config, Problems, SourceKind};
 use serde_json::Value;
 
 /// The tables of a configuration: the schema's name for each, how one begins, and what it needs.
-const TABLES: [(&str, &str, &[&str]); 24] = [
+const TABLES: [(&str, &str, &[&str]); 25] = [
     ("", "", &[]),
     ("Spotler", "[spotler]", &[]),
     ("Paths", "[spotler.paths]", &[]),
@@ -20,6 +20,7 @@ const TABLES: [(&str, &str, &[&str]); 24] = [
     ("Guard", "[guard]", &[]),
     ("Window", "[window]", &["triggers = \"08:00-18:00\""]),
     ("Limits", "[limit]", &["per_contact = \"2/7d\""]),
+    ("Notify", "[notify]", &["url = \"$ROLLCALL_WEBHOOK\""]),
     ("Time", "[time]", &[]),
     ("Automation", "[automation.x]", &["trigger_code = \"x\""]),
     (

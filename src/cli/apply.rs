@@ -8,16 +8,20 @@ use tokio::time::Instant;
 
 use super::args::{ApplyArgs, Format, LogFormat};
 use super::metrics::{self, Seen};
+use super::notify::{self, Ended};
 use super::output::Output;
 use super::reported::Reported;
 use super::signals::Signals;
 use super::{CommandError, Common, Exit, Session};
 use crate::apply::{Event, Outcome, Part, Run};
+use crate::config::Base;
 use crate::engine::{self, ApplyOptions, Applying, Beginning, Planned, Saved};
+use crate::id::AutomationName;
 use crate::plan::Filter;
 use crate::record::LockError;
 use crate::report::{
-    Look, Progress, SafeText, Shown, plan_text, plural, refused_summary, run_json, run_summary,
+    ATTENTION, Look, Progress, SafeText, Shown, plan_text, plural, refused_summary, run_json,
+    run_summary,
 };
 
 pub(super) async fn run(
@@ -33,7 +37,7 @@ pub(super) async fn run(
     let output = Output::new(common);
     let session = Session::begin(common);
     let mut seen = Seen::default();
-    let exit = match &session {
+    let (exit, error) = match &session {
         Ok(session) => {
             let apply = Apply {
                 args,
@@ -41,32 +45,25 @@ pub(super) async fn run(
                 session,
                 signals,
             };
-            match (
-                signals.guard(apply.run(&mut seen)).await,
-                session.engine.has_recovered(),
-            ) {
-                (Ok(Exit::Fine), true) => Exit::Incomplete,
-                (Ok(exit), _) => exit,
+            let done = signals.guard(apply.run(&mut seen)).await;
+            match (done, session.engine.has_recovered()) {
+                (Ok(Exit::Fine), true) => (Exit::Incomplete, None),
+                (Ok(exit), _) => (exit, None),
                 // A doubt that was found is reported by the exit code once, whatever comes after it: the next run has nothing to
                 // find.
-                (Err(error), true) => {
-                    output.error(&error.after_recovery());
-                    Exit::Incomplete
-                }
-                (Err(error), false) => {
-                    output.error(&error);
-                    Exit::Error
-                }
+                (Err(error), true) => (Exit::Incomplete, Some(error.after_recovery())),
+                (Err(error), false) => (Exit::Error, Some(error)),
             }
         }
-        Err(error) => {
-            output.error(error);
-            Exit::Error
-        }
+        Err(_) => (Exit::Error, None),
     };
+    let error = error.as_ref().or(session.as_ref().err());
+    if let Some(error) = error {
+        output.error(error);
+    }
     let exit = match &args.metrics {
         Some(path) => {
-            metrics::write(path, exit, started, session.ok().as_ref(), &seen, &output).await
+            metrics::write(path, exit, started, session.as_ref().ok(), &seen, &output).await
         }
         None => exit,
     };
@@ -74,6 +71,13 @@ pub(super) async fn run(
         Some(report) => report.write(exit, &seen, &output),
         None => exit,
     };
+    let ended = Ended {
+        exit,
+        error,
+        seen: &seen,
+        has_recovered: (session.as_ref()).is_ok_and(|session| session.engine.has_recovered()),
+    };
+    notify::tell(session.as_ref().ok(), common, &ended, &output).await;
     log_end(exit, started, seen.run.as_ref());
     Ok(exit)
 }
@@ -123,7 +127,13 @@ impl Apply<'_> {
         let planned = match &saved {
             Some(saved) => engine.plan_again(saved, &args.allow_shrink).await?,
             None => {
-                let scope = engine.scope(Filter::default(), &args.allow_shrink);
+                let names = args.automation.iter().map(AutomationName::as_str);
+                engine.check_names("automation", names)?;
+                let filter = Filter {
+                    automation: args.automation.clone(),
+                    contact: None,
+                };
+                let scope = engine.scope(filter, &args.allow_shrink);
                 engine.plan(scope).await?
             }
         };
@@ -286,9 +296,44 @@ impl Apply<'_> {
         self.session.ask_first_day(beginning).await?;
         // What is only noted needs no question.
         if !plan.is_empty() {
+            self.show_what_is_asked(planned);
             output.ask("Apply this?", args.yes).await?;
         }
         Ok(Next::Continue(Part::Whole))
+    }
+
+    /// Shows where it goes before it is asked for: to whom, by which record, and how much.
+    fn show_what_is_asked(&self, planned: &Planned) {
+        if self.args.yes || !Output::can_ask() {
+            return;
+        }
+        let (config, plan) = (self.session.engine.config(), &planned.plan);
+        let host = match (&config.spotler.base, config.spotler.base.host()) {
+            (Base::Sandbox, _) => "the built-in sandbox".to_owned(),
+            (Base::Url(url), None) => format!("{}, a sandbox on this machine", url.as_str()),
+            (Base::Url(_), Some(host)) => {
+                let loud = ATTENTION.bold();
+                format!(
+                    "{host}\n{loud}LIVE: BEHIND EVERY TRIGGER IS AN E-MAIL TO A REAL PERSON.{loud:#}"
+                )
+            }
+        };
+        let record = match planned.record.id() {
+            Some(id) => format!("{} ({id})", config.record_shown()),
+            None => format!("{}, to be begun", config.record_shown()),
+        };
+        let mut counts = vec![
+            plural(plan.triggers(), "trigger"),
+            plural(plan.stops(), "stop"),
+        ];
+        if !plan.let_go.is_empty() {
+            counts.push(format!("{} let go", plan.let_go.len()));
+        }
+        self.session.output.prompt(|out| {
+            writeln!(out, "\nThis goes to {host}")?;
+            writeln!(out, "Record: {}", SafeText(&record))?;
+            writeln!(out, "It sends {}.", counts.join(" and "))
+        });
     }
 
     /// What is done of a plan that the guard refuses: the stops of suppressed contacts, where it does not refuse these too and
@@ -302,6 +347,7 @@ impl Apply<'_> {
         let shown = plural(stops, "stop");
         if stops > 0 && (args.yes || Output::can_ask()) {
             let question = format!("Send the {shown} of suppressed contacts anyway?");
+            self.show_what_is_asked(planned);
             if output.ask(&question, args.yes).await.is_ok() {
                 return Ok(Next::Continue(Part::StopsOfSuppressed));
             }

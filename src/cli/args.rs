@@ -243,8 +243,11 @@ pub struct ApplyArgs {
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Do not ask
-    #[arg(long)]
+    #[arg(long, short = 'y')]
     pub yes: bool,
+    /// Only this automation
+    #[arg(long, value_name = "NAME", value_parser = parse_automation, conflicts_with = "file")]
+    pub automation: Option<AutomationName>,
     /// Begin a record if there is none: on the first day, and never in a crontab
     #[arg(long)]
     pub new_record: bool,

@@ -16,6 +16,7 @@ mod log;
 mod man;
 mod metrics;
 mod notices;
+mod notify;
 mod output;
 mod plan;
 mod record;

@@ -13,6 +13,11 @@ use crate::patient::Patient;
 use crate::report::{BrokenLines, SafeText};
 use crate::threads;
 
+/// That somebody said no.
+#[derive(Debug, thiserror::Error)]
+#[error("Not done. Nothing was sent and nothing was written.")]
+pub struct Declined;
+
 /// Where a command writes.
 #[derive(Clone, Copy)]
 pub struct Output {
@@ -172,6 +177,11 @@ impl Output {
         let _ = write(&mut stream).and_then(|()| stream.flush());
     }
 
+    /// Writes what comes before a question.
+    pub fn prompt(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
+        self.raw(write);
+    }
+
     /// Whether standard error is a log of events.
     pub fn is_log(&self) -> bool {
         self.logs
@@ -208,7 +218,7 @@ impl Output {
         if answer.trim() == "yes" {
             return Ok(());
         }
-        Err(anyhow!("Not done. Nothing was sent and nothing was written.").into())
+        Err(anyhow::Error::new(Declined).into())
     }
 
     /// Tells what is allowed in a configuration and likely a slip.

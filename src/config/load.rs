@@ -14,6 +14,7 @@ use super::freeze::freeze;
 use super::lot::overlaps;
 use super::model::{Automation, Config, RecordLocation, Source, SourceKind};
 use super::moved::{moved, resolve};
+use super::notify::Notify;
 use super::reader::{Ctx, Item, Sink, Table};
 use super::settings::Settings;
 use super::source::{check_inputs, source};
@@ -66,7 +67,7 @@ pub fn load_for(file: &Path, data: Option<&Path>) -> Result<Config, Problems> {
 }
 
 /// The files that the first one includes.
-fn includes(root: &Path, first: &Parsed<'_>, sink: &Sink) -> Vec<PathBuf> {
+pub(super) fn includes(root: &Path, first: &Parsed<'_>, sink: &Sink) -> Vec<PathBuf> {
     let ctx = Ctx {
         doc: &first.doc,
         sink,
@@ -118,6 +119,7 @@ fn merge(
             ("guard", Settings::guard),
             ("window", Settings::window),
             ("limit", Settings::limit),
+            ("notify", Settings::notify),
             ("time", Settings::time),
         ] {
             if let Some(item) = top.get(key)
@@ -246,12 +248,14 @@ fn merge(
     }
     let window = settings.take_window();
     let per_contact = settings.take_limit();
+    let notify = settings.take_notify();
     let (spotler, record, guard, zone) = settings.complete(root);
     Ok(Config {
         file: file.to_owned(),
         root: root.to_owned(),
         warnings: [
             unsecured(&record),
+            Vec::from_iter(notify.as_ref().and_then(Notify::warning)),
             unsecured_sources(&sources),
             warnings(&automations),
             alike(&automations, &enrols),
@@ -264,6 +268,7 @@ fn merge(
         record,
         guard,
         window,
+        notify,
         per_contact,
         zone,
         automations,

@@ -11,6 +11,7 @@ use super::freeze::Freeze;
 use super::lot::Lot;
 use super::moved::Moved;
 use super::notation::Notation;
+use super::notify::Notify;
 use super::suppress::Suppression;
 use super::window::Window;
 use crate::base_url::BaseUrl;
@@ -41,6 +42,8 @@ pub struct Config {
     pub guard: GuardLimits,
     /// `[window]`: when triggers may be sent; `None` is always.
     pub window: Option<Window>,
+    /// `[notify]`: who is told that an apply did not end well; `None` is nobody.
+    pub notify: Option<Notify>,
     /// `[limit] per_contact`; `None` is any number.
     pub per_contact: Option<PerContact>,
     /// `[time] zone`: what calendar days are days of.

@@ -1,5 +1,5 @@
-//! What declared contacts are like is personal, and the URL of a database may hold a password: where a problem shows lines of
-//! a file, both are covered.
+//! What declared contacts are like is personal, the URL of a database may hold a password, and the address of a webhook is a
+//! secret: where a problem shows lines of a file, all are covered.
 
 use std::ops::Range;
 
@@ -19,6 +19,15 @@ pub(super) fn redacted(text: &str) -> String {
     let (tree, errors) = DeTable::parse_recoverable(text);
     if let Some(contacts) = tree.get_ref().get("contact") {
         leaves(contacts, &mut cover);
+    }
+    if let Some(notify) = tree.get_ref().get("notify") {
+        // The name of an environment variable is no secret.
+        leaves(notify, &mut |span: Range<usize>| {
+            let value = text.get(span.clone()).unwrap_or_default();
+            if !value.trim_start_matches(['"', '\'']).starts_with('$') {
+                cover(span);
+            }
+        });
     }
     if !errors.is_empty() {
         lines(text, &mut cover);
@@ -55,9 +64,8 @@ fn lines(text: &str, cover: &mut impl FnMut(Range<usize>)) {
     for line in text.split_inclusive('\n') {
         let bare = line.trim_start();
         if bare.starts_with('[') {
-            is_contact = bare
-                .trim_start_matches(['[', ' ', '"', '\''])
-                .starts_with("contact");
+            let name = bare.trim_start_matches(['[', ' ', '"', '\'']);
+            is_contact = name.starts_with("contact") || name.starts_with("notify");
         } else if is_contact || is_attribute(bare) {
             let key = line.find('=').map_or(0, |at| at + 1);
             cover(start + key..start + line.len());
@@ -68,7 +76,8 @@ fn lines(text: &str, cover: &mut impl FnMut(Range<usize>)) {
 
 /// Whether a line begins with the attributes of contacts, as in `contact.crm-1.status = …`.
 fn is_attribute(line: &str) -> bool {
-    line.strip_prefix("contact")
+    let rest = line.strip_prefix("contact");
+    rest.or_else(|| line.strip_prefix("notify"))
         .is_some_and(|rest| rest.trim_start().starts_with(['.', '=']))
 }
 

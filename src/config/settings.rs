@@ -1,4 +1,4 @@
-//! `[spotler]`, `[record]`, `[guard]`, `[window]`, `[limit]` and `[time]`: tables of which there is one of each, over all files.
+//! `[spotler]`, `[record]`, `[guard]`, `[window]`, `[limit]`, `[notify]` and `[time]`: tables of which there is one of each, over all files.
 
 use std::ops::Range;
 use std::path::Path;
@@ -11,6 +11,7 @@ use super::location::{RECORD, location};
 use super::model::{
     Base, GuardLimits, Limit, PerContact, RecordLocation, Span, Spotler, StopLimit,
 };
+use super::notify::{self, Notify};
 use super::reader::{Item, Table};
 use super::suggest::nearest_zone;
 use super::value::{duration, percent, rate, span};
@@ -19,6 +20,7 @@ use crate::base_url::{BaseUrl, BaseUrlError, SERVICE};
 use crate::id::RecordId;
 use crate::location::{Location, SCHEMA, is_schema};
 use crate::paths::Paths;
+use crate::webhook::Webhook;
 
 /// Reads `2/7d`.
 fn per_contact(text: &str) -> Option<(usize, Duration, String)> {
@@ -92,6 +94,7 @@ pub(super) struct Settings {
     max_released: Slot<u64>,
     zone: Slot<TimeZone>,
     window: Slot<Vec<Unzoned>>,
+    webhook: Slot<Result<Webhook, String>>,
     per_contact: Slot<(usize, Duration, String)>,
 }
 
@@ -253,6 +256,19 @@ impl Settings {
             self.window.set(&item, window::hours(&item));
         }
         table.finish();
+    }
+
+    pub(super) fn notify(&mut self, table: Table<'_>) {
+        if let Some(item) = table.require("url", "add url = \"$ROLLCALL_WEBHOOK\"") {
+            self.webhook.set(&item, notify::url(&item));
+        }
+        table.finish();
+    }
+
+    /// Who is told that an apply did not end well; `None` is nobody.
+    pub(super) fn take_notify(&mut self) -> Option<Notify> {
+        let (webhook, place) = self.webhook.0.take()?;
+        Some(Notify { webhook, place })
     }
 
     pub(super) fn limit(&mut self, table: Table<'_>) {

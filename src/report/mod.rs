@@ -48,7 +48,7 @@ pub use record::{
     participation_cells, participation_json, participation_row, time,
 };
 pub use rows::{ActionRow, DeferredRow, PlanView};
-pub use style::{ADDED, PLAIN_TABLE, SafeText, plural, thousands};
+pub use style::{ADDED, ATTENTION, PLAIN_TABLE, SafeText, plural, thousands};
 pub use summary::{refused_summary, run_summary};
 pub use text::{plan_sum, plan_text};
 pub use trial::{

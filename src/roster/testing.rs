@@ -81,6 +81,7 @@ impl World {
                     max_released: limit(0),
                 },
                 window: None,
+                notify: None,
                 per_contact: None,
                 zone: TimeZone::UTC,
                 automations: automations.iter().enumerate().map(automation).collect(),

@@ -104,7 +104,7 @@ impl Connections {
     }
 }
 
-fn client(to: &Url, timeout: Duration, kept: usize) -> reqwest::Result<Client> {
+pub(super) fn client(to: &Url, timeout: Duration, kept: usize) -> reqwest::Result<Client> {
     let is_https = to.scheme() == "https";
     let mut builder = Client::builder()
         .user_agent(AGENT)

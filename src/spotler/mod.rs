@@ -6,6 +6,7 @@ mod answer;
 mod client;
 mod connections;
 mod credentials;
+mod notice;
 mod oauth;
 
 pub use answer::{
@@ -14,4 +15,5 @@ pub use answer::{
 };
 pub use client::{Client, ClientError, Options};
 pub use credentials::{Credentials, CredentialsError};
+pub use notice::post;
 pub use oauth::Signer;

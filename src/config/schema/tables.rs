@@ -31,6 +31,8 @@ pub(super) struct File {
     window: Option<Window>,
     /// How much mail one contact may get.
     limit: Option<Limits>,
+    /// Who is told that an apply did not end well.
+    notify: Option<Notify>,
     /// Whose calendar counts.
     time: Option<Time>,
     /// The automations, each by a name of its own.
@@ -147,6 +149,15 @@ struct Limits {
     /// At most so many triggers for one contact in any span of so long, over all automations but those of service mail.
     #[schemars(extend("examples" = ["2/7d"]))]
     per_contact: PerTime,
+}
+
+/// `[notify]`
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Notify {
+    /// The environment variable with the address of a webhook, which is a secret; or an address on this machine.
+    #[schemars(extend("examples" = ["$ROLLCALL_WEBHOOK"]))]
+    url: Filled,
 }
 
 /// `[time]`
