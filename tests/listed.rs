@@ -165,3 +165,73 @@ fn nothing_is_written_where_spotler_cannot_be_asked() {
     );
     assert!(!repo.file("new").exists());
 }
+
+#[test]
+fn a_list_is_read_in_both_spellings_and_its_fields_are_held_against_those_that_are_sent() {
+    let list = json!([
+        { "encryptedId": "a1", "name": "Customer", "active": true,
+          "fields": [{ "name": "company", "type": "STRING" }, { "name": "cart", "type": "URL" }],
+          "triggers": [{ "encryptedId": "code-1", "name": "start" }] },
+        { "id": 7, "name": "Winback", "active": "true",
+          "triggers": [{ "id": 5, "triggerCode": "code-3", "name": "start", "encryptedId": "e-3" }] }
+    ]);
+    let url = answering(list.to_string());
+    let repo = Repo::with(&format!(
+        "[spotler]\nbase_url = {url:?}\n[automation.customer]\ntrigger_code = \"code-1\"\nfields.Company = \"x\"\n\
+         [automation.winback]\ntrigger_code = \"code-3\"\n"
+    ));
+    let json = repo
+        .run(&["automations", "--format", "json"])
+        .exits(0)
+        .json();
+    let rows = json["automations"].as_array().unwrap().iter();
+    let short: Vec<_> = rows
+        .map(|row| {
+            json!([
+                row["trigger_code"],
+                row["configured"],
+                row["active"],
+                row["remarks"]
+            ])
+        })
+        .collect();
+    assert_eq!(
+        json!(short),
+        json!([
+            [
+                "code-1",
+                ["customer"],
+                true,
+                [
+                    "Spotler lists no field Company (did you mean company?)",
+                    "its field company is not sent",
+                    "its field cart is not sent"
+                ]
+            ],
+            ["code-3", ["winback"], true, []]
+        ])
+    );
+}
+
+/// The address of a server that answers everything with this.
+fn answering(body: String) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/x", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            use std::io::{BufRead, BufReader, Write};
+            let mut stream = stream.unwrap();
+            let lines = BufReader::new(&stream).lines();
+            lines
+                .take_while(|line| line.as_ref().is_ok_and(|line| !line.is_empty()))
+                .count();
+            let length = body.len();
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+            )
+            .unwrap();
+        }
+    });
+    url
+}

@@ -17,15 +17,15 @@ const TWO: &str = "[automation.welcome]\ntrigger_code = \"w-1\"\n[automation.win
 
 /// What a terminal shows of an apply, where its question is answered so.
 fn on_a_terminal(repo: &Repo, answer: &str) -> String {
+    run_on_a_terminal(repo, "apply --new-record", answer)
+}
+
+fn run_on_a_terminal(repo: &Repo, args: &str, answer: &str) -> String {
     let command = repo.command(&["apply", "--new-record"]);
     let program = command.get_program().to_str().unwrap();
     let mut script = Command::new("script");
     script
-        .args([
-            "-qec",
-            &format!("{program} apply --new-record"),
-            "/dev/null",
-        ])
+        .args(["-qec", &format!("{program} {args}"), "/dev/null"])
         .current_dir(repo.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
@@ -96,4 +96,26 @@ fn one_automation_can_be_applied_alone() {
     repo.run(&["plan", "--out", "saved.plan"]).exits(0);
     repo.run(&["apply", "saved.plan", "-y", "--automation", "back"])
         .exits(1);
+}
+
+#[test]
+fn a_terminal_shows_what_to_type_next_and_a_program_does_not_see_it() {
+    let spotler = Spotler::open();
+    let repo = Repo::with(&config(&spotler.url(), TWO));
+    for (args, next) in [
+        ("validate", "Next: rollcall plan"),
+        ("plan", "Next: rollcall apply"),
+        (
+            "plan --automation winback",
+            "Next: rollcall apply --automation winback",
+        ),
+    ] {
+        let shown = run_on_a_terminal(&repo, args, "");
+        assert!(shown.contains(next), "{args}: {shown}");
+        let quiet = run_on_a_terminal(&repo, &format!("{args} -q"), "");
+        assert!(!quiet.contains("Next:"), "{args}: {quiet}");
+        let words: Vec<&str> = args.split(' ').collect();
+        let done = repo.run(&words).exits(0);
+        assert!(!(done.stdout + &done.stderr).contains("Next:"), "{args}");
+    }
 }

@@ -455,6 +455,9 @@ pub struct RecordForgetArgs {
     /// The contact
     #[arg(value_name = "CONTACT", value_parser = parse_contact, add = ArgValueCompleter::new(complete::contacts))]
     pub contact: ContactId,
+    /// First stop what runs on at Spotler; if a stop is not certain, nothing is erased
+    #[arg(long)]
+    pub stop: bool,
     /// Do not ask
     #[arg(long)]
     pub yes: bool,

@@ -1,6 +1,7 @@
 //! `rollcall automations`: what Spotler lists, next to what is configured.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table};
@@ -8,7 +9,7 @@ use serde::Serialize;
 
 use super::args::{AutomationsArgs, Format};
 use super::{CommandError, Common, Exit, Session};
-use crate::config::Config;
+use crate::config::{Config, nearest};
 use crate::id::TriggerCode;
 use crate::report::{PLAIN_TABLE, SafeText};
 use crate::spotler::ListedAutomation;
@@ -23,7 +24,7 @@ struct Row {
     trigger_code: String,
     active: Option<bool>,
     /// What wants attention.
-    remarks: Vec<&'static str>,
+    remarks: Vec<Cow<'static, str>>,
 }
 
 pub(super) async fn run(args: &AutomationsArgs, common: &Common) -> Result<Exit, CommandError> {
@@ -99,10 +100,9 @@ fn rows(config: &Config, listed: &[ListedAutomation]) -> Vec<Row> {
             let inactive = (!names.is_empty() && automation.active == Some(false))
                 .then_some("inactive: its triggers fail");
             rows.push(Row {
-                remarks: unknown
-                    .into_iter()
-                    .chain(twice(&names))
-                    .chain(inactive)
+                remarks: (unknown.into_iter().chain(twice(&names)).chain(inactive))
+                    .map(Cow::from)
+                    .chain(of_fields(config, automation, &names))
                     .collect(),
                 configured: names,
                 listed: automation.name.clone(),
@@ -116,6 +116,7 @@ fn rows(config: &Config, listed: &[ListedAutomation]) -> Vec<Row> {
         rows.push(Row {
             remarks: std::iter::once("Spotler does not list this trigger code")
                 .chain(twice(&names))
+                .map(Cow::from)
                 .collect(),
             configured: names,
             listed: None,
@@ -125,4 +126,38 @@ fn rows(config: &Config, listed: &[ListedAutomation]) -> Vec<Row> {
         });
     }
     rows
+}
+
+/// In which fields the automations of these names differ from what Spotler lists, where it lists any.
+fn of_fields(
+    config: &Config,
+    listed: &ListedAutomation,
+    names: &[String],
+) -> Vec<Cow<'static, str>> {
+    let Some(listed) = &listed.fields else {
+        return Vec::new();
+    };
+    let mut remarks = Vec::new();
+    let automations = config.automations.iter().enumerate();
+    for (place, automation) in automations.filter(|(_, of)| names.contains(&of.name.to_string())) {
+        let blocks = config.enrols.iter();
+        let blocks = blocks.filter(|block| block.automations.contains(&place));
+        let fields = automation
+            .fields
+            .iter()
+            .chain(blocks.flat_map(|block| &block.fields));
+        let sent: BTreeSet<&str> = fields.map(|field| field.name.as_str()).collect();
+        let is_listed = |name: &str| listed.iter().any(|of| of == name);
+        for name in sent.iter().filter(|name| !is_listed(name)) {
+            let near = nearest(listed.iter().map(String::as_str), name);
+            let near = near.map_or_else(String::new, |near| {
+                format!(" (did you mean {}?)", SafeText(near))
+            });
+            remarks.push(format!("Spotler lists no field {name}{near}").into());
+        }
+        for name in listed.iter().filter(|name| !sent.contains(name.as_str())) {
+            remarks.push(format!("its field {} is not sent", SafeText(name)).into());
+        }
+    }
+    remarks
 }

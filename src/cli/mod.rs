@@ -162,10 +162,25 @@ async fn under_lock<T>(
 /// Runs the command that was typed.
 pub async fn run(cli: Cli) -> Exit {
     let result = command(&cli.command, &cli.common).await;
+    if let (Ok(Exit::Fine), Some(next)) = (&result, next(&cli.command)) {
+        Output::new(&cli.common).next(&cli.common, next);
+    }
     result.unwrap_or_else(|error| {
         Output::new(&cli.common).error(&error);
         Exit::Error
     })
+}
+
+/// What one would type after a command that went well, where that depends on nothing else.
+fn next(command: &Command) -> Option<&'static str> {
+    match command {
+        Command::Validate(_) | Command::Roster(_) | Command::Adopt(_) | Command::Resolve(_) => {
+            Some("plan")
+        }
+        Command::Record(RecordCommand::Accept(_) | RecordCommand::Unlock(_)) => Some("plan"),
+        Command::Record(RecordCommand::Move(_)) => Some("record show"),
+        _ => None,
+    }
 }
 
 async fn command(command: &Command, common: &Common) -> Result<Exit, CommandError> {

@@ -177,6 +177,16 @@ impl Output {
         let _ = write(&mut stream).and_then(|()| stream.flush());
     }
 
+    /// Says what one would type next: to people alone, so that it is in no program's way.
+    pub fn next(&self, common: &Common, command: &str) {
+        if self.quiet || self.logs || !io::stderr().is_terminal() {
+            return;
+        }
+        let config = common.config.as_ref();
+        let config = config.map_or_else(String::new, |of| format!(" --config {}", of.display()));
+        self.raw(|out| writeln!(out, "Next: rollcall {command}{}", SafeText(&config)));
+    }
+
     /// Writes what comes before a question.
     pub fn prompt(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
         self.raw(write);

@@ -180,7 +180,7 @@ impl Applying<'_> {
         &self,
         part: Part,
         interrupt: CancellationToken,
-        mut tell: impl FnMut(&Event),
+        tell: impl FnMut(&Event),
     ) -> Result<Run, Error> {
         let (planned, config) = (&self.planned, self.engine.config);
         let now = self.engine.now();
@@ -200,24 +200,11 @@ impl Applying<'_> {
             closing,
             interrupt,
         };
-        let run = async {
-            let (sender, mut events) = mpsc::channel(1024);
-            let running = tokio::spawn(apply::run(job, sender));
-            let mut batch = Vec::new();
-            while events.recv_many(&mut batch, 64).await > 0 {
-                batch.drain(..).for_each(|event| tell(&event));
-            }
-            running.await
-        };
-        let run = match threads::is_alone() {
-            true => run.await,
-            false => on_one_thread(run)?,
-        };
-        let run = run.map_err(Error::Broken)?;
+        let run = carry_out(job, tell).await?;
         if part == Part::Whole && self.options.allow_large {
             self.writing.journal().count_anew().await?;
         }
-        Ok(run?)
+        Ok(run)
     }
 
     /// Starts, sends and ends it.
@@ -246,6 +233,24 @@ impl Applying<'_> {
         self.line.close().await;
         Ok(self.writing.end().await?)
     }
+}
+
+/// Carries out a job, and tells what happens.
+pub(super) async fn carry_out(job: Job, mut tell: impl FnMut(&Event)) -> Result<Run, Error> {
+    let run = async {
+        let (sender, mut events) = mpsc::channel(1024);
+        let running = tokio::spawn(apply::run(job, sender));
+        let mut batch = Vec::new();
+        while events.recv_many(&mut batch, 64).await > 0 {
+            batch.drain(..).for_each(|event| tell(&event));
+        }
+        running.await
+    };
+    let run = match threads::is_alone() {
+        true => run.await,
+        false => on_one_thread(run)?,
+    };
+    Ok(run.map_err(Error::Broken)??)
 }
 
 /// When no more triggers or stops are to be sent, of what may be sent now.

@@ -1,10 +1,21 @@
 //! Forgetting: a person is erased from the record.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
+use super::apply::carry_out;
 use super::{Engine, Error};
+use crate::apply::{Closing, Job, Limits, Outcome, Part};
 use crate::id::ContactId;
+use crate::plan::{Action, Plan, Stop, StopScope, WhyStop};
 use crate::record::{Call, Listed, RecordError, Selection, Writing};
+use crate::roster::Roster;
+
+/// For how long stops are tried again that did not reach Spotler.
+const RETRY_FOR: Duration = Duration::from_secs(60);
 
 /// What the record has of a contact.
 pub struct Remembered {
@@ -59,6 +70,64 @@ impl Engine {
             true => Ok(()),
             false => Err(Error::StillDeclared(contact.clone(), declared.join(", "))),
         }
+    }
+
+    /// Stops all that runs of a contact at Spotler, or may run, under all ids that it has on record. Returns whether all
+    /// of it is stopped for certain.
+    ///
+    /// # Errors
+    /// That there are no credentials, or that the record cannot be read or written.
+    pub async fn stop_all(
+        &self,
+        contact: &ContactId,
+        writing: &Writing,
+        interrupt: CancellationToken,
+    ) -> Result<bool, Error> {
+        let mut actions = Vec::new();
+        for id in self.record.same_person(contact).await? {
+            for Listed { participation, .. } in self.participations(&id).await? {
+                if !participation.state.may_run_at_spotler() {
+                    continue;
+                }
+                let instead = (participation.triggered_as.is_some())
+                    .then(|| participation.key.contact.clone());
+                actions.push(Action::Stop(Box::new(Stop {
+                    participation,
+                    // Like one of somebody who objected: it waits for nothing.
+                    why: WhyStop::Suppressed,
+                    scope: StopScope::All,
+                    reason: Arc::from("to be forgotten"),
+                    instead,
+                })));
+            }
+        }
+        if actions.is_empty() {
+            return Ok(true);
+        }
+        let count = actions.len();
+        let mut plan = Plan::default();
+        plan.actions.extend(actions);
+        let line = self.line(writing.calls_before()).await?;
+        let config = self.config;
+        let job = Job {
+            plan: Arc::new(plan),
+            part: Part::Whole,
+            roster: Arc::new(Roster::of_nobody(config)),
+            config,
+            caller: line.caller.clone(),
+            journal: writing.journal(),
+            limits: Limits {
+                concurrency: config.spotler.concurrency,
+                rate: config.spotler.rate,
+                retry_for: RETRY_FOR,
+            },
+            closing: Closing::default(),
+            interrupt,
+        };
+        let run = carry_out(job, |_| ()).await;
+        line.close().await;
+        let run = run?;
+        Ok((0..count).all(|place| run.outcome(place) == Outcome::Stopped))
     }
 
     /// Erases a contact from the record, under all ids that it has there. Returns whether nothing of it is left in the record's files: another program that reads

@@ -41,6 +41,14 @@ pub(super) struct Templates<'c> {
     environment: Environment<'c>,
 }
 
+impl Templates<'_> {
+    /// None at all.
+    pub(super) fn none() -> Self {
+        let environment = Environment::new();
+        Self { environment }
+    }
+}
+
 /// What a column holds is what is sent, a line break at its end included.
 fn syntax() -> SyntaxConfig {
     let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();

@@ -155,6 +155,25 @@ impl<'c> Roster<'c> {
         &self.warnings
     }
 
+    /// One in which nobody is declared, for what is stopped whoever is.
+    pub fn of_nobody(config: &'c Config) -> Self {
+        Self {
+            config,
+            templates: Templates::none(),
+            blocks: Vec::new(),
+            sources: Vec::new(),
+            declared: Declared::new(config),
+            entries: Entries::default(),
+            suppressed: Suppressed::new(config),
+            withheld: Entries::default(),
+            more_rows: MoreRows::default(),
+            sizes: vec![0; config.automations.len()],
+            needs_record: false,
+            warnings: Vec::new(),
+            conditions: Vec::new(),
+        }
+    }
+
     /// Every enrolment by which somebody comes in, by contact, automation name and occurrence, each compared byte by byte.
     pub fn enrolments(&self) -> impl Iterator<Item = Enrolment<'_>> {
         self.all()

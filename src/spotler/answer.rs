@@ -216,17 +216,6 @@ fn plain_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>
     Ok(text(deserializer)?.filter(is_plain))
 }
 
-/// The same, made harmless: for what is shown.
-fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let harmless = |text: String| {
-        text.chars()
-            .filter(|c| !is_unseen(*c))
-            .take(LONGEST_WORD)
-            .collect()
-    };
-    Ok(text(deserializer)?.map(harmless))
-}
-
 /// What is common to all answers: statuses that say something whatever the call and the body.
 fn common(head: &Head, now: SystemTime) -> Result<(), CallError> {
     let status = head.status;
@@ -422,39 +411,87 @@ fn is_over(word: &str) -> bool {
 }
 
 /// An automation as Spotler lists it.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ListedAutomation {
     /// Its id.
-    #[serde(default, deserialize_with = "word")]
     pub id: Option<String>,
     /// Its name.
-    #[serde(default, deserialize_with = "word")]
     pub name: Option<String>,
     /// Whether it is active, where that is said.
-    #[serde(default, deserialize_with = "flag")]
     pub active: Option<bool>,
     /// Its external triggers.
-    #[serde(default)]
     pub triggers: Vec<ListedTrigger>,
+    /// The names of its fields; `None` where they are not listed.
+    pub fields: Option<Vec<String>>,
 }
 
 /// An external trigger as Spotler lists it.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ListedTrigger {
     /// Its code.
-    #[serde(default, rename = "triggerCode", deserialize_with = "word")]
     pub code: Option<String>,
     /// Its name.
-    #[serde(default, deserialize_with = "word")]
     pub name: Option<String>,
 }
 
-fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
-        Value::Bool(flag) => Some(flag),
-        Value::String(text) => text.to_ascii_lowercase().parse().ok(),
-        _ => None,
-    })
+/// How lists spell an id, the one that is certain first.
+const IDS: [&str; 2] = ["encryptedId", "id"];
+
+/// How they spell the code of a trigger.
+const CODES: [&str; 3] = ["triggerCode", "encryptedId", "id"];
+
+impl ListedAutomation {
+    fn read(item: &Value) -> Option<Self> {
+        item.as_object()?;
+        let triggers = list(item, &["triggers"]).unwrap_or_default();
+        let names = |item: &Value| {
+            let fields = list(item, &["fields", "automationFields"])?.iter();
+            let name = |field: &Value| word(field).or_else(|| said(field, &["name"]));
+            Some(fields.filter_map(name).collect::<Vec<String>>())
+        };
+        // They are the automation's, wherever they stand.
+        let mut fields: Vec<Vec<String>> =
+            triggers.iter().chain([item]).filter_map(names).collect();
+        fields.sort();
+        fields.dedup();
+        Some(Self {
+            id: said(item, &IDS),
+            name: said(item, &["name"]),
+            active: match item.get("active") {
+                Some(Value::Bool(flag)) => Some(*flag),
+                Some(Value::String(text)) => text.to_ascii_lowercase().parse().ok(),
+                _ => None,
+            },
+            triggers: (triggers.iter())
+                .map(|trigger| ListedTrigger {
+                    code: said(trigger, &CODES),
+                    name: said(trigger, &["name"]),
+                })
+                .collect(),
+            fields: (!fields.is_empty()).then(|| fields.concat()),
+        })
+    }
+}
+
+/// The first of these that is there, as text, made harmless: for what is shown.
+fn said(item: &Value, keys: &[&str]) -> Option<String> {
+    keys.iter().find_map(|key| word(item.get(key)?))
+}
+
+/// A text or a number, made harmless.
+fn word(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    let seen = text.chars().filter(|c| !is_unseen(*c));
+    Some(seen.take(LONGEST_WORD).collect())
+}
+
+fn list<'a>(item: &'a Value, keys: &[&str]) -> Option<&'a [Value]> {
+    let mut found = keys.iter().filter_map(|key| item.get(key)?.as_array());
+    found.next().map(Vec::as_slice)
 }
 
 /// Reads the answer to a list.
@@ -482,7 +519,7 @@ pub fn read_list(
     };
     Ok(items
         .into_iter()
-        .filter_map(|item| serde_json::from_value(item).ok())
+        .filter_map(|item| ListedAutomation::read(&item))
         .collect())
 }
 

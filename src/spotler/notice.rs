@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::header::CONTENT_TYPE;
 use serde::Serialize;
 use url::Url;
 
@@ -23,7 +24,9 @@ struct Message<'a> {
 pub async fn post(to: &Webhook, text: &str) -> Result<(), String> {
     let url = Url::parse(to.expose()).map_err(|_| "it is not a URL".to_owned())?;
     let client = client(&url, PATIENCE, 0).map_err(|_| "no HTTP client can be made".to_owned())?;
-    let sent = client.post(url).json(&Message { text }).send().await;
+    let body = serde_json::to_vec(&Message { text }).unwrap_or_default();
+    let call = client.post(url).header(CONTENT_TYPE, "application/json");
+    let sent = call.body(body).send().await;
     match sent {
         Ok(answer) if answer.status().is_success() => Ok(()),
         Ok(answer) => Err(format!(

@@ -151,6 +151,7 @@ mod tests {
                     name: Some((*name).to_owned()),
                 })
                 .collect(),
+            fields: None,
         }
     }
 

@@ -49,11 +49,14 @@ pub(crate) async fn forget(
         )?;
         let mut running = participations().filter(|of| of.state.may_run_at_spotler()).peekable();
         if running.peek().is_some() {
-            writeln!(
-                out,
-                "These go on at Spotler, and Rollcall can no longer stop them. To stop them, first add the contact to \
-                 [[suppress]] and apply:"
-            )?;
+            match args.stop {
+                true => writeln!(out, "These are stopped at Spotler first:")?,
+                false => writeln!(
+                    out,
+                    "These go on at Spotler, and Rollcall can no longer stop them afterwards. With --stop, they are stopped \
+                     first:"
+                )?,
+            }
         }
         for Participation { key, state, .. } in running {
             let occurrence = key.occurrence.as_ref().map(|o| format!(" / {o}"));
@@ -69,12 +72,38 @@ pub(crate) async fn forget(
             ),
         }
     })?;
-    output.ask("Erase this?", args.yes).await?;
-    let writing = engine.write("record forget", Duration::ZERO, Purpose::Erase, false);
-    let forget = async |writing: &_| engine.forget(contact, writing).await;
-    if under_lock(writing.await?, signals, forget).await? {
-        output.result(|out| writeln!(out, "Erased."))?;
-        return Ok(Exit::Fine);
+    let (question, purpose) = match args.stop {
+        true => ("Stop and erase this?", Purpose::Act),
+        false => ("Erase this?", Purpose::Erase),
+    };
+    output.ask(question, args.yes).await?;
+    let writing = engine.write("record forget", Duration::ZERO, purpose, false);
+    let forget = async |writing: &_| {
+        if args.stop
+            && !(engine
+                .stop_all(contact, writing, signals.interrupt())
+                .await?)
+        {
+            return Ok(None);
+        }
+        engine.forget(contact, writing).await.map(Some)
+    };
+    match under_lock(writing.await?, signals, forget).await? {
+        Some(true) => {
+            output.result(|out| writeln!(out, "Erased."))?;
+            return Ok(Exit::Fine);
+        }
+        Some(false) => {}
+        None => {
+            output.always(|out| {
+                writeln!(
+                    out,
+                    "Not everything is stopped for certain, so nothing was erased: what runs on could no longer be stopped. \
+                     `rollcall record show {shown}` shows it. Then try again: rollcall record forget --stop {shown}"
+                )
+            });
+            return Ok(Exit::Incomplete);
+        }
     }
     let path = engine.record().path().display();
     output.always(|out| {
