@@ -154,7 +154,7 @@ fn table_in(folder: &Path, bytes: &[u8]) {
             delimiter,
             quoting,
         },
-        contact: "id".to_owned(),
+        contact: Some("id".to_owned()),
         notation: Default::default(),
         min_rows: None,
         max_age: None,

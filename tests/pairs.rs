@@ -11,7 +11,18 @@ use serde_json::{Value, json};
 /// The first cell of a row, and what shows the second one.
 type Pair = (&'static str, fn(&mut Case));
 
-const PAIRS: [Pair; 25] = [
+const PAIRS: [Pair; 33] = [
+    ("`[[merged]]` and `where`", merged_and_where),
+    ("`[[merged]]` and `stay`", merged_and_stay),
+    ("`[[merged]]` and lot", merged_and_lot),
+    ("`[[merged]]` and `[[suppress]]`", merged_and_suppress),
+    ("`[[merged]]` and `[[exclusive]]`", merged_and_exclusive),
+    (
+        "`[[merged]]` and cooldown, `again_after`, `[limit]`",
+        merged_and_what_was_sent,
+    ),
+    ("`[[merged]]` and `runs_for`", merged_and_ends),
+    ("`[[merged]]` and the guard", merged_and_the_guard),
     ("`where` and `stay`", where_and_stay),
     (
         "`stay` and `stay` of another block of the automation",
@@ -241,10 +252,92 @@ fn lot(name: &str, from: &str, to: &str) -> String {
 }
 
 const SUPPRESSED: &str = "[[suppress]]\ncontacts = [\"c-1\"]\n";
+const MERGED: &str = "[[merged]]\nfrom = [\"c-1\"]\nto = \"c-9\"\n";
 const A_FROZEN: &str = "[[freeze]]\nautomation = \"a\"\n";
 const A_FIRST: &str = "[[exclusive]]\nautomations = [\"a\", \"b\"]\n";
 /// Nobody of these tests draws so little.
 const NOBODY: (&str, &str) = ("0", "0.0001");
+
+fn merged_and_where(case: &mut Case) {
+    case.blocks(&(enrol("a", "where.kind = \"x\"") + MERGED));
+    assert_eq!(case.rows(&["c-1,x,ok"]).plan(), does(&["trigger a c-9"]));
+    assert_eq!(case.rows(&["c-1,x,ok", "c-9,y,ok"]).plan(), does(&[]));
+}
+
+fn merged_and_stay(case: &mut Case) {
+    case.blocks(&comes_and_stays("a"))
+        .rows(&["c-1,x,ok"])
+        .apply();
+    case.blocks(&(comes_and_stays("a") + MERGED))
+        .rows(&["c-9,y,ok"]);
+    assert_eq!((case.plan(), case.unchanged()), (does(&[]), 1.into()));
+}
+
+fn merged_and_lot(case: &mut Case) {
+    let halves = enrol("a", &lot("test", "0", "50")) + &enrol("b", &lot("test", "50", "100"));
+    let drawn = case.blocks(&halves).rows(&["c-9,x,ok"]).plan();
+    case.blocks(&(halves + MERGED)).rows(&["c-1,x,ok"]);
+    assert_eq!(case.plan(), drawn);
+    let block = |(from, to)| enrol("a", "where.kind = \"x\"\n") + &lot("test", from, to) + "\n";
+    case.blocks(&block(("0", "100"))).apply();
+    case.blocks(&(block(NOBODY) + MERGED)).rows(&["c-9,x,ok"]);
+    assert_eq!((case.plan(), case.unchanged()), (does(&[]), 1.into()));
+}
+
+fn merged_and_suppress(case: &mut Case) {
+    let block = enrol("a", "where.kind = \"x\"") + MERGED + SUPPRESSED;
+    case.blocks(&block).rows(&["c-9,x,ok"]);
+    assert_eq!(case.plan(), holds(&["withheld a c-9"]));
+    case.blocks(&block.replace(SUPPRESSED, &SUPPRESSED.replace("c-1", "c-9")));
+    case.rows(&["c-1,x,ok"]);
+    assert_eq!(case.plan(), holds(&["withheld a c-9"]));
+}
+
+fn merged_and_exclusive(case: &mut Case) {
+    let blocks = enrol("a", "where.status = \"ok\"") + &enrol("b", "where.kind = \"x\"") + A_FIRST;
+    case.blocks(&blocks).rows(&["c-1,x,no"]).apply();
+    case.blocks(&(blocks + MERGED)).rows(&["c-9,x,ok"]);
+    assert_eq!(case.plan(), does(&["stop b c-9", "trigger a c-9"]));
+}
+
+fn merged_and_what_was_sent(case: &mut Case) {
+    let block = enrol("a", "where.kind = \"x\"");
+    case.settings("runs_for = \"21d\"\nagain_after = \"90d\"", "");
+    case.blocks(&block).rows(&["c-1,x,ok"]).apply();
+    case.blocks(&(block.clone() + MERGED)).rows(&["c-9,x,ok"]);
+    assert_eq!(case.at(23, 12).plan(), does(&[]));
+    assert_eq!(case.at(92, 12).plan(), does(&["trigger a c-9"]));
+    case.at(0, 12).settings("", "");
+    case.blocks(&both(&format!("[limit]\nper_contact = \"1/7d\"\n{MERGED}")));
+    assert_eq!(case.plan(), defers(&["b c-9"]));
+    case.settings("cooldown = \"30d\"", "").blocks(&block);
+    case.rows(&[]).apply();
+    case.blocks(&(block + MERGED)).rows(&["c-9,x,ok"]);
+    assert_eq!(case.plan(), holds(&["cooling a c-9"]));
+}
+
+fn merged_and_ends(case: &mut Case) {
+    let block = enrol("a", "where.kind = \"x\"");
+    case.settings("runs_for = \"21d\"", "").blocks(&block);
+    case.rows(&["c-1,x,ok"]).apply().at(23, 12).apply();
+    case.rows(&["c-9,x,ok"]).at(0, 12).apply();
+    case.blocks(&(block + MERGED));
+    assert_eq!((case.plan(), case.unchanged()), (does(&[]), 1.into()));
+}
+
+fn merged_and_the_guard(case: &mut Case) {
+    let block = enrol("a", "where.kind = \"x\"");
+    case.blocks(&block).rows(&["c-1,x,ok"]).apply();
+    case.blocks(&(block + MERGED)).rows(&["c-9,x,ok"]);
+    assert_eq!(case.document()["guard"]["refused"], false);
+    assert_eq!(case.plan(), does(&[]));
+    case.rest.push_str("[guard]\nmax_merges = 0\n");
+    let guard = case.document()["guard"].to_string();
+    assert!(
+        guard.contains("too many merges: what is on record of 1 id"),
+        "{guard}"
+    );
+}
 
 fn where_and_stay(case: &mut Case) {
     case.blocks(&comes_and_stays("a"));

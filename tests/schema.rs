@@ -12,7 +12,7 @@ use rollcall::config::{self, Config, Problems, SourceKind};
 use serde_json::Value;
 
 /// The tables of a configuration: the schema's name for each, how one begins, and what it needs.
-const TABLES: [(&str, &str, &[&str]); 25] = [
+const TABLES: [(&str, &str, &[&str]); 26] = [
     ("", "", &[]),
     ("Spotler", "[spotler]", &[]),
     ("Paths", "[spotler.paths]", &[]),
@@ -83,6 +83,11 @@ const TABLES: [(&str, &str, &[&str]); 25] = [
         &["automations = [\"winback\", \"vip-care\"]"],
     ),
     ("Freeze", "[[freeze]]", &[]),
+    (
+        "Merged",
+        "[[merged]]",
+        &["from = [\"crm-1\"]", "to = \"crm-2\""],
+    ),
     (
         "Moved",
         "[[moved]]",

@@ -489,7 +489,6 @@ fn called(stop: &Stop) -> (AutomationName, TriggerCode) {
     )
 }
 
-/// Stops.
 /// The participation of an action that the call of a stop of all is for as well.
 fn of_same_call<'a>(stop: &Stop, action: &'a Action) -> Option<&'a Participation> {
     match action {

@@ -11,6 +11,7 @@ use super::diagnostic::{Diagnostic, Place};
 use super::lot::lot;
 use super::model::{Automation, Condition, DeclaredContact, Enrol, Source, Test};
 use super::reader::{Item, Table};
+use super::source::CONTACT;
 use super::suggest::nearest;
 use super::value::value;
 use crate::id::ContactId;
@@ -136,20 +137,7 @@ pub(super) fn enrol(table: Table<'_>, known: &Known<'_>) -> Option<Enrol> {
         .require("automation", "add automation = \"…\", or an array of names")
         .map(|item| automations(&item, known))
         .unwrap_or_default();
-    let mut is_sourced = false;
-    let source = table.get("source").and_then(|item| {
-        is_sourced = true;
-        let text = item.text("the name of a source")?;
-        let index = known
-            .sources
-            .binary_search_by(|source| source.name.as_str().cmp(text))
-            .ok();
-        if index.is_none() && known.is_complete {
-            let names = known.sources.iter().map(|source| source.name.as_str());
-            unknown(&item, "source", text, names);
-        }
-        index
-    });
+    let (is_sourced, source) = source_of_contacts(&table, known);
     let contacts = table.get("contacts").map(|item| contacts(&item));
     let stay = table.get("stay").map(|item| conditions(&item, known.zone));
     let lot = table.get("lot").and_then(|item| lot(&item));
@@ -187,6 +175,48 @@ pub(super) fn enrol(table: Table<'_>, known: &Known<'_>) -> Option<Enrol> {
         check_repeats(&ctx, span, &enrol, known);
     }
     (!is_sourced || source.is_some()).then_some(enrol)
+}
+
+/// The source that a block names, if any, and which it is, as an index.
+pub(super) fn source<'a>(
+    table: &Table<'a>,
+    known: &Known<'_>,
+) -> (Option<Item<'a>>, Option<usize>) {
+    let Some(item) = table.get("source") else {
+        return (None, None);
+    };
+    let find = |text| {
+        let index = known
+            .sources
+            .binary_search_by(|source| source.name.as_str().cmp(text))
+            .ok();
+        if index.is_none() && known.is_complete {
+            let names = known.sources.iter().map(|source| source.name.as_str());
+            unknown(&item, "source", text, names);
+        }
+        index
+    };
+    let index = item.text("the name of a source").and_then(find);
+    (Some(item), index)
+}
+
+/// Whether a block names a source whose rows are contacts, and which.
+pub(super) fn source_of_contacts(table: &Table<'_>, known: &Known<'_>) -> (bool, Option<usize>) {
+    let (item, index) = source(table, known);
+    let source = index.map(|index| &known.sources[index]);
+    if let (Some(source), Some(item)) = (source, &item)
+        && source.contact.is_none()
+    {
+        item.ctx.sink.push(
+            Diagnostic::at(
+                source.place.clone(),
+                format!("[source.{}] has no `contact`", source.name),
+            )
+            .related(item.place(), "its rows are contacts here")
+            .help(CONTACT),
+        );
+    }
+    (item.is_some(), index)
 }
 
 pub(super) fn automations(item: &Item<'_>, known: &Known<'_>) -> Vec<usize> {

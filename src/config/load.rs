@@ -12,6 +12,7 @@ use super::expect::expect;
 use super::files::{FILE_NAME, included, read, shown};
 use super::freeze::freeze;
 use super::lot::overlaps;
+use super::merged::{listing, merged};
 use super::model::{Automation, Config, RecordLocation, Source, SourceKind};
 use super::moved::{moved, resolve};
 use super::notify::Notify;
@@ -144,6 +145,7 @@ fn merge(
         for key in [
             "enrol",
             "suppress",
+            "merged",
             "exclusive",
             "freeze",
             "expect",
@@ -171,7 +173,10 @@ fn merge(
         automation.order = order;
     }
     automations.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut sources: Vec<Source> = named.of("source", sink, |item| source(item, root));
+    let of_merges = listing(&blocks);
+    let mut sources: Vec<Source> = named.of("source", sink, |item| {
+        source(item, root, of_merges.contains(item.key))
+    });
     sources.sort_by(|a, b| a.name.cmp(&b.name));
     // One with a problem of its own is not among them.
     if is_complete && sink.len() == before_names {
@@ -195,6 +200,7 @@ fn merge(
     let mut exclusives = Vec::new();
     let mut freezes = Vec::new();
     let mut moves = Vec::new();
+    let mut merges = Vec::new();
     for (key, item) in blocks {
         let Some(table) = item.table(format!("[[{key}]]")) else {
             continue;
@@ -205,6 +211,7 @@ fn merge(
             "exclusive" => exclusives.extend(exclusive(table, &known)),
             "freeze" => freezes.extend(freeze(table, &known)),
             "moved" => moves.extend(moved(table)),
+            "merged" => merges.extend(merged(table, &known)),
             _ => {
                 let (contacts, suppression) = suppress(table, &known);
                 for id in contacts {
@@ -281,6 +288,7 @@ fn merge(
         exclusives,
         freezes,
         moves,
+        merges,
     })
 }
 

@@ -9,6 +9,7 @@ use super::exclusive::Exclusive;
 use super::expect::Expect;
 use super::freeze::Freeze;
 use super::lot::Lot;
+use super::merged::Merged;
 use super::moved::Moved;
 use super::notation::Notation;
 use super::notify::Notify;
@@ -68,6 +69,8 @@ pub struct Config {
     pub freezes: Vec<Freeze>,
     /// `[[moved]]`, in the order of the files.
     pub moves: Vec<Moved>,
+    /// `[[merged]]`, in the order of the files.
+    pub merges: Vec<Merged>,
 }
 
 /// Where Spotler is, and how hard it may be asked.
@@ -166,6 +169,8 @@ pub struct GuardLimits {
     pub max_stops: Limit<StopLimit>,
     /// People whose suppression is gone and who would be triggered.
     pub max_released: Limit<u64>,
+    /// Ids whose participations would become those of another id.
+    pub max_merges: Limit<u64>,
 }
 
 /// A limit and where it is set; `None` is the default.
@@ -367,8 +372,8 @@ pub struct Source {
     pub name: String,
     /// Where its rows are.
     pub kind: SourceKind,
-    /// The column with the contact's id.
-    pub contact: String,
+    /// The column with the contact's id; `None` where only `[[merged]]` reads it.
+    pub contact: Option<String>,
     /// How its values are written.
     pub notation: Notation,
     /// Fewer rows than this are refused.

@@ -92,6 +92,7 @@ pub(super) struct Settings {
     max_triggers: Slot<u64>,
     max_stops: Slot<StopLimit>,
     max_released: Slot<u64>,
+    max_merges: Slot<u64>,
     zone: Slot<TimeZone>,
     window: Slot<Vec<Unzoned>>,
     webhook: Slot<Result<Webhook, String>>,
@@ -224,6 +225,10 @@ impl Settings {
             self.max_released
                 .set(&item, item.count("a number, such as 10"));
         }
+        if let Some(item) = table.get("max_merges") {
+            self.max_merges
+                .set(&item, item.count("a number, such as 100"));
+        }
         table.finish();
     }
 
@@ -347,6 +352,7 @@ impl Settings {
             max_triggers: self.max_triggers.limit(1000),
             max_stops: self.max_stops.limit(StopLimit::Percent(20.0)),
             max_released: self.max_released.limit(10),
+            max_merges: self.max_merges.limit(100),
         };
         (spotler, record, guard, self.zone.or(TimeZone::UTC))
     }

@@ -16,7 +16,8 @@ use super::suggest::nearest;
 use super::value::{duration, percent};
 use crate::location::Location;
 
-pub(super) fn source(item: &Item<'_>, root: &Path) -> Option<Source> {
+/// One that `[[merged]]` reads needs no column of contacts.
+pub(super) fn source(item: &Item<'_>, root: &Path, is_of_merges: bool) -> Option<Source> {
     let table = item.table(format!("[source.{}]", item.key))?;
     if let Err(error) = crate::id::check(item.key) {
         item.ctx.problem(
@@ -51,11 +52,12 @@ pub(super) fn source(item: &Item<'_>, root: &Path) -> Option<Source> {
         [_, false, false] => notation(&table),
         _ => Notation::default(),
     };
-    let contact = table
-        .require(
-            "contact",
-            "add contact = \"…\", the column with the externalContactId",
-        )
+    let contact = match is_of_merges {
+        true => table.get("contact"),
+        false => table.require("contact", CONTACT),
+    };
+    let needs_none = is_of_merges && contact.is_none();
+    let contact = contact
         .and_then(|item| item.column("the name of a column, such as \"customer_no\""))
         .map(str::to_owned);
     let min_rows = table.get("min_rows").and_then(|item| {
@@ -93,7 +95,10 @@ pub(super) fn source(item: &Item<'_>, root: &Path) -> Option<Source> {
     Some(Source {
         name: item.key.to_owned(),
         kind: kind?,
-        contact: contact?,
+        contact: match needs_none {
+            true => None,
+            false => Some(contact?),
+        },
         notation,
         min_rows,
         max_age,
@@ -101,6 +106,9 @@ pub(super) fn source(item: &Item<'_>, root: &Path) -> Option<Source> {
         place,
     })
 }
+
+/// What to do about a source without a column of contacts.
+pub(super) const CONTACT: &str = "add contact = \"…\", the column with the externalContactId";
 
 /// How the path of a spreadsheet's own file ends.
 fn workbook(path: &str) -> Option<&str> {

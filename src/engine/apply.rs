@@ -123,8 +123,8 @@ impl Applying<'_> {
         Ok(!is_same)
     }
 
-    /// Writes what an apply begins with, before anything is sent. Of the stops of suppressed contacts alone it is the moves:
-    /// they are planned under the names that participations have after these.
+    /// Writes what an apply begins with, before anything is sent. Of the stops of suppressed contacts alone it is the moves, and
+    /// the merges of these contacts: they are planned under the names and ids that participations have after these.
     ///
     /// # Errors
     /// That the guard refuses it, that it is another plan than the one that was shown, or that it cannot be written. Nothing is
@@ -147,7 +147,8 @@ impl Applying<'_> {
         }
         let mut start = planned.start.clone();
         if part == Part::StopsOfSuppressed {
-            if start.moves.is_empty() {
+            start.merges = planned.plan.merges_of_suppressed();
+            if start.moves.is_empty() && start.merges.is_empty() {
                 return Ok(());
             }
             start.applied = Vec::new();

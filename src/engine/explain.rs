@@ -8,7 +8,7 @@ use super::plan::give_reasons;
 use super::{Engine, Error};
 use crate::config::Config;
 use crate::id::ContactId;
-use crate::plan::{Action, Filter, Guard, Plan};
+use crate::plan::{Action, Filter, Guard, Merged, Plan};
 use crate::record::Listed;
 use crate::report::PlanView;
 use crate::roster::{BlockVerdict, Roster};
@@ -52,16 +52,37 @@ impl Engine {
     pub async fn explain(&self, contact: &ContactId) -> Result<Explained, Error> {
         let (config, now) = (self.config, self.now());
         let roster = self.roster_of(contact, now).await?;
-        let mut listed = self.participations(contact).await?;
+        let people = roster.people();
+        let mut listed = Vec::new();
+        for id in people.ids(contact.as_str()) {
+            let Ok(id) = ContactId::new(id) else { continue };
+            for of in self.participations(&id).await? {
+                let key = &of.participation.key;
+                if (listed.iter()).all(|known: &Listed| known.participation.key != *key) {
+                    listed.push(of);
+                }
+            }
+        }
         let moves = config.steps_of_moves(&self.record.moved().await?);
+        let ids = people.others();
+        let mut merged = Merged {
+            ids: ids.map(|(id, kept)| (id.clone(), kept.clone())).collect(),
+            done: self.record.merged().await?.into_iter().collect(),
+            on_record: Vec::new(),
+        };
+        let all = listed.iter().map(|of| of.participation.clone());
+        let (recorded, mut others): (Vec<_>, Vec<_>) =
+            all.partition(|of| !merged.ids.contains_key(&of.key.contact));
+        others.sort_by(|a, b| a.key.cmp(&b.key));
+        merged.on_record = others;
         let filter = Filter {
-            contact: Some(contact.clone()),
+            contact: ContactId::new(people.kept(contact.as_str())).ok(),
             automation: None,
         };
-        let recorded = listed.iter().map(|of| of.participation.clone());
-        let recorded = recorded.map(Ok::<_, Infallible>);
-        let since = Timestamp::MAX;
-        let Ok(mut plan) = Plan::build(config, &roster, recorded, &filter, now, since, moves);
+        let recorded = recorded.into_iter().map(Ok::<_, Infallible>);
+        let times = (now, Timestamp::MAX);
+        let Ok(mut plan) =
+            Plan::build_merged(config, &roster, recorded, &filter, times, moves, merged);
         give_reasons(config, &roster, &mut plan)?;
         // What is about to be moved is reported under its new name.
         for listed in &mut listed {
@@ -76,7 +97,12 @@ impl Engine {
             let whole = self.merge(all, snapshot, scope, true).await?;
             plan.defer_as_in((&whole.plan, &whole.roster), config, &roster);
         } else {
-            plan.defer(config, &roster, &self.sent(now).await?, now);
+            plan.defer(
+                config,
+                &roster,
+                &self.sent(now, roster.people()).await?,
+                now,
+            );
         }
         Ok(Explained {
             verdicts: roster.explain(contact.as_str())?,

@@ -11,12 +11,10 @@ use super::sources::{self, Noting};
 use super::{Checked, Engine, Error};
 use crate::config::{Automation, Config, Diagnostic, Problems};
 use crate::id::{AutomationName, ContactId};
-use crate::plan::{self, Filter, Guard, Plan, Sent};
-use crate::record::{
-    AppliedSource, AppliedWith, ApplyStart, Merges, RecordError, Snapshot, counted_since,
-};
+use crate::plan::{self, Filter, Guard, Merged, Plan, Sent};
+use crate::record::{AppliedSource, AppliedWith, ApplyStart, RecordError, Snapshot, counted_since};
 use crate::report::PlanView;
-use crate::roster::{self, Roster, Undeclared};
+use crate::roster::{self, Past, People, Roster, Undeclared};
 use crate::source::Recorded;
 use crate::threads;
 
@@ -157,11 +155,28 @@ impl Engine {
         let config = self.config;
         let (snapshot, record) = match self.recorded().await? {
             Some((snapshot, record)) => (Ok(snapshot), record),
-            None => (self.snapshot().await, None),
+            None => (self.snapshot(&[]).await, None),
         };
-        let build = move || roster::build(config, now, as_recorded(record.as_deref()));
+        let merged = match &snapshot {
+            Ok((_, snapshot)) => snapshot.merged.clone(),
+            Err(_) => Vec::new(),
+        };
+        let build = move || {
+            let past = Past {
+                record: as_recorded(record.as_deref()),
+                merged: &merged,
+            };
+            roster::build(config, now, past)
+        };
         let roster = apart("roster", build).await??;
-        Ok((Arc::new(roster), snapshot.map_err(Error::NotPlanned)?))
+        let mut snapshot = snapshot.map_err(Error::NotPlanned)?;
+        // Only now is it known whom to look up under other ids. What has changed meanwhile is seen under the lock.
+        if !roster.people().is_empty() {
+            let serial = snapshot.1.serial;
+            snapshot = self.snapshot_of(&roster).await?;
+            snapshot.1.serial = serial.min(snapshot.1.serial);
+        }
+        Ok((Arc::new(roster), snapshot))
     }
 
     /// The same, of one contact alone.
@@ -172,13 +187,13 @@ impl Engine {
     ) -> Result<Roster<'static>, Error> {
         let (config, contact) = (self.config, contact.clone());
         let record = self.recorded().await?.and_then(|(_, record)| record);
+        let merged = self.record.merged().await.map_err(Error::NotPlanned)?;
         let build = move || {
-            roster::build_for(
-                config,
-                contact.as_str(),
-                now,
-                as_recorded(record.as_deref()),
-            )
+            let past = Past {
+                record: as_recorded(record.as_deref()),
+                merged: &merged,
+            };
+            roster::build_for(config, contact.as_str(), now, past)
         };
         Ok(apart("roster", build).await??)
     }
@@ -238,13 +253,20 @@ impl Engine {
         scope: Scope,
         is_sent: bool,
     ) -> Result<Planned, Error> {
-        let snapshot = self.snapshot().await.map_err(Error::NotPlanned)?;
+        let snapshot = self.snapshot_of(&roster).await?;
         self.merge(roster, snapshot, scope, is_sent).await
     }
 
-    /// Looks at which record it is, and then reads it.
-    async fn snapshot(&self) -> Result<(Checked, Snapshot), RecordError> {
-        Ok((self.check().await?, self.record.snapshot().await?))
+    /// Looks at which record it is, and then reads it, with what it has of the other ids of people at hand.
+    async fn snapshot_of(&self, roster: &Roster<'_>) -> Result<(Checked, Snapshot), Error> {
+        let others = roster.people().others().map(|(id, _)| id.clone());
+        let snapshot = self.snapshot(&others.collect::<Vec<_>>()).await;
+        snapshot.map_err(Error::NotPlanned)
+    }
+
+    async fn snapshot(&self, others: &[ContactId]) -> Result<(Checked, Snapshot), RecordError> {
+        let checked = self.check().await?;
+        Ok((checked, self.record.snapshot_with(others).await?))
     }
 
     pub(super) async fn applied_sources(&self) -> Result<BTreeMap<String, AppliedSource>, Error> {
@@ -253,15 +275,19 @@ impl Engine {
     }
 
     /// What was sent before, as far as a limit asks for it.
-    pub(super) async fn sent(&self, now: Timestamp) -> Result<Sent, Error> {
+    pub(super) async fn sent(&self, now: Timestamp, people: &People) -> Result<Sent, Error> {
         Ok(Sent {
             on_the_day: self.on_the_day(now).await?,
-            of_contacts: self.of_contacts(now).await?,
+            of_contacts: self.of_contacts(now, people).await?,
         })
     }
 
     /// When each contact was triggered, where `[limit] per_contact` asks for it.
-    async fn of_contacts(&self, now: Timestamp) -> Result<HashMap<String, Vec<Timestamp>>, Error> {
+    async fn of_contacts(
+        &self,
+        now: Timestamp,
+        people: &People,
+    ) -> Result<HashMap<String, Vec<Timestamp>>, Error> {
         let config = self.config;
         let mut times: HashMap<String, Vec<Timestamp>> = HashMap::new();
         let Some(limit) = &config.per_contact else {
@@ -281,7 +307,9 @@ impl Engine {
                     .is_some_and(Automation::is_service)
             });
             if !is_service {
-                times.entry(contact).or_default().push(at);
+                // So they do the id by which they were made.
+                let kept = people.kept(&contact).to_owned();
+                times.entry(kept).or_default().push(at);
             }
         }
         Ok(times)
@@ -311,11 +339,17 @@ impl Engine {
         &self,
         roster: Arc<Roster<'static>>,
         (record, snapshot): (Checked, Snapshot),
-        scope: Scope,
+        mut scope: Scope,
         is_sent: bool,
     ) -> Result<Planned, Error> {
+        let people = roster.people();
+        if let Some(contact) = &mut scope.filter.contact
+            && let Ok(kept) = ContactId::new(people.kept(contact.as_str()))
+        {
+            *contact = kept;
+        }
         let sent = match is_sent {
-            true => Some(self.sent(scope.now).await?),
+            true => Some(self.sent(scope.now, people).await?),
             false => None,
         };
         let applied_sources = self.applied_sources().await?;
@@ -327,8 +361,16 @@ impl Engine {
         let making = {
             let (roster, filter) = (roster.clone(), scope.filter.clone());
             let recorded = snapshot.participations;
+            let ids = people.others();
+            let merged = Merged {
+                ids: ids.map(|(id, kept)| (id.clone(), kept.clone())).collect(),
+                done: snapshot.merged.into_iter().collect(),
+                on_record: snapshot.asked,
+            };
             move || -> Result<Plan, Error> {
-                let mut plan = Plan::build(config, &roster, recorded, &filter, now, since, steps)?;
+                let times = (now, since);
+                let mut plan =
+                    Plan::build_merged(config, &roster, recorded, &filter, times, steps, merged)?;
                 if let Some(sent) = sent {
                     plan.defer(config, &roster, &sent, now);
                 }
@@ -404,7 +446,7 @@ fn start(
         applied: news.collect(),
         moves,
         moved,
-        merges: Merges::default(),
+        merges: plan.merges.clone(),
     }
 }
 

@@ -34,6 +34,16 @@ impl Last {
     }
 }
 
+impl Last {
+    fn with(self, other: Self) -> Self {
+        Self {
+            carried_out: self.carried_out.max(other.carried_out),
+            in_doubt: self.in_doubt.max(other.in_doubt),
+            stopped: self.stopped.max(other.stopped),
+        }
+    }
+}
+
 /// The last calls of each participation: by contact, automation and occurrence.
 type Calls = HashMap<(String, String, String), Last>;
 
@@ -66,6 +76,19 @@ impl Engine {
         let mut snapshot = snapshot.await.map_err(Error::NotPlanned)?;
         if checked.is_missing() {
             return Ok(Some(((checked, snapshot), None)));
+        }
+        let kept: HashMap<&str, &str> = (snapshot.merged.iter())
+            .map(|(from, to)| (from.as_str(), to.as_str()))
+            .collect();
+        if !kept.is_empty() {
+            // Calls keep the id by which they were made.
+            for ((contact, automation, occurrence), last) in std::mem::take(&mut calls) {
+                let contact = kept
+                    .get(contact.as_str())
+                    .map_or(contact.clone(), |to| (*to).to_owned());
+                let of = calls.entry((contact, automation, occurrence)).or_default();
+                *of = of.with(last);
+            }
         }
         let (config, now) = (self.config, self.now());
         let (participations, rows) = super::plan::apart("record", move || {

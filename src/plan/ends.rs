@@ -49,9 +49,15 @@ impl Ended {
         applied: &BTreeMap<String, AppliedSource>,
     ) -> Vec<Self> {
         let ended = roster.sources().filter_map(|read| {
+            // Whom it says to be one person is not known, so that anybody may be concerned.
+            let has_merges = config.merges.iter().filter_map(|merged| merged.listed());
+            let has_merges = has_merges
+                .filter_map(|listed| config.sources.get(listed.source))
+                .any(|source| source.name == read.source.name);
             let is_from_it = |enrolment: Enrolment<'_>| {
                 let source = config.enrols[enrolment.block].source;
-                source.is_some_and(|source| config.sources[source].name == read.source.name)
+                has_merges
+                    || source.is_some_and(|source| config.sources[source].name == read.source.name)
             };
             let before = applied.get(&read.source.name)?;
             let how = match read.rows {
@@ -66,8 +72,10 @@ impl Ended {
                 let source = enrol.source.and_then(|source| config.sources.get(source));
                 source.is_some_and(|source| source.name == read.source.name)
             });
-            let automations: HashSet<usize> =
-                drawn.flat_map(|enrol| enrol.automations.clone()).collect();
+            let automations: HashSet<usize> = match has_merges {
+                true => (0..config.automations.len()).collect(),
+                false => drawn.flat_map(|enrol| enrol.automations.clone()).collect(),
+            };
             let ended = Self {
                 source: read.source.name.clone(),
                 how,

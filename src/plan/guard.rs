@@ -109,6 +109,15 @@ pub enum Breach {
         /// Where that is set.
         place: Option<Place>,
     },
+    /// Too many ids whose participations would become those of another id.
+    Merges {
+        /// How many ids.
+        count: u64,
+        /// How many there may be.
+        limit: u64,
+        /// Where that is set.
+        place: Option<Place>,
+    },
     /// People who are on record would be triggered as others.
     Same(SamePeople, Found),
     /// People would be triggered since the source of an automation, its contact column or its `repeat_by` was changed.
@@ -141,6 +150,12 @@ impl Guard {
         triggers(plan, config, roster, &mut breaches);
         stops(plan, config, roster, &mut breaches);
         released(plan, config, roster, &mut breaches);
+        let (count, most) = (plan.merged.len() as u64, &config.guard.max_merges);
+        breaches.extend((count > most.value).then(|| Breach::Merges {
+            count,
+            limit: most.value,
+            place: most.place.clone(),
+        }));
         let same = identity::same_people(plan, config, roster);
         breaches.extend(
             same.into_iter()
@@ -186,6 +201,7 @@ impl Guard {
                     | Breach::Stops { .. }
                     | Breach::Share { .. }
                     | Breach::Released { .. }
+                    | Breach::Merges { .. }
             )
         };
         match self.breaches.iter().any(is_limit) {
@@ -598,6 +614,19 @@ impl fmt::Display for Breach {
                     count.day("triggered")
                 )?;
                 ("max_released", place)
+            }
+            Breach::Merges {
+                count,
+                limit,
+                place,
+            } => {
+                write!(
+                    f,
+                    "too many merges: what is on record of {} would become another id's for good, the limit is {limit}; \
+                     check whether [[merged]] reads the right list",
+                    plural(*count, "id")
+                )?;
+                ("max_merges", place)
             }
             Breach::Same(what, found) => return same(f, what, found),
             Breach::Reapplied(reapplied) => return fmt::Display::fmt(reapplied, f),

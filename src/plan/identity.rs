@@ -253,7 +253,7 @@ pub fn applied_with(config: &Config) -> Vec<(AutomationName, AppliedWith)> {
         let blocks = |enrol: &&Enrol| enrol.automations.contains(&place);
         let sources = config.enrols.iter().filter(blocks).filter_map(|enrol| {
             let source = config.sources.get(enrol.source?)?;
-            Some((source.name.clone(), source.contact.clone()))
+            Some((source.name.clone(), source.contact.clone()?))
         });
         let with = AppliedWith {
             sources: sources.collect(),

@@ -18,6 +18,9 @@ pub struct Merged {
     pub on_record: Vec<Participation>,
 }
 
+/// How many participations take another id, by the id before and the one after.
+type Counts = BTreeMap<(ContactId, ContactId), u64>;
+
 /// The merges while a plan is being made.
 #[derive(Debug, Default)]
 pub(super) struct Merging {
@@ -25,6 +28,8 @@ pub(super) struct Merging {
     done: HashMap<ContactId, ContactId>,
     /// What is still to be merged, by the id that the person keeps.
     waiting: BTreeMap<ContactId, Vec<Participation>>,
+    /// How many participations are merged, by the id before and the one after.
+    counts: Counts,
     /// What the record is to write.
     merges: Merges,
     /// The places of its rows, by what comes of each.
@@ -43,6 +48,7 @@ impl Merging {
             ids: merged.ids,
             done: merged.done,
             waiting,
+            counts: Counts::new(),
             merges: Merges::default(),
             rows: HashMap::new(),
         }
@@ -78,6 +84,7 @@ impl Merging {
             let id = of_id[0].key.contact.clone();
             let is_done = self.done.get(&id) == Some(contact);
             let mut of_id = of_id.to_vec();
+            let count = of_id.len() as u64;
             moves.make(&mut of_id);
             for from in of_id {
                 let same = |of: &Participation| {
@@ -99,6 +106,7 @@ impl Merging {
                 }
             }
             if !is_done {
+                self.counts.insert((id.clone(), contact.clone()), count);
                 self.merges.ids.push((id, contact.clone()));
             }
         }
@@ -129,8 +137,8 @@ impl Merging {
         }
     }
 
-    /// What the record is to write: with it, ids whose person has got another one since.
-    pub(super) fn finish(mut self) -> Merges {
+    /// How many participations are merged, and what the record is to write: with it, ids whose person has got another one since.
+    pub(super) fn finish(mut self) -> (Counts, Merges) {
         let known: HashMap<&ContactId, &ContactId> = self
             .merges
             .ids
@@ -148,6 +156,6 @@ impl Merging {
         }
         self.merges.ids.extend(more);
         self.merges.ids.sort();
-        self.merges
+        (self.counts, self.merges)
     }
 }

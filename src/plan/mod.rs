@@ -27,7 +27,7 @@ pub use guard::{Breach, Guard, Whose};
 pub use identity::{Changed, Found, Reapplied, SamePeople, applied_with};
 pub use merges::Merged;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -71,6 +71,8 @@ pub struct Plan {
     pub moved: BTreeMap<(AutomationName, AutomationName), u64>,
     /// The moves that these come of, in steps.
     pub moves: Vec<(AutomationName, AutomationName)>,
+    /// How many participations take another id of the same person, by the id before and the one after.
+    pub merged: BTreeMap<(ContactId, ContactId), u64>,
     /// What the record is to write of people who have two ids.
     pub merges: Merges,
     /// After which time the guard counts what was done.
@@ -411,7 +413,10 @@ impl Plan {
         if filter.is_everything() {
             return;
         }
-        let of_key = |key: &Key| filter.lets_through(key.contact.as_str(), key.automation.as_str());
+        let of_key = |key: &Key| {
+            let contact = roster.people().kept(key.contact.as_str());
+            filter.lets_through(contact, key.automation.as_str())
+        };
         let of_trigger = |trigger: &Trigger| {
             let enrolment = roster.get(trigger.enrolment as usize);
             let automation = &config.automations[enrolment.automation].name;
@@ -457,7 +462,7 @@ impl Plan {
         self.actions.is_empty()
             && self.let_go.is_empty()
             && self.moved.is_empty()
-            && self.merges.is_empty()
+            && self.merged.is_empty()
     }
 
     /// Whether there is nothing to do, to hold, to withhold, to defer or to note either.
@@ -474,6 +479,7 @@ impl Plan {
     pub fn has_news(&self) -> bool {
         !self.marks.is_empty()
             || !self.turns.is_empty()
+            || !self.merges.is_empty()
             || self.withheld.iter().any(Withheld::is_news)
     }
 
@@ -481,6 +487,22 @@ impl Plan {
     pub fn stops_of_suppressed(&self) -> u64 {
         let actions = self.actions.iter();
         actions.filter(|action| action.is_of_suppressed()).count() as u64
+    }
+
+    /// What the record is to write of the suppressed contacts of whom anything is stopped, and who have two ids.
+    pub fn merges_of_suppressed(&self) -> Merges {
+        let mut merges = self.merges.clone();
+        if merges.is_empty() {
+            return merges;
+        }
+        let stopped = self.actions.iter().filter_map(|action| match action {
+            Action::Stop(stop) if stop.is_of_suppressed() => Some(&stop.participation.key.contact),
+            _ => None,
+        });
+        let stopped: HashSet<&ContactId> = stopped.collect();
+        merges.ids.retain(|(_, to)| stopped.contains(to));
+        merges.rows.retain(|merge| stopped.contains(&merge.to));
+        merges
     }
 
     /// Whether it does the same as another plan, by whatever states on record it came to that.

@@ -139,7 +139,7 @@ pub(super) fn plan<E>(
     plan.counted_since = since;
     plan.moved = planner.moves.counts;
     plan.moves = planner.moves.steps;
-    plan.merges = planner.merging.finish();
+    (plan.merged, plan.merges) = planner.merging.finish();
     if has_twice {
         // A stop under an id that is not kept is planned together with what is on record of the person.
         let contact = |action: &Action| match action {

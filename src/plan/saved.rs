@@ -293,6 +293,8 @@ struct Document {
     _let_go: Rows<Held>,
     #[serde(default, rename = "moved")]
     _moved: Rows<Moved>,
+    #[serde(default, rename = "merged")]
+    _merged: Rows<Merged>,
     summary: Summary,
     #[serde(rename = "guard")]
     _guard: Guard,
@@ -379,6 +381,17 @@ struct Moved {
     _from: Text,
     #[serde(rename = "to")]
     _to: Text,
+    #[serde(rename = "participations")]
+    _participations: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Merged {
+    #[serde(rename = "from")]
+    _from: Contact,
+    #[serde(rename = "to")]
+    _to: Contact,
     #[serde(rename = "participations")]
     _participations: u64,
 }

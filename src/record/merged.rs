@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::participation::{Key, Participation, State};
+use super::participation::{Key, Participation};
 use crate::id::ContactId;
 
 /// What the record writes of people who have two ids.
@@ -38,21 +38,6 @@ pub struct Merge {
     pub released_at: Option<Timestamp>,
 }
 
-/// How much a participation weighs against one of the same person: what may run, then what ran, then what was to run.
-fn weight(state: State) -> u8 {
-    match state {
-        state if state.is_running() => 8,
-        State::Refused => 7,
-        State::LetGo => 6,
-        State::Ended => 5,
-        State::Stopped => 4,
-        State::Withheld => 3,
-        State::FailedForGood => 2,
-        State::Waiting => 1,
-        _ => 0,
-    }
-}
-
 /// Makes one of the participation of an id that is merged and that of the id that the person keeps, in the same automation and
 /// occurrence. `None` where both may run at Spotler: then each stays under its own id, and the first is to be stopped.
 pub fn merge(
@@ -65,7 +50,7 @@ pub fn merge(
     if other.is_some_and(both_run) {
         return None;
     }
-    let rank = |of: &Participation| (weight(of.state), of.triggered_at);
+    let rank = |of: &Participation| (of.state.weight(), of.triggered_at);
     let (winner, loser) = match other {
         Some(other) if rank(other) >= rank(from) => (other, Some(from)),
         other => (from, other),
@@ -106,6 +91,7 @@ impl Merge {
 mod tests {
     use super::*;
     use crate::id::{AutomationName, TriggerCode};
+    use crate::participation::State;
 
     fn id(text: &str) -> ContactId {
         ContactId::new(text).unwrap()

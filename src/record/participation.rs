@@ -280,6 +280,24 @@ impl fmt::Display for State {
 #[error("`{0}` is not a state of a participation")]
 pub struct UnknownState(String);
 
+impl State {
+    /// How much a participation weighs against one of the same person under another id: what may run, then what ran, then
+    /// what was to run.
+    pub fn weight(self) -> u8 {
+        match self {
+            state if state.is_running() => 8,
+            State::Refused => 7,
+            State::LetGo => 6,
+            State::Ended => 5,
+            State::Stopped => 4,
+            State::Withheld => 3,
+            State::FailedForGood => 2,
+            State::Waiting => 1,
+            _ => 0,
+        }
+    }
+}
+
 impl FromStr for State {
     type Err = UnknownState;
 

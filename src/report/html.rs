@@ -16,7 +16,7 @@ use super::applied::Applied;
 use super::moment::moment;
 use super::rows::{PlanView, subject};
 use super::style::{SafeText, thousands};
-use super::tally::{Counts, moved_lines, sentence, tally};
+use super::tally::{Counts, merged_lines, moved_lines, sentence, tally};
 use crate::apply::Outcome;
 
 /// The most actions that are in the page; the rest are counted.
@@ -54,6 +54,8 @@ struct Page<'a> {
     guard: Vec<String>,
     frozen: Vec<String>,
     moved: Vec<String>,
+    merged: Vec<String>,
+    more_merged: usize,
     automations: Vec<Bar>,
     more_automations: usize,
     list: Option<List<'a>>,
@@ -192,6 +194,11 @@ pub fn plan_html(out: &mut impl Write, view: PlanView<'_>, names_nobody: bool) -
             .map(|breach| SafeText(&breach.words(names_nobody)).to_string())
             .collect(),
         frozen: view.freezes().collect(),
+        merged: merged_lines(plan)
+            .take(if names_nobody { 0 } else { MOST_OTHERS })
+            .map(|line| SafeText(&line).to_string())
+            .collect(),
+        more_merged: plan.merged.len().saturating_sub(MOST_OTHERS),
         moved: moved_lines(plan)
             .map(|line| SafeText(&line).to_string())
             .collect(),

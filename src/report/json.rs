@@ -75,6 +75,13 @@ struct AutomationJson<'a> {
 }
 
 #[derive(Serialize)]
+struct MergedJson<'a> {
+    from: &'a ContactId,
+    to: &'a ContactId,
+    participations: u64,
+}
+
+#[derive(Serialize)]
 struct SummaryJson {
     trigger: u64,
     stop: u64,
@@ -309,6 +316,19 @@ fn document(
             to_json(
                 out,
                 &MovedJson {
+                    from,
+                    to,
+                    participations: *count,
+                },
+            )
+        })?;
+    }
+    if !view.plan.merged.is_empty() {
+        write!(out, "  \"merged\": ")?;
+        list(out, &view.plan.merged, |out, ((from, to), count)| {
+            to_json(
+                out,
+                &MergedJson {
                     from,
                     to,
                     participations: *count,

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use super::rows::{PlanView, subject};
 use super::style::{SafeText, plural, thousands};
-use super::tally::{moved_lines, sentence, tally};
+use super::tally::{merged_lines, moved_lines, sentence, tally};
 use crate::plan::Plan;
 
 /// The most characters that a comment may have, as the forges count them: in UTF-16.
@@ -59,6 +59,7 @@ pub fn plan_markdown(
     head.push_str(&guard(view, comment.names_nobody));
     head.push_str(&frozen(view));
     head.push_str(&moved(view.plan));
+    head.push_str(&merged(view.plan, comment.names_nobody));
     head.push_str(&table(view));
     let tail = format!(
         "Configuration `{}`, record serial {}, made for {}.\n",
@@ -190,6 +191,16 @@ fn moved(plan: &Plan) -> String {
     let lines = moved_lines(plan).map(|line| format!("> {line}"));
     let block = block("text", lines, plan.moved.len(), MOST_OF_MOVED);
     format!("Moved to a new name, without a call:\n\n{block}\n")
+}
+
+/// The ids that are merged, not folded.
+fn merged(plan: &Plan, names_nobody: bool) -> String {
+    if plan.merged.is_empty() || names_nobody {
+        return String::new();
+    }
+    let lines = merged_lines(plan).map(|line| format!("> {line}"));
+    let block = block("text", lines, plan.merged.len(), MOST_OF_MOVED);
+    format!("Merged with another id of the same person, without a call:\n\n{block}\n")
 }
 
 /// The automations of which the plan says anything, those with the most actions first where not all of them fit.

@@ -88,6 +88,10 @@ pub fn run_summary(out: &mut impl Write, view: PlanView<'_>, run: &Run) -> io::R
         0 => {}
         count => words.push(format!("{} moved", thousands(count))),
     }
+    match view.plan.merged.len() as u64 {
+        0 => {}
+        count => words.push(format!("{} merged", thousands(count))),
+    }
     writeln!(out, "{on}Applied:{off} {}.", words.join(", "))?;
     let doubts = total.get(&Outcome::Uncertain).copied().unwrap_or(0);
     if doubts > 0 {
@@ -126,6 +130,14 @@ pub fn refused_summary(out: &mut dyn Write, view: PlanView<'_>, run: &Run) -> io
             out,
             "These stops needed the new names of [[moved]], so these are on record already: {} moved.",
             thousands(moved)
+        )?;
+    }
+    let merged = view.plan.merges_of_suppressed().ids.len() as u64;
+    if merged > 0 {
+        writeln!(
+            out,
+            "These stops needed the ids that people keep, so these are on record already: {} merged.",
+            thousands(merged)
         )?;
     }
     let mut out = out;

@@ -93,6 +93,14 @@ pub(super) fn moved(plan: &Plan) -> u64 {
     plan.moved.values().sum()
 }
 
+/// The ids that are merged, one line each.
+pub(super) fn merged_lines(plan: &Plan) -> impl Iterator<Item = String> {
+    plan.merged.iter().map(|((from, to), count)| {
+        let count = plural(*count, "participation");
+        format!("{from} is {to} now: {count}")
+    })
+}
+
 /// A plan in one sentence: its beginning, and the rest of it.
 pub(super) fn sentence(plan: &Plan) -> (&'static str, String) {
     let held = match plan.held.len() as u64 {
@@ -126,8 +134,12 @@ pub(super) fn sentence(plan: &Plan) -> (&'static str, String) {
         0 => String::new(),
         count => format!(", {} to move", thousands(count)),
     };
+    let merged = match plan.merged.len() as u64 {
+        0 => String::new(),
+        count => format!(", {} to merge", thousands(count)),
+    };
     let rest = format!(
-        "{} to trigger, {} to stop{let_go}{moved}{deferred}{held}{withheld}, {} unchanged.",
+        "{} to trigger, {} to stop{let_go}{moved}{merged}{deferred}{held}{withheld}, {} unchanged.",
         thousands(plan.triggers()),
         thousands(plan.stops()),
         thousands(plan.unchanged)

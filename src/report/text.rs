@@ -8,9 +8,12 @@ use comfy_table::{CellAlignment, Table};
 use super::grouped::{Kind, Row, Shown, groups};
 use super::rows::PlanView;
 use super::style::{self, SafeText, thousands};
-use super::tally::{moved_lines, sentence, tally};
+use super::tally::{merged_lines, moved_lines, sentence, tally};
 use crate::participation::Key;
 use crate::plan::Plan;
+
+/// So many ids that are merged are shown, unless all are asked for.
+const MOST_MERGED: usize = 20;
 
 /// Writes a plan. Colours are for the writer to take out where they are not wanted.
 ///
@@ -19,6 +22,7 @@ use crate::plan::Plan;
 pub fn plan_text(out: &mut impl Write, view: PlanView<'_>, shown: Shown) -> io::Result<()> {
     let plan = view.plan;
     moved(out, plan)?;
+    merged(out, plan, shown)?;
     if shown != Shown::Summary {
         details(out, view, shown)?;
     }
@@ -68,6 +72,29 @@ const DEFERRED: Kind = Kind {
     style: Style::new(),
     phrase: "deferred",
 };
+
+/// The ids that are merged: none of them in a summary, and the first of many.
+fn merged(out: &mut impl Write, plan: &Plan, shown: Shown) -> io::Result<()> {
+    if plan.merged.is_empty() {
+        return Ok(());
+    }
+    let most = match shown {
+        Shown::Summary => return Ok(()),
+        Shown::First | Shown::FirstOfApply => MOST_MERGED,
+        Shown::All => usize::MAX,
+    };
+    writeln!(
+        out,
+        "Merged with another id of the same person, without a call:"
+    )?;
+    for line in merged_lines(plan).take(most) {
+        writeln!(out, "  {}", SafeText(&line))?;
+    }
+    if let more @ 1.. = plan.merged.len().saturating_sub(most) {
+        writeln!(out, "  and {} more", thousands(more as u64))?;
+    }
+    writeln!(out)
+}
 
 /// Everything that a plan does or does not do, by automation and kind.
 fn details(out: &mut impl Write, view: PlanView<'_>, shown: Shown) -> io::Result<()> {

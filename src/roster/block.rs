@@ -1,5 +1,7 @@
 //! `[[enrol]]` blocks, compiled against the columns that they draw on.
 
+use std::borrow::Cow;
+
 use hashbrown::HashSet;
 
 use super::cell::Cells;
@@ -7,6 +9,7 @@ use super::columns::Columns;
 use super::condition::{Clause, Clock};
 use super::entries::Class;
 use super::fields::{Fields, Templates};
+use super::merged::{People, Role};
 use super::problems::plain;
 use super::reading::Reading;
 use crate::config::{Condition, Config, Diagnostic, Enrol, Lot};
@@ -18,7 +21,8 @@ pub(super) struct Block<'c> {
     pub(super) index: usize,
     pub(super) enrol: &'c Enrol,
     pub(super) targets: Vec<Target<'c>>,
-    named: Option<HashSet<&'c str>>,
+    /// The only contacts that it takes, by the ids that these keep.
+    named: Option<HashSet<Cow<'c, str>>>,
     /// What must hold of any row that it takes: its `stay`, or its `where` if it has none.
     clauses: Vec<Clause<'c>>,
     /// What must hold besides of those who are not in yet: the `where` of a block with a `stay`.
@@ -106,10 +110,25 @@ impl<'c> Block<'c> {
             index,
             enrol,
             targets,
-            named: names.map(|names| names.iter().map(|name| name.as_str()).collect()),
+            named: names.map(|names| {
+                let names = names.iter().map(|name| Cow::Borrowed(name.as_str()));
+                names.collect()
+            }),
             clauses,
             entrance,
         }
+    }
+
+    /// The same, by the ids that people keep.
+    pub(super) fn of(mut self, people: &People) -> Self {
+        if let Some(named) = self.named.take_if(|_| !people.is_empty()) {
+            let kept = |name: Cow<'c, str>| match people.role(&name) {
+                Some(Role::Other(kept)) => Cow::Owned(kept.as_str().to_owned()),
+                _ => name,
+            };
+            self.named = Some(named.into_iter().map(kept).collect());
+        }
+        self
     }
 
     /// Whether it restricts itself to contacts by name, and this is none of them.
@@ -117,6 +136,12 @@ impl<'c> Block<'c> {
         self.named
             .as_ref()
             .is_some_and(|named| !named.contains(contact))
+    }
+
+    /// The only contacts that it takes, where it names any.
+    pub(super) fn named(&self) -> Option<impl Iterator<Item = &str>> {
+        let named = self.named.as_ref();
+        named.map(|named| named.iter().map(AsRef::as_ref))
     }
 
     /// The conditions by which it takes a row at all.

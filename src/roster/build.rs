@@ -19,10 +19,11 @@ use super::render::NoFields;
 use super::select::{Declared, Selection, Selector};
 use super::suppressed::Suppressed;
 use super::writing::{Named, same_but_for_form};
-use super::{MoreRows, Roster, reading};
+use super::{MoreRows, Roster, merged, reading};
 use crate::config::{Config, Diagnostic, Notation, Place, Problems, Source, Value};
 use crate::field;
-use crate::source::{Recorded, RowId, SourceError, Table};
+use crate::id::ContactId;
+use crate::source::{RecordRow, Recorded, RowId, SourceError, Table};
 use crate::threads::side_by_side;
 
 /// Reads every source that a block draws on, and selects.
@@ -33,12 +34,12 @@ use crate::threads::side_by_side;
 /// Every problem of every source: one that cannot be used, rows that cannot be read, a column that the configuration
 /// names and the source does not have, fields that cannot be made or that differ for one enrolment. Then there is no
 /// roster: half a roster would stop people.
-pub fn build<'c>(
+pub fn build<'c, 'r>(
     config: &'c Config,
     now: Timestamp,
-    record: Recorded<'_>,
+    past: impl Into<Past<'r>>,
 ) -> Result<Roster<'c>, Problems> {
-    read(config, now, record, Reach::Used, None)
+    read(config, now, past.into(), Reach::Used, None)
 }
 
 /// Reads every source that a block draws on, and selects what there is of one contact.
@@ -46,25 +47,25 @@ pub fn build<'c>(
 /// # Errors
 /// As [`build`], but for what conditions, fields and occurrences make of the cells of other contacts. A source that cannot be
 /// read as a whole is refused all the same.
-pub fn build_for<'c>(
+pub fn build_for<'c, 'r>(
     config: &'c Config,
     contact: &str,
     now: Timestamp,
-    record: Recorded<'_>,
+    past: impl Into<Past<'r>>,
 ) -> Result<Roster<'c>, Problems> {
-    read(config, now, record, Reach::Used, Some(contact))
+    read(config, now, past.into(), Reach::Used, Some(contact))
 }
 
 /// Checks what [`build`] would, and the sources that no block draws on as well.
 ///
 /// # Errors
 /// As [`build`].
-pub fn check<'c>(
+pub fn check<'c, 'r>(
     config: &'c Config,
     now: Timestamp,
-    record: Recorded<'_>,
+    past: impl Into<Past<'r>>,
 ) -> Result<Roster<'c>, Problems> {
-    read(config, now, record, Reach::All, None)
+    read(config, now, past.into(), Reach::All, None)
 }
 
 /// Checks the rules without the rows of any source. Columns are checked where a file is there whose header can be read.
@@ -75,11 +76,29 @@ pub fn check_rules(config: &Config, now: Timestamp) -> Result<(), Problems> {
     read(
         config,
         now,
-        Recorded::Empty("it is not read"),
+        Recorded::Empty("it is not read").into(),
         Reach::Rules,
         None,
     )
     .map(drop)
+}
+
+/// What a roster is given of the record.
+#[derive(Debug, Clone, Copy)]
+pub struct Past<'r> {
+    /// As queries over sources ask it.
+    pub record: Recorded<'r>,
+    /// Ids whose participations are another id's, and that id.
+    pub merged: &'r [(ContactId, ContactId)],
+}
+
+impl<'r> From<Recorded<'r>> for Past<'r> {
+    fn from(record: Recorded<'r>) -> Self {
+        Self {
+            record,
+            merged: &[],
+        }
+    }
 }
 
 /// What is read.
@@ -95,13 +114,18 @@ enum Reach {
 
 fn is_used(config: &Config, source: usize) -> bool {
     let mut enrols = config.enrols.iter();
-    enrols.any(|enrol| enrol.source == Some(source))
+    enrols.any(|enrol| enrol.source == Some(source)) || is_of_merges(config, source)
+}
+
+fn is_of_merges(config: &Config, source: usize) -> bool {
+    let mut listed = config.merges.iter().filter_map(|merged| merged.listed());
+    listed.any(|listed| listed.source == source)
 }
 
 fn read<'c>(
     config: &'c Config,
     now: Timestamp,
-    record: Recorded<'_>,
+    past: Past<'_>,
     reach: Reach,
     only: Option<&str>,
 ) -> Result<Roster<'c>, Problems> {
@@ -119,7 +143,8 @@ fn read<'c>(
         needed = open::with_inputs(config, needed);
     }
     let depths = open::depths(config);
-    let given = Given::new(config, now, record);
+    let record: Vec<RecordRow>;
+    let mut given = Given::new(config, now, past.record);
     let check = |table: &Table| match reach {
         Reach::Rules => Ok(()),
         _ => table.check_age(now),
@@ -129,22 +154,14 @@ fn read<'c>(
             return;
         }
         let at = error.place().unwrap_or(source.query_place()).clone();
-        problems.push(unread(&error, Some(at)));
+        problems.push(unread_source(&error, Some(at)));
     };
     let mut tables = open::open(config, &needed, &depths, &given, check, problem);
 
-    let declared = Declared::new(config);
-    let mut templates = Templates::new();
     let clock = Clock {
         now,
         zone: &config.zone,
     };
-    let mut attributes = Columns::new(
-        &declared.columns,
-        "an attribute of any declared contact".to_owned(),
-    );
-    attributes.truths = truths(config);
-    let plain = Notation::default();
     let columns = config.sources.iter().zip(&tables).map(|(source, table)| {
         let origin = format!("a column of source {}", source.name);
         match table {
@@ -153,6 +170,37 @@ fn read<'c>(
         }
     });
     let columns: Vec<_> = columns.collect();
+    // Who is who is to be known before any row is read for whom it is of.
+    let first = (0..tables.len()).map(|source| is_of_merges(config, source));
+    let first = open::with_inputs(config, first.collect());
+    let (begun, failed) = match reach {
+        Reach::Rules => (vec![false; tables.len()], None),
+        _ => open::begin(config, &first, &depths, &given, &tables),
+    };
+    let lists = merged::Lists {
+        config,
+        tables: &tables,
+        columns: &columns,
+        begun: &begun,
+    };
+    let mut merged = lists.read(past.merged, &clock);
+    problems.append(&mut merged.problems);
+    let people = merged.people;
+    if let (Recorded::Rows(rows), false) = (past.record, people.is_empty()) {
+        record = people.record(rows);
+        given = Given::new(config, now, Recorded::Rows(&record));
+    }
+    let unread = failed.or(merged.unread);
+    let only = only.map(|only| people.kept(only));
+
+    let declared = Declared::new(config, &people);
+    let mut templates = Templates::new();
+    let mut attributes = Columns::new(
+        &declared.columns,
+        "an attribute of any declared contact".to_owned(),
+    );
+    attributes.truths = truths(config);
+    let plain_notation = Notation::default();
     let mut blocks = Vec::with_capacity(config.enrols.len());
     for (index, enrol) in config.enrols.iter().enumerate() {
         let columns = match enrol.source {
@@ -168,14 +216,14 @@ fn read<'c>(
                     Some(source) => reading(config, source),
                     None => Reading {
                         zone: &config.zone,
-                        notation: &plain,
+                        notation: &plain_notation,
                     },
                 },
                 &clock,
                 &mut templates,
                 &mut problems,
             );
-            blocks.push(block);
+            blocks.push(block.of(&people));
         }
     }
 
@@ -183,7 +231,8 @@ fn read<'c>(
     let mut conditions: Vec<Option<String>> = vec![None; tables.len()];
     match reach {
         Reach::Rules => tables.fill_with(|| None),
-        Reach::Used if problems.is_empty() => {
+        // Whose rows are read depends on who has others.
+        Reach::Used if problems.is_empty() && people.is_empty() && config.merges.is_empty() => {
             conditions = left_to_databases(config, now, &blocks, &tables);
         }
         // Whoever checks all looks at all rows.
@@ -198,11 +247,12 @@ fn read<'c>(
         }
     }
     let named = Named::new(config, all);
-    let suppressed = Suppressed::new(config);
+    let suppressed = Suppressed::new(config, &people);
     let selector = |source: Option<usize>| Selector {
         config,
         named: &named,
         suppressed: &suppressed,
+        people: &people,
         watch: Watch::new(config, source, &blocks, all),
         templates: &templates,
         only,
@@ -229,12 +279,19 @@ fn read<'c>(
             })
             .collect();
         let selections = side_by_side(&jobs, |(source, selector, table, reading)| {
-            let begun = table.fill(&config.sources[*source], &inputs);
-            match begun.and_then(|()| table.begin()) {
+            let began = match begun[*source] {
+                true => Ok(()),
+                false => table.fill(&config.sources[*source], &inputs),
+            };
+            let began = began.and_then(|()| match begun[*source] {
+                true => Ok(()),
+                false => table.begin(),
+            });
+            match began {
                 Ok(()) => selector.table(table, *reading),
                 Err(error) => {
                     let place = config.sources[*source].query_place();
-                    Selection::refused(unread(&error, Some(place.clone())))
+                    Selection::refused(unread_source(&error, Some(place.clone())))
                 }
             }
         });
@@ -255,6 +312,7 @@ fn read<'c>(
         config,
         templates,
         declared,
+        people,
         entries: Entries::default(),
         withheld: Entries::default(),
         suppressed,
@@ -283,31 +341,37 @@ fn read<'c>(
         noted.push(selection.noted);
     }
     roster.sources = tables;
-    let found = same_but_for_form(config, &roster.sources, &seen).and_then(|list| {
-        problems.extend(list);
-        let mut warnings = named.warnings(&roster.sources, &roster.declared, &seen)?;
-        let opened = roster.sources.iter().enumerate();
-        let opened = opened.filter_map(|(source, table)| Some((source, table.as_ref()?)));
-        for ((source, table), (seen, noted)) in opened.zip(seen.iter().zip(&noted)) {
-            let watch = Watch::new(config, Some(source), &roster.blocks, all);
-            let near = |id: &str| seen.near(id, table);
-            warnings.extend(watch.warnings(table, noted, &roster.blocks, near)?);
-            warnings.extend(old_rows(
-                config,
-                table,
-                seen.twice(),
-                &roster.blocks,
-                source,
-            ));
-        }
-        Ok(warnings)
-    });
+    if problems.is_empty() {
+        problems.extend(unread.map(|error| unread_source(&error, None)));
+    }
+    let found =
+        same_but_for_form(config, &roster.people, &roster.sources, &seen).and_then(|list| {
+            problems.extend(list);
+            let mut warnings =
+                named.warnings(&roster.people, &roster.sources, &roster.declared, &seen)?;
+            warnings.append(&mut merged.warnings);
+            let opened = roster.sources.iter().enumerate();
+            let opened = opened.filter_map(|(source, table)| Some((source, table.as_ref()?)));
+            for ((source, table), (seen, noted)) in opened.zip(seen.iter().zip(&noted)) {
+                let watch = Watch::new(config, Some(source), &roster.blocks, all);
+                let near = |id: &str| seen.near(id, table);
+                warnings.extend(watch.warnings(table, noted, &roster.blocks, near)?);
+                warnings.extend(old_rows(
+                    config,
+                    table,
+                    seen.twice(),
+                    &roster.blocks,
+                    source,
+                ));
+            }
+            Ok(warnings)
+        });
     match found {
         Ok(mut warnings) => {
             warnings.extend(given.warnings(config, &roster.sources));
             roster.warnings = warnings;
         }
-        Err(error) => problems.push(unread(&error, None)),
+        Err(error) => problems.push(unread_source(&error, None)),
     }
     roster.entries.sort();
     roster.withheld.sort();
@@ -355,12 +419,12 @@ fn left_to_databases<'c>(
         }
         let blocks = blocks.iter();
         let blocks = blocks.filter(|block| block.enrol.source == Some(source));
-        table.condition(&wanted(config, now, blocks, table.contact()))
+        table.condition(&wanted(config, now, blocks, table.contact()?))
     };
     tables.iter().enumerate().map(of).collect()
 }
 
-fn unread(error: &SourceError, at: Option<Place>) -> Diagnostic {
+fn unread_source(error: &SourceError, at: Option<Place>) -> Diagnostic {
     plain(error.to_string(), at, error.help().into_owned())
 }
 
@@ -411,7 +475,10 @@ impl Roster<'_> {
                 }
                 Err(NoFields::Unreadable(error)) => {
                     let source = enrol.source.map(|source| &self.config.sources[source]);
-                    problems.push(unread(&error, source.map(|source| source.place.clone())));
+                    problems.push(unread_source(
+                        &error,
+                        source.map(|source| source.place.clone()),
+                    ));
                     break;
                 }
                 Err(NoFields::Changed) => {

@@ -19,7 +19,7 @@ pub(super) struct Dispatch<'s, 'c> {
     /// Blocks that any row may be in, by their places in `blocks`.
     any: Vec<usize>,
     /// Blocks that name contacts.
-    by_contact: HashMap<&'c str, Vec<usize>>,
+    by_contact: HashMap<&'s str, Vec<usize>>,
     /// Blocks that want one of some values in a column.
     by_value: Vec<(usize, Kind, Places<'c>)>,
 }
@@ -55,9 +55,9 @@ impl<'s, 'c> Dispatch<'s, 'c> {
             };
             let clauses = block.clauses().iter();
             let rarest = clauses.filter_map(|clause| Some((shared(&clause)?, clause)));
-            if let Some(names) = &block.enrol.contacts {
+            if let Some(names) = block.named() {
                 for name in names {
-                    by_contact.entry(name.as_str()).or_default().push(place);
+                    by_contact.entry(name).or_default().push(place);
                 }
             } else if let Some((_, clause)) = rarest.min_by_key(|(count, _)| *count) {
                 let places = by_value.entry(of(clause)).or_default();

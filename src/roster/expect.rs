@@ -111,7 +111,11 @@ impl<'c> Roster<'c> {
     }
 
     /// The first enrolment by which a contact comes into an automation, of whatever occurrence.
-    pub(super) fn any_of(&self, contact: &str, automation: usize) -> Option<Enrolment<'_>> {
+    pub(super) fn any_of<'r>(
+        &'r self,
+        contact: &'r str,
+        automation: usize,
+    ) -> Option<Enrolment<'r>> {
         let mut of_it = self.of(contact, automation);
         of_it.find(|of| of.class == Class::ComesIn)
     }
@@ -119,9 +123,10 @@ impl<'c> Roster<'c> {
     /// The enrolments of a contact in an automation, of whatever class and occurrence.
     pub(super) fn of<'r>(
         &'r self,
-        contact: &str,
+        contact: &'r str,
         automation: usize,
     ) -> impl Iterator<Item = Enrolment<'r>> {
+        let contact = self.people.kept(contact);
         let list = self.entries.list();
         let first = list.partition_point(|entry| {
             let enrolment = self.enrolment(entry);
@@ -133,6 +138,7 @@ impl<'c> Roster<'c> {
 
     /// Why a contact is not in an automation: what each block says of it.
     fn why_out(&self, contact: &str, automation: usize) -> Result<String, SourceError> {
+        let contact = self.people.kept(contact);
         if let Some(suppression) = self.suppression(contact, Some(automation)) {
             return Ok(format!("it is {suppression}"));
         }

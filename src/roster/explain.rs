@@ -31,6 +31,7 @@ impl Roster<'_> {
     /// # Errors
     /// If a source cannot be read again.
     pub fn explain(&self, contact: &str) -> Result<Vec<BlockVerdict>, SourceError> {
+        let contact = self.people.kept(contact);
         let automations = (0..self.config.automations.len()).collect();
         let mut verdicts = Vec::new();
         let mut lines = Lines::default();

@@ -18,6 +18,7 @@ mod expect;
 mod explain;
 mod fields;
 mod guess;
+mod merged;
 mod narrow;
 mod open;
 mod problems;
@@ -35,10 +36,11 @@ mod verdict;
 mod writing;
 
 pub use absence::Undeclared;
-pub use build::{build, build_for, check, check_rules};
+pub use build::{Past, build, build_for, check, check_rules};
 pub use entries::Class;
 pub use exclusive::goes_first;
 pub use explain::BlockVerdict;
+pub use merged::People;
 pub use suppressed::Suppressions;
 
 use hashbrown::HashMap;
@@ -68,6 +70,7 @@ pub struct Roster<'c> {
     /// As [`Config::sources`]; those that no block draws on are not opened.
     sources: Vec<Option<Table>>,
     declared: Declared<'c>,
+    people: People,
     entries: Entries,
     withheld: Entries,
     suppressed: Suppressed<'c>,
@@ -150,6 +153,11 @@ fn reading(config: &Config, source: usize) -> Reading<'_> {
 }
 
 impl<'c> Roster<'c> {
+    /// Whose ids are whose. All enrolments are of ids that are kept.
+    pub fn people(&self) -> &People {
+        &self.people
+    }
+
     /// What is likely a slip in how ids are written.
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings
@@ -157,14 +165,16 @@ impl<'c> Roster<'c> {
 
     /// One in which nobody is declared, for what is stopped whoever is.
     pub fn of_nobody(config: &'c Config) -> Self {
+        let people = People::default();
         Self {
             config,
             templates: Templates::none(),
             blocks: Vec::new(),
             sources: Vec::new(),
-            declared: Declared::new(config),
+            declared: Declared::new(config, &people),
             entries: Entries::default(),
-            suppressed: Suppressed::new(config),
+            suppressed: Suppressed::new(config, &people),
+            people,
             withheld: Entries::default(),
             more_rows: MoreRows::default(),
             sizes: vec![0; config.automations.len()],
@@ -214,6 +224,7 @@ impl<'c> Roster<'c> {
         automation: usize,
         occurrence: Option<&str>,
     ) -> Option<Enrolment<'_>> {
+        let contact = self.people.kept(contact);
         let wanted = (contact, automation, occurrence.unwrap_or_default());
         let list = self.entries.list();
         let key = |enrolment: &Enrolment<'_>| {

@@ -127,6 +127,32 @@ pub(super) fn depths(config: &Config) -> Vec<usize> {
     depths
 }
 
+/// Begins to read those of the sources that are to be read before all others; queries once what they ask can be read. Returns
+/// which are begun, and what keeps others from it.
+pub(super) fn begin(
+    config: &Config,
+    first: &[bool],
+    depths: &[usize],
+    given: &Given<'_>,
+    tables: &[Option<Table>],
+) -> (Vec<bool>, Option<SourceError>) {
+    let mut begun = vec![false; tables.len()];
+    let mut order: Vec<usize> = (0..tables.len()).filter(|source| first[*source]).collect();
+    order.sort_by_key(|source| depths[*source]);
+    let opened = opened(config, tables);
+    for source in order {
+        let Some(table) = &tables[source] else {
+            continue;
+        };
+        let filled = table.fill(&config.sources[source], &given.with(&opened));
+        if let Err(error) = filled.and_then(|()| table.begin()) {
+            return (begun, Some(error));
+        }
+        begun[source] = true;
+    }
+    (begun, None)
+}
+
 /// Opens the sources that are needed. What is wrong with one is given to `problem`; a query is not opened where one that it
 /// asks is not.
 pub(super) fn open(

@@ -207,6 +207,9 @@ impl RowIssue<'_> {
                 issue.why.clone(),
             ),
             RowIssue::Full => (3, String::new(), String::new()),
+            RowIssue::Merged { column, why, .. } => {
+                (4, (*column).to_owned(), format!("{:?}", discriminant(why)))
+            }
         }
     }
 
@@ -245,6 +248,20 @@ impl RowIssue<'_> {
                 ),
                 "fix the field's template or the row, or exclude such rows with a `where`"
                     .to_owned(),
+            ),
+            RowIssue::Merged {
+                column,
+                why: IdError::Empty,
+                ..
+            } => (
+                format!("column {column}, which [[merged]] reads, is empty"),
+                format!(
+                    "fill it in, or leave such rows out with where.{column} = {{ exists = true }}"
+                ),
+            ),
+            RowIssue::Merged { column, shown, why } => (
+                format!("column {column}, which [[merged]] reads, holds {shown}, and {why}"),
+                "write the externalContactId by which Spotler knows the contact".to_owned(),
             ),
             RowIssue::Full => (
                 "the ids of all enrolments so far are longer than 4 GiB in total".to_owned(),

@@ -84,7 +84,7 @@ impl<'c> Roster<'c> {
                     cells: row.cells,
                     reading: self.reading(source),
                 };
-                let same = row.contact == whom.contact;
+                let same = self.people.kept(row.contact) == whom.contact;
                 Ok(same
                     .then(|| fields.render(&self.templates, &cells, whom).ok())
                     .flatten())

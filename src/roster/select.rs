@@ -1,7 +1,8 @@
 //! Rows → enrolments: every row of a table, or every declared contact, put to every block that draws on it.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::block::{Block, Target};
 use super::cell::{Cells, DeclaredCells, SourceCells};
@@ -10,14 +11,15 @@ use super::dispatch::Dispatch;
 use super::doubts::{Noted, Watch};
 use super::entries::{Class, Entries, Full, WITH_LOT};
 use super::fields::{FieldIssue, For, Templates};
+use super::merged::{People, Role};
 use super::problems::{Report, Subject};
 use super::reading::Reading;
 use super::suppressed::Suppressed;
 use super::writing::{Named, Seen};
 use crate::config::{Automation, Config, DeclaredContact, Diagnostic, Lot, OnChange, Place};
 use crate::field;
-use crate::id::{self, IdError};
-use crate::source::{RowIndex, Table};
+use crate::id::{self, ContactId, IdError};
+use crate::source::{Lines, RowBuffer, RowId, RowIndex, Table};
 use crate::text::quoted;
 
 /// What every selection needs.
@@ -30,6 +32,7 @@ pub(super) struct Selector<'s, 'c> {
     pub(super) blocks: Dispatch<'s, 'c>,
     pub(super) suppressed: &'s Suppressed<'c>,
     pub(super) named: &'s Named<'c>,
+    pub(super) people: &'s People,
     pub(super) watch: Watch<'c>,
 }
 
@@ -57,6 +60,15 @@ impl Selection {
     pub(super) fn has_problems(&self) -> bool {
         !self.report.list.is_empty()
     }
+}
+
+/// The rows of people who have several ids.
+#[derive(Default)]
+struct MergedRows<'p> {
+    /// Those of ids that are not kept, with their places in the index, and the id that is.
+    others: Vec<(RowId, usize, &'p ContactId)>,
+    /// The kept ids that have rows of their own.
+    kept: HashSet<String>,
 }
 
 /// What is used for one row after the other.
@@ -106,6 +118,11 @@ pub(super) enum RowIssue<'c> {
         block: &'c Place,
         issue: FieldIssue<'c>,
     },
+    Merged {
+        column: &'c str,
+        shown: String,
+        why: IdError,
+    },
     Full,
 }
 
@@ -115,21 +132,31 @@ pub(super) struct Declared<'c> {
     /// Every attribute of any of them, sorted.
     pub(super) columns: Vec<String>,
     /// Sorted by contact. Those that are named alone have no table.
-    pub(super) rows: Vec<(&'c str, Option<&'c DeclaredContact>)>,
+    pub(super) rows: Vec<(Cow<'c, str>, Option<&'c DeclaredContact>)>,
 }
 
 impl<'c> Declared<'c> {
-    pub(super) fn new(config: &'c Config) -> Self {
+    pub(super) fn new(config: &'c Config, people: &People) -> Self {
         let declared = config.contacts.iter();
-        let mut rows: BTreeMap<&str, _> = declared
-            .map(|(id, contact)| (id.as_str(), Some(contact)))
+        // Who has a table under the id that is kept has that one.
+        let is_read = |id: &str| match people.kept(id) {
+            kept if kept == id => true,
+            kept => !config.contacts.contains_key(kept),
+        };
+        let kept = |id: &'c str| match people.role(id) {
+            Some(Role::Other(kept)) => Cow::Owned(kept.as_str().to_owned()),
+            _ => Cow::Borrowed(id),
+        };
+        let mut rows: BTreeMap<Cow<'c, str>, _> = declared
+            .filter(|(id, _)| is_read(id.as_str()))
+            .map(|(id, contact)| (kept(id.as_str()), Some(contact)))
             .collect();
         let without_source = config.enrols.iter().filter(|enrol| enrol.source.is_none());
         for name in without_source
             .filter_map(|enrol| enrol.contacts.as_ref())
             .flatten()
         {
-            rows.entry(name.as_str()).or_insert(None);
+            rows.entry(kept(name.as_str())).or_insert(None);
         }
         let attributes = config
             .contacts
@@ -147,7 +174,7 @@ impl<'c> Declared<'c> {
     /// The place of a contact among the rows.
     pub(super) fn find(&self, contact: &str) -> Option<usize> {
         self.rows
-            .binary_search_by(|(id, _)| (*id).cmp(contact))
+            .binary_search_by(|(id, _)| id.as_ref().cmp(contact))
             .ok()
     }
 
@@ -187,14 +214,27 @@ impl<'c> Selector<'_, 'c> {
         };
         let mut rows = table.rows();
         let mut scratch = Scratch::default();
+        let mut merged = MergedRows::default();
         while let Some(row) = rows.read() {
             match row {
                 Err(error) => selection.report.source(&error),
                 Ok(row) => {
                     selection.index.push(row.contact, row.id);
+                    if table.contact().is_none() {
+                        continue;
+                    }
                     self.named
                         .see(row.contact, row.id, table, &mut selection.seen);
                     self.watch.see(&row, &mut selection.noted);
+                    match self.people.role(row.contact) {
+                        None => {}
+                        Some(Role::Kept(_)) => _ = merged.kept.insert(row.contact.to_owned()),
+                        Some(Role::Other(kept)) => {
+                            let place = selection.index.len() as usize - 1;
+                            merged.others.push((row.id, place, kept));
+                            continue;
+                        }
+                    }
                     if !self.passes(row.contact) {
                         continue;
                     }
@@ -217,9 +257,57 @@ impl<'c> Selector<'_, 'c> {
                 selection.report.row(&issue, None, subject, row);
             }
         }
+        self.merged(table, reading, merged, &mut selection, &mut scratch);
         let good = selection.index.len();
         selection.report.finish(subject, good);
         selection
+    }
+
+    /// Selects from the rows of ids that are other ones': they count where the table has none of the id that is kept.
+    fn merged(
+        &self,
+        table: &Table,
+        reading: Reading<'_>,
+        MergedRows { others, kept: has }: MergedRows<'_>,
+        selection: &mut Selection,
+        scratch: &mut Scratch<'c>,
+    ) {
+        let name = table.to_string();
+        let subject = Subject {
+            name: &name,
+            source: Some((table.name(), reading.notation)),
+        };
+        let mut buffer = RowBuffer::default();
+        for (id, place, kept) in others {
+            if has.contains(kept.as_str()) {
+                continue;
+            }
+            selection.index.rename(place, kept.as_str());
+            if !self.passes(kept.as_str()) {
+                continue;
+            }
+            let row = match table.row(id, &mut buffer) {
+                Ok(row) => row,
+                Err(error) => {
+                    selection.report.source(&error);
+                    continue;
+                }
+            };
+            let cells = SourceCells {
+                cells: row.cells,
+                reading,
+            };
+            let row = (kept.as_str(), id.0);
+            self.row(row, &cells, |_| true, selection, scratch);
+            for issue in scratch.issues.drain(..) {
+                // The header is row 1.
+                let row = || {
+                    let at = table.at(place as u64 + 2, id, &mut Lines::default());
+                    at.to_string()
+                };
+                selection.report.row(&issue, None, subject, row);
+            }
+        }
     }
 
     /// Selects from the declared contacts.
@@ -236,7 +324,7 @@ impl<'c> Selector<'_, 'c> {
             }
             let cells = declared.cells(*table);
             let draws = |block: &Block<'_>| draws_on(block, *table);
-            let row = (*contact, place as u64);
+            let row = (contact.as_ref(), place as u64);
             self.row(row, &cells, draws, &mut selection, &mut scratch);
             for issue in scratch.issues.drain(..) {
                 let at = table.map(|table| table.place.clone());

@@ -3,6 +3,7 @@
 use hashbrown::HashMap;
 
 use super::Roster;
+use super::merged::People;
 use crate::config::{Config, Suppression};
 use crate::id::ContactId;
 
@@ -43,7 +44,7 @@ impl<'r> Suppressions<'r> {
 }
 
 impl<'c> Suppressed<'c> {
-    pub(super) fn new(config: &'c Config) -> Self {
+    pub(super) fn new(config: &'c Config, people: &People) -> Self {
         let mut suppressed = Self {
             config,
             contacts: HashMap::new(),
@@ -52,14 +53,22 @@ impl<'c> Suppressed<'c> {
         };
         for (contact, blocks) in &config.suppressed {
             for block in blocks {
-                suppressed.add(contact.as_str(), *block);
+                suppressed.add(people, contact.as_str(), *block);
             }
         }
         suppressed
     }
 
-    /// Puts a contact on the list of a block.
-    pub(super) fn add(&mut self, contact: &str, block: usize) {
+    /// Puts a contact on the list of a block: the person, by whatever id.
+    pub(super) fn add(&mut self, people: &People, contact: &str, block: usize) {
+        let kept = people.kept(contact);
+        if kept != contact {
+            self.put(kept, block);
+        }
+        self.put(contact, block);
+    }
+
+    fn put(&mut self, contact: &str, block: usize) {
         let from = self.contacts.get(contact).copied().unwrap_or(0);
         let to = match self.next.get(&(from, block)) {
             Some(to) => *to,
@@ -129,7 +138,7 @@ impl Set {
 impl Roster<'_> {
     /// In which automations a contact is suppressed; `None` where it is in none.
     pub fn suppressions(&self, contact: &str) -> Option<Suppressions<'_>> {
-        self.suppressed.find(contact)
+        self.suppressed.find(self.people.kept(contact))
     }
 
     /// The block that keeps a contact out of an automation of the configuration, or of one that is gone from it (`None`).

@@ -79,6 +79,7 @@ impl World {
                     max_triggers: limit(0),
                     max_stops: limit(StopLimit::Count(0)),
                     max_released: limit(0),
+                    max_merges: limit(0),
                 },
                 window: None,
                 notify: None,
@@ -94,6 +95,7 @@ impl World {
                 exclusives: Vec::new(),
                 freezes: Vec::new(),
                 moves: Vec::new(),
+                merges: Vec::new(),
             },
         }
     }
@@ -121,7 +123,7 @@ impl World {
                 delimiter: None,
                 quoting: Default::default(),
             },
-            contact: "id".to_owned(),
+            contact: Some("id".to_owned()),
             notation: Default::default(),
             min_rows: None,
             max_age: None,

@@ -155,13 +155,14 @@ impl<'c> Roster<'c> {
             }
             for (number, id) in table.find(contacts()) {
                 let row = table.row(id, &mut buffer)?;
-                absent.remove(row.contact);
+                let contact = self.people.kept(row.contact);
+                absent.remove(contact);
                 let cells = SourceCells {
                     cells: row.cells,
                     reading: self.reading(source),
                 };
                 let at = Some((table, number, id));
-                give(Some(source), row.contact, Some(&cells), at);
+                give(Some(source), contact, Some(&cells), at);
             }
             for contact in absent {
                 give(Some(source), contact, None, None);

@@ -5,6 +5,7 @@ use std::hash::BuildHasher;
 use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
 use icu_normalizer::ComposingNormalizerBorrowed;
 
+use super::merged::People;
 use super::problems::{MOST, more, plain};
 use super::select::Declared;
 use crate::config::{Config, Diagnostic, Expectation, Place};
@@ -145,6 +146,7 @@ impl<'c> Named<'c> {
     /// Everything that can hardly be meant, without making anything wrong.
     pub(super) fn warnings(
         &self,
+        people: &People,
         sources: &[Option<Table>],
         declared: &Declared<'_>,
         seen: &[Seen],
@@ -159,7 +161,7 @@ impl<'c> Named<'c> {
             .filter_map(|(id, _)| {
                 let form = folded(id);
                 let names = self.forms.get(form.as_ref())?;
-                (!is_named(id, names)).then(|| (form.into_owned(), *id))
+                (!is_named(id, names)).then(|| (form.into_owned(), id.as_ref()))
             })
             .collect();
         let mut forms: Vec<_> = self.forms.iter().collect();
@@ -184,6 +186,9 @@ impl<'c> Named<'c> {
                 let Some((id, at)) = in_source.or_else(in_configuration) else {
                     continue;
                 };
+                if people.kept(id) == people.kept(name.id) {
+                    continue;
+                }
                 let message = match is_there {
                     true => format!(
                         "{id} ({at}) is written almost like the suppressed contact {}",
@@ -207,9 +212,14 @@ impl<'c> Named<'c> {
             for (one, other) in &seen.twins {
                 let mut row_at = |row: RowId| -> Result<_, SourceError> {
                     let id = table.row(row, &mut buffer)?.contact.to_owned();
-                    Ok((format!("{id} in {}", table.place(row)), id.to_lowercase()))
+                    let shown = format!("{id} in {}", table.place(row));
+                    Ok((shown, (id.to_lowercase(), id)))
                 };
                 let ((one, a), (other, b)) = (row_at(*one)?, row_at(*other)?);
+                if people.kept(&a.1) == people.kept(&b.1) {
+                    continue;
+                }
+                let (a, b) = (a.0, b.0);
                 let differ = match a == b {
                     true => "in case alone",
                     false => "only in how they are written",
@@ -245,6 +255,7 @@ fn are_twins(table: &Table, row: RowId, contact: &str) -> Result<bool, SourceErr
 /// Every two ids that only Unicode's normal form tells apart.
 pub(super) fn same_but_for_form(
     config: &Config,
+    people: &People,
     sources: &[Option<Table>],
     seen: &[Seen],
 ) -> Result<Vec<Diagnostic>, SourceError> {
@@ -302,7 +313,11 @@ pub(super) fn same_but_for_form(
     }
     let mut pairs: Vec<_> = found
         .into_values()
-        .filter(|writings| writings.len() > 1)
+        .filter(|writings| {
+            let mut ids = writings.iter().map(|(id, _)| people.kept(id));
+            let first = ids.next();
+            ids.any(|id| Some(id) != first)
+        })
         .collect();
     pairs.sort_unstable();
     let count = pairs.len();

@@ -45,6 +45,14 @@ impl RowIndex {
         self.last = row.0;
     }
 
+    /// Gives the row at a place to another contact.
+    pub fn rename(&mut self, place: usize, contact: &str) {
+        let hash = self.hash(contact);
+        if let Some(row) = self.rows.get_mut(place) {
+            row.0 = hash;
+        }
+    }
+
     /// How many rows there are.
     pub fn len(&self) -> u64 {
         self.counted.unwrap_or(self.rows.len() as u64)

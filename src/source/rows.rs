@@ -13,7 +13,7 @@ use crate::text::quoted;
 pub struct Row<'a> {
     /// Its cells, in the order of the columns.
     pub cells: RowCells<'a>,
-    /// The contact it is about; follows the rules for ids.
+    /// The contact it is about; follows the rules for ids. Empty where the table is not of contacts.
     pub contact: &'a str,
     /// By which it can be read again.
     pub id: RowId,
@@ -116,7 +116,8 @@ impl<'t> Rows<'t> {
             return Some(Err(self.table.error(problem)));
         }
         let cells = self.of.cells();
-        let contact = cells.get(self.table.contact).unwrap_or_default();
+        let contact = self.table.contact.and_then(|contact| cells.get(contact));
+        let contact = contact.unwrap_or_default();
         let at = || self.table.at(self.number, self.id, &mut self.lines);
         if let Err(problem) = check(self.table, cells, contact, at) {
             return Some(Err(self.table.error(problem)));
@@ -175,14 +176,15 @@ fn check(
             at: at(),
         });
     }
-    let column = &columns[table.contact];
+    let column = table.contact.map(|contact| &columns[contact]);
     let is_name = |(cell, column): (&str, &String)| same_but_for_case(cell, column);
     if table.is_file()
-        && same_but_for_case(contact, column)
+        && column.is_none_or(|column| same_but_for_case(contact, column))
         && cells.iter().zip(columns).all(is_name)
     {
         return Err(SourceProblem::HeaderAgain(at()));
     }
+    let Some(column) = column else { return Ok(()) };
     let is_absent = || table.notation.is_null(contact);
     let checked = match id::check(contact) {
         Ok(()) if is_absent() => Err(IdError::Empty),

@@ -23,8 +23,8 @@ pub struct Table {
     min_rows: Option<Limit<u64>>,
     max_age: Option<Limit<Duration>>,
     pub(super) stock: Stock,
-    /// The place of the column with the contacts' ids.
-    pub(super) contact: usize,
+    /// The place of the column with the contacts' ids, if it is of contacts.
+    pub(super) contact: Option<usize>,
     /// How it writes its values.
     pub(super) notation: Notation,
     is_narrowed: bool,
@@ -98,7 +98,8 @@ impl Table {
                 delimiter,
                 quoting,
             } => {
-                let csv = Csv::open(path, *encoding, *delimiter, *quoting, &source.contact);
+                let contact = source.contact.as_deref();
+                let csv = Csv::open(path, *encoding, *delimiter, *quoting, contact);
                 (shown.clone(), csv.map(|csv| Stock::Csv(Box::new(csv))))
             }
             SourceKind::Database {
@@ -132,8 +133,9 @@ impl Table {
             }
         };
         let found = stock.and_then(|stock| {
-            let contact = contact_column(stock.columns(), &source.contact)?;
-            Ok((contact, stock))
+            let contact = source.contact.as_deref();
+            let contact = contact.map(|wanted| contact_column(stock.columns(), wanted));
+            Ok((contact.transpose()?, stock))
         });
         let (contact, stock) = found.map_err(|problem: SourceProblem| SourceError {
             name: source.name.clone(),
@@ -226,7 +228,7 @@ impl Table {
     pub fn condition(&self, blocks: &[Vec<Wanted<'_>>]) -> Option<String> {
         match &self.stock {
             Stock::Csv(_) => None,
-            Stock::Sql(sql) => sql.condition(self.contact, blocks),
+            Stock::Sql(sql) => sql.condition(self.contact?, blocks),
         }
     }
 
@@ -238,19 +240,20 @@ impl Table {
         }
     }
 
-    /// The place of the column with the contacts' ids.
-    pub fn contact(&self) -> usize {
+    /// The place of the column with the contacts' ids; `None` where only `[[merged]]` reads it.
+    pub fn contact(&self) -> Option<usize> {
         self.contact
     }
 
     /// Reads only the rows of these contacts, where its database can tell them.
     pub fn narrow_to(&mut self, contacts: &[&str]) {
+        let Some(contact) = self.contact else { return };
         let texts = contacts.iter().map(|id| Some(Literal::Text(id)));
         let number = |id: &&str| Number::parse(id).map(Literal::Number);
         let lists: [Option<Vec<_>>; 2] = [texts.collect(), contacts.iter().map(number).collect()];
         let mut conditions = lists.into_iter().flatten();
         let condition =
-            conditions.find_map(|list| self.condition(&[vec![Wanted::Is(self.contact, list)]]));
+            conditions.find_map(|list| self.condition(&[vec![Wanted::Is(contact, list)]]));
         if let Some(condition) = condition {
             self.narrow(condition);
         }
@@ -301,7 +304,10 @@ impl Table {
         read.map_err(|problem| self.error(problem))?;
         let cells = buffer.cells();
         Ok(Row {
-            contact: cells.get(self.contact).unwrap_or_default(),
+            contact: self
+                .contact
+                .and_then(|contact| cells.get(contact))
+                .unwrap_or_default(),
             cells,
             id,
         })

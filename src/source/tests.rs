@@ -29,7 +29,7 @@ fn export(content: impl AsRef<[u8]>) -> Export {
             delimiter: None,
             quoting: Quoting::default(),
         },
-        contact: "id".to_owned(),
+        contact: Some("id".to_owned()),
         notation: Default::default(),
         min_rows: None,
         max_age: None,

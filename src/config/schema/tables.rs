@@ -45,6 +45,8 @@ pub(super) struct File {
     enrol: Option<Vec<Enrol>>,
     /// Who is in none, whatever else says so.
     suppress: Option<Vec<Suppress>>,
+    /// Two ids of one person: whatever is on record of the one counts for the other.
+    merged: Option<Vec<Merged>>,
     /// Automations of which a contact is in one at most.
     exclusive: Option<Vec<Exclusive>>,
     /// Times in which nobody is triggered.
@@ -131,6 +133,9 @@ struct Guard {
     /// People whose suppression is gone and who would be triggered.
     #[schemars(extend("default" = 10))]
     max_released: Option<Count>,
+    /// Ids whose participations would become those of another id of the same person.
+    #[schemars(extend("default" = 100))]
+    max_merges: Option<Count>,
 }
 
 /// `[window]`
@@ -384,7 +389,7 @@ struct DatabaseSource {
     timeout: Option<Span>,
     /// The column with the externalContactId.
     #[schemars(extend("examples" = ["customer_no"]))]
-    contact: Name,
+    contact: Option<Name>,
     /// A query that gives fewer rows is refused, and nothing is planned from it.
     #[schemars(extend("examples" = [100]))]
     min_rows: Option<Count>,
@@ -408,7 +413,7 @@ struct QuerySource {
     timeout: Option<Span>,
     /// The column with the externalContactId.
     #[schemars(extend("examples" = ["customer_no"]))]
-    contact: Name,
+    contact: Option<Name>,
     /// A query that gives fewer rows is refused, and nothing is planned from it.
     #[schemars(extend("examples" = [100]))]
     min_rows: Option<Count>,
@@ -448,7 +453,7 @@ struct Source {
     null: Option<OneOrMore<String>>,
     /// The column with the externalContactId.
     #[schemars(extend("examples" = ["customer_no"]))]
-    contact: Name,
+    contact: Option<Name>,
     /// An export with fewer rows is refused, and nothing is planned from it.
     #[schemars(extend("examples" = [100]))]
     min_rows: Option<Count>,
@@ -574,6 +579,34 @@ struct Moved {
     /// The name that it has now.
     #[schemars(extend("examples" = ["customer-lifecycle"]))]
     to: Name,
+}
+
+/// `[[merged]]`: ids by name, or the columns of a `source` that lists them.
+#[derive(JsonSchema)]
+#[schemars(
+    deny_unknown_fields,
+    extend(
+        "dependencies" = {
+            "where": ["source"],
+            "source": { "properties": { "from": { "type": "string" } } }
+        },
+        "anyOf" = [
+            { "required": ["source"] },
+            { "properties": { "from": { "type": "array" } } }
+        ]
+    )
+)]
+struct Merged {
+    /// The source that lists the ids.
+    source: Option<Name>,
+    /// The ids that are not kept; of a source, the column that has them.
+    #[schemars(extend("examples" = [["crm-17"]]))]
+    from: OneOrMore<Name>,
+    /// The id that the person keeps; of a source, the column that has it.
+    #[schemars(extend("examples" = ["crm-9001"]))]
+    to: Name,
+    /// Which rows of the source count; all must hold.
+    r#where: Option<BTreeMap<String, Condition>>,
 }
 
 /// `[[exclusive]]`

@@ -29,7 +29,7 @@ pub(super) fn header(
     file: &Bytes,
     delimiter: Option<u8>,
     quoting: Quoting,
-    contact: &str,
+    contact: Option<&str>,
 ) -> Result<Header, SourceProblem> {
     let (said, start) = separator_line(file)?.unzip();
     let start = start.unwrap_or(file.start());
@@ -48,7 +48,7 @@ pub(super) fn header(
             Ok(_) => {
                 let cells = splitter.cells();
                 let rank = match cells.len() {
-                    _ if cells.iter().any(|cell| cell == contact) => 3,
+                    _ if cells.iter().any(|cell| Some(cell) == contact) => 3,
                     1 => 0,
                     _ => 2,
                 };
@@ -72,16 +72,19 @@ pub(super) fn header(
         }
     })?;
     let cells = header.cells();
-    if cells.iter().all(|cell| cell != contact) {
+    if cells.iter().all(|cell| Some(cell) != contact) {
         let first = cells.get(0).unwrap_or_default();
-        let below = below(file, header.position(), header.dialect(), contact)?;
+        let below = match contact {
+            Some(contact) => below(file, header.position(), header.dialect(), contact)?,
+            None => None,
+        };
         if let Some(begins) = foreign(first).or(below.map(|_| "something else")) {
             let shown: Vec<String> = cells.iter().take(3).map(quoted).collect();
             let more = if cells.len() > 3 { ", …" } else { "" };
             return Err(SourceProblem::NotAHeader {
                 begins,
                 found: shown.join(", ") + more,
-                column: contact.to_owned(),
+                column: contact.unwrap_or_default().to_owned(),
                 below,
             });
         }

@@ -42,7 +42,7 @@ impl Csv {
         encoding: Option<&'static Encoding>,
         delimiter: Option<u8>,
         quoting: Quoting,
-        contact: &str,
+        contact: Option<&str>,
     ) -> Result<Self, SourceProblem> {
         // Asked first: opening a pipe would wait for its other end.
         if !std::fs::metadata(path)?.is_file() {
