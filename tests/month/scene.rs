@@ -62,6 +62,8 @@ pub struct Scene {
     exclusives: Vec<BTreeSet<usize>>,
     has_exclusives: bool,
     per_contact: Option<(usize, Minutes)>,
+    /// The slots in a freeze, and its first and last day.
+    freeze: (BTreeSet<usize>, Minutes, Minutes),
     has_window: bool,
     /// By contact: status and note.
     people: BTreeMap<usize, (usize, usize)>,
@@ -113,6 +115,10 @@ impl Scene {
             per_contact: r
                 .random_bool(0.4)
                 .then(|| (r.random_range(1..3), DAY * r.random_range(1..8))),
+            freeze: {
+                let from = r.random_range(0..20);
+                (exclusive(r), from, from + r.random_range(0..6))
+            },
             has_window: r.random_bool(0.3),
             people: BTreeMap::new(),
             orders: BTreeMap::new(),
@@ -248,6 +254,14 @@ impl Scene {
         blocks
     }
 
+    /// The automations that a freeze names.
+    fn freezes(&self) -> BTreeSet<String> {
+        let slots = self
+            .there()
+            .filter(|(place, _)| self.freeze.0.contains(place));
+        slots.map(|(_, slot)| slot.name.clone()).collect()
+    }
+
     /// All of it, for the model.
     pub fn world(&self, had: &[(String, String, Minutes)]) -> World {
         let mut offers = Vec::new();
@@ -303,6 +317,10 @@ impl Scene {
             per_contact: self.per_contact,
             had: had.to_vec(),
             suppressed: self.suppressed.clone(),
+            frozen: match (self.freeze.1..=self.freeze.2).contains(&(self.now / DAY)) {
+                true => self.freezes(),
+                false => BTreeSet::new(),
+            },
             limit: usize::MAX,
             is_window_open: !self.has_window || (480..1080).contains(&(self.now % DAY)),
             sent,
@@ -325,6 +343,13 @@ impl Scene {
         if !self.suppressed.is_empty() {
             let suppressed = self.suppressed.iter().collect::<Vec<_>>();
             line(format!("[[suppress]]\ncontacts = {suppressed:?}"));
+        }
+        let frozen: Vec<String> = self.freezes().into_iter().collect();
+        if !frozen.is_empty() {
+            let (from, until) = (1 + self.freeze.1, 1 + self.freeze.2);
+            line(format!(
+                "[[freeze]]\nautomation = {frozen:?}\nfrom = 2027-03-{from:02}\nuntil = 2027-03-{until:02}"
+            ));
         }
         for names in self.exclusives() {
             line(format!("[[exclusive]]\nautomations = {names:?}"));

@@ -69,6 +69,8 @@ pub struct World {
     /// When each contact was triggered in which automation, where that was carried out or may have been.
     pub had: Vec<(String, String, Minutes)>,
     pub suppressed: BTreeSet<String>,
+    /// The automations in a freeze, in which triggers wait.
+    pub frozen: BTreeSet<String>,
     /// `max_triggers` and `max_stops`.
     pub limit: usize,
     pub is_window_open: bool,
@@ -447,7 +449,10 @@ fn deferred(
     triggers: &BTreeSet<Key>,
     goes_first: impl Fn(&Key) -> bool,
 ) -> BTreeSet<Key> {
-    let mut deferred = beyond_contacts(world, triggers);
+    // What is frozen takes no place of a limit or a ramp.
+    let (mut deferred, triggers): (BTreeSet<Key>, BTreeSet<Key>) =
+        (triggers.iter().cloned()).partition(|key| world.frozen.contains(&key.automation));
+    deferred.extend(beyond_contacts(world, &triggers));
     for (name, automation) in &world.automations {
         let is_of_it = |key: &&Key| key.automation == *name && !deferred.contains(*key);
         let mut turns: Vec<&Key> = triggers.iter().filter(is_of_it).collect();
