@@ -156,7 +156,15 @@ fn what_is_under_way_is_finished() {
 #[test]
 fn a_plan_that_nobody_reads_to_its_end_can_be_given_up() {
     let spotler = Spotler::open();
-    let repo = Repo::with(&config(&spotler, 20_000));
+    let mut config = config(&spotler, 20);
+    // Of each automation the first twenty are shown.
+    let names: Vec<String> = (0..300).map(|n| format!("automation-{n:03}")).collect();
+    for name in &names {
+        config += &format!("[automation.{name}]\ntrigger_code = \"code-{name}\"\n");
+    }
+    let all: Vec<String> = (0..20).map(|n| format!("c-{n:05}")).collect();
+    config += &format!("[[enrol]]\nautomation = {names:?}\ncontacts = {all:?}\n");
+    let repo = Repo::with(&config);
     let mut child = repo.spawn(&["apply", "--yes", "--new-record"]);
     wait_for(&mut child, "c-00001");
     // Nobody reads on, and the pipe holds but a part of it.
