@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 /// The first cell of a row, and what shows the second one.
 type Pair = (&'static str, fn(&mut Case));
 
-const PAIRS: [Pair; 33] = [
+const PAIRS: [Pair; 37] = [
     ("`[[merged]]` and `where`", merged_and_where),
     ("`[[merged]]` and `stay`", merged_and_stay),
     ("`[[merged]]` and lot", merged_and_lot),
@@ -33,6 +33,13 @@ const PAIRS: [Pair; 33] = [
     ("lot and lot, two names", two_lots),
     ("`stay` and `[[suppress]]`", stay_and_suppress),
     ("lot and `[[suppress]]`", lot_and_suppress),
+    ("`stay` and `[[require]]`", stay_and_require),
+    ("`[[suppress]]` and `[[require]]`", suppress_and_require),
+    ("two `[[require]]`", two_requirements),
+    (
+        "`kind = \"service\"` and a block of the other kind",
+        service_and_blocks,
+    ),
     ("`stay` and `[[exclusive]]`", stay_and_exclusive),
     ("lot and `[[exclusive]]`", lot_and_exclusive),
     ("`[[suppress]]` and `[[exclusive]]`", suppress_and_exclusive),
@@ -398,6 +405,50 @@ fn stay_and_suppress(case: &mut Case) {
     assert_eq!(case.plan(), does(&["stop a c-1"]));
     case.apply();
     assert_eq!(case.plan(), does(&[]));
+}
+
+/// Whoever is on this list alone.
+fn required(list: &str) -> String {
+    format!(
+        "[source.{list}]\ncsv = \"{list}.csv\"\ncontact = \"id\"\n[[require]]\nsource = {list:?}\n"
+    )
+}
+
+fn stay_and_require(case: &mut Case) {
+    case.blocks(&(comes_and_stays("a") + &required("list")));
+    case.repo.write("list.csv", "id\nc-1\n");
+    case.rows(&["c-1,x,ok"]).apply();
+    case.repo.write("list.csv", "id\nc-2\n");
+    case.rows(&["c-1,y,ok"]);
+    assert_eq!(case.plan(), does(&["stop a c-1"]));
+}
+
+fn suppress_and_require(case: &mut Case) {
+    case.blocks(&(enrol("a", "where.kind = \"x\"") + &required("list") + SUPPRESSED));
+    case.repo.write("list.csv", "id\nc-1\nc-2\n");
+    let seen = case.rows(&["c-1,x,ok", "c-2,x,ok"]).plan();
+    assert_eq!(seen.actions, ["trigger a c-2"]);
+    assert_eq!(seen.held, ["withheld a c-1"]);
+}
+
+fn two_requirements(case: &mut Case) {
+    let block = enrol("a", "where.kind = \"x\"");
+    case.blocks(&(block + &required("list") + &required("other")));
+    case.repo.write("list.csv", "id\nc-1\nc-2\n");
+    case.repo.write("other.csv", "id\nc-2\nc-3\n");
+    let seen = case.rows(&["c-1,x,ok", "c-2,x,ok", "c-3,x,ok"]).plan();
+    assert_eq!(seen.actions, ["trigger a c-2"]);
+    assert_eq!(seen.held, ["withheld a c-1", "withheld a c-3"]);
+}
+
+fn service_and_blocks(case: &mut Case) {
+    let of_marketing = format!("{SUPPRESSED}kind = \"marketing\"\n");
+    case.blocks(&(enrol("a", "where.kind = \"x\"") + &of_marketing));
+    assert_eq!(case.rows(&["c-1,x,ok"]).plan(), holds(&["withheld a c-1"]));
+    case.apply().settings("kind = \"service\"", "");
+    assert_eq!(case.plan(), does(&["trigger a c-1"]));
+    case.rest.push_str("[guard]\nmax_released = 0\n");
+    assert_eq!(case.document()["guard"]["refused"], true);
 }
 
 fn lot_and_suppress(case: &mut Case) {

@@ -12,7 +12,7 @@ use rollcall::config::{self, Config, Problems, SourceKind};
 use serde_json::Value;
 
 /// The tables of a configuration: the schema's name for each, how one begins, and what it needs.
-const TABLES: [(&str, &str, &[&str]); 26] = [
+const TABLES: [(&str, &str, &[&str]); 28] = [
     ("", "", &[]),
     ("Spotler", "[spotler]", &[]),
     ("Paths", "[spotler.paths]", &[]),
@@ -77,6 +77,16 @@ const TABLES: [(&str, &str, &[&str]); 26] = [
         &["exists = true"],
     ),
     ("Suppress", "[[suppress]]", &["contacts = [\"crm-1\"]"]),
+    (
+        "SuppressList",
+        "[source.objections]\ncsv = \"x.csv\"\ncontact = \"id\"\n[[suppress]]",
+        &["source = \"objections\""],
+    ),
+    (
+        "Require",
+        "[source.consents]\ncsv = \"x.csv\"\ncontact = \"id\"\n[[require]]",
+        &["source = \"consents\""],
+    ),
     (
         "Exclusive",
         "[[exclusive]]",

@@ -213,7 +213,7 @@ pub fn journal(runtime: &Runtime, folder: &Path, calls: u64) {
                 trigger_code: code.clone(),
                 participation: None,
                 fields: None,
-                of_suppressed: false,
+                of_suppressed: None,
             })
         });
         let sent = join_all(intents).await;

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::id::{AutomationName, TriggerCode};
-use crate::participation::{Key, Move};
+use crate::participation::{Key, Move, State, SuppressedBy};
 use crate::plan::{Action, Plan};
 use crate::record::{Change, Journal, JournalError, SAME_IDS};
 use crate::roster::Roster;
@@ -170,12 +170,27 @@ async fn note(job: &Job) -> Result<(), JournalError> {
         let marks = chunk.iter().map(|mark| (mark.key.clone(), mark.left_at));
         job.journal.mark(marks.collect()).await?;
     }
-    let news: Vec<_> = job.plan.withheld.iter().filter(|of| of.is_news()).collect();
+    for chunk in job.plan.unlisted.chunks(1000) {
+        let changes = chunk.iter().map(|(key, trigger_code)| Change {
+            key: key.clone(),
+            before: Some(State::Withheld),
+            transition: Move::Withhold(SuppressedBy::default()),
+            trigger_code: trigger_code.clone(),
+            fields: None,
+        });
+        job.journal.change(changes.collect()).await?;
+    }
+    let news: Vec<_> = job
+        .plan
+        .withheld
+        .iter()
+        .filter(|of| of.is_to_be_noted())
+        .collect();
     for chunk in news.chunks(1000) {
         let changes = chunk.iter().map(|withheld| Change {
             key: withheld.key.clone(),
             before: withheld.before,
-            transition: Move::Withhold,
+            transition: Move::Withhold(withheld.by),
             trigger_code: withheld.trigger_code.clone(),
             fields: None,
         });

@@ -368,7 +368,7 @@ impl Worker {
                 trigger_code: automation.trigger_code.clone(),
                 participation: None,
                 fields: enrolment.fields,
-                of_suppressed: false,
+                of_suppressed: None,
             };
             let (code, contact) = (&automation.trigger_code, &key.contact);
             let attempt = self.attempt(intent, check, false, || async {
@@ -579,7 +579,7 @@ impl Worker {
                 trigger_code: code.clone(),
                 participation: participation.cloned(),
                 fields: None,
-                of_suppressed: stop.is_of_suppressed(),
+                of_suppressed: stop.suppressed_by,
             };
             // What is only renewed goes on as it is where it cannot be triggered again; what has begun is ended.
             let has_begun = affected

@@ -10,7 +10,7 @@ pub(super) async fn run(args: &ExplainArgs, common: &Common) -> Result<Exit, Com
     session.check_shown().await?;
     let explained = engine.explain(contact).await?;
     let (verdicts, listed) = (&explained.verdicts, &explained.listed);
-    let known = engine.knows(contact, verdicts, listed);
+    let known = explained.is_listed(contact) || engine.knows(contact, verdicts, listed);
     let mut explanation = Explanation::new(contact, explained.view(), verdicts, listed, known);
     if args.fields {
         let shown = explanation.show_fields(explained.view());

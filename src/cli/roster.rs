@@ -2,8 +2,6 @@
 
 use std::io;
 
-use anyhow::anyhow;
-
 use super::args::{LeftOut, RosterArgs, RosterFormat};
 use super::{CommandError, Common, Exit, Session};
 use crate::config::Config;
@@ -11,12 +9,6 @@ use crate::report::{DECLARED_COLUMNS, DeclaredJson, LEFT_OUT_COLUMNS};
 use crate::roster::{Enrolment, Roster};
 
 pub(super) async fn run(args: &RosterArgs, common: &Common) -> Result<Exit, CommandError> {
-    if let Some(LeftOut::Require) = args.left_out {
-        return Err(anyhow!(
-            "`--left-out require` cannot be answered: this version of Rollcall has no [[require]] blocks, so they leave nobody out."
-        )
-        .into());
-    }
     let session = Session::begin(common)?;
     let engine = &session.engine;
     engine.check_names("automation", args.part.automation())?;
@@ -64,9 +56,15 @@ impl Listed<'_> {
                 .left_out_by_lot()
                 .filter(is_asked)
                 .try_for_each(|of| each(DeclaredJson::by_lot(self.config, &of))),
-            Some(_) => {
-                self.roster.withheld().filter(is_asked).try_for_each(|of| {
-                    each(DeclaredJson::suppressed(self.config, self.roster, &of))
+            Some(by @ (LeftOut::Suppress | LeftOut::Require)) => {
+                let mut left_out = self.roster.withheld().filter(is_asked);
+                left_out.try_for_each(|of| {
+                    let suppressions = self.roster.suppressions(of.contact).into_iter();
+                    let mut blocks = suppressions.flat_map(|on| on.all(Some(of.automation)));
+                    match blocks.find(|block| block.is_required == (by == LeftOut::Require)) {
+                        Some(block) => each(DeclaredJson::suppressed(self.config, block, &of)),
+                        None => Ok(()),
+                    }
                 })
             }
         }

@@ -99,6 +99,19 @@ pub(super) struct Attribute<'a> {
 }
 
 impl Known<'_> {
+    /// The source that is meant, as an index. That there is none is a problem.
+    pub(super) fn source(&self, name: &str, item: &Item<'_>) -> Option<usize> {
+        let index = self
+            .sources
+            .binary_search_by(|source| source.name.as_str().cmp(name))
+            .ok();
+        if index.is_none() && self.is_complete {
+            let names = self.sources.iter().map(|source| source.name.as_str());
+            unknown(item, "source", name, names);
+        }
+        index
+    }
+
     /// The automation that is meant, as an index. That there is none is a problem.
     pub(super) fn automation(&self, name: &str, item: &Item<'_>) -> Option<usize> {
         let index = self

@@ -19,7 +19,7 @@ use super::notify::Notify;
 use super::reader::{Ctx, Item, Sink, Table};
 use super::settings::Settings;
 use super::source::{check_inputs, source};
-use super::suppress::suppress;
+use super::suppress::{require, suppress};
 use super::syntax::{Parsed, parse};
 use crate::digest::Hasher;
 use crate::location::Location;
@@ -145,6 +145,7 @@ fn merge(
         for key in [
             "enrol",
             "suppress",
+            "require",
             "merged",
             "exclusive",
             "freeze",
@@ -211,6 +212,7 @@ fn merge(
             "exclusive" => exclusives.extend(exclusive(table, &known)),
             "freeze" => freezes.extend(freeze(table, &known)),
             "moved" => moves.extend(moved(table)),
+            "require" => suppressions.push(require(table, &known)),
             "merged" => merges.extend(merged(table, &known)),
             _ => {
                 let (contacts, suppression) = suppress(table, &known);

@@ -57,7 +57,7 @@ pub struct Config {
     pub contacts: BTreeMap<ContactId, DeclaredContact>,
     /// `[[enrol]]`, in the order of the files.
     pub enrols: Vec<Enrol>,
-    /// `[[suppress]]`, in the order of the files.
+    /// `[[suppress]]` and `[[require]]`, in the order of the files.
     pub suppressions: Vec<Suppression>,
     /// The contacts that blocks suppress by name, each with the blocks that name it, as indices into these.
     pub suppressed: BTreeMap<ContactId, Vec<usize>>,

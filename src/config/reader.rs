@@ -329,7 +329,7 @@ impl<'a> Item<'a> {
                 let example = match self.key {
                     "where" => "`where.status = \"customer\"`".to_owned(),
                     "size" => "`size = { min = 10, max = 500 }`".to_owned(),
-                    key @ ("enrol" | "suppress" | "exclusive" | "expect") => {
+                    key @ ("enrol" | "suppress" | "require" | "exclusive" | "expect") => {
                         format!("`[[{key}]]`, with two brackets")
                     }
                     _ if other.is_array() && name.starts_with('[') => {

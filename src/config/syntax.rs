@@ -233,7 +233,7 @@ fn defined_again(doc: &Doc, text: &str, again: &[Range<usize>]) -> Vec<Diagnosti
         };
         let problem = Diagnostic::at(doc.place(span.clone()), format!("{what} is defined twice"))
             .label("defined again here");
-        let is_list = ["enrol", "suppress", "expect", "moved"].contains(&key);
+        let is_list = ["enrol", "suppress", "require", "expect", "moved"].contains(&key);
         let problem = match is_list && is_header(&text[line..]) {
             true => problem.help(format!("write each as [[{key}]], with two brackets")),
             false => problem.help(help),

@@ -28,6 +28,12 @@ pub struct Explained {
 }
 
 impl Explained {
+    /// Whether the contact is on the list of a suppression.
+    pub fn is_listed(&self, contact: &ContactId) -> bool {
+        let mut listed = self.roster.suppressed_contacts();
+        listed.any(|of| of == contact.as_str())
+    }
+
     /// What is reported about the contact's part of the plan.
     pub fn view(&self) -> PlanView<'_> {
         PlanView {

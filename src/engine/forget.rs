@@ -23,6 +23,8 @@ pub struct Remembered {
     pub participations: Vec<Listed>,
     /// How many calls were made.
     pub calls: u64,
+    /// Why it is suppressed, where it is, in some automations at least.
+    pub suppressed: Option<String>,
 }
 
 impl Engine {
@@ -50,24 +52,36 @@ impl Engine {
         if participations.is_empty() && calls.is_empty() {
             return Ok(None);
         }
+        let mut suppressed = None;
         for id in self.record.same_person(contact).await? {
-            if self.config.suppressed_everywhere(&id).is_none() {
-                self.check_undeclared(&id).await?;
-            }
+            // Who is suppressed by name may be forgotten whatever the sources say.
+            let by_name = self.config.suppressed_everywhere(&id);
+            let of_it = match by_name {
+                Some(suppression) => Some(suppression.to_string()),
+                None => self.check_undeclared(&id).await?,
+            };
+            suppressed = suppressed.or(of_it);
         }
         Ok(Some(Remembered {
             participations,
             calls: calls.len() as u64,
+            suppressed,
         }))
     }
 
-    async fn check_undeclared(&self, contact: &ContactId) -> Result<(), Error> {
+    /// Returns why it is suppressed, where it is.
+    async fn check_undeclared(&self, contact: &ContactId) -> Result<Option<String>, Error> {
         let roster = self.roster_of(contact, self.now()).await?;
         let name = |automation: usize| self.config.automations[automation].name.as_str();
         let declared = roster.enrolments().map(|of| name(of.automation));
         let declared: Vec<&str> = declared.collect::<BTreeSet<_>>().into_iter().collect();
         match declared.is_empty() {
-            true => Ok(()),
+            true => {
+                let suppressions = roster.suppressions(contact.as_str());
+                Ok(suppressions
+                    .and_then(|of| of.any())
+                    .map(ToString::to_string))
+            }
             false => Err(Error::StillDeclared(contact.clone(), declared.join(", "))),
         }
     }
@@ -95,6 +109,8 @@ impl Engine {
                     participation,
                     // Like one of somebody who objected: it waits for nothing.
                     why: WhyStop::Suppressed,
+                    suppressed_by: None,
+                    is_doubtful: false,
                     scope: StopScope::All,
                     reason: Arc::from("to be forgotten"),
                     instead,

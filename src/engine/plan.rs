@@ -381,7 +381,8 @@ impl Engine {
                 Ok(plan)
             }
         };
-        let plan = apart("plan", making).await??;
+        let mut plan = apart("plan", making).await??;
+        plan.doubt_lists(config, &roster, &applied_sources);
         Ok(Planned {
             guard: Guard::check(&plan, config, &roster, &applied, &applied_sources),
             start: start(config, &plan, &scope.filter, &applied, &done),

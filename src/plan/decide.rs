@@ -8,7 +8,7 @@ use crate::config::OnChange;
 use crate::digest::Digest;
 use crate::failpoint::{Planted, is_planted};
 use crate::id::TriggerCode;
-use crate::participation::{Over, Participation, State};
+use crate::participation::{Over, Participation, State, SuppressedBy};
 
 /// What is declared, as far as the decision needs it.
 #[derive(Debug, Clone, Copy)]
@@ -93,6 +93,8 @@ pub enum WhyTrigger {
     Again,
     /// It was withheld or stopped, since its contact was suppressed.
     Released,
+    /// It was withheld or stopped, since its contact was not on a list that is required, and now it is.
+    Listed,
     /// The last trigger failed; trying again may help.
     TryAgain,
     /// The last trigger failed for good, and the fields changed since.
@@ -282,10 +284,10 @@ fn next_try(recorded: &Participation) -> Option<(Timestamp, Timestamp)> {
 }
 
 /// Decides about something of a suppressed contact, which is declared or on record, whatever else says so.
-pub fn suppressed(is_declared: bool, recorded: Option<State>) -> Decision {
+pub fn suppressed(is_declared: bool, recorded: Option<State>, by: SuppressedBy) -> Decision {
     match recorded {
         Some(state) if state.may_run_at_spotler() => Decision::Stop(WhyStop::Suppressed),
-        Some(State::Ended) => Decision::Over(Over::Suppressed),
+        Some(State::Ended) => Decision::Over(Over::Suppressed(by)),
         _ if is_declared => Decision::Withhold,
         _ => Decision::Nothing,
     }
@@ -561,14 +563,25 @@ mod tests {
                 | State::Withheld
                 | State::Stopped => (Decision::Withhold, Decision::Nothing),
                 State::Ended => {
-                    let over = Decision::Over(Over::Suppressed);
+                    let over = Decision::Over(Over::Suppressed(SuppressedBy::default()));
                     (over.clone(), over)
                 }
             };
-            assert_eq!(suppressed(true, Some(state)), declared, "{state}");
-            assert_eq!(suppressed(false, Some(state)), gone, "{state}");
+            assert_eq!(
+                suppressed(true, Some(state), SuppressedBy::default()),
+                declared,
+                "{state}"
+            );
+            assert_eq!(
+                suppressed(false, Some(state), SuppressedBy::default()),
+                gone,
+                "{state}"
+            );
         }
-        assert_eq!(suppressed(true, None), Decision::Withhold);
+        assert_eq!(
+            suppressed(true, None, SuppressedBy::default()),
+            Decision::Withhold
+        );
     }
 
     fn day(number: i64) -> Timestamp {

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
-use super::{Action, Plan};
-use crate::config::Config;
+use super::{Action, Plan, Stop, WhyStop};
+use crate::config::{Config, Suppression};
 use crate::id::AutomationName;
 use crate::participation::Key;
 use crate::record::AppliedSource;
-use crate::roster::{Enrolment, Roster};
+use crate::roster::{Enrolment, Roster, SourceRead};
 
 /// A source that is not whole, and what would be done because of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,14 +59,15 @@ impl Ended {
                 has_merges
                     || source.is_some_and(|source| config.sources[source].name == read.source.name)
             };
-            let before = applied.get(&read.source.name)?;
-            let how = match read.rows {
-                0 if before.rows > 0 => HowEnded::Dry { had: before.rows },
-                0 => return None,
-                _ if before.ends_with_line_end == Some(true) && !read.ends_with_line_end => {
-                    HowEnded::Cut
-                }
-                _ => return None,
+            let how = how_ended(&read, applied)?;
+            let lists = || {
+                let blocks = config.suppressions.iter();
+                blocks.filter(|of| of.source.as_deref() == Some(&read.source.name))
+            };
+            // Who is missing from a list cannot be known either.
+            let may_be_due_to_it = |enrolment: Enrolment<'_>| {
+                let automation = Some(enrolment.automation);
+                is_from_it(enrolment) || lists().any(|list| list.holds_in(automation))
             };
             let drawn = config.enrols.iter().filter(|enrol| {
                 let source = enrol.source.and_then(|source| config.sources.get(source));
@@ -79,12 +80,82 @@ impl Ended {
             let ended = Self {
                 source: read.source.name.clone(),
                 how,
-                triggers: triggers(plan, roster, is_from_it),
-                leaving: leaving(plan, config, roster, &automations, is_from_it),
+                triggers: triggers(plan, roster, may_be_due_to_it),
+                leaving: leaving(plan, config, roster, &automations, is_from_it)
+                    + doubtful(plan, config, roster, &read.source.name),
             };
             (ended.triggers + ended.leaving > 0).then_some(ended)
         });
         ended.collect()
+    }
+}
+
+/// In which way a source is not whole that was so when a plan made from it was last applied.
+fn how_ended(read: &SourceRead<'_>, applied: &BTreeMap<String, AppliedSource>) -> Option<HowEnded> {
+    let before = applied.get(&read.source.name)?;
+    match read.rows {
+        0 if before.rows > 0 => Some(HowEnded::Dry { had: before.rows }),
+        0 => None,
+        _ if before.ends_with_line_end == Some(true) && !read.ends_with_line_end => {
+            Some(HowEnded::Cut)
+        }
+        _ => None,
+    }
+}
+
+/// The blocks that suppress the contact of a stop, where that is why it is stopped.
+fn blocks<'r>(
+    stop: &Stop,
+    config: &Config,
+    roster: &'r Roster<'_>,
+) -> impl Iterator<Item = &'r Suppression> {
+    let key = &stop.participation.key;
+    let mut names = config.automations.iter().map(|automation| &automation.name);
+    let automation = names.position(|name| *name == key.automation);
+    let is_it = stop.why == WhyStop::Suppressed;
+    let suppressions = is_it.then(|| roster.suppressions(key.contact.as_str()));
+    let suppressions = suppressions.flatten().into_iter();
+    suppressions.flat_map(move |of| of.all(automation))
+}
+
+/// How many stops that may be wrong come of the lists of a source.
+fn doubtful(plan: &Plan, config: &Config, roster: &Roster<'_>, source: &str) -> u64 {
+    let is_it = |action: &&Action| match action {
+        Action::Stop(stop) if stop.is_doubtful => {
+            blocks(stop, config, roster).any(|of| of.source.as_deref() == Some(source))
+        }
+        _ => false,
+    };
+    plan.actions.iter().filter(is_it).count() as u64
+}
+
+impl Plan {
+    /// Marks the stops of suppressed contacts that lists alone cause which have run dry or were cut since the last apply: these
+    /// are not sent where the guard refuses.
+    pub fn doubt_lists(
+        &mut self,
+        config: &Config,
+        roster: &Roster<'_>,
+        applied: &BTreeMap<String, AppliedSource>,
+    ) {
+        let ended = roster
+            .sources()
+            .filter(|read| how_ended(read, applied).is_some());
+        let ended: HashSet<&str> = ended.map(|read| read.source.name.as_str()).collect();
+        if ended.is_empty() {
+            return;
+        }
+        for action in &mut self.actions {
+            let Action::Stop(stop) = action else { continue };
+            let mut blocks = blocks(stop, config, roster).peekable();
+            let has_ended = |of: &Suppression| {
+                let source = of.source.as_deref();
+                source.is_some_and(|source| ended.contains(source))
+            };
+            let is_doubtful = blocks.peek().is_some() && blocks.all(has_ended);
+            drop(blocks);
+            stop.is_doubtful = is_doubtful;
+        }
     }
 }
 

@@ -3,13 +3,13 @@
 //! It counts a day, so that many small steps are no way around a limit: what was done within the last 24 hours counts with
 //! what a plan does. A plan that does nothing of a kind is not refused for what was done before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::identity::{self, Changed, Found, Reapplied, SamePeople};
 use super::{Action, Ended, Figures, Plan, Trigger, WhyRenewed, WhyTrigger};
 use crate::config::{Config, Limit, Place, StopLimit};
-use crate::id::AutomationName;
+use crate::id::{AutomationName, ContactId};
 use crate::participation::{Participation, State};
 use crate::record::{AppliedSource, AppliedWith};
 use crate::roster::Roster;
@@ -442,38 +442,41 @@ fn is_beyond(count: u64, of: u64, percent: f64) -> bool {
     of >= SMALLEST_FOR_PERCENT && count as f64 * 100.0 > percent * of as f64
 }
 
-/// People who are on record as suppressed, and would be triggered now, in whatever automation.
+/// People who are on record as suppressed, and would be triggered now, in whatever automation. Those whom a block with a limit
+/// of its own kept out are held against that one. Who was released within the day counts with all of them.
 fn released(plan: &Plan, config: &Config, roster: &Roster<'_>, breaches: &mut Vec<Breach>) {
-    let limit = &config.guard.max_released;
-    let find = |contact: &str| {
-        let list = &plan.released;
+    fn find<T: Copy>(list: &[(ContactId, T)], contact: &str) -> Option<T> {
         let place = list.binary_search_by(|(of, _)| of.as_str().cmp(contact));
         place.ok().map(|place| list[place].1)
-    };
-    let mut contacts: Vec<&str> = identity::triggers(plan)
-        .filter_map(|trigger| {
-            let contact = roster.get(trigger.enrolment as usize).contact;
-            let is_released = match find(contact) {
-                Some(is_of_day) => !is_of_day,
-                None => trigger.why == WhyTrigger::Released,
-            };
-            is_released.then_some(contact)
-        })
-        .collect();
-    contacts.sort_unstable();
-    contacts.dedup();
+    }
+    let mut people: BTreeMap<Option<usize>, BTreeSet<&str>> = BTreeMap::new();
+    for trigger in identity::triggers(plan) {
+        let contact = roster.get(trigger.enrolment as usize).contact;
+        let is_released = match find(&plan.released, contact) {
+            Some(is_of_day) => !is_of_day,
+            None => trigger.why == WhyTrigger::Released,
+        };
+        if is_released {
+            let block = find(&plan.released_by, contact);
+            people.entry(block).or_default().insert(contact);
+        }
+    }
     let day = plan.released.iter().filter(|(_, of_day)| *of_day).count() as u64;
-    let count = Count {
-        all: contacts.len() as u64 + day,
-        day,
-        ..Count::default()
-    };
-    if count.is_of_plan() && count.all > limit.value {
-        breaches.push(Breach::Released {
-            count,
-            limit: limit.value,
-            place: limit.place.clone(),
-        });
+    for (block, contacts) in people {
+        let own = block.and_then(|block| config.suppressions[block].max_released.as_ref());
+        let limit = own.unwrap_or(&config.guard.max_released);
+        let count = Count {
+            all: contacts.len() as u64 + day,
+            day,
+            ..Count::default()
+        };
+        if count.is_of_plan() && count.all > limit.value {
+            breaches.push(Breach::Released {
+                count,
+                limit: limit.value,
+                place: limit.place.clone(),
+            });
+        }
     }
 }
 

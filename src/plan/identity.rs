@@ -1,6 +1,6 @@
 //! The same people under another name: who would be triggered, compared with who is on record and no longer declared.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hasher};
 
 use super::{Action, Plan, Trigger};
@@ -144,9 +144,14 @@ pub(super) fn same_people(
 ) -> BTreeMap<SamePeople, Found> {
     let mut all: BTreeMap<SamePeople, Found> = BTreeMap::new();
     let mut suppressed: HashMap<_, Vec<&str>> = HashMap::new();
-    if triggers(plan).next().is_some() {
+    if roster.suppressed_contacts().next().is_some() {
+        let contacts = triggers(plan).map(|of| roster.get(of.enrolment as usize).contact);
+        let forms: HashSet<_> = contacts.map(folded).collect();
         for contact in roster.suppressed_contacts() {
-            suppressed.entry(folded(contact)).or_default().push(contact);
+            let form = folded(contact);
+            if forms.contains(&form) {
+                suppressed.entry(form).or_default().push(contact);
+            }
         }
     }
     if plan.gone.list.is_empty() && suppressed.is_empty() {
@@ -179,9 +184,8 @@ pub(super) fn same_people(
             && let Some(others) = suppressed.get(&folded(enrolment.contact))
         {
             let is_suppressed = |other: &&&str| {
-                roster
-                    .suppression(other, Some(enrolment.automation))
-                    .is_some()
+                let suppression = roster.suppression(other, Some(enrolment.automation));
+                suppression.is_some_and(|of| !of.is_required)
             };
             if let Some(other) = others.iter().find(is_suppressed) {
                 found(SamePeople::Suppressed, other);

@@ -32,9 +32,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::config::Config;
+use crate::config::{Config, Suppression};
 use crate::id::{AutomationName, ContactId, TriggerCode};
-use crate::participation::{Before, Key, Move, Over, Participation, State};
+use crate::participation::{Before, Key, Move, Over, Participation, State, SuppressedBy};
 use crate::record::Merges;
 use crate::roster::{Class, Roster, goes_first};
 use identity::Identities;
@@ -52,6 +52,8 @@ pub struct Plan {
     pub held: Vec<Held>,
     /// Declared, and not triggered since the contact is suppressed. Sorted like the actions.
     pub withheld: Vec<Withheld>,
+    /// Those on record as withheld for a list that was required and is so no longer: that is noted before they are triggered.
+    pub unlisted: Vec<(Key, TriggerCode)>,
     /// Participations that have ended, or that go on after they were let go; no call is made.
     pub turns: Vec<Turn>,
     /// What is to be noted of enrolments that went or came back, for `leave_after`; no call is made.
@@ -82,6 +84,8 @@ pub struct Plan {
     /// Who is on record as withheld, or as stopped since suppressed, and is triggered by this plan or was within the guard's
     /// day: `true` for these. Sorted by contact.
     released: Vec<(ContactId, bool)>,
+    /// Those whom a block released that has a limit of its own, as an index into [`Config::suppressions`]. Sorted by contact.
+    released_by: Vec<(ContactId, usize)>,
     /// How many run in automations that have got a `repeat_by`, or lost it, and are triggered in them as new.
     pub reshaped: BTreeMap<AutomationName, u64>,
     /// When the enrolments that are tried again were tried last, in the order of the roster; only of automations with a
@@ -143,6 +147,10 @@ pub struct Stop {
     pub reason: Arc<str>,
     /// The other id of the person, which is tried where Spotler does not know the one that was triggered.
     pub instead: Option<ContactId>,
+    /// By what its contact is suppressed, where that is why.
+    pub suppressed_by: Option<SuppressedBy>,
+    /// Whether the lists that suppress its contact have all run dry or were cut, so that it may be wrong.
+    pub is_doubtful: bool,
 }
 
 impl Stop {
@@ -159,7 +167,7 @@ impl Stop {
 
     /// Whether it is one of a suppressed contact: these go first, and also where the guard refuses all others.
     pub fn is_of_suppressed(&self) -> bool {
-        self.why == WhyStop::Suppressed
+        self.why == WhyStop::Suppressed && !self.is_doubtful
     }
 }
 
@@ -216,12 +224,29 @@ pub struct Withheld {
     pub trigger_code: TriggerCode,
     /// Why the contact is suppressed, and where that stands.
     pub reason: String,
+    /// By what it is suppressed.
+    pub by: SuppressedBy,
+    /// By what it is withheld on record.
+    noted: Option<SuppressedBy>,
 }
 
 impl Withheld {
     /// Whether it is yet to be recorded.
     pub fn is_news(&self) -> bool {
         self.before != Some(State::Withheld)
+    }
+
+    /// Whether the record does not say so yet, or says that it is by something else.
+    pub fn is_to_be_noted(&self) -> bool {
+        self.is_news() || self.noted != Some(self.by)
+    }
+}
+
+/// By what a block suppresses, as the record keeps it.
+fn suppressed_by(block: &Suppression) -> SuppressedBy {
+    SuppressedBy {
+        is_required: block.is_required,
+        block: block.identity,
     }
 }
 
@@ -296,7 +321,7 @@ impl Turn {
             Move::End(Over::Gone) => {
                 "it ran for as long as `runs_for` says, and is no longer declared"
             }
-            Move::End(Over::Suppressed) => {
+            Move::End(Over::Suppressed(_)) => {
                 "it ran for as long as `runs_for` says, and is suppressed"
             }
             _ => "it was let go, is declared again, and still runs",
@@ -434,6 +459,7 @@ impl Plan {
         self.withheld.retain(|withheld| of_key(&withheld.key));
         self.marks.retain(|mark| of_key(&mark.key));
         self.turns.retain(|turn| of_key(&turn.key));
+        self.unlisted.retain(|(key, _)| of_key(key));
     }
 
     /// Whether the enrolment at a place in the roster is declared.
@@ -480,7 +506,8 @@ impl Plan {
         !self.marks.is_empty()
             || !self.turns.is_empty()
             || !self.merges.is_empty()
-            || self.withheld.iter().any(Withheld::is_news)
+            || !self.unlisted.is_empty()
+            || self.withheld.iter().any(Withheld::is_to_be_noted)
     }
 
     /// How many stops of suppressed contacts it holds.

@@ -17,11 +17,11 @@ use super::moves::Moves;
 use super::reason;
 use super::{
     Action, FROZEN, Figures, Filter, Held, LEAVING, LetGo, Mark, Plan, Stop, StopScope, Trigger,
-    Turn, Withheld,
+    Turn, Withheld, suppressed_by,
 };
 use crate::config::{Config, Lot, OnLeave};
 use crate::id::{AutomationName, ContactId, Occurrence};
-use crate::participation::{Before, GONE, Key, Move, Over, Participation, State};
+use crate::participation::{GONE, Key, Move, Over, Participation, State, SuppressedBy};
 use crate::roster::{Enrolment, Roster, Suppressions};
 
 /// A stop, before it is known which call it takes.
@@ -59,6 +59,8 @@ struct Planner<'a> {
     ends: bool,
     /// Whether a freeze keeps stops back now.
     freezes_stops: bool,
+    /// The blocks of suppressions, by what they are known by on record.
+    blocks: HashMap<SuppressedBy, usize>,
     /// What the guard counts, by automation.
     figures: hashbrown::HashMap<AutomationName, Figures>,
     plan: Plan,
@@ -99,6 +101,7 @@ pub(super) fn plan<E>(
         holding: Vec::new(),
         ends: config.automations.iter().any(|of| of.runs_for.is_some()),
         freezes_stops: config.freezes_at(now).any(|freeze| freeze.all),
+        blocks: (config.suppressions.iter().map(suppressed_by).zip(0..)).collect(),
         figures: hashbrown::HashMap::new(),
         plan: Plan::default(),
     };
@@ -248,6 +251,8 @@ impl<'a> Planner<'a> {
                 scope,
                 reason: Arc::from(format!("merged with {contact}, who is in it too")),
                 instead,
+                suppressed_by: is_suppressed.then(|| self.by(contact.as_str(), &of.key)),
+                is_doubtful: false,
                 participation: of,
             })));
         }
@@ -368,6 +373,24 @@ impl<'a> Planner<'a> {
         })
     }
 
+    /// By what a contact is suppressed in the automation of a participation.
+    fn by(&self, contact: &str, key: &Key) -> SuppressedBy {
+        let automation = self.by_name.get(key.automation.as_str()).copied();
+        let suppression = self.roster.suppression(contact, automation);
+        suppression.map(suppressed_by).unwrap_or_default()
+    }
+
+    /// Whether the list that a contact was not on is still required in its automation: who is suppressed there no longer has
+    /// got onto it.
+    fn is_required(&self, recorded: &Participation) -> bool {
+        let by = recorded.suppressed_by().filter(|by| by.is_required);
+        let block = by.and_then(|by| self.blocks.get(&by));
+        block.is_some_and(|block| {
+            let automation = self.by_name.get(recorded.key.automation.as_str());
+            self.config.suppressions[*block].holds_in(automation.copied())
+        })
+    }
+
     /// Takes what is withheld of a contact. Those who sort before have nothing on record, and are withheld.
     fn withheld_of(&mut self, contact: &ContactId) -> Vec<Enrolment<'a>> {
         let mut of_it = Vec::new();
@@ -387,13 +410,19 @@ impl<'a> Planner<'a> {
     /// withheld.
     fn suppressed(&mut self, participation: &Participation, enrolment: Option<Enrolment<'_>>) {
         let before = Some(participation.state);
-        match (decide::suppressed(enrolment.is_some(), before), enrolment) {
+        let by = self.by(participation.key.contact.as_str(), &participation.key);
+        match (
+            decide::suppressed(enrolment.is_some(), before, by),
+            enrolment,
+        ) {
             (Decision::Stop(why), _) => self.stops.push(Pending {
                 participation: participation.clone(),
                 why,
                 trigger: None,
             }),
-            (Decision::Withhold, Some(enrolment)) => self.withhold(enrolment, before),
+            (Decision::Withhold, Some(enrolment)) => {
+                self.withhold(enrolment, Some(participation));
+            }
             (Decision::Over(over), enrolment)
                 if !participation.is_suppressed()
                     && (enrolment.is_some() || participation.has_ended_declared()) =>
@@ -455,9 +484,18 @@ impl<'a> Planner<'a> {
                     self.plan.unchanged += 1;
                 }
             }
-            Decision::Trigger(why) => {
+            Decision::Trigger(mut why) => {
                 if let Some(recorded) = recorded {
                     self.count_again(recorded, &why);
+                    if why == WhyTrigger::Released && self.is_required(recorded) {
+                        why = WhyTrigger::Listed;
+                    }
+                    let was_required = || recorded.suppressed_by().is_some_and(|by| by.is_required);
+                    let is_withheld = recorded.state == State::Withheld;
+                    if why == WhyTrigger::Released && is_withheld && was_required() {
+                        let unlisted = (recorded.key.clone(), recorded.trigger_code.clone());
+                        self.plan.unlisted.push(unlisted);
+                    }
                 }
                 self.trigger(index, recorded, why);
             }
@@ -664,6 +702,9 @@ impl<'a> Planner<'a> {
                     .triggered_as
                     .is_some()
                     .then(|| this.key.contact.clone()),
+                suppressed_by: (stop.why == WhyStop::Suppressed)
+                    .then(|| self.by(this.key.contact.as_str(), &this.key)),
+                is_doubtful: false,
             })));
             if let (Some(index), WhyStop::Renewed(why)) = (stop.trigger, stop.why) {
                 self.trigger(index, Some(this), WhyTrigger::AfterStop(why));
@@ -671,7 +712,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn withhold(&mut self, enrolment: Enrolment<'_>, before: Before) {
+    fn withhold(&mut self, enrolment: Enrolment<'_>, recorded: Option<&Participation>) {
         let automation = &self.config.automations[enrolment.automation];
         // Both were checked when they were read.
         let Ok(contact) = ContactId::new(enrolment.contact) else {
@@ -689,9 +730,11 @@ impl<'a> Planner<'a> {
                 automation: automation.name.clone(),
                 occurrence,
             },
-            before,
+            before: recorded.map(|recorded| recorded.state),
             trigger_code: automation.trigger_code.clone(),
             reason: suppression.map_or_else(String::new, ToString::to_string),
+            by: suppression.map(suppressed_by).unwrap_or_default(),
+            noted: recorded.and_then(Participation::suppressed_by),
         });
     }
 

@@ -21,6 +21,7 @@ impl Trigger {
             }
             WhyTrigger::ReturnedAfterLetGo => "declared again after it was let go".to_owned(),
             WhyTrigger::Released => "no longer suppressed".to_owned(),
+            WhyTrigger::Listed => "now on the list that [[require]] asks for".to_owned(),
             // A person said so, or an answer that gave no reason.
             WhyTrigger::TryAgain if self.detail.is_none() => {
                 "the last trigger was not carried out; worth trying again".to_owned()

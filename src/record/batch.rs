@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::call::{ApplyStart, CallId, Change, Intent, Settlement};
 use super::guarded::{GUARDED_DAY, SourceNote};
-use super::participation::{IllegalMove, Key, Move, Participation, State, after};
+use super::participation::{IllegalMove, Key, Move, Participation, State, SuppressedBy, after};
 use super::read::Listed;
 
 use crate::clock::Clock;
@@ -82,10 +82,15 @@ impl Whole {
         let before = before.map(|before| &before.participation);
         let tries = before.map_or(0, |before| before.tries);
         let gone_at = before.and_then(|before| before.gone_at);
-        let released_at = before.and_then(|before| match before.is_suppressed() {
-            true => self.triggered_at.or(before.released_at),
-            false => before.released_at,
-        });
+        // Who has got onto a list that is required is no release.
+        let is_released = |by: SuppressedBy| !by.is_required;
+        let released_at =
+            before.and_then(
+                |before| match before.suppressed_by().is_some_and(is_released) {
+                    true => self.triggered_at.or(before.released_at),
+                    false => before.released_at,
+                },
+            );
         let a_day_ago = at.saturating_sub(GUARDED_DAY).unwrap_or(Timestamp::MIN);
         let of_day = |time: &Timestamp| *time > a_day_ago;
         Listed {
@@ -199,6 +204,7 @@ impl Batch {
             .collect::<Result<Vec<_>, _>>()?;
         for (change, state) in changes.into_iter().zip(states) {
             let Some(state) = state else { continue };
+            let detail = change.transition.detail(change.before);
             // An adopted participation takes its code and fields from the configuration of now, and counts as triggered now:
             // the contact may have had its first mail a moment ago. Who is withheld had none.
             if change.before.is_none() || change.transition == Move::Adopt {
@@ -208,11 +214,10 @@ impl Batch {
                     trigger_code: change.trigger_code,
                     ids: Vec::new(),
                     fields: change.fields,
-                    detail: None,
+                    detail,
                     triggered_at: (change.transition == Move::Adopt).then_some(self.at),
                 });
             } else {
-                let detail = change.transition.detail(change.before).map(str::to_owned);
                 let row = StateChange::new(change.key, change.before, state, detail);
                 self.states.push(row);
             }

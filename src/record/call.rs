@@ -2,7 +2,7 @@
 
 use super::guarded::AppliedWith;
 use super::merged::Merges;
-use super::participation::{Before, Key, Move, StopOutcome, TriggerOutcome};
+use super::participation::{Before, Key, Move, StopOutcome, SuppressedBy, TriggerOutcome};
 use crate::digest::Digest;
 use crate::id::{AutomationName, ParticipationId, TriggerCode};
 
@@ -41,8 +41,8 @@ pub struct Intent {
     pub participation: Option<ParticipationId>,
     /// The digest of the fields that are sent.
     pub fields: Option<Digest>,
-    /// Whether it stops what is of a suppressed contact, which is kept: who is suppressed no longer is released.
-    pub of_suppressed: bool,
+    /// By what its contact is suppressed, where it is stopped for that, which is kept: who is suppressed no longer is released.
+    pub of_suppressed: Option<SuppressedBy>,
 }
 
 /// What came of a call.

@@ -69,7 +69,8 @@ impl Participation {
 
     /// Whether it ended by time and its enrolment was there all along: to be declared is no new enrolment.
     pub fn has_ended_declared(&self) -> bool {
-        self.state == State::Ended && !matches!(self.detail.as_deref(), Some(GONE | SUPPRESSED))
+        let is_gone = || self.detail.as_deref() == Some(GONE);
+        self.state == State::Ended && !is_gone() && !self.is_suppressed()
     }
 
     /// Whether it ends by time: it ran for certain, also where it was let go or a stop of it failed.
@@ -100,10 +101,25 @@ impl Participation {
 
     /// Whether it does not run because its contact was suppressed.
     pub fn is_suppressed(&self) -> bool {
+        self.suppressed_by().is_some()
+    }
+
+    /// By what its contact was suppressed, where it does not run because of that.
+    pub fn suppressed_by(&self) -> Option<SuppressedBy> {
+        let detail = self.detail.as_deref();
         match self.state {
-            State::Withheld => true,
-            State::Stopped | State::Ended => self.detail.as_deref() == Some(SUPPRESSED),
-            _ => false,
+            State::Withheld => Some(detail.and_then(SuppressedBy::read).unwrap_or_default()),
+            State::Stopped | State::Ended => SuppressedBy::read(detail?),
+            _ => None,
+        }
+    }
+
+    /// Why it stands there, as it is shown to people and programs.
+    pub fn shown_detail(&self) -> Option<&str> {
+        match self.state {
+            State::Withheld => None,
+            _ if self.is_suppressed() => Some(SUPPRESSED),
+            _ => self.detail.as_deref(),
         }
     }
 
@@ -120,6 +136,40 @@ pub const UNDER_WAY: &str = "under way in a run that is at work";
 /// The detail of what was stopped since its contact is suppressed.
 pub const SUPPRESSED: &str = "suppressed";
 
+/// By what a contact is suppressed, as the record keeps it in the detail: a block of the configuration, by what it is known by.
+/// By default it is not known which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct SuppressedBy {
+    /// Whether it was not on a list that is required.
+    pub is_required: bool,
+    /// The block; 0 is not known.
+    pub block: u64,
+}
+
+/// What a detail holds that says so of a list that is required.
+const BY_REQUIRED: &str = "suppressed by require ";
+
+impl SuppressedBy {
+    fn read(detail: &str) -> Option<Self> {
+        let rest = detail.strip_prefix(SUPPRESSED)?;
+        let block = rest.rsplit(' ').next().unwrap_or_default();
+        Some(Self {
+            is_required: detail.starts_with(BY_REQUIRED),
+            block: u64::from_str_radix(block, 16).unwrap_or(0),
+        })
+    }
+}
+
+impl fmt::Display for SuppressedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.is_required, self.block) {
+            (true, block) => write!(f, "{BY_REQUIRED}{block:016x}"),
+            (false, 0) => f.write_str(SUPPRESSED),
+            (false, block) => write!(f, "{SUPPRESSED} by suppress {block:016x}"),
+        }
+    }
+}
+
 /// The detail of what has ended and whose enrolment is gone, or was before.
 pub const GONE: &str = "no longer declared";
 
@@ -131,7 +181,7 @@ pub enum Over {
     /// The enrolment is gone, or was.
     Gone,
     /// The contact is suppressed.
-    Suppressed,
+    Suppressed(SuppressedBy),
 }
 
 /// Where a participation stands.
@@ -328,8 +378,8 @@ pub enum Move {
     DoubtAgain,
     /// It ran for as long as its automation does, or is found over after that.
     End(Over),
-    /// The contact is suppressed, and the enrolment would otherwise be triggered.
-    Withhold,
+    /// The contact is suppressed, and the enrolment would otherwise be triggered; or it still is, by something else.
+    Withhold(SuppressedBy),
     /// The answer that said so was probably not for its call.
     Doubt,
     /// A person says that it is active; nothing is sent (`adopt`).
@@ -342,12 +392,13 @@ pub enum Move {
 
 impl Move {
     /// What is on record besides the state, by a move without a call.
-    pub fn detail(self, before: Before) -> Option<&'static str> {
+    pub fn detail(self, before: Before) -> Option<String> {
         match (self, before) {
-            (Move::End(Over::Gone), _) => Some(GONE),
-            (Move::End(Over::Suppressed), _) => Some(SUPPRESSED),
+            (Move::End(Over::Gone), _) => Some(GONE.to_owned()),
+            (Move::End(Over::Suppressed(by)), _) => Some(by.to_string()),
+            (Move::Withhold(by), _) if by != SuppressedBy::default() => Some(by.to_string()),
             (Move::LetGo, Some(state @ (State::Uncertain | State::Refused))) => {
-                Some(state.as_str())
+                Some(state.as_str().to_owned())
             }
             _ => None,
         }
@@ -473,8 +524,8 @@ pub fn after(from: Before, transition: Move) -> Result<Before, IllegalMove> {
         (Some(S::Active | S::StopFailed | S::LetGo | S::Ended), M::End(_)) => S::Ended,
         (Some(S::LetGo), M::DoubtAgain) | (Some(S::Active), M::Doubt) => S::Uncertain,
         (
-            None | Some(S::Stopped | S::Failed | S::FailedForGood | S::Waiting),
-            M::Withhold,
+            None | Some(S::Stopped | S::Failed | S::FailedForGood | S::Waiting | S::Withheld),
+            M::Withhold(_),
         ) => S::Withheld,
         (
             None

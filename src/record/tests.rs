@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use sqlx::{Connection, SqliteConnection};
 
-use super::participation::{Key, Move, Over, SUPPRESSED, State, StopOutcome, TriggerOutcome};
+use super::participation::{
+    Key, Move, Over, SUPPRESSED, State, StopOutcome, SuppressedBy, TriggerOutcome,
+};
 use super::store::{Disk, Fate, Memory};
 use super::*;
 use crate::digest::{Digest, Hasher};
@@ -214,7 +216,7 @@ fn trigger(contact: &str, before: Option<State>) -> Intent {
         trigger_code: code("code"),
         participation: None,
         fields: fields(),
-        of_suppressed: false,
+        of_suppressed: None,
     }
 }
 
@@ -455,7 +457,7 @@ async fn a_stop_of_all_reaches_whatever_is_behind_its_code(place: Place) {
         ["stop-failed", "stop-failed", "active"]
     );
     let mut both = stop(&[("a", State::StopFailed), ("b", State::StopFailed)], true);
-    both.of_suppressed = true;
+    both.of_suppressed = Some(SuppressedBy::default());
     call(&journal, both, CallOutcome::Stop(StopOutcome::Stopped), &[]).await;
     let suppressed = |automation| format!("c-1 / {automation} stopped ({SUPPRESSED})");
     let expected = [
@@ -507,7 +509,7 @@ async fn changes_are_written_all_or_none(place: Place) {
     assert!(place.listed().await.is_empty());
     let legal = vec![
         change("c-1", "a", None, Move::Adopt),
-        change("c-2", "a", None, Move::Withhold),
+        change("c-2", "a", None, Move::Withhold(SuppressedBy::default())),
     ];
     journal.change(legal).await.unwrap();
     assert_eq!(place.listed().await, ["c-1 / a active", "c-2 / a withheld"]);
@@ -709,7 +711,7 @@ async fn what_has_ended_is_kept_as_that(place: Place) {
     );
     let gone = turn(Move::End(Over::Gone)).await;
     assert!(!gone.is_in() && !gone.is_suppressed());
-    let suppressed = turn(Move::End(Over::Suppressed)).await;
+    let suppressed = turn(Move::End(Over::Suppressed(SuppressedBy::default()))).await;
     assert!(!suppressed.is_in() && suppressed.is_suppressed());
     call(
         &journal,
@@ -748,7 +750,7 @@ async fn who_is_released_from_suppression_is_counted_on_that_day(place: Place) {
     let released_at = async || place.one().await.participation.released_at;
     call(&journal, trigger("c-1", None), ACTIVE, &[]).await;
     let suppressed = Intent {
-        of_suppressed: true,
+        of_suppressed: Some(SuppressedBy::default()),
         ..stop(&[("a", State::Active)], false)
     };
     let stopped = CallOutcome::Stop(StopOutcome::Stopped);
@@ -816,7 +818,14 @@ async fn a_move_keeps_who_runs(place: Place) {
     let writing = place.begin().await;
     let journal = writing.journal();
     let adopt = |contact, automation| change(contact, automation, None, Move::Adopt);
-    let withhold = |contact, automation| change(contact, automation, None, Move::Withhold);
+    let withhold = |contact, automation| {
+        change(
+            contact,
+            automation,
+            None,
+            Move::Withhold(SuppressedBy::default()),
+        )
+    };
     journal
         .change(vec![
             adopt("c-1", "old"),
@@ -1128,7 +1137,7 @@ async fn many_participations_are_read_in_their_order(place: Place) {
             )
         })
         .collect();
-    let mut occurrence = change("c-9", "a-0", None, Move::Withhold);
+    let mut occurrence = change("c-9", "a-0", None, Move::Withhold(SuppressedBy::default()));
     occurrence.key.occurrence = Some(Occurrence::new("2026, \"the\" third").unwrap());
     changes.push(occurrence);
     let mut expected: Vec<Key> = changes.iter().map(|change| change.key.clone()).collect();

@@ -15,9 +15,7 @@ use super::call::{CallId, CallKind, CallOutcome, Intent, Settlement};
 use super::error::{JournalError, RecordError};
 use super::freshness::Freshness;
 use super::journal::{Answer, Journal, Request, Write};
-use super::participation::{
-    IllegalMove, Key, Move, SUPPRESSED, State, StopOutcome, TriggerOutcome, after,
-};
+use super::participation::{IllegalMove, Key, Move, State, StopOutcome, TriggerOutcome, after};
 use super::store::Lease;
 use crate::clock::Clock;
 use crate::failpoint::{Planted, fail_point, is_planted};
@@ -294,9 +292,9 @@ impl Writer {
                     triggered_at: Some(*sent_at),
                 }),
                 false => {
-                    let detail = match intent.of_suppressed && state == State::Stopped {
-                        true => Some(SUPPRESSED.to_owned()),
-                        false => detail,
+                    let detail = match intent.of_suppressed {
+                        Some(by) if state == State::Stopped => Some(by.to_string()),
+                        _ => detail,
                     };
                     let change = StateChange::new(key.clone(), *before, state, detail);
                     batch.states.push(change);

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::record::cell;
 use super::style::SafeText;
-use crate::config::{Config, Lot};
+use crate::config::{Config, Lot, Suppression};
 use crate::roster::{Enrolment, Roster};
 
 /// An enrolment, for programs.
@@ -47,20 +47,18 @@ impl<'a> DeclaredJson<'a> {
         }
     }
 
-    /// Of one that is not, since its contact is suppressed.
+    /// Of one that is not, since a block suppresses its contact.
     pub fn suppressed(
         config: &'a Config,
-        roster: &'a Roster<'_>,
+        block: &'a Suppression,
         enrolment: &Enrolment<'a>,
     ) -> Self {
-        let suppression = roster.suppression(enrolment.contact, Some(enrolment.automation));
-        let left_out = suppression.map(|of| LeftOutJson {
-            by: "suppress",
-            reason: of.reason.as_deref().map(Cow::from),
-            at: of.place.to_string(),
-        });
         Self {
-            left_out,
+            left_out: Some(LeftOutJson {
+                by: block.word(),
+                reason: block.why().map(Cow::from),
+                at: block.place.to_string(),
+            }),
             ..Self::new(config, enrolment)
         }
     }

@@ -21,7 +21,7 @@ use crate::roster::{BlockVerdict, Class, FieldError, Roster};
 pub struct Explanation<'a> {
     contact: &'a ContactId,
     now: String,
-    suppressed: Option<Suppressed<'a>>,
+    suppressed: Option<Suppressed>,
     /// Whether anything at all is known of the contact; an id that was mistyped is not.
     known: bool,
     automations: Vec<Of<'a>>,
@@ -37,15 +37,18 @@ struct AskedOf<'a> {
 }
 
 #[derive(Serialize)]
-struct Suppressed<'a> {
-    reason: Option<&'a str>,
+struct Suppressed {
+    /// `suppress` or `require`.
+    by: &'static str,
+    reason: Option<String>,
     at: String,
 }
 
-impl<'a> Suppressed<'a> {
-    fn new(of: &'a Suppression) -> Self {
+impl Suppressed {
+    fn new(of: &Suppression) -> Self {
         Self {
-            reason: of.reason.as_deref(),
+            by: of.word(),
+            reason: of.why(),
             at: of.place.to_string(),
         }
     }
@@ -67,7 +70,7 @@ struct Of<'a> {
     frozen: Option<String>,
     /// What keeps it out of this automation, where it is not kept out of all.
     #[serde(skip_serializing_if = "Option::is_none")]
-    suppressed: Option<Suppressed<'a>>,
+    suppressed: Option<Suppressed>,
     blocks: Vec<Verdict<'a>>,
     record: Vec<Recorded<'a>>,
     plan: Vec<Planned>,
@@ -365,14 +368,16 @@ fn text(out: &mut dyn Write, explanation: &Explanation<'_>) -> io::Result<()> {
     let contact = SafeText(explanation.contact.as_str());
     writeln!(out, "{STRONG}{contact}{STRONG:#}")?;
     if let Some(suppressed) = &explanation.suppressed {
-        let reason = match suppressed.reason {
-            Some(reason) => format!("{} ", SafeText(reason)),
-            None => String::new(),
-        };
+        let reason = suppressed.reason.as_deref().map(SafeText);
+        match (suppressed.by, reason) {
+            ("require", Some(reason)) => write!(out, "{reason} ")?,
+            (_, Some(reason)) => write!(out, "suppressed: {reason} ")?,
+            (_, None) => write!(out, "suppressed: ")?,
+        }
+        let at = &suppressed.at;
         writeln!(
             out,
-            "{ATTENTION}suppressed:{ATTENTION:#} {reason}({}); it is in no automation, whatever the blocks below say",
-            suppressed.at
+            "({at}); it is in no automation, whatever the blocks below say"
         )?;
     }
     if !explanation.known {
@@ -409,10 +414,12 @@ fn automation(out: &mut dyn Write, explained: &Of<'_>) -> io::Result<()> {
             "  left out: {displaced}, whatever the blocks below say"
         )?;
     }
-    if let Some(suppressed) = &explained.suppressed {
-        write!(out, "  suppressed by {}", suppressed.at)?;
-        if let Some(reason) = suppressed.reason {
-            write!(out, ": {}", SafeText(reason))?;
+    if let Some(Suppressed { by, reason, at }) = &explained.suppressed {
+        let reason = reason.as_deref().map(SafeText);
+        match (*by, reason) {
+            ("require", Some(reason)) => write!(out, "  {reason} ({at})")?,
+            (_, Some(reason)) => write!(out, "  suppressed by {at}: {reason}")?,
+            (_, None) => write!(out, "  suppressed by {at}")?,
         }
         writeln!(out, ", whatever the blocks below say")?;
     }
@@ -459,7 +466,7 @@ fn automation(out: &mut dyn Write, explained: &Of<'_>) -> io::Result<()> {
             write!(out, "  occurrence {occurrence}")?;
         }
         write!(out, "  since {}", time(recorded.listed.changed_at))?;
-        if let Some(detail) = &participation.detail {
+        if let Some(detail) = participation.shown_detail() {
             write!(out, "  {}", SafeText(detail))?;
         }
         match recorded.fields_changed {

@@ -70,7 +70,7 @@ pub fn participation_json(listed: &Listed) -> ParticipationJson<'_> {
         automation: &participation.key.automation,
         occurrence: participation.key.occurrence.as_ref(),
         state: participation.state.as_str(),
-        detail: participation.detail.as_deref(),
+        detail: participation.shown_detail(),
         trigger_code: &participation.trigger_code,
         automation_contact_ids: &listed.ids,
         triggered_at: participation.triggered_at.map(time),
@@ -103,7 +103,7 @@ pub fn participation_row(listed: &Listed) -> Row<6> {
             .into(),
         safe(key.automation.as_str()).into(),
         ids.join(", ").into(),
-        safe(participation.detail.as_deref().unwrap_or_default()).into(),
+        safe(participation.shown_detail().unwrap_or_default()).into(),
     ];
     let notes = Vec::new();
     Row { cells, notes }

@@ -17,8 +17,10 @@ use crate::config::{Condition, Config, Diagnostic, Enrol, Lot};
 /// A block, ready to be tested on rows.
 #[derive(Debug)]
 pub(super) struct Block<'c> {
-    /// Its index in [`Config::enrols`].
+    /// Its index in [`Config::enrols`]; behind these come the lists of [`Config::suppressions`].
     pub(super) index: usize,
+    /// The suppression whose list it is, and not one that enrols.
+    pub(super) list: Option<usize>,
     pub(super) enrol: &'c Enrol,
     pub(super) targets: Vec<Target<'c>>,
     /// The only contacts that it takes, by the ids that these keep.
@@ -43,14 +45,13 @@ impl<'c> Block<'c> {
     /// Compiles a block. Whatever it names that is not among the columns goes to the problems.
     pub(super) fn new(
         config: &'c Config,
-        index: usize,
+        (index, list, enrol): (usize, Option<usize>, &'c Enrol),
         columns: &Columns<'_>,
         reading: Reading<'_>,
         clock: &Clock<'c>,
         templates: &mut Templates<'c>,
         problems: &mut Vec<Diagnostic>,
     ) -> Self {
-        let enrol = &config.enrols[index];
         let before = problems.len();
         let mut compile = |conditions: &'c [Condition]| {
             let mut clauses = Vec::with_capacity(conditions.len());
@@ -108,6 +109,7 @@ impl<'c> Block<'c> {
         let names = enrol.contacts.as_ref();
         Self {
             index,
+            list,
             enrol,
             targets,
             named: names.map(|names| {

@@ -11,6 +11,7 @@ use super::dispatch::Dispatch;
 use super::doubts::{Watch, old_rows};
 use super::entries::{Class, Entries, Entry};
 use super::fields::{Fields, For, Templates};
+use super::merged::People;
 use super::narrow::wanted;
 use super::open::{self, Given};
 use super::problems::{MOST, more, plain};
@@ -18,7 +19,7 @@ use super::reading::Reading;
 use super::render::NoFields;
 use super::select::{Declared, Selection, Selector};
 use super::suppressed::Suppressed;
-use super::writing::{Named, same_but_for_form};
+use super::writing::{Named, nearly_listed, same_but_for_form};
 use super::{MoreRows, Roster, merged, reading};
 use crate::config::{Config, Diagnostic, Notation, Place, Problems, Source, Value};
 use crate::field;
@@ -114,12 +115,19 @@ enum Reach {
 
 fn is_used(config: &Config, source: usize) -> bool {
     let mut enrols = config.enrols.iter();
-    enrols.any(|enrol| enrol.source == Some(source)) || is_of_merges(config, source)
+    enrols.any(|enrol| enrol.source == Some(source))
+        || is_of_merges(config, source)
+        || is_list(config, source)
 }
 
 fn is_of_merges(config: &Config, source: usize) -> bool {
     let mut listed = config.merges.iter().filter_map(|merged| merged.listed());
     listed.any(|listed| listed.source == source)
+}
+
+fn is_list(config: &Config, source: usize) -> bool {
+    let mut suppressions = config.suppressions.iter();
+    suppressions.any(|suppression| suppression.is_of(source))
 }
 
 fn read<'c>(
@@ -202,7 +210,10 @@ fn read<'c>(
     attributes.truths = truths(config);
     let plain_notation = Notation::default();
     let mut blocks = Vec::with_capacity(config.enrols.len());
-    for (index, enrol) in config.enrols.iter().enumerate() {
+    let enrols = config.enrols.iter().map(|enrol| (None, enrol));
+    let lists = config.suppressions.iter().enumerate();
+    let lists = lists.filter_map(|(index, of)| Some((Some(index), of.list.as_ref()?)));
+    for (index, (list, enrol)) in enrols.chain(lists).enumerate() {
         let columns = match enrol.source {
             None => Some(&attributes),
             Some(source) => columns[source].as_ref(),
@@ -210,7 +221,7 @@ fn read<'c>(
         if let Some(columns) = columns {
             let block = Block::new(
                 config,
-                index,
+                (index, list, enrol),
                 columns,
                 match enrol.source {
                     Some(source) => reading(config, source),
@@ -247,11 +258,11 @@ fn read<'c>(
         }
     }
     let named = Named::new(config, all);
-    let suppressed = Suppressed::new(config, &people);
-    let selector = |source: Option<usize>| Selector {
+    let mut suppressed = Suppressed::new(config, &people);
+    let selector = |source: Option<usize>, is_of_lists: bool| Selector {
         config,
         named: &named,
-        suppressed: &suppressed,
+        suppressed: None,
         people: &people,
         watch: Watch::new(config, source, &blocks, all),
         templates: &templates,
@@ -260,45 +271,82 @@ fn read<'c>(
             blocks
                 .iter()
                 .filter(|block| block.enrol.source == source)
+                .filter(|block| block.list.is_some() == is_of_lists)
                 .collect(),
             &config.zone,
             source.is_some(),
         ),
     };
-    // Queries over sources come behind what they ask, once that is known to be good.
+    // The lists come first, with what their queries ask: they decide what becomes of the rows of all others. What is read for
+    // them is read again where blocks enrol from it.
     let mut found: Vec<Option<Selection>> = tables.iter().map(|_| None).collect();
-    for depth in 0..=depths.iter().copied().max().unwrap_or(0) {
-        let opened = open::opened(config, &tables);
-        let inputs = given.with(&opened);
-        let is_good = problems.is_empty() && !found.iter().flatten().any(Selection::has_problems);
-        let jobs: Vec<_> = (tables.iter().enumerate())
-            .filter(|(source, _)| depths[*source] == depth && (depth == 0 || is_good))
-            .filter_map(|(source, table)| {
-                let reading = reading(config, source);
-                Some((source, selector(Some(source)), table.as_ref()?, reading))
-            })
-            .collect();
-        let selections = side_by_side(&jobs, |(source, selector, table, reading)| {
-            let began = match begun[*source] {
-                true => Ok(()),
-                false => table.fill(&config.sources[*source], &inputs),
+    let nobody = People::default();
+    let lists = (0..tables.len()).map(|source| is_list(config, source));
+    let lists = open::with_inputs(config, lists.collect());
+    let enrols = |source| config.enrols.iter().any(|of| of.source == Some(source));
+    for is_of_lists in [true, false] {
+        let is_now = |source: usize| match is_of_lists {
+            true => lists[source],
+            false => !lists[source] || enrols(source),
+        };
+        // Queries over sources come behind what they ask, once that is known to be good.
+        for depth in 0..=depths.iter().copied().max().unwrap_or(0) {
+            let opened = open::opened(config, &tables);
+            let inputs = given.with(&opened);
+            let has_problems = found.iter().flatten().any(Selection::has_problems);
+            let is_good = problems.is_empty() && !has_problems;
+            let is_wrong =
+                |source: usize| found[source].as_ref().is_some_and(Selection::has_problems);
+            let is_due = |source: usize| {
+                let is_readable = depth == 0 || is_good;
+                is_now(source) && depths[source] == depth && is_readable && !is_wrong(source)
             };
-            let began = began.and_then(|()| match begun[*source] {
-                true => Ok(()),
-                false => table.begin(),
-            });
-            match began {
-                Ok(()) => selector.table(table, *reading),
-                Err(error) => {
-                    let place = config.sources[*source].query_place();
-                    Selection::refused(unread_source(&error, Some(place.clone())))
+            let jobs: Vec<_> = (tables.iter().enumerate())
+                .filter(|(source, _)| is_due(*source))
+                .filter_map(|(source, table)| {
+                    let reading = reading(config, source);
+                    let selector = match is_of_lists {
+                        // Each id that is on a list counts, whosever it is.
+                        true => Selector {
+                            people: &nobody,
+                            only: only.filter(|_| people.is_empty()),
+                            ..selector(Some(source), true)
+                        },
+                        false => Selector {
+                            suppressed: Some(&suppressed),
+                            ..selector(Some(source), false)
+                        },
+                    };
+                    Some((source, selector, table.as_ref()?, reading))
+                })
+                .collect();
+            let is_begun = |source: usize| begun[source] || found[source].is_some();
+            let selections = side_by_side(&jobs, |(source, selector, table, reading)| {
+                let began = match is_begun(*source) {
+                    true => Ok(()),
+                    false => {
+                        let filled = table.fill(&config.sources[*source], &inputs);
+                        filled.and_then(|()| table.begin())
+                    }
+                };
+                match began {
+                    Ok(()) => selector.table(table, *reading),
+                    Err(error) => {
+                        let place = config.sources[*source].query_place();
+                        Selection::refused(unread_source(&error, Some(place.clone())))
+                    }
                 }
+            });
+            let places: Vec<usize> = jobs.iter().map(|(source, ..)| *source).collect();
+            drop(jobs);
+            for (place, selection) in places.into_iter().zip(selections) {
+                found[place] = Some(selection);
             }
-        });
-        let places: Vec<usize> = jobs.iter().map(|(source, ..)| *source).collect();
-        drop(jobs);
-        for (place, selection) in places.into_iter().zip(selections) {
-            found[place] = Some(selection);
+        }
+        if is_of_lists {
+            for (list, contact) in found.iter().flatten().flat_map(|of| &of.listed) {
+                suppressed.add(&people, contact, *list);
+            }
         }
     }
     let selections = found.into_iter().zip(&tables);
@@ -307,7 +355,13 @@ fn read<'c>(
         .map(|(selection, _)| selection.unwrap_or_default())
         .collect();
 
-    let from_declared = selector(None).declared(&declared);
+    let from_declared = {
+        let selector = Selector {
+            suppressed: Some(&suppressed),
+            ..selector(None, false)
+        };
+        selector.declared(&declared)
+    };
     let mut roster = Roster {
         config,
         templates,
@@ -350,6 +404,10 @@ fn read<'c>(
             let mut warnings =
                 named.warnings(&roster.people, &roster.sources, &roster.declared, &seen)?;
             warnings.append(&mut merged.warnings);
+            if all {
+                let suppressed = &roster.suppressed;
+                warnings.extend(nearly_listed(config, &roster.sources, &seen, suppressed)?);
+            }
             let opened = roster.sources.iter().enumerate();
             let opened = opened.filter_map(|(source, table)| Some((source, table.as_ref()?)));
             for ((source, table), (seen, noted)) in opened.zip(seen.iter().zip(&noted)) {
@@ -413,8 +471,8 @@ fn left_to_databases<'c>(
 ) -> Vec<Option<String>> {
     let of = |(source, table): (usize, &Option<Table>)| {
         let table = table.as_ref()?;
-        // A query over it wants all rows.
-        if open::is_input(config, source) {
+        // A query over it wants all rows, and so does a list: who is on none of them is not known otherwise.
+        if open::is_input(config, source) || is_list(config, source) {
             return None;
         }
         let blocks = blocks.iter();

@@ -30,7 +30,8 @@ pub(super) struct Selector<'s, 'c> {
     /// The only contact to select, if not all are.
     pub(super) only: Option<&'s str>,
     pub(super) blocks: Dispatch<'s, 'c>,
-    pub(super) suppressed: &'s Suppressed<'c>,
+    /// Who is suppressed, once that is known.
+    pub(super) suppressed: Option<&'s Suppressed<'c>>,
     pub(super) named: &'s Named<'c>,
     pub(super) people: &'s People,
     pub(super) watch: Watch<'c>,
@@ -42,6 +43,8 @@ pub(super) struct Selection {
     pub(super) entries: Entries,
     /// What would be among the entries if its contact were not suppressed.
     pub(super) withheld: Entries,
+    /// Who is on the list of which suppression.
+    pub(super) listed: Vec<(usize, Box<str>)>,
     pub(super) index: RowIndex,
     pub(super) report: Report,
     pub(super) seen: Seen,
@@ -357,7 +360,12 @@ impl<'c> Selector<'_, 'c> {
             let Some(class) = block.class(cells, |lot| lots.takes(lot, contact)) else {
                 continue;
             };
-            let suppressions = *suppressions.get_or_insert_with(|| self.suppressed.find(contact));
+            if let Some(list) = block.list {
+                selection.listed.push((list, contact.into()));
+                continue;
+            }
+            let suppressions = *suppressions
+                .get_or_insert_with(|| self.suppressed.and_then(|of| of.find(contact)));
             let with_lot = block.enrol.lot.as_ref().map_or(0, |_| WITH_LOT);
             for target in &block.targets {
                 let is_suppressed =

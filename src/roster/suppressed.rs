@@ -13,6 +13,7 @@ pub(super) struct Suppressed<'c> {
     config: &'c Config,
     /// The place of each in `sets`.
     contacts: HashMap<Box<str>, u32>,
+    /// The first one is of those who are on no list.
     sets: Vec<Set>,
     /// The set of those who are in one, and on one list more.
     next: HashMap<(u32, usize), u32>,
@@ -23,8 +24,9 @@ pub(super) struct Suppressed<'c> {
 struct Set {
     /// The blocks, as indices into [`Config::suppressions`], sorted.
     blocks: Vec<usize>,
-    /// The block that keeps its contacts out, for each of [`Config::automations`]; the last one is of any other automation.
-    by_automation: Vec<Option<usize>>,
+    /// The blocks that keep its contacts out, for each of [`Config::automations`], those that suppress first; the last ones are
+    /// of any other automation. Empty where there are none at all.
+    by_automation: Vec<Box<[usize]>>,
 }
 
 /// In which automations a contact is suppressed, where it is in any.
@@ -37,9 +39,21 @@ pub struct Suppressions<'r> {
 impl<'r> Suppressions<'r> {
     /// The block that keeps it out of an automation of the configuration, or of one that is gone from it (`None`).
     pub fn of(self, automation: Option<usize>) -> Option<&'r Suppression> {
+        self.all(automation).next()
+    }
+
+    /// A block that keeps it out of any automation at all.
+    pub fn any(self) -> Option<&'r Suppression> {
+        let mut blocks = self.set.by_automation.iter().rev().flatten();
+        blocks.next().map(|block| &self.config.suppressions[*block])
+    }
+
+    /// All blocks that keep it out of an automation.
+    pub fn all(self, automation: Option<usize>) -> impl Iterator<Item = &'r Suppression> {
         let list = &self.set.by_automation;
         let index = automation.unwrap_or(list.len().saturating_sub(1));
-        Some(&self.config.suppressions[(*list.get(index)?)?])
+        let blocks = list.get(index).into_iter().flatten();
+        blocks.map(|block| &self.config.suppressions[*block])
     }
 }
 
@@ -111,25 +125,32 @@ impl<'c> Suppressed<'c> {
         (!set.by_automation.is_empty()).then_some(Suppressions { config, set })
     }
 
-    /// Everybody on a list.
-    pub(super) fn contacts(&self) -> impl Iterator<Item = &str> {
-        self.contacts.keys().map(|contact| &**contact)
+    /// Everybody on a list, with the blocks whose lists these are.
+    pub(super) fn contacts(&self) -> impl Iterator<Item = (&str, &[usize])> {
+        let contacts = self.contacts.iter();
+        contacts.map(|(contact, place)| (&**contact, &*self.sets[*place as usize].blocks))
     }
 }
 
 impl Set {
-    fn new(config: &Config, blocks: Vec<usize>) -> Self {
+    fn new(config: &Config, on: Vec<usize>) -> Self {
         let automations = (0..config.automations.len()).map(Some).chain([None]);
         let by_automation = automations.map(|automation| {
-            let mut blocks = blocks.iter().copied();
-            blocks.find(|block| config.suppressions[*block].holds_in(automation))
+            let blocks = config.suppressions.iter().enumerate();
+            let blocks = blocks.filter(|(index, block)| {
+                let is_on = on.binary_search(index).is_ok();
+                is_on != block.is_required && block.holds_in(automation)
+            });
+            let mut blocks: Vec<usize> = blocks.map(|(index, _)| index).collect();
+            blocks.sort_by_key(|block| config.suppressions[*block].is_required);
+            blocks.into_boxed_slice()
         });
-        let mut by_automation: Vec<Option<usize>> = by_automation.collect();
-        if by_automation.iter().all(Option::is_none) {
+        let mut by_automation: Vec<_> = by_automation.collect();
+        if by_automation.iter().all(|blocks| blocks.is_empty()) {
             by_automation.clear();
         }
         Self {
-            blocks,
+            blocks: on,
             by_automation,
         }
     }
@@ -147,9 +168,12 @@ impl Roster<'_> {
         self.suppressions(contact)?.of(automation)
     }
 
-    /// Everybody on the list of any suppression.
+    /// Everybody on the list of any `[[suppress]]`.
     pub fn suppressed_contacts(&self) -> impl Iterator<Item = &str> {
-        self.suppressed.contacts()
+        let suppresses = |block: &usize| !self.config.suppressions[*block].is_required;
+        let contacts = self.suppressed.contacts();
+        let contacts = contacts.filter(move |(_, blocks)| blocks.iter().any(suppresses));
+        contacts.map(|(contact, _)| contact)
     }
 }
 

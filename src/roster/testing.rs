@@ -155,8 +155,13 @@ impl World {
 
     pub(super) fn suppress(mut self, id: &str, reason: Option<&str>) -> Self {
         let suppression = Suppression {
+            list: None,
+            source: None,
+            is_required: false,
             automations: None,
             reason: reason.map(str::to_owned),
+            max_released: None,
+            identity: 0,
             place: place(30),
         };
         let block = self.config.suppressions.len();

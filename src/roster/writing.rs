@@ -8,6 +8,7 @@ use icu_normalizer::ComposingNormalizerBorrowed;
 use super::merged::People;
 use super::problems::{MOST, more, plain};
 use super::select::Declared;
+use super::suppressed::Suppressed;
 use crate::config::{Config, Diagnostic, Expectation, Place};
 use crate::id::{folded, tail};
 use crate::source::{RowBuffer, RowId, SourceError, Table};
@@ -235,6 +236,51 @@ impl<'c> Named<'c> {
         }
         Ok(list)
     }
+}
+
+/// Those on lists of suppressions whose ids a source that enrols writes nearly so, where all ids were looked at.
+pub(super) fn nearly_listed(
+    config: &Config,
+    sources: &[Option<Table>],
+    seen: &[Seen],
+    suppressed: &Suppressed<'_>,
+) -> Result<Vec<Diagnostic>, SourceError> {
+    let mut found = Vec::new();
+    let opened = sources.iter().enumerate();
+    let opened = opened.filter_map(|(source, table)| Some((source, table.as_ref()?)));
+    for ((source, table), seen) in opened.zip(seen) {
+        if config.enrols.iter().all(|of| of.source != Some(source)) {
+            continue;
+        }
+        for (contact, blocks) in suppressed.contacts() {
+            let mut blocks = blocks.iter().map(|block| &config.suppressions[*block]);
+            let list = blocks.find(|of| of.list.is_some() && !of.is_of(source));
+            if let Some((list, row)) = list.zip(seen.near(contact, table)) {
+                found.push((contact, row.0, table, list));
+            }
+        }
+    }
+    found.sort_unstable_by_key(|(contact, row, ..)| (*contact, *row));
+    let count = found.len();
+    found.truncate(MOST);
+    let mut buffer = RowBuffer::default();
+    let mut list = Vec::with_capacity(found.len());
+    for (contact, row, table, of) in found {
+        let id = table.row(RowId(row), &mut buffer)?.contact;
+        let at = table.place(RowId(row));
+        let source = of.source.as_deref().unwrap_or_default();
+        let message = format!(
+            "{id} ({table}, {at}) is written almost like {contact}, who is on the list of source {source}"
+        );
+        let what = match of.is_required {
+            true => "is not on the list",
+            false => "is not suppressed by it",
+        };
+        let help = format!("{id} {what}; if both are the same person, write the id in one way");
+        list.push(plain(message, Some(of.place.clone()), help));
+    }
+    list.extend(more("the lists", count - list.len()));
+    Ok(list)
 }
 
 /// Who is suppressed by name, and by which block first.

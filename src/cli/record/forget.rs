@@ -63,7 +63,7 @@ pub(crate) async fn forget(
             let of = format!("{}{}", key.automation, occurrence.unwrap_or_default());
             writeln!(out, "  {} ({state})", SafeText(&of))?;
         }
-        match engine.config().suppressed_everywhere(contact) {
+        match &remembered.suppressed {
             None => writeln!(out, "If the contact is ever declared again, it is triggered as new."),
             Some(suppression) => writeln!(
                 out,

@@ -44,7 +44,9 @@ pub(super) struct File {
     /// Who is in which automation.
     enrol: Option<Vec<Enrol>>,
     /// Who is in none, whatever else says so.
-    suppress: Option<Vec<Suppress>>,
+    suppress: Option<Vec<AnySuppress>>,
+    /// Who alone may be in them: who is not on such a list counts as suppressed.
+    require: Option<Vec<Require>>,
     /// Two ids of one person: whatever is on record of the one counts for the other.
     merged: Option<Vec<Merged>>,
     /// Automations of which a contact is in one at most.
@@ -554,6 +556,16 @@ struct Tests {
 
 /// `[[suppress]]`
 #[derive(JsonSchema)]
+#[schemars(untagged)]
+enum AnySuppress {
+    /// Contacts by name.
+    Named(Suppress),
+    /// A list as data.
+    Listed(SuppressList),
+}
+
+/// `[[suppress]]` by name
+#[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Suppress {
     /// Who is in no automation.
@@ -564,9 +576,55 @@ struct Suppress {
     automation: Option<OneOrMore<Name>>,
     /// The kind of automations in which it holds; all kinds by default. Where `automation` is there too, both must hold.
     kind: Option<Kind>,
+    /// How many people whom it kept out may be triggered, in place of the guard's.
+    #[schemars(extend("examples" = [50]))]
+    max_released: Option<Count>,
     /// Why.
     #[schemars(extend("examples" = ["objected to marketing"]))]
     reason: Option<String>,
+}
+
+/// `[[suppress]]` as data
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct SuppressList {
+    /// Whose rows have the contacts on the list.
+    #[schemars(extend("examples" = ["objections"]))]
+    source: Name,
+    /// What must hold of a row, by column, for its contact to be on the list. Every key must match.
+    #[schemars(extend("minProperties" = 1), extend("examples" = [{ "channel": "email" }]))]
+    r#where: Option<BTreeMap<String, Condition>>,
+    /// One or several automations, by name, in which it holds; all of them by default.
+    #[schemars(extend("examples" = [["winback", "vip-care"]]))]
+    automation: Option<OneOrMore<Name>>,
+    /// The kind of automations in which it holds; all kinds by default. Where `automation` is there too, both must hold.
+    kind: Option<Kind>,
+    /// How many people whom it kept out may be triggered, in place of the guard's.
+    #[schemars(extend("examples" = [50]))]
+    max_released: Option<Count>,
+    /// Why.
+    #[schemars(extend("examples" = ["objected to marketing"]))]
+    reason: Option<String>,
+}
+
+/// `[[require]]`
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Require {
+    /// Whose rows have the contacts on the list.
+    #[schemars(extend("examples" = ["consents"]))]
+    source: Name,
+    /// What must hold of a row, by column, for its contact to be on the list. Every key must match.
+    #[schemars(extend("minProperties" = 1), extend("examples" = [{ "state": "confirmed" }]))]
+    r#where: Option<BTreeMap<String, Condition>>,
+    /// One or several automations, by name, in which it holds; all of them by default.
+    #[schemars(extend("examples" = [["winback", "vip-care"]]))]
+    automation: Option<OneOrMore<Name>>,
+    /// The kind of automations in which it holds; all kinds by default. Where `automation` is there too, both must hold.
+    kind: Option<Kind>,
+    /// How many people whom it kept out may be triggered, in place of the guard's.
+    #[schemars(extend("examples" = [50]))]
+    max_released: Option<Count>,
 }
 
 /// `[[moved]]`

@@ -100,17 +100,30 @@ impl Planner<'_> {
         recorded: &[Participation],
         suppressions: Option<Suppressions<'_>>,
     ) {
+        let is_over = |of: &Participation| {
+            of.is_suppressed()
+                && !self.is_suppressed(suppressions, &of.key)
+                && !self.is_required(of)
+        };
+        let by_block = |of: &Participation| {
+            let block = *self.blocks.get(&of.suppressed_by()?)?;
+            let limit = self.config.suppressions[block].max_released.as_ref();
+            limit.map(|_| (of.key.contact.clone(), block))
+        };
+        let mut over = recorded.iter().filter(|of| is_over(of));
+        let by_block = over.find_map(by_block);
         let was_released = |of: &Participation| of.released_at.is_some_and(|at| at > self.since);
         let mut released = recorded.iter().filter(|of| was_released(of));
         if let Some(of) = released.find(|of| !of.state.reached_nobody()) {
             let released = (of.key.contact.clone(), true);
+            self.plan.released_by.extend(by_block);
             self.plan.released.push(released);
             return;
         }
         let mut suppressed = recorded.iter();
-        let is_over =
-            |of: &Participation| of.is_suppressed() && !self.is_suppressed(suppressions, &of.key);
-        let Some(suppressed) = suppressed.find(|of| is_over(of) || was_released(of)) else {
+        let suppressed = suppressed.find(|of| is_over(of) || was_released(of));
+        self.plan.released_by.extend(by_block);
+        let Some(suppressed) = suppressed else {
             return;
         };
         let runs = |of: &&Participation| {
@@ -123,11 +136,15 @@ impl Planner<'_> {
         let mut running = recorded.iter().filter(runs).peekable();
         let runs = running.peek().is_some();
         let actions = &self.plan.actions[first_action..];
-        let is_triggered = actions
-            .iter()
-            .any(|action| matches!(action, Action::Trigger(_)));
+        let mut triggers = actions.iter().filter_map(|action| match action {
+            Action::Trigger(trigger) => Some(&trigger.why),
+            Action::Stop(_) => None,
+        });
+        let is_triggered = triggers.clone().next().is_some();
         if running.all(is_of_day) && (runs || is_triggered) {
-            let released = (suppressed.key.contact.clone(), runs);
+            // What runs may be something that it was never kept from.
+            let is_of_plan = triggers.any(|why| *why == WhyTrigger::Released);
+            let released = (suppressed.key.contact.clone(), runs && !is_of_plan);
             self.plan.released.push(released);
         }
     }

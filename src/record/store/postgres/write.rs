@@ -31,7 +31,8 @@ ON CONFLICT (contact, automation, occurrence) DO UPDATE SET
     tries = CASE WHEN excluded.tries = 0 THEN 0 ELSE p.tries + 1 END,
     gone_at = CASE WHEN p.gone_at > $2 THEN p.gone_at END,
     released_at = CASE
-        WHEN excluded.triggered_at > $2 AND (p.state = 'withheld' OR p.state IN ('stopped', 'ended') AND p.detail = 'suppressed')
+        WHEN excluded.triggered_at > $2 AND coalesce(p.detail, '') NOT LIKE 'suppressed by require %'
+            AND (p.state = 'withheld' OR p.state IN ('stopped', 'ended') AND p.detail LIKE 'suppressed%')
         THEN excluded.triggered_at WHEN p.released_at > $2 THEN p.released_at END";
 
 /// Proves that the lease $1 is held and that its last batch was $3 or one behind it that was tried before $2: else it is an

@@ -29,7 +29,8 @@ ON CONFLICT (contact, automation, occurrence) DO UPDATE SET
     detail = excluded.detail, triggered_at = excluded.triggered_at, changed_at = excluded.changed_at, left_at = NULL, triggered_as = NULL,
     tries = iif(excluded.tries, tries + 1, 0), gone_at = iif(gone_at > $3, gone_at, NULL),
     released_at = CASE
-        WHEN excluded.triggered_at > $3 AND (state = 'withheld' OR state IN ('stopped', 'ended') AND detail = 'suppressed')
+        WHEN excluded.triggered_at > $3 AND coalesce(detail, '') NOT LIKE 'suppressed by require %'
+            AND (state = 'withheld' OR state IN ('stopped', 'ended') AND detail LIKE 'suppressed%')
         THEN excluded.triggered_at WHEN released_at > $3 THEN released_at END";
 
 /// The rest: by a run, $4, up to a serial, $5. All of them pass to SQLite at once, as to wait for each would cost more than it
