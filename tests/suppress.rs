@@ -591,6 +591,27 @@ fn where_the_guard_refuses_only_the_stop_of_the_suppressed_participation_is_sent
 }
 
 #[test]
+fn a_stop_of_a_suppressed_participation_reaches_no_other_that_the_guard_keeps() {
+    let spotler = Spotler::open();
+    let url = spotler.url();
+    let vip = "[automation.vip]\ntrigger_code = \"CARE\"\nmax_stops = 0\n";
+    let enrol =
+        |automation| format!("[[enrol]]\nautomation = {automation:?}\ncontacts = [\"c-1\"]\n");
+    let both = format!("{vip}{}{}", enrol("care"), enrol("vip"));
+    let repo = Repo::with(&blocks(&url, &both));
+    repo.apply().exits(0);
+    let objected = "[[suppress]]\ncontacts = [\"c-1\"]\nautomation = \"care\"\n";
+    let rest = format!("{vip}{}{objected}", enrol("care"));
+    repo.write("rollcall.toml", blocks(&url, &rest));
+    repo.apply().exits(4);
+    assert_eq!(repo.recorded(), ["care c-1 stopped", "vip c-1 active"]);
+    // Spotler stopped what the record says, and no more: by the id of one participation.
+    let history = repo.run(&["history", "--format", "json"]).exits(0).json();
+    let last = history["calls"].as_array().unwrap().last().unwrap().clone();
+    assert!(last["automation_contact_id"].is_string(), "{last}");
+}
+
+#[test]
 fn who_is_still_suppressed_elsewhere_is_no_release() {
     let spotler = Spotler::open();
     let url = spotler.url();

@@ -685,8 +685,14 @@ impl<'a> Planner<'a> {
                 .peek()
                 .is_some_and(|next| self.is_same(*next, &this.key) && code_of(*next) == code);
             let comes = coming.has_other(code, is_declared_behind_it);
+            // Where the guard refuses, a stop of somebody suppressed is sent without the others.
+            let may_stay = stop.why == WhyStop::Suppressed
+                && pending.iter().any(|other| {
+                    let other_code = &other.participation.trigger_code;
+                    other.why != WhyStop::Suppressed && other_code == code
+                });
             let scope = match this.can_be_stopped_alone() {
-                true if stays || comes => StopScope::One,
+                true if stays || comes || may_stay => StopScope::One,
                 false if stays => {
                     self.hold(this, this.state.as_str(), reason::cannot_stop_alone());
                     continue;
