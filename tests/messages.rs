@@ -115,6 +115,26 @@ fn unknown_keys_and_names() {
 }
 
 #[test]
+fn a_name_that_is_nowhere_is_told_beside_the_problems_of_what_is_there() {
+    let repo = Repo::with(
+        "[automation.welcome]\ntriger_code = \"w\"\n[source.crm]\ncsv = \"crm.csv\"\n\
+         [[enrol]]\nautomation = \"welcome\"\nsource = \"crm\"\n\
+         [[enrol]]\nautomation = \"winback\"\nsource = \"crmm\"\n\
+         [[moved]]\nfrom = \"older\"\nto = \"newer\"\n",
+    );
+    let problems = refused("a broken automation and names that are nowhere", &repo);
+    for problem in ["`triger_code`", "\"winback\"", "\"crmm\"", "\"newer\""] {
+        assert!(problems.contains(problem), "{problem} in {problems}");
+    }
+    for known in [
+        "there is no automation \"welcome\"",
+        "there is no source \"crm\"",
+    ] {
+        assert!(!problems.contains(known), "{known} in {problems}");
+    }
+}
+
+#[test]
 fn wrong_types_and_values() {
     snapshot(&said(&[
         (

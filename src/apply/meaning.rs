@@ -111,7 +111,7 @@ impl Meaning {
             Ok(TriggerAnswer::UnknownTrigger(complaint)) => {
                 let detail = match &complaint.error_type {
                     Some(word) => word.clone(),
-                    None => format!("{complaint} without a reason; is base_url right?"),
+                    None => format!("{complaint} without a reason (is base_url right?)"),
                 };
                 Self::answered(trigger(T::Failed), Some(detail), complaint.status).then(Then::Halt)
             }

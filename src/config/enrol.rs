@@ -1,6 +1,6 @@
 //! `[contact.*]` and `[[enrol]]`.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::tz::TimeZone;
 use toml::de::DeValue;
@@ -85,7 +85,10 @@ pub(super) struct Known<'a> {
     /// The attributes of all contacts.
     pub attributes: HashMap<&'a str, Attribute<'a>>,
     pub zone: &'a TimeZone,
-    /// Whether all files could be parsed, so that what is not known here does not exist.
+    /// The kind and name of each definition that the files hold, with or without a problem of its own; nothing where a
+    /// file could not be parsed.
+    pub written: Option<BTreeSet<(&'static str, &'a str)>>,
+    /// Whether each definition could be read, so that nothing but what is known here exists.
     pub is_complete: bool,
 }
 
@@ -103,26 +106,38 @@ impl Known<'_> {
     pub(super) fn source(&self, name: &str, item: &Item<'_>) -> Option<usize> {
         let index = self
             .sources
-            .binary_search_by(|source| source.name.as_str().cmp(name))
-            .ok();
-        if index.is_none() && self.is_complete {
-            let names = self.sources.iter().map(|source| source.name.as_str());
-            unknown(item, "source", name, names);
-        }
-        index
+            .binary_search_by(|source| source.name.as_str().cmp(name));
+        self.report_unwritten("source", name, item);
+        index.ok()
     }
 
     /// The automation that is meant, as an index. That there is none is a problem.
     pub(super) fn automation(&self, name: &str, item: &Item<'_>) -> Option<usize> {
         let index = self
             .automations
-            .binary_search_by(|automation| automation.name.as_str().cmp(name))
-            .ok();
-        if index.is_none() && self.is_complete {
-            let names = self.automations.iter().map(|a| a.name.as_str());
-            unknown(item, "automation", name, names);
+            .binary_search_by(|automation| automation.name.as_str().cmp(name));
+        self.report_unwritten("automation", name, item);
+        index.ok()
+    }
+
+    /// What is written and has a problem of its own is known to be no second problem where it is named.
+    fn report_unwritten(&self, kind: &'static str, name: &str, item: &Item<'_>) {
+        if self.is_written(kind, name) == Some(false) {
+            unknown(item, kind, name, self.names(kind));
         }
-        index
+    }
+
+    /// Whether a definition is written, if that is known.
+    pub(super) fn is_written(&self, kind: &'static str, name: &str) -> Option<bool> {
+        let written = self.written.as_ref()?;
+        Some(written.contains(&(kind, name)))
+    }
+
+    /// The names of this kind that are written.
+    pub(super) fn names(&self, kind: &'static str) -> impl Iterator<Item = &str> {
+        let written = self.written.iter().flatten();
+        let of_kind = written.filter(move |(of, _)| *of == kind);
+        of_kind.map(|(_, name)| *name)
     }
 }
 
@@ -198,18 +213,8 @@ pub(super) fn source<'a>(
     let Some(item) = table.get("source") else {
         return (None, None);
     };
-    let find = |text| {
-        let index = known
-            .sources
-            .binary_search_by(|source| source.name.as_str().cmp(text))
-            .ok();
-        if index.is_none() && known.is_complete {
-            let names = known.sources.iter().map(|source| source.name.as_str());
-            unknown(&item, "source", text, names);
-        }
-        index
-    };
-    let index = item.text("the name of a source").and_then(find);
+    let text = item.text("the name of a source");
+    let index = text.and_then(|name| known.source(name, &item));
     (Some(item), index)
 }
 

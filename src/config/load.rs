@@ -1,6 +1,6 @@
 //! Reading a whole configuration: all files, all problems, one result.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -191,7 +191,7 @@ fn merge(
         contacts: &contacts,
         attributes: attributes(&contacts),
         zone: &zone,
-        // Where a definition has a problem of its own, that it is not known is no second one.
+        written: is_complete.then(|| named.written()),
         is_complete: is_complete && sink.len() == before_names,
     };
     let mut enrols = Vec::new();
@@ -336,6 +336,14 @@ struct Named<'a> {
 impl<'a> Named<'a> {
     fn add(&mut self, kind: &'static str, table: Table<'a>) {
         self.items.extend(table.items().map(|item| (kind, item)));
+    }
+
+    /// The kind and name of each, whatever its problems.
+    fn written(&self) -> BTreeSet<(&'static str, &'a str)> {
+        self.items
+            .iter()
+            .map(|(kind, item)| (*kind, item.key))
+            .collect()
     }
 
     fn of<T>(&self, kind: &str, sink: &Sink, read: impl Fn(&Item<'a>) -> Option<T>) -> Vec<T> {

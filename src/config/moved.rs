@@ -95,10 +95,10 @@ pub(super) fn resolve(blocks: Vec<Block<'_>>, known: &Known<'_>) -> Vec<Moved> {
                 to: to.clone(),
                 place: place.clone(),
             }),
-            None if known.is_complete => {
+            None if known.is_written("automation", to.as_str()) == Some(false) => {
                 let is_shown = block.to.ctx.sink.shows_next(&place.file);
-                let names = configured.iter().filter(|_| is_shown);
-                let help = match nearest(names.map(|name| name.as_str()), to.as_str()) {
+                let names = known.names("automation").filter(|_| is_shown);
+                let help = match nearest(names, to.as_str()) {
                     Some(near) => format!("did you mean {near:?}?"),
                     None => format!("define it as [automation.{to}], or remove this block"),
                 };

@@ -82,9 +82,11 @@ pub(super) enum Id {
     Number(u64),
 }
 
-/// An entry of the list of automations.
+/// An entry of the list of automations. Ids have both of the names that clients of the API read.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct ListedAutomation<'a> {
+    pub encrypted_id: &'a str,
     pub id: &'a str,
     pub name: &'a str,
     pub active: bool,
@@ -95,6 +97,7 @@ pub(super) struct ListedAutomation<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ListedTrigger<'a> {
+    pub encrypted_id: &'a str,
     pub trigger_code: &'a str,
     pub name: &'a str,
 }

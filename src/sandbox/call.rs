@@ -11,6 +11,9 @@ use super::answer::Answer;
 /// The path below which the API lies, besides the root.
 pub(super) const BASE_PATH: &str = "/integrationservice-1.1.0";
 
+/// The same without a version, which is in use as well.
+const UNVERSIONED_PATH: &str = "/integrationservice";
+
 /// What a call asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Call {
@@ -111,7 +114,9 @@ pub(super) struct Asked<'a> {
 /// The answer to a request that makes no call: 400, 404, 405, 406 or 415 with the plain error body.
 pub(super) fn read(asked: &Asked<'_>) -> Result<Call, Answer> {
     let not_found = || Answer::error(404, "RESOURCE_NOT_FOUND", "There is nothing at this path.");
-    let below = asked.path.strip_prefix(BASE_PATH).unwrap_or(asked.path);
+    let mut bases = [BASE_PATH, UNVERSIONED_PATH].into_iter();
+    let below = bases.find_map(|base| asked.path.strip_prefix(base));
+    let below = below.unwrap_or(asked.path);
     let segments: Vec<String> = below
         .trim_matches('/')
         .split('/')
@@ -309,7 +314,7 @@ mod tests {
     #[test]
     fn every_route_is_there_at_the_root_and_below_the_base_path() {
         let body = r#"{"externalContactId":"crm-1"}"#;
-        for base in ["", BASE_PATH] {
+        for base in ["", BASE_PATH, UNVERSIONED_PATH] {
             for (method, path, kind) in [
                 ("POST", "/automation/trigger/abc", Kind::Trigger),
                 ("POST", "/automation/stop/abc", Kind::Stop),

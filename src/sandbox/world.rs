@@ -293,10 +293,12 @@ impl World {
         for (code, known) in &self.automations {
             for (id, publication) in &known.publications {
                 listed.push(ListedAutomation {
+                    encrypted_id: id,
                     id,
                     name: &known.name,
                     active: publication.active && !self.inactive.contains(code),
                     triggers: vec![ListedTrigger {
+                        encrypted_id: code,
                         trigger_code: code,
                         name: "External trigger",
                     }],

@@ -206,7 +206,7 @@ async fn an_inactive_automation_is_listed_and_starts_nothing() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|a| json!([a["name"], a["active"], a["triggers"][0]["triggerCode"]]))
+        .map(|a| json!([a["name"], a["active"], a["triggers"][0]["encryptedId"]]))
         .collect();
     assert_eq!(
         short,
