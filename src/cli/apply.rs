@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::args::{ApplyArgs, Format, LogFormat};
 use super::metrics::{self, Seen};
+use super::next::{self, After};
 use super::notify::{self, Ended};
 use super::output::Output;
 use super::reported::Reported;
@@ -79,7 +80,23 @@ pub(super) async fn run(
     };
     notify::tell(session.as_ref().ok(), common, &ended, &output).await;
     log_end(exit, started, seen.run.as_ref());
+    if args.format == Format::Text {
+        output.next(common, after(&ended));
+    }
     Ok(exit)
+}
+
+/// What decides what one would type next.
+fn after<'a>(ended: &'a Ended<'_>) -> After<'a> {
+    let run = ended.seen.run.as_ref();
+    match ended.error {
+        Some(error) => After::Error(error),
+        None => After::Applied {
+            run,
+            exit: ended.exit,
+            in_doubt: ended.has_recovered || run.is_some_and(next::run_in_doubt),
+        },
+    }
 }
 
 /// Logs how the run ended.

@@ -425,7 +425,7 @@ pub enum RecordCommand {
 #[derive(Debug, Args)]
 pub struct RecordAcceptArgs {
     /// Do not ask
-    #[arg(long)]
+    #[arg(long, short = 'y')]
     pub yes: bool,
 }
 
@@ -459,7 +459,7 @@ pub struct RecordForgetArgs {
     #[arg(long)]
     pub stop: bool,
     /// Do not ask
-    #[arg(long)]
+    #[arg(long, short = 'y')]
     pub yes: bool,
 }
 
@@ -470,7 +470,7 @@ pub struct RecordMoveArgs {
     #[arg(value_name = "URL")]
     pub url: String,
     /// Do not ask
-    #[arg(long)]
+    #[arg(long, short = 'y')]
     pub yes: bool,
 }
 
@@ -478,7 +478,7 @@ pub struct RecordMoveArgs {
 #[derive(Debug, Args)]
 pub struct RecordUnlockArgs {
     /// Do not ask
-    #[arg(long)]
+    #[arg(long, short = 'y')]
     pub yes: bool,
 }
 
@@ -492,7 +492,7 @@ pub struct AdoptArgs {
     #[arg(long)]
     pub new_record: bool,
     /// Do not ask
-    #[arg(long)]
+    #[arg(long, short = 'y')]
     pub yes: bool,
     /// How long to wait for another run on the same record
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
@@ -512,7 +512,7 @@ pub struct ResolveArgs {
     #[command(flatten)]
     pub part: Part,
     /// Do not ask
-    #[arg(long)]
+    #[arg(long, short = 'y')]
     pub yes: bool,
     /// How long to wait for another run on the same record
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]

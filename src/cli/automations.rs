@@ -4,18 +4,20 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
-use comfy_table::{ColumnConstraint, ContentArrangement, Table};
+use anstyle::Style;
 use serde::Serialize;
 
 use super::args::{AutomationsArgs, Format};
+use super::init::AUTOMATIONS;
+use super::next::After;
 use super::{CommandError, Common, Exit, Session};
 use crate::config::{Config, nearest};
 use crate::id::TriggerCode;
-use crate::report::{PLAIN_TABLE, SafeText};
+use crate::report::{ADDED, ATTENTION, Cell, Columns, Row, SafeText, Yield};
 use crate::spotler::ListedAutomation;
 
 #[derive(Serialize)]
-struct Row {
+struct Found {
     /// Its name in the configuration.
     configured: Vec<String>,
     /// Its name in Spotler.
@@ -32,52 +34,55 @@ pub(super) async fn run(args: &AutomationsArgs, common: &Common) -> Result<Exit,
     let rows = rows(engine.config(), &engine.listed_automations().await?);
     match args.format {
         Format::Json => output.json(&serde_json::json!({ "automations": rows })),
-        Format::Text => output.result(|out| text(out, &rows)),
+        Format::Text => output.lines(|out| text(out, &rows, output.width())),
     }?;
+    let root = &engine.config().root;
+    let is_new = rows.iter().any(|row| row.configured.is_empty());
+    if args.format == Format::Text && is_new && !root.join(AUTOMATIONS).exists() {
+        let is_here = std::env::current_dir().is_ok_and(|here| here == *root);
+        let root = (!is_here).then_some(root.as_path());
+        output.next(common, After::NotConfigured(root));
+    }
     Ok(Exit::Fine)
 }
 
-fn text(out: &mut dyn Write, rows: &[Row]) -> io::Result<()> {
+/// How the columns yield on a narrow terminal. Codes are copied, so they stay whole.
+const ORDER: &[Yield] = &[Yield::Below(4), Yield::Below(2), Yield::Below(1)];
+
+fn text(out: &mut dyn Write, rows: &[Found], width: Option<usize>) -> io::Result<()> {
     if rows.is_empty() {
         return writeln!(
             out,
             "Spotler lists no external trigger, and no automation is configured."
         );
     }
-    let mut table = Table::new();
-    table.load_style(PLAIN_TABLE);
-    // On a terminal names and remarks are broken to its width, and codes are not: they are copied.
-    table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["trigger code", "configured as", "in Spotler", "", "remarks"]);
+    let titles = ["trigger code", "configured as", "in Spotler", "", "remarks"];
+    let mut columns = Columns::new(out, titles).within(width, ORDER);
     for row in rows {
         let configured = match row.configured.is_empty() {
             true => "-".to_owned(),
             false => row.configured.join(", "),
         };
-        let state = match row.active {
-            Some(true) => "active",
-            Some(false) => "inactive",
-            None => "-",
+        let (state, style) = match row.active {
+            Some(true) => ("active", ADDED),
+            Some(false) => ("inactive", ATTENTION),
+            None => ("-", Style::new()),
         };
         let listed = row.listed.as_deref().unwrap_or("-");
-        table.add_row([
-            SafeText(&row.trigger_code).to_string(),
-            configured,
-            SafeText(listed).to_string(),
-            state.to_owned(),
-            row.remarks.join("; "),
-        ]);
+        let cells = [
+            SafeText(&row.trigger_code).to_string().into(),
+            configured.into(),
+            SafeText(listed).to_string().into(),
+            Cell(state.to_owned(), style),
+            row.remarks.join("; ").into(),
+        ];
+        let notes = Vec::new();
+        columns.row(Row { cells, notes })?;
     }
-    if let Some(codes) = table.column_mut(0) {
-        codes.set_constraint(ColumnConstraint::ContentWidth);
-    }
-    for line in table.lines() {
-        writeln!(out, "{}", line.trim_end())?;
-    }
-    Ok(())
+    columns.end()
 }
 
-fn rows(config: &Config, listed: &[ListedAutomation]) -> Vec<Row> {
+fn rows(config: &Config, listed: &[ListedAutomation]) -> Vec<Found> {
     let mut configured: BTreeMap<&TriggerCode, Vec<String>> = BTreeMap::new();
     for automation in &config.automations {
         let names = configured.entry(&automation.trigger_code).or_default();
@@ -99,7 +104,7 @@ fn rows(config: &Config, listed: &[ListedAutomation]) -> Vec<Row> {
             let unknown = names.is_empty().then_some("not configured");
             let inactive = (!names.is_empty() && automation.active == Some(false))
                 .then_some("inactive: its triggers fail");
-            rows.push(Row {
+            rows.push(Found {
                 remarks: (unknown.into_iter().chain(twice(&names)).chain(inactive))
                     .map(Cow::from)
                     .chain(of_fields(config, automation, &names))
@@ -113,7 +118,7 @@ fn rows(config: &Config, listed: &[ListedAutomation]) -> Vec<Row> {
         }
     }
     for (code, names) in missing {
-        rows.push(Row {
+        rows.push(Found {
             remarks: std::iter::once("Spotler does not list this trigger code")
                 .chain(twice(&names))
                 .map(Cow::from)

@@ -1,6 +1,7 @@
 //! `rollcall explain`: of one contact, for every automation, whether it is in or out and why, and what the record says.
 
 use super::args::{ExplainArgs, Format};
+use super::next::After;
 use super::{CommandError, Common, Exit, Session};
 use crate::report::Explanation;
 
@@ -20,5 +21,10 @@ pub(super) async fn run(args: &ExplainArgs, common: &Common) -> Result<Exit, Com
         Format::Json => session.output.json(&explanation),
         Format::Text => session.output.lines(|out| explanation.text(out)),
     }?;
+    if args.format == Format::Text {
+        session
+            .output
+            .next(common, After::Explained(contact, &explained));
+    }
     Ok(Exit::Fine)
 }

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 
 use super::args::{Format, HistoryArgs};
+use super::next::After;
 use super::record::{check_asked, ended_shown};
 use super::{CommandError, Common, Exit, Session};
 use crate::id::AutomationName;
 use crate::record::{Call, RecordError};
-use crate::report::{CALL_TITLES, Columns, call_json, call_row};
+use crate::report::{CALL_TITLES, CALLS_YIELD, Columns, call_json, call_row};
 
 pub(super) async fn run(args: &HistoryArgs, common: &Common) -> Result<Exit, CommandError> {
     let session = Session::begin(common)?;
@@ -38,7 +39,8 @@ pub(super) async fn run(args: &HistoryArgs, common: &Common) -> Result<Exit, Com
         Format::Text => {
             let mut count = 0_usize;
             session.output.lines(|out| {
-                let mut columns = Columns::new(out, CALL_TITLES);
+                let columns = Columns::new(out, CALL_TITLES);
+                let mut columns = columns.within(session.output.width(), CALLS_YIELD);
                 for call in calls {
                     columns.row(call_row(&call?))?;
                     count += 1;
@@ -46,6 +48,11 @@ pub(super) async fn run(args: &HistoryArgs, common: &Common) -> Result<Exit, Com
                 columns.end()
             })?;
             ended_shown(&session, "call", count, false);
+            if count > 0 {
+                session
+                    .output
+                    .next(common, After::Shown(args.contact.as_ref(), false));
+            }
         }
         Format::Json => {
             let json = calls.map(|call| Ok(serde_json::to_string_pretty(&call_json(&call?))?));

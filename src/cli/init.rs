@@ -30,7 +30,7 @@ const FILES: [(&str, &str); 4] = [
 ];
 
 /// Where the automations go that Spotler lists.
-const AUTOMATIONS: &str = "automations.toml";
+pub(super) const AUTOMATIONS: &str = "automations.toml";
 
 const GITIGNORE: &str = ".gitignore";
 

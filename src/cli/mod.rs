@@ -15,6 +15,7 @@ mod init;
 mod log;
 mod man;
 mod metrics;
+mod next;
 mod notices;
 mod notify;
 mod output;
@@ -45,6 +46,7 @@ use crate::engine::{self, Clock, Engine, Event};
 use crate::record::Writing;
 use crate::spotler::Credentials;
 use args::RecordCommand;
+use next::After;
 use output::Output;
 use signals::Signals;
 
@@ -161,26 +163,19 @@ async fn under_lock<T>(
 
 /// Runs the command that was typed.
 pub async fn run(cli: Cli) -> Exit {
+    let output = Output::new(&cli.common);
     let result = command(&cli.command, &cli.common).await;
-    if let (Ok(Exit::Fine), Some(next)) = (&result, next(&cli.command)) {
-        Output::new(&cli.common).next(&cli.common, next);
-    }
-    result.unwrap_or_else(|error| {
-        Output::new(&cli.common).error(&error);
-        Exit::Error
-    })
-}
-
-/// What one would type after a command that went well, where that depends on nothing else.
-fn next(command: &Command) -> Option<&'static str> {
-    match command {
-        Command::Validate(_) | Command::Roster(_) | Command::Adopt(_) | Command::Resolve(_) => {
-            Some("plan")
-        }
-        Command::Record(RecordCommand::Accept(_) | RecordCommand::Unlock(_)) => Some("plan"),
-        Command::Record(RecordCommand::Move(_)) => Some("record show"),
-        _ => None,
-    }
+    result.map_or_else(
+        |error| {
+            output.error(&error);
+            output.next(&cli.common, After::Error(&error));
+            Exit::Error
+        },
+        |exit| {
+            output.next(&cli.common, After::Command(&cli.command, exit));
+            exit
+        },
+    )
 }
 
 async fn command(command: &Command, common: &Common) -> Result<Exit, CommandError> {

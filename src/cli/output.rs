@@ -7,6 +7,7 @@ use anyhow::anyhow;
 use serde::Serialize;
 
 use super::args::{Color, LogFormat};
+use super::next::After;
 use super::{CommandError, Common};
 use crate::config::{self, Diagnostic, Files};
 use crate::patient::Patient;
@@ -64,8 +65,13 @@ impl Output {
         &self,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), CommandError> {
+        self.written(self.width(), write)
+    }
+
+    /// How wide the terminal is that shows the results, where one does.
+    pub fn width(&self) -> Option<usize> {
         let width = comfy_table::Table::new().width().map(usize::from);
-        self.written(width.filter(|_| io::stdout().is_terminal()), write)
+        width.filter(|_| io::stdout().is_terminal())
     }
 
     /// Writes a value as JSON to standard output.
@@ -168,23 +174,27 @@ impl Output {
         }
     }
 
-    /// Writes to standard error. Where nobody reads it, there is nothing to be done about that.
+    /// Writes to standard error, on a terminal with its lines broken at words. Where nobody reads it, there is nothing to be done
+    /// about that.
     fn raw(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
         let stderr = io::stderr().lock();
         let choice = self.choice(&stderr);
+        let width = comfy_table::Table::new().use_stderr().width();
+        let width = width.filter(|_| stderr.is_terminal()).map(usize::from);
         let patient: Box<dyn Write> = Box::new(Patient(stderr));
-        let mut stream = AutoStream::new(patient, choice);
+        let mut stream = BrokenLines::new(AutoStream::new(patient, choice), width);
         let _ = write(&mut stream).and_then(|()| stream.flush());
     }
 
     /// Says what one would type next: to people alone, so that it is in no program's way.
-    pub fn next(&self, common: &Common, command: &str) {
+    pub fn next(&self, common: &Common, after: After<'_>) {
         if self.quiet || self.logs || !io::stderr().is_terminal() {
             return;
         }
-        let config = common.config.as_ref();
-        let config = config.map_or_else(String::new, |of| format!(" --config {}", of.display()));
-        self.raw(|out| writeln!(out, "Next: rollcall {command}{}", SafeText(&config)));
+        let config = common.config.as_ref().map(|of| of.display().to_string());
+        if let Some(line) = after.line(config.as_deref()) {
+            self.raw(|out| writeln!(out, "{}", SafeText(&line)));
+        }
     }
 
     /// Writes what comes before a question.

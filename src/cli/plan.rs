@@ -3,6 +3,7 @@
 use anyhow::Context;
 
 use super::args::{PlanArgs, PlanFormat};
+use super::next::After;
 use super::{CommandError, Common, Exit, Session, against, discreet};
 use crate::config::Diagnostic;
 use crate::plan::Filter;
@@ -91,13 +92,8 @@ async fn plan(args: &PlanArgs, common: &Common) -> Result<Exit, CommandError> {
         });
     }
     let is_pending = !planned.plan.is_empty() || !planned.plan.deferred.is_empty();
-    let is_text = matches!(args.format, PlanFormat::Text);
-    if is_text && args.out.is_none() && !planned.plan.is_empty() && !planned.guard.refuses() {
-        let part = args.part.automation();
-        let part = part.map_or_else(String::new, |name| format!(" --automation {name}"));
-        if args.part.contact.is_none() {
-            output.next(common, &format!("apply{part}"));
-        }
+    if matches!(args.format, PlanFormat::Text) && args.out.is_none() {
+        output.next(common, After::Plan(&planned, &args.part));
     }
     // The process ends with this, which is quicker than taking the roster of a million apart.
     std::mem::forget(planned);

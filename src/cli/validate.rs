@@ -32,7 +32,7 @@ pub(super) async fn run(args: &ValidateArgs, common: &Common) -> Result<Exit, Co
             })));
         }
     }
-    output.result(|out| {
+    output.lines(|out| {
         let what = [
             count(config.automations.len(), "automation"),
             count(config.sources.len(), "source"),

@@ -30,7 +30,7 @@ pub use against::{
 };
 pub use applied::{Applied, applied_markdown};
 pub use chart::overview_from;
-pub use columns::{Columns, Row};
+pub use columns::{Cell, Columns, Row, Yield};
 pub use declared::{DECLARED_COLUMNS, DeclaredJson, LEFT_OUT_COLUMNS};
 pub use diff::plan_diff;
 pub use explain::{Explanation, UNKNOWN};
@@ -44,8 +44,8 @@ pub use metrics::{PlanMetrics, RunMetrics, last_success};
 pub use overview::overview_html;
 pub use progress::{Look, Progress};
 pub use record::{
-    CALL_TITLES, PARTICIPATION_COLUMNS, PARTICIPATION_TITLES, call_json, call_row,
-    participation_cells, participation_json, participation_row, time,
+    CALL_TITLES, CALLS_YIELD, PARTICIPATION_COLUMNS, PARTICIPATION_TITLES, PARTICIPATIONS_YIELD,
+    call_json, call_row, participation_cells, participation_json, participation_row, time,
 };
 pub use rows::{ActionRow, DeferredRow, PlanView};
 pub use style::{ADDED, ATTENTION, PLAIN_TABLE, SafeText, plural, thousands};

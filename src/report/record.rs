@@ -6,7 +6,7 @@ use anstyle::Style;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::columns::{Cell, Row};
+use super::columns::{Cell, Row, Yield};
 use super::rows::subject;
 use super::style::{ADDED, ATTENTION, DIMMED, REMOVED};
 use crate::id::{AutomationName, ContactId, Occurrence, ParticipationId, TriggerCode};
@@ -88,6 +88,14 @@ pub const PARTICIPATION_TITLES: [&str; 6] = [
     "detail",
 ];
 
+/// How these columns yield on a narrow terminal.
+pub const PARTICIPATIONS_YIELD: &[Yield] = &[
+    Yield::Date(1),
+    Yield::Below(5),
+    Yield::Below(4),
+    Yield::Below(3),
+];
+
 /// A participation for people, in these columns.
 pub fn participation_row(listed: &Listed) -> Row<6> {
     let participation = &listed.participation;
@@ -157,6 +165,16 @@ pub const CALL_TITLES: [&str; 9] = [
     "config",
     "revision",
     "detail",
+];
+
+/// How these columns yield on a narrow terminal.
+pub const CALLS_YIELD: &[Yield] = &[
+    Yield::Drop(7),
+    Yield::Drop(6),
+    Yield::Drop(5),
+    Yield::Date(0),
+    Yield::Below(8),
+    Yield::Below(3),
 ];
 
 /// A call for people, in these columns.

@@ -3,13 +3,14 @@
 use std::io::{self, IsTerminal};
 
 use crate::cli::args::{ExportFormat, Format, RecordExportArgs, RecordListArgs, Which};
+use crate::cli::next::{self, After};
 use crate::cli::{CommandError, Common, Exit, Session};
 use crate::engine;
 use crate::id::{AutomationName, ContactId};
 use crate::record::{Listed, Listing, RecordError, Selection};
 use crate::report::{
-    Columns, PARTICIPATION_COLUMNS, PARTICIPATION_TITLES, participation_cells, participation_json,
-    participation_row,
+    Columns, PARTICIPATION_COLUMNS, PARTICIPATION_TITLES, PARTICIPATIONS_YIELD,
+    participation_cells, participation_json, participation_row,
 };
 
 pub(crate) async fn list(args: &RecordListArgs, common: &Common) -> Result<Exit, CommandError> {
@@ -18,17 +19,24 @@ pub(crate) async fn list(args: &RecordListArgs, common: &Common) -> Result<Exit,
     let limit = args.which.limit.unwrap_or(usize::MAX);
     match args.format {
         Format::Text => {
-            let mut count = 0;
+            let (mut count, mut in_doubt) = (0, false);
             session.output.lines(|out| {
-                let mut columns = Columns::new(out, PARTICIPATION_TITLES);
+                let columns = Columns::new(out, PARTICIPATION_TITLES);
+                let mut columns = columns.within(session.output.width(), PARTICIPATIONS_YIELD);
                 for listed in listing.by_ref().take(limit) {
-                    columns.row(participation_row(&listed?))?;
+                    let listed = listed?;
+                    in_doubt |= next::in_doubt([&listed]);
+                    columns.row(participation_row(&listed))?;
                     count += 1;
                 }
                 columns.end()
             })?;
             let has_more = listing.next().is_some();
             ended_shown(&session, "participation", count, has_more);
+            if count > 0 {
+                let contact = args.which.part.contact.as_ref();
+                session.output.next(common, After::Shown(contact, in_doubt));
+            }
         }
         Format::Json => document(&session, listing.take(limit))?,
     }

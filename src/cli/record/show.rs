@@ -1,20 +1,21 @@
 //! `rollcall record show`: which record it is, or all that is on record of one contact.
 
 use crate::cli::args::{Format, RecordShowArgs};
+use crate::cli::next::{self, After};
 use crate::cli::{CommandError, Common, Exit, Session};
 use crate::engine::Checked;
 use crate::id::ContactId;
 use crate::record::Call;
 use crate::report::{
-    CALL_TITLES, Columns, PARTICIPATION_TITLES, SafeText, call_json, call_row, participation_json,
-    participation_row, plural, time,
+    CALL_TITLES, CALLS_YIELD, Columns, PARTICIPATION_TITLES, PARTICIPATIONS_YIELD, SafeText,
+    call_json, call_row, participation_json, participation_row, plural, time,
 };
 
 pub(crate) async fn show(args: &RecordShowArgs, common: &Common) -> Result<Exit, CommandError> {
     let session = Session::begin(common)?;
     let checked = session.check_shown().await?;
     match &args.contact {
-        Some(contact) => of_contact(contact, args.format, &session, &checked).await,
+        Some(contact) => of_contact(contact, args.format, &session, &checked, common).await,
         None => of_record(args.format, &session, &checked).await,
     }?;
     Ok(Exit::Fine)
@@ -25,6 +26,7 @@ async fn of_contact(
     format: Format,
     session: &Session,
     checked: &Checked,
+    common: &Common,
 ) -> Result<(), CommandError> {
     let items = session.engine.participations(contact).await?;
     let calls = session.engine.record().calls(Some(contact)).await?;
@@ -43,12 +45,14 @@ async fn of_contact(
             return writeln!(out, "Nothing is on record for {shown}.");
         }
         writeln!(out, "Participations of {shown}:")?;
-        let mut columns = Columns::new(out, PARTICIPATION_TITLES);
+        let columns = Columns::new(out, PARTICIPATION_TITLES);
+        let mut columns = columns.within(session.output.width(), PARTICIPATIONS_YIELD);
         let mut rows = items.iter().map(participation_row);
         rows.try_for_each(|row| columns.row(row))?;
         columns.end()?;
         writeln!(out, "\nCalls:")?;
-        let mut columns = Columns::new(out, CALL_TITLES);
+        let columns = Columns::new(out, CALL_TITLES);
+        let mut columns = columns.within(session.output.width(), CALLS_YIELD);
         let mut rows = calls.iter().map(call_row);
         rows.try_for_each(|row| columns.row(row))?;
         columns.end()?;
@@ -56,7 +60,12 @@ async fn of_contact(
             Some(id) => writeln!(out, "\nThis is what the record {id} has."),
             None => Ok(()),
         }
-    })
+    })?;
+    if !items.is_empty() {
+        let after = After::Shown(Some(contact), next::in_doubt(&items));
+        session.output.next(common, after);
+    }
+    Ok(())
 }
 
 fn record_json(checked: &Checked) -> serde_json::Value {
