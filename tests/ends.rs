@@ -64,6 +64,31 @@ fn who_stays_declared_is_triggered_again_once_again_after_has_passed_and_never_w
 }
 
 #[test]
+fn an_end_that_was_noted_by_a_clock_that_was_ahead_is_taken_back_until_it_has_come() {
+    let spotler = Spotler::open();
+    let declared = config(&spotler, CHECK, &["c-1"], "");
+    let gone = config(&spotler, CHECK, &[], "");
+    let repo = Repo::with(&declared);
+    repo.apply().exits(0);
+    apply(&repo, 22);
+    assert_eq!(repo.recorded(), ["check c-1 ended"]);
+    // It runs still, and is stopped where it is no longer declared.
+    repo.write("rollcall.toml", &gone);
+    assert_eq!(actions(&repo, 20), ["stop check c-1"]);
+    assert_eq!(actions(&repo, 22), NOTHING);
+    repo.write("rollcall.toml", &declared);
+    assert_eq!(plan(&repo, 0)["summary"]["unchanged"], 1);
+    repo.apply().exits(0);
+    assert_eq!(repo.recorded(), ["check c-1 active"]);
+    // What a plan by that clock took for gone has come back.
+    repo.write("rollcall.toml", &gone);
+    apply(&repo, 22);
+    repo.apply().exits(0);
+    assert_eq!(repo.recorded(), ["check c-1 stopped"]);
+    assert_eq!(spotler.ledger().len(), 2);
+}
+
+#[test]
 fn who_was_gone_after_the_end_is_a_new_enrolment_at_once_or_after_again_after() {
     for (settings, at_once) in [("runs_for = \"21d\"", true), (CHECK, false)] {
         let spotler = Spotler::open();

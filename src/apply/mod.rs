@@ -146,16 +146,7 @@ pub async fn run(mut job: Job, events: mpsc::Sender<Event>) -> Result<Run, Journ
 
 /// Writes what needs no call: what is let go, what is withheld, and which enrolments went or came back.
 async fn note(job: &Job) -> Result<(), JournalError> {
-    for chunk in job.plan.let_go.chunks(1000) {
-        let changes = chunk.iter().map(|let_go| Change {
-            key: let_go.participation.key.clone(),
-            before: Some(let_go.participation.state),
-            transition: Move::LetGo,
-            trigger_code: let_go.participation.trigger_code.clone(),
-            fields: let_go.participation.fields,
-        });
-        job.journal.change(changes.collect()).await?;
-    }
+    // Who runs still by this clock may be let go.
     for chunk in job.plan.turns.chunks(1000) {
         let changes = chunk.iter().map(|turn| Change {
             key: turn.key.clone(),
@@ -163,6 +154,16 @@ async fn note(job: &Job) -> Result<(), JournalError> {
             transition: turn.transition,
             trigger_code: turn.trigger_code.clone(),
             fields: None,
+        });
+        job.journal.change(changes.collect()).await?;
+    }
+    for chunk in job.plan.let_go.chunks(1000) {
+        let changes = chunk.iter().map(|let_go| Change {
+            key: let_go.participation.key.clone(),
+            before: Some(let_go.participation.state),
+            transition: Move::LetGo,
+            trigger_code: let_go.participation.trigger_code.clone(),
+            fields: let_go.participation.fields,
         });
         job.journal.change(changes.collect()).await?;
     }

@@ -119,8 +119,10 @@ fn row_of(listed: &Listed, calls: &Calls, config: &Config, now: Timestamp) -> Re
     let occurrence = of.key.occurrence.as_ref().map(|of| of.as_str());
     // A stop without an occurrence stops all.
     let (own, all) = (last(occurrence.unwrap_or_default()), last(""));
-    let ends_at = of.ends_at(config.runs_for(name));
+    let runs_for = config.runs_for(name);
+    let ends_at = of.ends_at(runs_for);
     let (state, ended) = match of.state {
+        State::Ended if of.runs_again(runs_for, now) => (State::Active, None),
         State::Ended => (of.state, Some(ends_at.unwrap_or(listed.changed_at))),
         state => match ends_at.filter(|at| *at <= now) {
             Some(at) => (State::Ended, Some(at)),

@@ -324,6 +324,9 @@ impl Turn {
             Move::End(Over::Suppressed(_)) => {
                 "it ran for as long as `runs_for` says, and is suppressed"
             }
+            _ if self.before == State::Ended => {
+                "it runs still: its end was noted by a clock that was ahead"
+            }
             _ => "it was let go, is declared again, and still runs",
         }
     }

@@ -258,15 +258,24 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Takes for ended what ran for as long as its automation does.
+    /// Takes for ended what ran for as long as its automation does, and for running what ended by a clock that was ahead.
     fn end(&mut self, group: &mut [Participation]) {
         if !self.ends {
             return;
         }
-        for of in group.iter_mut().filter(|of| of.ends_by_time()) {
+        for of in group {
+            let is_ahead = of.state == State::Ended && of.left_at.is_some();
+            if !is_ahead && !of.ends_by_time() {
+                continue;
+            }
             let index = self.by_name.get(of.key.automation.as_str());
             let runs_for = index.and_then(|index| self.config.automations[*index].runs_for);
-            if of.ends_at(runs_for).is_none_or(|until| until > self.now) {
+            if of.runs_again(runs_for, self.now) {
+                self.turn(of, Move::GoOn);
+                (of.state, of.detail, of.left_at) = (State::Active, None, None);
+            }
+            let until = of.ends_at(runs_for);
+            if of.state == State::Ended || until.is_none_or(|until| until > self.now) {
                 continue;
             }
             let over = match of.state {

@@ -16,6 +16,8 @@ use crate::id::{ContactId, ParticipationId, TriggerCode};
 pub(super) struct Batch {
     /// The time of it, in whole milliseconds.
     pub at: Timestamp,
+    /// The time that was reckoned with, where it is yet to come.
+    pub ahead: Option<Timestamp>,
     /// The run that begins or ends.
     pub run: Option<RunStep>,
     /// The saved plan that the run applies.
@@ -131,6 +133,10 @@ pub(super) struct StateChange {
     pub detail: Option<String>,
     /// Whether its last trigger reached nobody, so that its time is of no more use.
     pub forgets_trigger: bool,
+    /// Whether one that was leaving goes on to leave: a doubt about it was settled.
+    pub goes_on_leaving: bool,
+    /// Until when it may be taken back: it ended by a clock that was ahead.
+    pub ended_ahead: Option<Timestamp>,
 }
 
 impl StateChange {
@@ -140,6 +146,8 @@ impl StateChange {
             state,
             detail,
             forgets_trigger: before.is_some_and(State::reached_nobody),
+            goes_on_leaving: state == State::Active && before != Some(State::Ended),
+            ended_ahead: None,
         }
     }
 
@@ -153,8 +161,8 @@ impl StateChange {
         if self.goes() && of.left_at.is_none() {
             of.gone_at = Some(at);
         }
-        if !self.goes_on_leaving() {
-            of.left_at = None;
+        if !self.goes_on_leaving {
+            of.left_at = self.ended_ahead;
         }
         if self.forgets_trigger {
             of.triggered_at = None;
@@ -165,18 +173,15 @@ impl StateChange {
     pub fn goes(&self) -> bool {
         self.state.is_over() && self.state != State::Ended
     }
-
-    /// Whether one that was leaving goes on to leave: a doubt about it was settled.
-    pub fn goes_on_leaving(&self) -> bool {
-        self.state == State::Active
-    }
 }
 
 impl Batch {
     /// An empty one of now.
     pub fn now(clock: &Clock) -> Self {
+        let at = now(clock);
         Self {
-            at: now(clock),
+            at,
+            ahead: clock.pinned.filter(|pinned| *pinned > at),
             ..Self::default()
         }
     }
@@ -218,7 +223,8 @@ impl Batch {
                     triggered_at: (change.transition == Move::Adopt).then_some(self.at),
                 });
             } else {
-                let row = StateChange::new(change.key, change.before, state, detail);
+                let mut row = StateChange::new(change.key, change.before, state, detail);
+                row.ended_ahead = self.ahead.filter(|_| state == State::Ended);
                 self.states.push(row);
             }
         }

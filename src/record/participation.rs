@@ -49,7 +49,8 @@ pub struct Participation {
     pub detail: Option<String>,
     /// When its last trigger was sent, or when it was adopted.
     pub triggered_at: Option<Timestamp>,
-    /// When its enrolment was first seen gone, where it is still to be stopped.
+    /// When its enrolment was first seen gone, where it is still to be stopped. Of what ended by a clock that was ahead: what
+    /// that clock said.
     pub left_at: Option<Timestamp>,
     /// How many triggers in a row found that Spotler does not know the contact.
     pub tries: u32,
@@ -88,6 +89,12 @@ impl Participation {
         let (at, span) = self.triggered_at.zip(runs_for).filter(|_| ends)?;
         let span = SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
         Some(at.checked_add(span).unwrap_or(Timestamp::MAX))
+    }
+
+    /// Whether it ended by a clock that was ahead, and runs by this one, where runs last for `runs_for`.
+    pub fn runs_again(&self, runs_for: Option<Duration>, now: Timestamp) -> bool {
+        let is_to_come = |at: Option<Timestamp>| at.is_some_and(|at| at > now);
+        self.state == State::Ended && is_to_come(self.left_at) && is_to_come(self.ends_at(runs_for))
     }
 
     /// What it was when it was let go, where that is not active.
@@ -372,7 +379,7 @@ pub enum Move {
     Stopped(StopOutcome, Before),
     /// The enrolment is gone, and the participation is left to run out.
     LetGo,
-    /// It was let go, is declared again, and still runs.
+    /// It was let go, is declared again, and still runs; or it ended by a clock that was ahead.
     GoOn,
     /// It was let go while its trigger was in doubt, and is declared again.
     DoubtAgain,
@@ -520,7 +527,7 @@ pub fn after(from: Before, transition: Move) -> Result<Before, IllegalMove> {
             Some(S::Active | S::Uncertain | S::Refused | S::StopFailed | S::StopUncertain),
             M::LetGo,
         ) => S::LetGo,
-        (Some(S::LetGo), M::GoOn) => S::Active,
+        (Some(S::LetGo | S::Ended), M::GoOn) => S::Active,
         (Some(S::Active | S::StopFailed | S::LetGo | S::Ended), M::End(_)) => S::Ended,
         (Some(S::LetGo), M::DoubtAgain) | (Some(S::Active), M::Doubt) => S::Uncertain,
         (

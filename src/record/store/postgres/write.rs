@@ -71,11 +71,12 @@ INSERT INTO ~doubted_ids (ids) SELECT DISTINCT unnest($1::text[]) ON CONFLICT DO
 /// Who began to leave was counted then.
 const STATES: &str = "\
 UPDATE ~participation AS p SET state = new.state, detail = new.detail, changed_at = $1,
-    left_at = CASE WHEN new.goes_on THEN p.left_at END,
+    left_at = CASE WHEN new.goes_on THEN p.left_at ELSE new.ended_ahead END,
     triggered_at = CASE WHEN NOT new.forgets THEN p.triggered_at END,
     gone_at = CASE WHEN new.is_over AND p.left_at IS NULL THEN $1 ELSE p.gone_at END
-FROM unnest($2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::boolean[], $8::boolean[], $9::boolean[])
-    AS new (contact, automation, occurrence, state, detail, goes_on, forgets, is_over)
+FROM unnest($2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::boolean[], $8::boolean[], $9::boolean[],
+        $10::bigint[])
+    AS new (contact, automation, occurrence, state, detail, goes_on, forgets, is_over, ended_ahead)
 WHERE p.contact = new.contact AND p.automation = new.automation AND p.occurrence = new.occurrence";
 
 /// Who is back was not stopped and need not be counted.
@@ -241,9 +242,12 @@ pub(super) fn script(
             keys(of.bind(now), names, chunk, |of| &of.key)
                 .bind(column(chunk, |of| of.state.as_str()))
                 .bind(column(chunk, |of| of.detail.as_ref()))
-                .bind(flag(StateChange::goes_on_leaving))
+                .bind(flag(|of| of.goes_on_leaving))
                 .bind(flag(|of| of.forgets_trigger))
                 .bind(flag(|of| of.goes()))
+                .bind(column(chunk, |of| {
+                    of.ended_ahead.map(Timestamp::as_millisecond)
+                }))
         });
     }
     for chunk in batch.marks.chunks(ROWS) {

@@ -48,7 +48,7 @@ const REST: [&str; 8] = [
      WHERE contact = j.value ->> 0 AND automation = j.value ->> 1 AND occurrence = j.value ->> 2",
     "INSERT OR IGNORE INTO doubted_ids (ids) SELECT value FROM json_each($9)",
     "UPDATE participation SET state = j.value ->> 3, detail = j.value ->> 4, changed_at = $1,
-         left_at = iif(j.value ->> 5, left_at, NULL), triggered_at = iif(j.value ->> 6, NULL, triggered_at),
+         left_at = iif(j.value ->> 5, left_at, j.value ->> 8), triggered_at = iif(j.value ->> 6, NULL, triggered_at),
          gone_at = iif(j.value ->> 7 AND left_at IS NULL, $1, gone_at)
      FROM jsonb_each($10) AS j
      WHERE contact = j.value ->> 0 AND automation = j.value ->> 1 AND occurrence = j.value ->> 2",
@@ -173,9 +173,10 @@ pub(super) async fn write(
             occurrence(&of.key),
             of.state.as_str(),
             &of.detail,
-            of.goes_on_leaving(),
+            of.goes_on_leaving,
             of.forgets_trigger,
             of.goes(),
+            of.ended_ahead.map(Timestamp::as_millisecond),
         )
     });
     let marks = batch.marks.iter().map(|(of, left_at)| {
