@@ -612,6 +612,40 @@ fn a_stop_of_a_suppressed_participation_reaches_no_other_that_the_guard_keeps() 
 }
 
 #[test]
+fn a_stop_that_reaches_what_the_guard_keeps_is_not_sent_without_the_rest() {
+    let spotler = Spotler::open();
+    let url = spotler.url();
+    let vip = "[automation.vip]\ntrigger_code = \"CARE\"\nmax_stops = 0\n";
+    let enrol =
+        |automation| format!("[[enrol]]\nautomation = {automation:?}\ncontacts = [\"c-1\"]\n");
+    let both = format!("{vip}{}{}", enrol("care"), enrol("vip"));
+    let repo = Repo::with(&blocks(&url, &both));
+    // What was adopted has no id to be stopped by alone.
+    repo.run(&["adopt", "--yes"]).exits(0);
+    let objected = "[[suppress]]\ncontacts = [\"c-1\"]\nautomation = \"care\"\n";
+    let rest = format!("{vip}{}{objected}", enrol("care"));
+    repo.write("rollcall.toml", blocks(&url, &rest));
+    let plan = repo.plan();
+    assert_eq!(plan.actions(), ["stop care c-1", "stop vip c-1"]);
+    let reason = plan.json()["actions"][0]["reason"].to_string();
+    assert!(
+        reason.contains("no id is on record to stop it alone"),
+        "{reason}"
+    );
+    repo.apply().exits(4);
+    assert_eq!(repo.recorded(), ["care c-1 active", "vip c-1 active"]);
+    assert_eq!(spotler.calls(), 0);
+    repo.run(&["apply", "--yes", "--allow-large"]).exits(0);
+    assert_eq!(repo.recorded(), ["care c-1 stopped", "vip c-1 stopped"]);
+    // Where the other one stays declared, it is held, and the plan says what to do.
+    repo.write("rollcall.toml", blocks(&url, &both));
+    repo.run(&["adopt", "--yes"]).exits(0);
+    repo.write("rollcall.toml", blocks(&url, &format!("{both}{objected}")));
+    let held = repo.plan().json()["held"][0]["reason"].to_string();
+    assert!(held.contains("suppressed in those too"), "{held}");
+}
+
+#[test]
 fn who_is_still_suppressed_elsewhere_is_no_release() {
     let spotler = Spotler::open();
     let url = spotler.url();

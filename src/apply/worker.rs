@@ -594,7 +594,7 @@ impl Worker {
                     false => None,
                 };
                 let waits = trigger.and_then(|trigger| shared.waits(trigger));
-                let may_wait = !has_begun && !stop.is_of_suppressed();
+                let may_wait = !has_begun && stop.why != WhyStop::Suppressed;
                 let waits = waits.or_else(|| shared.stops_wait(name));
                 waits.filter(|_| may_wait)
             };

@@ -110,7 +110,7 @@ impl Engine {
                     // Like one of somebody who objected: it waits for nothing.
                     why: WhyStop::Suppressed,
                     suppressed_by: None,
-                    is_doubtful: false,
+                    not_alone: None,
                     scope: StopScope::All,
                     reason: Arc::from("to be forgotten"),
                     instead,

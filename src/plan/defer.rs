@@ -325,7 +325,7 @@ impl Plan {
                 stop.scope = StopScope::One;
                 let is_stopped = of.can_be_stopped_alone();
                 if !is_stopped {
-                    let why = super::reason::cannot_stop_alone();
+                    let why = super::reason::cannot_stop_alone(stop.why == WhyStop::Suppressed);
                     self.held.push(Held::of(of, of.state.as_str(), why));
                 }
                 is_stopped

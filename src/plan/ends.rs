@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
-use super::{Action, Plan, Stop, WhyStop};
+use super::{Action, NotAlone, Plan, Stop, WhyStop};
 use crate::config::{Config, Suppression};
 use crate::id::AutomationName;
 use crate::participation::Key;
@@ -121,7 +121,7 @@ fn blocks<'r>(
 /// How many stops that may be wrong come of the lists of a source.
 fn doubtful(plan: &Plan, config: &Config, roster: &Roster<'_>, source: &str) -> u64 {
     let is_it = |action: &&Action| match action {
-        Action::Stop(stop) if stop.is_doubtful => {
+        Action::Stop(stop) if stop.not_alone == Some(NotAlone::Doubtful) => {
             blocks(stop, config, roster).any(|of| of.source.as_deref() == Some(source))
         }
         _ => false,
@@ -154,7 +154,9 @@ impl Plan {
             };
             let is_doubtful = blocks.peek().is_some() && blocks.all(has_ended);
             drop(blocks);
-            stop.is_doubtful = is_doubtful;
+            if is_doubtful {
+                stop.not_alone = Some(NotAlone::Doubtful);
+            }
         }
     }
 }

@@ -149,8 +149,17 @@ pub struct Stop {
     pub instead: Option<ContactId>,
     /// By what its contact is suppressed, where that is why.
     pub suppressed_by: Option<SuppressedBy>,
-    /// Whether the lists that suppress its contact have all run dry or were cut, so that it may be wrong.
-    pub is_doubtful: bool,
+    /// Why it is not sent where the guard refuses the others, although its contact is suppressed.
+    pub not_alone: Option<NotAlone>,
+}
+
+/// Why a stop of a suppressed contact is sent with all others or not at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotAlone {
+    /// The lists that suppress its contact have all run dry or were cut, so that it may be wrong.
+    Doubtful,
+    /// Its call also stops what the guard may keep.
+    ReachesOthers,
 }
 
 impl Stop {
@@ -167,7 +176,7 @@ impl Stop {
 
     /// Whether it is one of a suppressed contact: these go first, and also where the guard refuses all others.
     pub fn is_of_suppressed(&self) -> bool {
-        self.why == WhyStop::Suppressed && !self.is_doubtful
+        self.why == WhyStop::Suppressed && self.not_alone.is_none()
     }
 }
 

@@ -16,8 +16,8 @@ use super::merges::{Merged, Merging};
 use super::moves::Moves;
 use super::reason;
 use super::{
-    Action, FROZEN, Figures, Filter, Held, LEAVING, LetGo, Mark, Plan, Stop, StopScope, Trigger,
-    Turn, Withheld, suppressed_by,
+    Action, FROZEN, Figures, Filter, Held, LEAVING, LetGo, Mark, NotAlone, Plan, Stop, StopScope,
+    Trigger, Turn, Withheld, suppressed_by,
 };
 use crate::config::{Config, Lot, OnLeave};
 use crate::id::{AutomationName, ContactId, Occurrence};
@@ -230,13 +230,14 @@ impl<'a> Planner<'a> {
             self.has_twice = true;
             let is_alone = of.can_be_stopped_alone();
             let is_hit = |other: &Participation| {
-                other.triggered_as.as_ref() == Some(&of.key.contact)
+                !self.is_suppressed(suppressions, &other.key)
+                    && other.triggered_as.as_ref() == Some(&of.key.contact)
                     && other.trigger_code == of.trigger_code
                     && other.state.may_run_at_spotler()
             };
-            if !is_alone && !is_suppressed && group.iter().any(is_hit) {
+            if !is_alone && group.iter().any(is_hit) {
                 let state = of.state.as_str();
-                self.hold(&of, state, reason::cannot_stop_alone());
+                self.hold(&of, state, reason::cannot_stop_alone(is_suppressed));
                 continue;
             }
             let (scope, instead) = match is_alone {
@@ -252,7 +253,7 @@ impl<'a> Planner<'a> {
                 reason: Arc::from(format!("merged with {contact}, who is in it too")),
                 instead,
                 suppressed_by: is_suppressed.then(|| self.by(contact.as_str(), &of.key)),
-                is_doubtful: false,
+                not_alone: None,
                 participation: of,
             })));
         }
@@ -703,11 +704,13 @@ impl<'a> Planner<'a> {
             let scope = match this.can_be_stopped_alone() {
                 true if stays || comes || may_stay => StopScope::One,
                 false if stays => {
-                    self.hold(this, this.state.as_str(), reason::cannot_stop_alone());
+                    let why = reason::cannot_stop_alone(stop.why == WhyStop::Suppressed);
+                    self.hold(this, this.state.as_str(), why);
                     continue;
                 }
                 _ => StopScope::All,
             };
+            let reaches_others = may_stay && scope == StopScope::All;
             self.plan.actions.push(Action::Stop(Box::new(Stop {
                 participation: this.clone(),
                 why: stop.why,
@@ -719,7 +722,7 @@ impl<'a> Planner<'a> {
                     .then(|| this.key.contact.clone()),
                 suppressed_by: (stop.why == WhyStop::Suppressed)
                     .then(|| self.by(this.key.contact.as_str(), &this.key)),
-                is_doubtful: false,
+                not_alone: reaches_others.then_some(NotAlone::ReachesOthers),
             })));
             if let (Some(index), WhyStop::Renewed(why)) = (stop.trigger, stop.why) {
                 self.trigger(index, Some(this), WhyTrigger::AfterStop(why));

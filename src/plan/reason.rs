@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::decide::WhyHeld;
-use super::{Stop, Trigger, WhyRenewed, WhyStop, WhyTrigger};
+use super::{NotAlone, Stop, Trigger, WhyRenewed, WhyStop, WhyTrigger};
 use crate::participation::{Participation, State, UNDER_WAY};
 
 impl Trigger {
@@ -49,6 +49,13 @@ impl Trigger {
 impl Stop {
     /// Why it is sent.
     pub fn full_reason(&self) -> String {
+        if self.not_alone == Some(NotAlone::ReachesOthers) {
+            return format!(
+                "{}; no id is on record to stop it alone, so it is sent with the other stops behind its trigger code or, where the \
+                 guard refuses those, not at all",
+                self.reason
+            );
+        }
         let earlier = match (self.why, self.participation.state) {
             (WhyStop::NotDeclared | WhyStop::Merged, _) => return self.reason.to_string(),
             (WhyStop::Renewed(WhyRenewed::Returned), _) => {
@@ -152,9 +159,16 @@ fn when(recorded: &Participation) -> String {
     }
 }
 
-/// Why an uncertain occurrence cannot be stopped while others stay.
-pub(super) fn cannot_stop_alone() -> String {
-    "no id is on record to stop it alone, and the call that stops all would also stop other participations of the contact \
-     with the same trigger code"
-        .to_owned()
+/// Why something without an id, of a contact who may be suppressed, cannot be stopped while others stay.
+pub(super) fn cannot_stop_alone(is_suppressed: bool) -> String {
+    let advice = match is_suppressed {
+        true => {
+            "; it is stopped once the contact is suppressed in those too, or they are no longer declared"
+        }
+        false => "",
+    };
+    format!(
+        "no id is on record to stop it alone, and the call that stops all would also stop other participations of the contact \
+         with the same trigger code{advice}"
+    )
 }
