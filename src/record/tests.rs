@@ -163,7 +163,9 @@ on_every_store!(
     the_serial_grows_with_what_an_old_record_would_not_know,
     a_saved_plan_is_claimed_once,
     what_has_ended_is_kept_as_that,
+    what_ended_by_a_clock_that_was_ahead_keeps_what_that_said,
     who_is_released_from_suppression_is_counted_on_that_day,
+    by_what_block_somebody_is_suppressed_is_read_back_and_who_got_onto_a_list_is_no_release,
     who_leaves_is_counted_on_the_day_on_which_that_began,
     tries_in_a_row_are_counted,
     a_move_keeps_who_runs,
@@ -763,6 +765,78 @@ async fn who_is_released_from_suppression_is_counted_on_that_day(place: Place) {
     call(&journal, stop(&[("a", State::Active)], false), stopped, &[]).await;
     call(&journal, trigger("c-1", Some(State::Stopped)), ACTIVE, &[]).await;
     assert_eq!(released_at().await, released);
+    drop(journal);
+    writing.end().await.unwrap();
+}
+
+async fn what_ended_by_a_clock_that_was_ahead_keeps_what_that_said(mut place: Place) {
+    let ahead = batch::now(&place.record.clock) + Duration::from_secs(86_400);
+    place.record.clock.pinned = Some(ahead);
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    let turn = async |before, transition| {
+        let changes = vec![change("c-1", "a", Some(before), transition)];
+        journal.change(changes).await.unwrap();
+        let of = place.one().await.participation;
+        (of.state, of.left_at, of.gone_at)
+    };
+    call(&journal, trigger("c-1", None), ACTIVE, &["p-1"]).await;
+    let ended = turn(State::Active, Move::End(Over::Declared)).await;
+    assert_eq!(ended, (State::Ended, Some(ahead), None));
+    // Taken back, it is as it was.
+    let runs = turn(State::Ended, Move::GoOn).await;
+    assert_eq!(runs, (State::Active, None, None));
+    drop(journal);
+    writing.end().await.unwrap();
+}
+
+async fn by_what_block_somebody_is_suppressed_is_read_back_and_who_got_onto_a_list_is_no_release(
+    place: Place,
+) {
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    let suppressed_by = async || place.one().await.participation.suppressed_by();
+    let stopped = CallOutcome::Stop(StopOutcome::Stopped);
+    // A digest that uses all of its 64 bits, and one that begins with zeros.
+    for block in [u64::MAX, 0x1f, 0] {
+        for is_required in [false, true] {
+            let by = SuppressedBy { is_required, block };
+            let before = place.all().await.pop().map(|of| of.participation.state);
+            call(&journal, trigger("c-1", before), ACTIVE, &["p-1"]).await;
+            let stop = Intent {
+                of_suppressed: Some(by),
+                ..stop(&[("a", State::Active)], false)
+            };
+            call(&journal, stop, stopped, &[]).await;
+            assert_eq!(suppressed_by().await, Some(by));
+            let withhold = change("c-1", "a", Some(State::Stopped), Move::Withhold(by));
+            journal.change(vec![withhold]).await.unwrap();
+            assert_eq!(suppressed_by().await, Some(by));
+            let withheld = Some(State::Withheld);
+            call(&journal, trigger("c-1", withheld), ACTIVE, &["p-1"]).await;
+            let of = place.one().await.participation;
+            assert_eq!(of.released_at == of.triggered_at, !is_required, "{by}");
+            for over in [Over::Declared, Over::Suppressed(by)] {
+                let ended = change("c-1", "a", Some(of.state), Move::End(over));
+                journal.change(vec![ended]).await.unwrap();
+            }
+            assert_eq!(suppressed_by().await, Some(by));
+            call(
+                &journal,
+                trigger("c-1", Some(State::Ended)),
+                ACTIVE,
+                &["p-1"],
+            )
+            .await;
+            let again = place.one().await.participation;
+            assert_eq!(
+                again.released_at == again.triggered_at,
+                !is_required,
+                "{by}"
+            );
+            journal.forget(again.key.contact).await.unwrap();
+        }
+    }
     drop(journal);
     writing.end().await.unwrap();
 }

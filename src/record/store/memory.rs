@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::carry::{Row, Table};
 use super::world::{Moment, Sent, World};
 use super::{Acquired, Lease, Store, View, Watch};
 use crate::failpoint::{Planted, is_planted};
@@ -597,22 +596,6 @@ impl Lease for Held {
 
     async fn wipe(&mut self) -> Result<bool, JournalError> {
         Ok(true)
-    }
-
-    async fn rows(&mut self, _: &Table, _: Option<&Row>) -> Result<Vec<Row>, JournalError> {
-        Err(JournalError::Closed)
-    }
-
-    async fn fill(&mut self, _: &Table, _: &[Row]) -> Result<(), JournalError> {
-        Err(JournalError::Closed)
-    }
-
-    async fn empty(&mut self) -> Result<(), JournalError> {
-        Err(JournalError::Closed)
-    }
-
-    async fn close(&mut self, _: Option<&str>) -> Result<(), JournalError> {
-        Err(JournalError::Closed)
     }
 
     async fn release(self: Box<Self>) -> Result<(), JournalError> {

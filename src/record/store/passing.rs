@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::carry::{Row, Table};
 use super::world::{Moment, World};
 use super::{Acquired, Lease, Store, View};
 use crate::id::RecordId;
@@ -97,22 +96,6 @@ impl Lease for Held {
 
     async fn wipe(&mut self) -> Result<bool, JournalError> {
         Ok(true)
-    }
-
-    async fn rows(&mut self, _: &Table, _: Option<&Row>) -> Result<Vec<Row>, JournalError> {
-        Err(JournalError::Closed)
-    }
-
-    async fn fill(&mut self, _: &Table, _: &[Row]) -> Result<(), JournalError> {
-        Err(JournalError::Closed)
-    }
-
-    async fn empty(&mut self) -> Result<(), JournalError> {
-        Err(JournalError::Closed)
-    }
-
-    async fn close(&mut self, _: Option<&str>) -> Result<(), JournalError> {
-        Err(JournalError::Closed)
     }
 
     async fn release(mut self: Box<Self>) -> Result<(), JournalError> {
