@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-/// So many digits of a number count. Of what is longer, it counts whether there is more.
+/// So many digits of a number count. Of what is longer, it counts whether there is more, so that it compares exactly with what
+/// is not.
 const MOST: usize = 36;
 
 /// An exact decimal number.
@@ -54,6 +55,11 @@ impl Number {
         };
         // A power that nobody writes need not be looked at closely.
         (exponent.unsigned_abs() < 200 || number.float().is_finite()).then_some(number)
+    }
+
+    /// Whether all its digits count.
+    pub fn is_exact(&self) -> bool {
+        (self.digits.unsigned_abs().checked_ilog10()).is_none_or(|last| (last as usize) < MOST)
     }
 
     /// The float that is nearest.
@@ -202,6 +208,17 @@ mod tests {
         }
         for text in ["0.5", "9223372036854775808", "1e300"] {
             assert_eq!(number(text).integer(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_has_more_digits_than_count_is_not_exact() {
+        let most = "9".repeat(MOST);
+        for exact in ["0", "-1e300", &most, &format!("0.{most}")] {
+            assert!(number(exact).is_exact(), "{exact}");
+        }
+        for longer in [format!("{most}1"), format!("-0.{most}5")] {
+            assert!(!number(&longer).is_exact(), "{longer}");
         }
     }
 

@@ -1171,3 +1171,24 @@ fn two_writings_of_one_id_in_a_source_are_reported_by_validate() {
     }
     assert_eq!(said.matches("warning:").count(), 2, "{said}");
 }
+
+#[test]
+fn a_number_with_more_digits_than_are_compared_is_no_condition() {
+    let export = "id,name,status,share\nc1,x,customer,0.1000000000000000055511151231257827021181583404541015625\n";
+    let repo = repo("", export);
+    let with = |share: &str| {
+        let toml = repo.file("rollcall.toml");
+        let toml = std::fs::read_to_string(toml).unwrap();
+        let before = toml.split("where.share").next().unwrap();
+        repo.write("rollcall.toml", format!("{before}where.share = {share}\n"));
+        repo.run(&["roster", "--format", "csv"])
+    };
+    let done = with("0.10000000000000000000000000000000000009").exits(1);
+    assert!(
+        plain(&done).contains("`share` has more digits than are compared"),
+        "{done:?}"
+    );
+    // A cell may have as many as it likes, and is compared exactly.
+    assert!(!with("0.1").exits(0).stdout.contains("c1"));
+    assert!(with("{ min = 0.1 }").exits(0).stdout.contains("c1"));
+}

@@ -28,7 +28,11 @@ pub(super) fn value(item: &Item<'_>, zone: &TimeZone) -> Option<Value> {
             ),
         },
         DeValue::Float(number) => match Number::parse(&number.as_str().replace('_', "")) {
-            Some(number) => Some(Value::Decimal(number)),
+            Some(number) if number.is_exact() => Some(Value::Decimal(number)),
+            Some(_) => wrong(
+                format!("`{}` has more digits than are compared", item.key),
+                "write a number of at most 36 digits",
+            ),
             None => wrong(
                 format!("`{}` is not a finite number", item.key),
                 "write a number such as 12.5",

@@ -249,7 +249,8 @@ impl Table {
     pub fn narrow_to(&mut self, contacts: &[&str]) {
         let Some(contact) = self.contact else { return };
         let texts = contacts.iter().map(|id| Some(Literal::Text(id)));
-        let number = |id: &&str| Number::parse(id).map(Literal::Number);
+        let exact = |id: &str| Number::parse(id).filter(Number::is_exact);
+        let number = |id: &&str| exact(id).map(Literal::Number);
         let lists: [Option<Vec<_>>; 2] = [texts.collect(), contacts.iter().map(number).collect()];
         let mut conditions = lists.into_iter().flatten();
         let condition =
