@@ -564,13 +564,9 @@ enum AnySuppress {
     Listed(SuppressList),
 }
 
-/// `[[suppress]]` by name
+/// Where a `[[suppress]]` or a `[[require]]` holds.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-struct Suppress {
-    /// Who is in no automation.
-    #[schemars(extend("examples" = [["crm-3001"]]))]
-    contacts: OneOrMore<Name>,
+struct Holds {
     /// One or several automations, by name, in which it holds; all of them by default.
     #[schemars(extend("examples" = [["winback", "vip-care"]]))]
     automation: Option<OneOrMore<Name>>,
@@ -579,6 +575,17 @@ struct Suppress {
     /// How many people whom it kept out may be triggered, in place of the guard's.
     #[schemars(extend("examples" = [50]))]
     max_released: Option<Count>,
+}
+
+/// `[[suppress]]` by name
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Suppress {
+    /// Who is in no automation.
+    #[schemars(extend("examples" = [["crm-3001"]]))]
+    contacts: OneOrMore<Name>,
+    #[schemars(flatten)]
+    holds: Holds,
     /// Why.
     #[schemars(extend("examples" = ["objected to marketing"]))]
     reason: Option<String>,
@@ -594,14 +601,8 @@ struct SuppressList {
     /// What must hold of a row, by column, for its contact to be on the list. Every key must match.
     #[schemars(extend("minProperties" = 1), extend("examples" = [{ "channel": "email" }]))]
     r#where: Option<BTreeMap<String, Condition>>,
-    /// One or several automations, by name, in which it holds; all of them by default.
-    #[schemars(extend("examples" = [["winback", "vip-care"]]))]
-    automation: Option<OneOrMore<Name>>,
-    /// The kind of automations in which it holds; all kinds by default. Where `automation` is there too, both must hold.
-    kind: Option<Kind>,
-    /// How many people whom it kept out may be triggered, in place of the guard's.
-    #[schemars(extend("examples" = [50]))]
-    max_released: Option<Count>,
+    #[schemars(flatten)]
+    holds: Holds,
     /// Why.
     #[schemars(extend("examples" = ["objected to marketing"]))]
     reason: Option<String>,
@@ -617,14 +618,8 @@ struct Require {
     /// What must hold of a row, by column, for its contact to be on the list. Every key must match.
     #[schemars(extend("minProperties" = 1), extend("examples" = [{ "state": "confirmed" }]))]
     r#where: Option<BTreeMap<String, Condition>>,
-    /// One or several automations, by name, in which it holds; all of them by default.
-    #[schemars(extend("examples" = [["winback", "vip-care"]]))]
-    automation: Option<OneOrMore<Name>>,
-    /// The kind of automations in which it holds; all kinds by default. Where `automation` is there too, both must hold.
-    kind: Option<Kind>,
-    /// How many people whom it kept out may be triggered, in place of the guard's.
-    #[schemars(extend("examples" = [50]))]
-    max_released: Option<Count>,
+    #[schemars(flatten)]
+    holds: Holds,
 }
 
 /// `[[moved]]`

@@ -19,6 +19,8 @@ use std::thread::{Builder, scope};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use sqlx::database::HasStatementCache;
+use sqlx::{AssertSqlSafe, Database, Executor, FromRow, IntoArguments};
 use tokio::runtime::Runtime;
 
 use super::RowBuffer;
@@ -44,6 +46,22 @@ fn around(query: &str, list: &str, narrowed: Option<&str>) -> String {
     let condition = narrowed.map(|condition| format!(" WHERE {condition}"));
     let condition = condition.unwrap_or_default();
     format!("SELECT {list} FROM (\n{query}\n) AS q{condition}")
+}
+
+/// Counts the rows of a query.
+async fn count<'c, D>(
+    query: &str,
+    connection: impl Executor<'c, Database = D>,
+) -> Result<u64, SourceProblem>
+where
+    D: Database + HasStatementCache,
+    D::Arguments: IntoArguments<D>,
+    (i64,): for<'r> FromRow<'r, D::Row>,
+{
+    let count = AssertSqlSafe(around(query, "count(*)", None));
+    let count = sqlx::query_scalar(count).persistent(false);
+    let count: i64 = count.fetch_one(connection).await?;
+    Ok(u64::try_from(count).unwrap_or(0))
 }
 
 /// A query without the semicolon at its end.

@@ -92,10 +92,7 @@ impl Server for MySql {
     }
 
     async fn count(&mut self, _until: Instant) -> Result<u64, SourceProblem> {
-        let count = AssertSqlSafe(around(&self.query, "count(*)", None));
-        let count = sqlx::query_scalar(count).persistent(false);
-        let count: i64 = count.fetch_one(&mut self.connection).await?;
-        Ok(u64::try_from(count).unwrap_or(0))
+        super::count(&self.query, &mut self.connection).await
     }
 
     async fn read(

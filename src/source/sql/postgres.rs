@@ -190,10 +190,7 @@ impl Server for Postgres {
     }
 
     async fn count(&mut self, _until: std::time::Instant) -> Result<u64, SourceProblem> {
-        let count = AssertSqlSafe(around(&self.query, "count(*)", None));
-        let count = sqlx::query_scalar(count).persistent(false);
-        let count: i64 = count.fetch_one(&mut self.connection).await?;
-        Ok(u64::try_from(count).unwrap_or(0))
+        super::count(&self.query, &mut self.connection).await
     }
 }
 

@@ -187,10 +187,7 @@ impl Server for Sqlite {
 
     async fn count(&mut self, until: Instant) -> Result<u64, SourceProblem> {
         self.give_up_at(until).await?;
-        let count = AssertSqlSafe(around(&self.select, "count(*)", None));
-        let count = sqlx::query_scalar(count).persistent(false);
-        let count: i64 = count.fetch_one(&mut self.connection).await?;
-        Ok(u64::try_from(count).unwrap_or(0))
+        super::count(&self.select, &mut self.connection).await
     }
 
     async fn read(
