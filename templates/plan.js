@@ -5,6 +5,8 @@
   const SIZE = 100;
   const body = at("list").tBodies[0];
   const number = (n) => n.toLocaleString("en");
+  // A reason that was picked above the table: rows with this one alone.
+  let reason = null;
   // What is searched of each row, made when it is first asked for.
   let words = null;
   let found = rows;
@@ -16,7 +18,7 @@
     const [kind, contact, automation, reason, place] = row;
     const cells = [kinds[kind], contact, automations[automation], reason, place];
     const id = (text) => [...text].length > 40 ? "id long" : "id";
-    const classes = ["is-" + kinds[kind].replace(" ", "-"), id(contact), id(cells[2]), "", id(place) + " dim"];
+    const classes = ["kind is-" + kinds[kind].replace(" ", "-"), id(contact), id(cells[2]), "", id(place) + " dim"];
     const tr = document.createElement("tr");
     cells.forEach((text, i) => {
       const td = tr.insertCell();
@@ -47,13 +49,13 @@
     const text = at("text").value.trim().toLowerCase();
     const kind = at("kind").selectedIndex - 1;
     const automation = at("automation").selectedIndex - 1;
-    if (text !== "" && words === null) {
+    if (text !== "" && reason === null && words === null) {
       words = rows.map((row) => (row[1] + "\n" + automations[row[2]] + "\n" + row[3] + "\n" + row[4]).toLowerCase());
     }
     found = text === "" && kind < 0 && automation < 0 ? rows : rows.filter((row, i) =>
       (kind < 0 || row[0] === kind) &&
       (automation < 0 || row[2] === automation) &&
-      (text === "" || words[i].includes(text)));
+      (reason !== null ? row[3] === reason : text === "" || words[i].includes(text)));
     if (sorted.column >= 0) {
       const { column, way } = sorted;
       // Kinds and automations stand in their lists in order; what is alike stays as it was.
@@ -68,6 +70,7 @@
   }
   let waiting = 0;
   at("text").addEventListener("input", () => {
+    reason = null;
     clearTimeout(waiting);
     waiting = setTimeout(find, 150);
   });
@@ -86,6 +89,23 @@
   at("back").addEventListener("click", () => turn(page - 1));
   at("next").addEventListener("click", () => turn(page + 1));
   at("page").addEventListener("change", () => turn(Math.trunc(Number(at("page").value)) - 1 || 0));
+  // A reason above the table shows its rows.
+  for (const cell of document.querySelectorAll(".groups .why")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "pick";
+    button.textContent = cell.textContent;
+    button.addEventListener("click", () => {
+      const row = cell.parentElement;
+      reason = cell.textContent;
+      at("text").value = reason;
+      at("kind").value = row.cells[0].textContent;
+      at("automation").value = row.parentElement.rows[0].textContent;
+      find();
+      at("actions").scrollIntoView();
+    });
+    cell.replaceChildren(button);
+  }
   // The headings sort. The keyboard reaches them as one, and goes along them by arrows.
   const heads = [...at("list").tHead.rows[0].cells];
   const buttons = heads.map((head, column) => {

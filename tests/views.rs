@@ -256,7 +256,7 @@ fn a_comment_is_never_too_long_and_counts_what_it_leaves_out() {
     assert!(shown > 20);
     let left = 3600 - shown;
     let more = format!(
-        "… and {},{:03} more; `rollcall plan` shows all.",
+        "… and {},{:03} more; `rollcall plan --all` shows all.",
         left / 1000,
         left % 1000
     );

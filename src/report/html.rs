@@ -3,7 +3,8 @@
 //! The rows of its table stand in it as JSON, which the page shows a hundred at a time. They are written one by one, so that
 //! a large plan takes no memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::collections::hash_map::{Entry, HashMap};
 use std::fmt;
 use std::io::{self, Write};
 
@@ -28,8 +29,11 @@ const MOST_OTHERS: usize = 10_000;
 /// The most automations that have a bar.
 const MOST_BARS: usize = 500;
 
-/// The most groups that are listed; the largest of them.
-const MOST_GROUPS: usize = 200;
+/// So many reasons of each automation and kind are listed, those of the most rows; the others are counted.
+const MOST_REASONS: usize = 5;
+
+/// So many different reasons of each automation and kind are told apart.
+const MOST_COUNTED: usize = 10_000;
 
 /// Ids of more characters are broken into lines.
 const LONGEST_ID: usize = 40;
@@ -66,17 +70,28 @@ struct List<'a> {
     title: &'static str,
     total: usize,
     cut: Vec<String>,
+    /// The command that shows what is cut.
+    shows_all: &'static str,
     kinds: &'static [&'static str],
     groups: Vec<Group>,
-    more_groups: usize,
     first: Vec<Row>,
     rows: Rows<'a>,
 }
 
-/// Rows of one kind, automation and reason.
+/// An automation with the reasons of its rows.
 struct Group {
-    row: Row,
+    automation: String,
+    reasons: Vec<Reason>,
+}
+
+/// Why, and for how many rows of a kind.
+struct Reason {
+    kind: &'static str,
     count: String,
+    text: String,
+    place: String,
+    /// Whether these are the reasons that are only counted.
+    is_rest: bool,
 }
 
 #[derive(Template)]
@@ -116,7 +131,6 @@ struct Part {
 }
 
 /// A row of the table. All of it can be shown as it is, but for the automation, which is as it is found by.
-#[derive(Clone, PartialEq, Eq, Hash)]
 struct Row {
     kind: &'static str,
     subject: String,
@@ -125,18 +139,19 @@ struct Row {
     place: String,
 }
 
-impl Row {
-    fn class(&self) -> String {
-        format!("is-{}", self.kind.replace(' ', "-"))
-    }
+/// The classes of a word for what a row is about.
+fn kind_class(kind: &str) -> String {
+    format!("kind is-{}", kind.replace(' ', "-"))
+}
 
+impl Row {
     fn automation(&self) -> SafeText<'_> {
         SafeText(&self.automation)
     }
 }
 
 /// The class of an id, which stays on one line unless it is longer than any screen is wide.
-fn id_class(text: &str) -> &'static str {
+pub(super) fn id_class(text: &str) -> &'static str {
     match text.chars().count() {
         ..=LONGEST_ID => "id",
         _ => "id long",
@@ -160,13 +175,13 @@ pub fn plan_html(out: &mut impl Write, view: PlanView<'_>, names_nobody: bool) -
     let cut = cut.into_iter().filter(|(_, all, most)| all > most);
     let cut = cut.map(|(what, all, most)| {
         format!(
-            "{} {what}; the first {} of them are here. `rollcall plan` shows all.",
+            "{} {what}; the first {} of them are in the table.",
             thousands(all as u64),
             thousands(most as u64)
         )
     });
     let names: Vec<&str> = tally.keys().copied().collect();
-    let rows = || plan_rows(view);
+    let rows = |is_cut| plan_rows(view, is_cut);
     let total = plan.actions.len() + plan.deferred.len() + plan.let_go.len() + plan.held.len();
     let list =
         (total > 0 && !names_nobody).then(|| List::new(&KINDS, names, rows, total, cut.collect()));
@@ -227,9 +242,9 @@ pub fn against_html(
     let total = view.rows.len();
     let cut = (total > MOST_ACTIONS).then(|| {
         let (all, most) = (thousands(total as u64), thousands(MOST_ACTIONS as u64));
-        format!("{all} enrolments; the first {most} of them are here.")
+        format!("{all} enrolments; the first {most} of them are in the table.")
     });
-    let rows = || {
+    let rows = |is_cut| {
         let row = move |of: &AgainstRow<'_>| Row {
             kind: KINDS[usize::from(!of.comes_in)],
             subject: SafeText(&subject(of.contact, of.occurrence)).to_string(),
@@ -237,7 +252,11 @@ pub fn against_html(
             reason: SafeText(of.reason).to_string(),
             place: SafeText(&view.place(of)).to_string(),
         };
-        let rows = view.rows.iter().take(MOST_ACTIONS).map(row);
+        let rows = view
+            .rows
+            .iter()
+            .take(most_of(MOST_ACTIONS, is_cut))
+            .map(row);
         Box::new(rows) as Box<dyn Iterator<Item = Row> + '_>
     };
     let names: Vec<&str> = tally.keys().copied().collect();
@@ -257,6 +276,7 @@ pub fn against_html(
         automations: numbers.collect(),
         list: list.map(|list| List {
             title: "Who comes in, and who goes out",
+            shows_all: "rollcall plan --all --against",
             ..list
         }),
     };
@@ -306,13 +326,12 @@ pub fn applied_html(out: &mut impl Write, applied: Applied<'_>) -> io::Result<()
     let list = applied.view.filter(|_| total > 0).map(|view| {
         let cut = (total > MOST_ACTIONS).then(|| {
             let (all, most) = (thousands(total as u64), thousands(MOST_ACTIONS as u64));
-            format!(
-                "{all} actions; the first {most} of them are here. `rollcall history` shows all."
-            )
+            format!("{all} actions; the first {most} of them are in the table.")
         });
-        let rows = move || applied_rows(view, applied).take(MOST_ACTIONS);
+        let rows = move |is_cut| applied_rows(view, applied).take(most_of(MOST_ACTIONS, is_cut));
         List {
             title: "What was done",
+            shows_all: "rollcall history",
             ..List::new(&KINDS, names, rows, total, cut.into_iter().collect())
         }
     });
@@ -400,57 +419,95 @@ fn parts<const N: usize>(numbers: [(&'static str, u64); N], most: u64) -> Vec<Pa
 }
 
 impl<'a> List<'a> {
+    /// From what makes the rows: those that are in the page, or all of them.
     fn new<I: Iterator<Item = Row> + 'a>(
         kinds: &'static [&'static str],
         names: Vec<&'a str>,
-        rows: impl Fn() -> I + 'a,
+        rows: impl Fn(bool) -> I + 'a,
         total: usize,
         cut: Vec<String>,
     ) -> Self {
-        let mut counts: HashMap<Row, u64> = HashMap::new();
-        for row in rows() {
-            let subject = String::new();
-            *counts.entry(Row { subject, ..row }).or_default() += 1;
-        }
-        let mut groups: Vec<(Row, u64)> = counts.into_iter().collect();
-        let key = |row: &Row| {
-            (
-                row.automation.clone(),
-                row.kind,
-                row.reason.clone(),
-                row.place.clone(),
-            )
-        };
-        groups.sort_by_cached_key(|(row, count)| (std::cmp::Reverse(*count), key(row)));
-        let more_groups = groups.len().saturating_sub(MOST_GROUPS);
-        groups.truncate(MOST_GROUPS);
-        groups.sort_by_cached_key(|(row, count)| {
-            (
-                row.automation.clone(),
-                row.kind,
-                std::cmp::Reverse(*count),
-                key(row),
-            )
-        });
-        let groups = groups.into_iter().map(|(row, count)| Group {
-            row,
-            count: thousands(count),
-        });
         Self {
             title: "Actions, and what waits",
             total,
             cut,
+            shows_all: "rollcall plan --all",
             kinds,
-            groups: groups.collect(),
-            more_groups,
-            first: rows().take(FIRST).collect(),
+            groups: groups(rows(false)),
+            first: rows(true).take(FIRST).collect(),
             rows: Rows {
                 kinds,
                 automations: names,
-                all: Box::new(move || Box::new(rows())),
+                all: Box::new(move || Box::new(rows(true))),
             },
         }
     }
+}
+
+/// Rows by automation, kind and reason.
+fn groups(rows: impl Iterator<Item = Row>) -> Vec<Group> {
+    type Counts = (HashMap<(String, String), u64>, u64);
+    let mut counts: BTreeMap<String, BTreeMap<&str, Counts>> = BTreeMap::new();
+    for row in rows {
+        let of = match counts.get_mut(&row.automation) {
+            Some(of) => of,
+            None => counts.entry(row.automation).or_default(),
+        };
+        let (reasons, others) = of.entry(row.kind).or_default();
+        let is_full = reasons.len() == MOST_COUNTED;
+        match reasons.entry((row.reason, row.place)) {
+            Entry::Occupied(of) => *of.into_mut() += 1,
+            Entry::Vacant(_) if is_full => *others += 1,
+            Entry::Vacant(of) => _ = of.insert(1),
+        }
+    }
+    let groups = counts.into_iter().take(MOST_BARS).map(|(name, kinds)| {
+        let kinds = kinds.into_iter();
+        Group {
+            automation: SafeText(&name).to_string(),
+            reasons: kinds
+                .flat_map(|(kind, (of, others))| reasons(kind, of, others))
+                .collect(),
+        }
+    });
+    groups.collect()
+}
+
+/// The reasons of the most rows, and how many rows have others.
+fn reasons(kind: &'static str, counts: HashMap<(String, String), u64>, others: u64) -> Vec<Reason> {
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_unstable_by(|(a, m), (b, n)| n.cmp(m).then_with(|| a.cmp(b)));
+    // A line that says "1 other" takes as much room as that one.
+    let is_cut = others > 0 || counts.len() > MOST_REASONS + 1;
+    let rest = counts.split_off(if is_cut {
+        MOST_REASONS.min(counts.len())
+    } else {
+        counts.len()
+    });
+    let reason = |text, place, count, is_rest| Reason {
+        kind,
+        count: thousands(count),
+        text,
+        place,
+        is_rest,
+    };
+    let (number, sum) = (
+        rest.len() as u64,
+        rest.iter().map(|(_, count)| count).sum::<u64>(),
+    );
+    let listed = counts.into_iter();
+    let listed = listed.map(|((text, place), count)| reason(text, place, count, false));
+    let more = if others > 0 { "more than " } else { "" };
+    let rest = is_cut.then(|| {
+        let text = format!("{more}{} other reasons", thousands(number));
+        reason(text, String::new(), sum + others, true)
+    });
+    listed.chain(rest).collect()
+}
+
+/// How many rows of a kind are made.
+fn most_of(most: usize, is_cut: bool) -> usize {
+    if is_cut { most } else { usize::MAX }
 }
 
 /// The table as JSON that can stand in a page.
@@ -461,8 +518,8 @@ struct Rows<'a> {
     all: Box<dyn Fn() -> Box<dyn Iterator<Item = Row> + 'a> + 'a>,
 }
 
-/// The rows of a plan that are in the page.
-fn plan_rows<'a>(view: PlanView<'a>) -> impl Iterator<Item = Row> + use<'a> {
+/// The rows of a plan: those that are in the page, or all of them.
+fn plan_rows<'a>(view: PlanView<'a>, is_cut: bool) -> impl Iterator<Item = Row> + use<'a> {
     let row = |kind, contact: &str, occurrence: Option<&str>, automation: &str, reason: &str| {
         let safe = |text: &str| SafeText(text).to_string();
         Row {
@@ -483,7 +540,8 @@ fn plan_rows<'a>(view: PlanView<'a>) -> impl Iterator<Item = Row> + use<'a> {
             reason,
         )
     };
-    let actions = view.rows().take(MOST_ACTIONS).map(move |of| Row {
+    let (actions, others) = (most_of(MOST_ACTIONS, is_cut), most_of(MOST_OTHERS, is_cut));
+    let actions = view.rows().take(actions).map(move |of| Row {
         place: SafeText(&of.declared_at.unwrap_or_default()).to_string(),
         ..row(
             of.action,
@@ -493,7 +551,7 @@ fn plan_rows<'a>(view: PlanView<'a>) -> impl Iterator<Item = Row> + use<'a> {
             &of.reason,
         )
     });
-    let deferred = view.deferred().take(MOST_OTHERS).map(move |of| {
+    let deferred = view.deferred().take(others).map(move |of| {
         row(
             "deferred",
             of.contact,
@@ -502,9 +560,9 @@ fn plan_rows<'a>(view: PlanView<'a>) -> impl Iterator<Item = Row> + use<'a> {
             &of.reason,
         )
     });
-    let let_go = view.plan.let_go.iter().take(MOST_OTHERS);
+    let let_go = view.plan.let_go.iter().take(others);
     let let_go = let_go.map(move |of| of_key("let go", &of.participation.key, &of.reason));
-    let held = view.plan.held.iter().take(MOST_OTHERS);
+    let held = view.plan.held.iter().take(others);
     let held = held.map(move |of| {
         let reason = format!("{}: {}", of.state, of.reason);
         of_key("held", &of.key, &reason)

@@ -282,7 +282,7 @@ fn block(language: &str, lines: impl Iterator<Item = String>, count: usize, room
     let end = "```\n";
     let more = |left: usize| {
         format!(
-            "… and {} more; `rollcall plan` shows all.\n",
+            "… and {} more; `rollcall plan --all` shows all.\n",
             thousands(left as u64)
         )
     };

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::chart::{Bars, Curve, bars, curves, days};
+use super::html::id_class;
 use super::moment::moment;
 use super::style::{SafeText, thousands};
 use crate::record::{Overview, RecordedRun};

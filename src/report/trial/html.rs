@@ -1,12 +1,15 @@
 //! Rules that were tried, as one file for a browser.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 
 use askama::Template;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::Trial;
 use crate::report::chart::{Bar, Bars, Sent, bars_of};
+use crate::report::html::id_class;
 use crate::report::style::{SafeText, plural, thousands};
 
 /// The most automations that have a drawing.
@@ -83,26 +86,52 @@ pub fn trial_html(out: &mut impl Write, sides: &[(&str, &Trial)]) -> io::Result<
         Sent::good(all.trigger, all.stop).height()
     });
     let most = all.max().unwrap_or(0);
+    let scales = scales(sides);
     let page = Page {
         title: first.title(),
         first: first.from.to_string(),
         last: first.to.to_string(),
         width: first.days.len() * 10,
         sides: (sides.iter())
-            .map(|(label, trial)| side(label, trial, most))
+            .map(|(label, trial)| side(label, trial, most, &scales))
             .collect(),
     };
     page.write_into(out)
 }
 
-fn side(label: &str, trial: &Trial, most: u64) -> Side {
+/// What the drawings of an automation have in common on all sides.
+#[derive(Default)]
+struct Scale {
+    /// By this they are in order.
+    trigger: u64,
+    /// The longest bar.
+    most: u64,
+}
+
+fn scales<'a>(sides: &[(&str, &'a Trial)]) -> HashMap<&'a str, Scale> {
+    let mut scales: HashMap<&str, Scale> = HashMap::new();
+    for (_, trial) in sides {
+        for (place, of) in trial.automations.iter().enumerate() {
+            let scale = scales.entry(&of.automation).or_default();
+            scale.trigger += of.trigger;
+            for day in &trial.days {
+                let counts = day.automations[place];
+                scale.most = scale.most.max(counts.trigger).max(counts.stop);
+            }
+        }
+    }
+    scales
+}
+
+fn side(label: &str, trial: &Trial, most: u64, scales: &HashMap<&str, Scale>) -> Side {
+    let scale = |place: &usize| &scales[trial.automations[*place].automation.as_str()];
     let all = trial.all();
     let days = trial.days.iter().map(|day| {
         let all = day.all();
         (day.date.to_string(), Sent::good(all.trigger, all.stop))
     });
     let mut places: Vec<usize> = (0..trial.automations.len()).collect();
-    places.sort_by_key(|place| std::cmp::Reverse(trial.automations[*place].trigger));
+    places.sort_by_key(|place| std::cmp::Reverse(scale(place).trigger));
     let more = places.len().saturating_sub(MOST_AUTOMATIONS);
     places.truncate(MOST_AUTOMATIONS);
     Side {
@@ -114,7 +143,9 @@ fn side(label: &str, trial: &Trial, most: u64) -> Side {
         stop: thousands(all.stop),
         refused_count: thousands(trial.refused.len() as u64),
         bars: bars_of(days, most),
-        each: places.into_iter().map(|place| each(trial, place)).collect(),
+        each: (places.into_iter())
+            .map(|place| each(trial, place, scale(&place).most))
+            .collect(),
         more,
         held: held(trial),
         refused: refused(trial),
@@ -127,7 +158,7 @@ fn side(label: &str, trial: &Trial, most: u64) -> Side {
     }
 }
 
-fn each(trial: &Trial, place: usize) -> Each {
+fn each(trial: &Trial, place: usize, most: u64) -> Each {
     let of = &trial.automations[place];
     let days = trial.days.iter().map(|day| {
         let counts = day.automations[place];
@@ -142,7 +173,7 @@ fn each(trial: &Trial, place: usize) -> Each {
         stop: thousands(of.stop),
         let_go: thousands(of.let_go),
         running: thousands(of.running),
-        bars: bars_of(days, 0),
+        bars: bars_of(days, most),
     }
 }
 
@@ -167,10 +198,14 @@ fn refused(trial: &Trial) -> Vec<(String, String)> {
     });
     let mut rows: Vec<(Timestamp, String)> = refused.chain(not_planned).collect();
     rows.sort();
+    let zone = TimeZone::get(&trial.zone).unwrap_or(TimeZone::UTC);
     let rows = rows.into_iter().take(MOST_ROWS);
     rows.map(|(at, why)| {
-        let at = at.strftime("%Y-%m-%d %H:%M UTC").to_string();
-        (at, SafeText(&why).to_string())
+        let at = at.to_zoned_datetime(zone.clone());
+        (
+            at.strftime("%Y-%m-%d %H:%M").to_string(),
+            SafeText(&why).to_string(),
+        )
     })
     .collect()
 }
