@@ -85,7 +85,8 @@ fn who_is_on_a_list_of_objections_is_withheld_where_it_holds_and_stopped() {
     repo.apply().exits(0);
     assert_eq!(repo.plan().actions(), [""; 0]);
     let explained = repo.run(&["explain", "c-01"]).exits(0).stdout;
-    let line = "care: out\n  suppressed by rollcall.toml:21: objected by web form, whatever the blocks below say\n";
+    let line =
+        "\n  suppressed by rollcall.toml:21: objected by web form, whatever the blocks above say\n";
     assert!(explained.contains(line), "{explained}");
     let left_out = repo.run(&["roster", "--left-out", "suppress"]).exits(0);
     assert!(
@@ -115,7 +116,7 @@ fn who_is_not_on_a_list_of_consents_counts_as_suppressed() {
     repo.apply().exits(0);
     assert_eq!(of(&repo, "withheld"), ["care c-02", "care c-03"]);
     let explained = repo.run(&["explain", "c-02"]).exits(0).stdout;
-    let line = "care: out\n  not on the list of `list` (rollcall.toml:21), whatever the blocks below say\n";
+    let line = "\n  not on the list of `list` (rollcall.toml:21), whatever the blocks above say\n";
     assert!(explained.contains(line), "{explained}");
     let left_out = repo
         .run(&["roster", "--left-out", "require", "--format", "json"])

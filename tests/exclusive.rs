@@ -69,7 +69,7 @@ fn the_first_that_declares_a_contact_displaces_the_others() {
     let reason = "winback goes first ([[exclusive]] at rollcall.toml:30)";
     assert_eq!(plan.json()["actions"][0]["reason"], reason);
     let explained = repo.run(&["explain", "c-1"]).exits(0).stdout;
-    let out = format!("newsletter: out\n  left out: {reason}");
+    let out = format!("\n  left out: {reason}, whatever the blocks above say\n");
     assert!(explained.contains(&out), "{explained}");
     repo.apply().exits(0);
     // It stays in the first, though it would not come in, and so not in the second.

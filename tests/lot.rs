@@ -84,9 +84,14 @@ fn to_change_a_part_moves_nobody() {
         assert!(plan.actions().is_empty(), "{bound}");
         assert_eq!(plan.json()["summary"]["unchanged"], COUNT);
     }
-    // Who goes and comes back draws by the new parts.
     repo.write("rollcall.toml", parts("1%"));
     let gone = &before[0];
+    let explained = repo.run(&["explain", gone, "--format", "json"]).exits(0);
+    let b = &explained.json()["automations"][1];
+    assert_eq!((&b["automation"], &b["in"]), (&"b".into(), &false.into()));
+    let reason = "in a under another part of lot test, and so in no other part";
+    assert_eq!(b["blocks"][0]["reasons"][0], reason);
+    // Who goes and comes back draws by the new parts.
     let rows = std::fs::read_to_string(repo.file("crm.csv")).unwrap();
     repo.write("crm.csv", rows.replace(&format!("{gone}\n"), ""));
     repo.apply().exits(0);

@@ -508,9 +508,16 @@ fn ids_that_are_named_are_read_as_those_that_are_kept() {
     assert_eq!(part.exits(0).stdout.lines().count(), 3);
     for id in ["old-1", "new-1"] {
         let explained = case.repo.run(&["explain", id, "--format", "json"]).exits(0);
-        let text = explained.stdout;
+        let text = &explained.stdout;
         assert!(text.contains("\"active\""), "{text}");
+        assert_eq!(
+            explained.json()["merged"],
+            serde_json::json!(["new-1", "old-1"])
+        );
     }
+    let explained = case.repo.run(&["explain", "old-1"]).exits(0).stdout;
+    let begin = "old-1\none person with new-1 ([[merged]]), who keeps the id new-1\n";
+    assert!(explained.starts_with(begin), "{explained}");
 }
 
 #[test]

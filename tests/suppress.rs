@@ -509,7 +509,7 @@ fn a_block_holds_in_the_automations_that_it_names_and_in_those_of_its_kind() {
         ];
         assert_eq!(repo.recorded(), recorded);
         let explained = repo.run(&["explain", "c-1"]).exits(0).stdout;
-        let line = "care: out\n  suppressed by rollcall.toml:13: objected, whatever the blocks below say\n";
+        let line = "\n  suppressed by rollcall.toml:13: objected, whatever the blocks above say\n";
         assert!(
             explained.contains(line) && explained.contains("bills: in\n"),
             "{explained}"

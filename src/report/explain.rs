@@ -20,6 +20,9 @@ use crate::roster::{BlockVerdict, Class, FieldError, Roster};
 #[derive(Serialize)]
 pub struct Explanation<'a> {
     contact: &'a ContactId,
+    /// The ids of the person, where it has several: first the one that it keeps.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    merged: Vec<String>,
     now: String,
     suppressed: Option<Suppressed>,
     /// Whether anything at all is known of the contact; an id that was mistyped is not.
@@ -152,8 +155,11 @@ impl<'a> Explanation<'a> {
         known: bool,
     ) -> Self {
         let suppression = view.roster.suppression(contact.as_str(), None);
+        let ids = view.roster.people().ids(contact.as_str());
+        let ids: Vec<String> = ids.map(str::to_owned).collect();
         Self {
             contact,
+            merged: if ids.len() > 1 { ids } else { Vec::new() },
             now: time(view.now),
             suppressed: suppression.map(Suppressed::new),
             known,
@@ -213,31 +219,36 @@ fn automations<'a>(
             let listed = all.iter();
             listed.filter(|of| of.participation.key.automation == *name)
         };
-        let blocks: Vec<Verdict> = verdicts
-            .map(|verdict| {
-                let enrol = &config.enrols[verdict.block];
-                let stays = listed().find_map(|of| stays(of, verdict));
-                Verdict {
-                    at: enrol.place.to_string(),
-                    source: enrol.source.map(|s| config.sources[s].name.as_str()),
-                    row: verdict.row.map(|at| at.row),
-                    occurrence: verdict.occurrence.clone(),
-                    gave: verdict.gave.iter().cloned().collect(),
-                    is_in: verdict.out.is_empty() || stays.is_some(),
-                    reasons: match stays {
-                        Some(_) => Vec::new(),
-                        None => verdict.out.clone(),
-                    },
-                    stays,
-                }
-            })
-            .collect();
         let mut displaced = view.plan.displaced.iter();
         let displaced =
             displaced.find(|of| Some(view.roster.get(of.enrolment as usize).automation) == index);
         let displaced = displaced.map(|of| of.reason(config));
         let everywhere = view.roster.suppression(contact.as_str(), None);
         let suppression = view.roster.suppression(contact.as_str(), index);
+        let blocks: Vec<Verdict> = verdicts
+            .map(|verdict| {
+                let enrol = &config.enrols[verdict.block];
+                let stays = listed().find_map(|of| stays(of, verdict));
+                // What displaces or suppresses it is said by itself.
+                let other = match (&displaced, suppression) {
+                    (None, None) => in_other_part(view, all, verdict),
+                    _ => None,
+                };
+                Verdict {
+                    at: enrol.place.to_string(),
+                    source: enrol.source.map(|s| config.sources[s].name.as_str()),
+                    row: verdict.row.map(|at| at.row),
+                    occurrence: verdict.occurrence.clone(),
+                    gave: verdict.gave.iter().cloned().collect(),
+                    is_in: verdict.out.is_empty() && other.is_none() || stays.is_some(),
+                    reasons: match stays {
+                        Some(_) => Vec::new(),
+                        None => verdict.out.iter().cloned().chain(other).collect(),
+                    },
+                    stays,
+                }
+            })
+            .collect();
         Of {
             automation: name,
             configured: index.is_some(),
@@ -264,6 +275,37 @@ fn automations<'a>(
         }
     };
     names.into_iter().map(of).collect()
+}
+
+/// That a contact who would come in is in already under another part of the lot.
+fn in_other_part(view: PlanView<'_>, all: &[Listed], verdict: &BlockVerdict) -> Option<String> {
+    let (config, roster) = (view.config, view.roster);
+    let lot = config.enrols[verdict.block].lot.as_ref()?;
+    let is_declared = |place: &usize| {
+        let of = roster.get(*place);
+        of.automation == verdict.automation
+            && of.occurrence == verdict.occurrence.as_deref()
+            && view.plan.declares(*place, roster)
+    };
+    if !verdict.out.is_empty() || (0..roster.len()).any(|place| is_declared(&place)) {
+        return None;
+    }
+    let has_lot = |name: &AutomationName| {
+        let mut parts = config.enrols.iter().filter(|enrol| {
+            let of_it = enrol.lot.as_ref().filter(|of| of.name == lot.name);
+            of_it.is_some_and(|of| of.part != lot.part)
+        });
+        parts.any(|enrol| {
+            let mut names = enrol.automations.iter();
+            names.any(|of| config.automations[*of].name == *name)
+        })
+    };
+    let mut others = all.iter().map(|of| &of.participation);
+    let other = others.find(|of| of.is_in() && has_lot(&of.key.automation))?;
+    let (other, name) = (&other.key.automation, &lot.name);
+    Some(format!(
+        "in {other} under another part of lot {name}, and so in no other part"
+    ))
 }
 
 /// Since when a contact is in and by what it stays, where a block lets it stay that would not let it in.
@@ -367,6 +409,16 @@ fn planned(view: PlanView<'_>, name: &AutomationName) -> Vec<Planned> {
 fn text(out: &mut dyn Write, explanation: &Explanation<'_>) -> io::Result<()> {
     let contact = SafeText(explanation.contact.as_str());
     writeln!(out, "{STRONG}{contact}{STRONG:#}")?;
+    if let Some(kept) = explanation.merged.first() {
+        let others = explanation.merged.iter();
+        let others = others.filter(|id| *id != explanation.contact.as_str());
+        let others: Vec<String> = others.map(|id| SafeText(id).to_string()).collect();
+        let (others, kept) = (others.join(" and "), SafeText(kept));
+        writeln!(
+            out,
+            "one person with {others} ([[merged]]), who keeps the id {kept}"
+        )?;
+    }
     if let Some(suppressed) = &explanation.suppressed {
         let reason = suppressed.reason.as_deref().map(SafeText);
         match (suppressed.by, reason) {
@@ -408,24 +460,6 @@ fn automation(out: &mut dyn Write, explained: &Of<'_>) -> io::Result<()> {
     } else if explained.blocks.is_empty() {
         writeln!(out, "  no [[enrol]] block names this automation")?;
     }
-    if let Some(displaced) = &explained.displaced {
-        writeln!(
-            out,
-            "  left out: {displaced}, whatever the blocks below say"
-        )?;
-    }
-    if let Some(Suppressed { by, reason, at }) = &explained.suppressed {
-        let reason = reason.as_deref().map(SafeText);
-        match (*by, reason) {
-            ("require", Some(reason)) => write!(out, "  {reason} ({at})")?,
-            (_, Some(reason)) => write!(out, "  suppressed by {at}: {reason}")?,
-            (_, None) => write!(out, "  suppressed by {at}")?,
-        }
-        writeln!(out, ", whatever the blocks below say")?;
-    }
-    if let Some(frozen) = &explained.frozen {
-        writeln!(out, "  {frozen}")?;
-    }
     let parts: Vec<[String; 3]> = explained.blocks.iter().map(Verdict::parts).collect();
     let widths: [usize; 3] = std::array::from_fn(|part| {
         let widths = parts.iter().map(|parts| parts[part].width());
@@ -454,6 +488,25 @@ fn automation(out: &mut dyn Write, explained: &Of<'_>) -> io::Result<()> {
             let cells: Vec<String> = cells.collect();
             writeln!(out, "    the query gave {}", SafeText(&cells.join(", ")))?;
         }
+    }
+    // What follows decides on what the blocks leave, in this order.
+    if let Some(Suppressed { by, reason, at }) = &explained.suppressed {
+        let reason = reason.as_deref().map(SafeText);
+        match (*by, reason) {
+            ("require", Some(reason)) => write!(out, "  {reason} ({at})")?,
+            (_, Some(reason)) => write!(out, "  suppressed by {at}: {reason}")?,
+            (_, None) => write!(out, "  suppressed by {at}")?,
+        }
+        writeln!(out, ", whatever the blocks above say")?;
+    }
+    if let Some(displaced) = &explained.displaced {
+        writeln!(
+            out,
+            "  left out: {displaced}, whatever the blocks above say"
+        )?;
+    }
+    if let Some(frozen) = &explained.frozen {
+        writeln!(out, "  {frozen}")?;
     }
     if explained.record.is_empty() {
         writeln!(out, "  record: nothing")?;
