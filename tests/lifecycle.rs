@@ -296,7 +296,9 @@ fn an_example_can_be_had_without_a_checkout() {
         wanted.sort();
         assert_eq!(files(&repo.file(&name)), wanted);
         let page = std::fs::read_to_string(repo.file(&name).join("README.md")).unwrap();
-        assert!(!page.contains("examples/"), "{page}");
+        for elsewhere in ["examples", "](../", "--config ."] {
+            assert!(!page.contains(elsewhere), "{elsewhere}: {page}");
+        }
     }
     repo.run(&["--config", "lifecycle", "apply", "--yes"])
         .exits(0);

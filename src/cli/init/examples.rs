@@ -48,6 +48,7 @@ impl Example {
             let content = match (path.ends_with(".md"), std::str::from_utf8(content)) {
                 (true, Ok(page)) => {
                     let page = page
+                        .replace(&format!("--config {folder} "), "")
                         .replace(&format!("{folder}/"), "")
                         .replace(&folder, ".");
                     page.into_bytes()
