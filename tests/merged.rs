@@ -518,6 +518,10 @@ fn ids_that_are_named_are_read_as_those_that_are_kept() {
     let explained = case.repo.run(&["explain", "old-1"]).exits(0).stdout;
     let begin = "old-1\none person with new-1 ([[merged]]), who keeps the id new-1\n";
     assert!(explained.starts_with(begin), "{explained}");
+    assert!(
+        explained.contains("record: active  as new-1  since"),
+        "{explained}"
+    );
 }
 
 #[test]

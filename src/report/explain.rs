@@ -436,7 +436,7 @@ fn text(out: &mut dyn Write, explanation: &Explanation<'_>) -> io::Result<()> {
         writeln!(out, "{ATTENTION}{UNKNOWN}{ATTENTION:#}")?;
     }
     for explained in &explanation.automations {
-        automation(out, explained)?;
+        automation(out, explanation, explained)?;
     }
     for AskedOf { source, condition } in &explanation.asked_of_databases {
         writeln!(
@@ -448,7 +448,11 @@ fn text(out: &mut dyn Write, explanation: &Explanation<'_>) -> io::Result<()> {
     Ok(())
 }
 
-fn automation(out: &mut dyn Write, explained: &Of<'_>) -> io::Result<()> {
+fn automation(
+    out: &mut dyn Write,
+    explanation: &Explanation<'_>,
+    explained: &Of<'_>,
+) -> io::Result<()> {
     let (word, style) = match explained.is_in {
         true => ("in", ADDED),
         false => ("out", DIMMED),
@@ -515,6 +519,9 @@ fn automation(out: &mut dyn Write, explained: &Of<'_>) -> io::Result<()> {
         let participation = &recorded.listed.participation;
         let style = of_state(participation.state);
         write!(out, "  record: {style}{}{style:#}", participation.state)?;
+        if !explanation.merged.is_empty() {
+            write!(out, "  as {}", SafeText(participation.key.contact.as_str()))?;
+        }
         if let Some(occurrence) = &participation.key.occurrence {
             write!(out, "  occurrence {occurrence}")?;
         }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::{Roster, SourceRead};
 use crate::config::{Diagnostic, Limit};
+use crate::text::plural;
 
 impl Roster<'_> {
     /// Every source that has lost more of its rows than its `max_shrink` allows. `before` says how many it had at the
@@ -19,8 +20,9 @@ impl Roster<'_> {
             let share = lost as f64 * 100.0 / had as f64;
             let name = &source.name;
             let message = format!(
-                "source {name} has {rows} rows, and had {had} at the last apply ({}): {share:.1}% fewer, which is more \
+                "source {name} has {}, and had {had} at the last apply ({}): {share:.1}% fewer, which is more \
                  than max_shrink = {value}% allows",
+                plural(rows, "row"),
                 at.strftime("%Y-%m-%dT%H:%M:%SZ")
             );
             let help = format!(
