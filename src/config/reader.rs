@@ -149,7 +149,10 @@ impl<'a> Table<'a> {
 
     /// A key's value, if it is there.
     pub(super) fn get(&self, key: &'static str) -> Option<Item<'a>> {
-        self.known.borrow_mut().push(key);
+        let mut known = self.known.borrow_mut();
+        if !known.contains(&key) {
+            known.push(key);
+        }
         self.find(key)
     }
 
