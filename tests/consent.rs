@@ -360,7 +360,6 @@ fn what_is_wrong_with_a_block_is_an_error_with_advice() {
             "[[require]]\nsource = \"list\"\nreason = \"x\"\n",
             "takes `source`, `where`, ",
         ),
-        ("[[suppress]]\nsourc = \"list\"\n", "did you mean `source`?"),
         (
             "[[require]]\nsource = \"list\"\nmax_released = -1\n",
             "must not be negative",
