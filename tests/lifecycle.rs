@@ -382,3 +382,21 @@ fn automations_shows_what_spotler_lists_beside_what_is_configured() {
         .collect();
     assert_eq!(names, [("customer-lifecycle", true), ("winback", true)]);
 }
+
+#[test]
+fn a_sandbox_that_forgot_everything_gives_no_id_again() {
+    let repo = repo();
+    for rows in ["c-1,customer\n", "c-1,customer\nc-2,customer\n"] {
+        let mut sandbox = repo.spawn(&["sandbox", "--listen", "127.0.0.1:0"]);
+        let mut line = String::new();
+        let mut out = std::io::BufReader::new(sandbox.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+        let url = line.strip_prefix("base_url = ").unwrap().trim();
+        repo.write("rollcall.toml", CONFIG.replace("\"sandbox\"", url));
+        repo.write("crm.csv", format!("id,status\n{rows}"));
+        let done = repo.run(&["apply", "--yes"]);
+        sandbox.kill().unwrap();
+        sandbox.wait().unwrap();
+        done.exits(0);
+    }
+}

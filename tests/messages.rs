@@ -83,6 +83,7 @@ fn unknown_keys_and_names() {
             "[automation.x]\ntriger_code = \"0b8f9a52-6d0c-4f1c-8f53-2d6c9c0a7f11\"",
         ),
         ("a setting of the guard", "[guard]\nmax_trigger = 5"),
+        ("files below a table", "[time]\ninclude = [\"more.toml\"]"),
         (
             "a setting of a source",
             "[source.x]\ncsv = \"crm.csv\"\ncontact = \"id\"\nseparator = \";\"",

@@ -212,6 +212,10 @@ impl<'a> Table<'a> {
         let is_known = |key: &str| known.contains(&key) || refused.contains(&key);
         for item in self.items().filter(|item| !is_known(item.key)) {
             let help = match nearest(known.iter().copied(), item.key) {
+                // The one setting in no table: below a table, it is a part of that.
+                _ if item.key == "include" => {
+                    "write it above the first table of the file".to_owned()
+                }
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("{} takes {}", self.name, list(&known)),
             };

@@ -74,6 +74,8 @@ pub async fn serve(
         key,
         secret,
         memory: args.memory.clone(),
+        // One that forgets must not give the ids again that it gave before: a record may have them.
+        given: u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0),
         faults: schedule.rules,
         seed: schedule.seed,
         ..Options::default()
