@@ -386,7 +386,10 @@ fn a_list_comes_before_what_it_decides_about_even_as_a_query() {
         ["trigger bills c-01", "trigger care c-01"]
     );
     let explained = repo.run(&["explain", "c-02"]).exits(0).stdout;
-    assert!(explained.contains("it is in no automation"), "{explained}");
+    assert!(
+        explained.contains("suppressed: on the list of `late` ("),
+        "{explained}"
+    );
 }
 
 #[test]

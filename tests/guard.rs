@@ -801,8 +801,8 @@ fn an_objections_list_that_went_missing_mails_nobody() {
         setup.allowed();
         list(&mut setup, 0);
         setup.refuses(
-            "too many people would be triggered whose suppression is gone: 11, the limit is 10; check whether a [[suppress]] block \
-             is missing (max_released, the default)",
+            "too many people would be triggered whose suppression is gone: 11, the limit is 10; check whether a [[suppress]] or a \
+             [[require]] is missing, or holds for fewer now (max_released, the default)",
         );
         // A few are let through: somebody took their objection back.
         list(&mut setup, 1);

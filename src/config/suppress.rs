@@ -62,7 +62,11 @@ impl Suppression {
     pub fn why(&self) -> Option<String> {
         match (self.is_required, &self.source) {
             (true, Some(source)) => Some(format!("not on the list of `{source}`")),
-            _ => self.reason.clone(),
+            (false, Some(source)) => {
+                let reason = self.reason.clone();
+                Some(reason.unwrap_or_else(|| format!("on the list of `{source}`")))
+            }
+            (_, None) => self.reason.clone(),
         }
     }
 }

@@ -612,7 +612,7 @@ impl fmt::Display for Breach {
                 write!(
                     f,
                     "too many people would be triggered whose suppression is gone: {}{}, the limit is {limit}; check whether \
-                     a [[suppress]] block is missing",
+                     a [[suppress]] or a [[require]] is missing, or holds for fewer now",
                     count.all,
                     count.day("triggered")
                 )?;

@@ -104,13 +104,13 @@ impl<'a> DeclaredJson<'a> {
         line += &format!("  ({})", self.declared_at);
         if let Some(left_out) = &self.left_out {
             let reason = left_out.reason.as_deref();
-            let reason = reason.map(|reason| format!(" {}", SafeText(reason)));
+            let reason = reason.map(|reason| format!(": {}", SafeText(reason)));
             let reason = reason.unwrap_or_default();
             let word = match left_out.by {
                 "suppress" => "suppressed",
                 _ => "left out",
             };
-            line += &format!("  {word}:{reason} ({})", left_out.at);
+            line += &format!("  {word}{reason} ({})", left_out.at);
         }
         line
     }

@@ -424,7 +424,7 @@ fn text(out: &mut dyn Write, explanation: &Explanation<'_>) -> io::Result<()> {
         match (suppressed.by, reason) {
             ("require", Some(reason)) => write!(out, "{reason} ")?,
             (_, Some(reason)) => write!(out, "suppressed: {reason} ")?,
-            (_, None) => write!(out, "suppressed: ")?,
+            (_, None) => write!(out, "suppressed ")?,
         }
         let at = &suppressed.at;
         writeln!(
