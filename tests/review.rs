@@ -406,6 +406,30 @@ fn rules_in_a_folder_of_a_repository_are_found_and_a_new_name_is_nobody_new() {
 }
 
 #[test]
+fn a_report_counts_who_was_let_go_of_each_automation() {
+    let repo = prospects(2);
+    let toml = fs::read_to_string(repo.file("rollcall.toml")).unwrap();
+    repo.write(
+        "rollcall.toml",
+        toml.replace(
+            "[automation.welcome]",
+            "[automation.welcome]\non_leave = \"keep\"",
+        ),
+    );
+    repo.run(&["apply", "--yes"]).exits(0);
+    repo.write(
+        "crm.csv",
+        "id,status\ncrm-000,prospect\ncrm-001,other\ncrm-gone,other\n",
+    );
+    repo.run(&["apply", "--yes", "--allow-large", "--report", "apply.md"])
+        .exits(0);
+    let text = fs::read_to_string(repo.file("apply.md")).unwrap();
+    assert!(text.contains("| automation | stopped | let go |"), "{text}");
+    assert!(text.contains("| `welcome` | 0 | 1 |"), "{text}");
+    assert!(text.contains("| `winback` | 1 | 0 |"), "{text}");
+}
+
+#[test]
 fn an_apply_reports_what_was_done_to_a_file() {
     let repo = prospects(2);
     repo.run(&["apply", "--yes", "--report", "apply.md"])

@@ -1,5 +1,6 @@
 //! What an apply did, as a file: for the summary of a job, for a browser, for a program.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::markdown::code;
@@ -52,11 +53,45 @@ impl<'a> Applied<'a> {
         self.exit_code != 4 || action.is_of_suppressed()
     }
 
+    /// The automations of participations that were let go.
+    fn let_go(self) -> Vec<&'a str> {
+        let view = self.view.filter(|_| matches!(self.exit_code, 0 | 3));
+        let gone = view.into_iter().flat_map(|view| &view.plan.let_go);
+        gone.map(|of| of.participation.key.automation.as_str())
+            .collect()
+    }
+
+    /// What was done as a table: its columns, and how many of each automation.
+    pub(super) fn table(self) -> (Vec<&'static str>, BTreeMap<&'a str, Vec<u64>>) {
+        let Outcomes {
+            by_automation,
+            total,
+        } = self.outcomes();
+        let mut columns: Vec<&str> = total.keys().map(|of| of.as_str()).collect();
+        let numbers = |counts: BTreeMap<Outcome, u64>| {
+            let count = |of| counts.get(of).copied().unwrap_or(0);
+            total.keys().map(count).collect()
+        };
+        let rows = by_automation.into_iter();
+        let mut rows: BTreeMap<&str, Vec<u64>> =
+            rows.map(|(name, counts)| (name, numbers(counts))).collect();
+        let gone = self.let_go();
+        if !gone.is_empty() {
+            columns.push("let go");
+            rows.values_mut().for_each(|row| row.push(0));
+        }
+        for name in gone {
+            let row = rows.entry(name).or_insert_with(|| vec![0; columns.len()]);
+            row[columns.len() - 1] += 1;
+        }
+        (columns, rows)
+    }
+
     /// How many had each outcome, in one sentence; nothing where there was nothing to do.
     pub(super) fn numbers(self) -> String {
         let mut words = words(&self.outcomes().total);
-        let let_go = self.view.map_or(0, |view| view.plan.let_go.len());
-        if let_go > 0 && matches!(self.exit_code, 0 | 3) {
+        let let_go = self.let_go().len();
+        if let_go > 0 {
             words.push(format!("{} let go", thousands(let_go as u64)));
         }
         match words.is_empty() {
@@ -93,15 +128,12 @@ pub fn applied_markdown(out: &mut dyn Write, applied: Applied<'_>) -> io::Result
         }
         writeln!(out)?;
     }
-    let outcomes = applied.outcomes();
-    let columns: Vec<Outcome> = outcomes.total.keys().copied().collect();
+    let (columns, rows) = applied.table();
     if !columns.is_empty() {
-        let heads: Vec<&str> = columns.iter().map(|of| of.as_str()).collect();
-        writeln!(out, "| automation | {} |", heads.join(" | "))?;
+        writeln!(out, "| automation | {} |", columns.join(" | "))?;
         writeln!(out, "|:--|{}", "--:|".repeat(columns.len()))?;
-        for (automation, counts) in &outcomes.by_automation {
-            let count = |of| thousands(counts.get(of).copied().unwrap_or(0));
-            let cells: Vec<String> = columns.iter().map(count).collect();
+        for (automation, counts) in &rows {
+            let cells: Vec<String> = counts.iter().copied().map(thousands).collect();
             writeln!(out, "| {} | {} |", code(automation), cells.join(" | "))?;
         }
         writeln!(out)?;

@@ -314,13 +314,7 @@ pub fn applied_html(out: &mut impl Write, applied: Applied<'_>) -> io::Result<()
     };
     let (start, rest) = applied.verdict();
     let outcomes = applied.outcomes();
-    let columns: Vec<&str> = outcomes.total.keys().map(|of| of.as_str()).collect();
-    let cells = |counts: &BTreeMap<Outcome, u64>| {
-        let count = |of| thousands(counts.get(of).copied().unwrap_or(0));
-        let cells = outcomes.total.keys().map(|of| (of.as_str(), count(of)));
-        cells.collect()
-    };
-    let automations = outcomes.by_automation.iter();
+    let (columns, automations) = applied.table();
     let names: Vec<&str> = outcomes.by_automation.keys().copied().collect();
     let total = outcomes.total.values().sum::<u64>() as usize;
     let list = applied.view.filter(|_| total > 0).map(|view| {
@@ -350,8 +344,12 @@ pub fn applied_html(out: &mut impl Write, applied: Applied<'_>) -> io::Result<()
         guard: breaches
             .map(|breach| SafeText(&breach.to_string()).to_string())
             .collect(),
-        automations: automations
-            .map(|(name, counts)| (SafeText(name).to_string(), cells(counts)))
+        automations: (automations.into_iter())
+            .map(|(name, counts)| {
+                let cells = columns.iter().copied();
+                let cells = cells.zip(counts.into_iter().map(thousands));
+                (SafeText(name).to_string(), cells.collect())
+            })
             .collect(),
         columns,
         list,
