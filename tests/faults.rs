@@ -197,6 +197,30 @@ fn a_stop_that_meets_a_503_is_asked_for_again() {
 }
 
 #[test]
+fn one_doubt_ends_no_run_where_calls_go_one_after_the_other() {
+    let spotler = Spotler::open();
+    let toml = |names: &[&str]| {
+        config(&spotler, "[guard]\nmax_stops = 9", names)
+            .replace("concurrency = 4", "concurrency = 1")
+    };
+    let repo = Repo::with(&toml(&["c-1", "c-2"]));
+    spotler.fault(json!([{ "fault": "error-before", "times": 1 }]));
+    assert_eq!(
+        apply(&repo).exits(3).actions(),
+        [
+            "trigger welcome c-1 -> uncertain",
+            "trigger welcome c-2 -> active"
+        ]
+    );
+    spotler.fault(json!([{ "fault": "error-before", "kind": "stop", "times": 1 }]));
+    repo.write("rollcall.toml", toml(&["c-1"]));
+    assert_eq!(
+        apply(&repo).exits(0).actions(),
+        ["stop welcome c-2 -> stopped"]
+    );
+}
+
+#[test]
 fn a_wait_beyond_what_a_run_waits_for_ends_it_at_once() {
     for retry_after in ["99999999999999999999999", "120, 120"] {
         let spotler = Spotler::open();

@@ -2,7 +2,8 @@
 //! and when none may be sent any more.
 //!
 //! A fault that hits everything must not cost more calls than are under way at once. So each answer that leaves a doubt
-//! narrows the gate by one until an answer that can be read opens it again; when it is shut, the run ends.
+//! narrows the gate by one until an answer that can be read opens it again; when it is shut, the run ends. One doubt
+//! alone ends no run.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -28,6 +29,9 @@ pub struct Limits {
     pub retry_for: Duration,
 }
 
+/// How many doubts in a row end a run at the least: one that is followed by good answers was no fault of everything.
+const FEWEST_DOUBTS: usize = 2;
+
 /// Why nothing more is sent in a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
@@ -43,10 +47,13 @@ pub enum End {
         /// What was said last.
         detail: String,
     },
-    /// As many calls in a row as may be under way were left without an answer that can be read.
+    /// As many calls in a row as may be under way, but at least [`FEWEST_DOUBTS`], were left without an answer that can
+    /// be read.
     Doubts {
         /// How many.
         count: usize,
+        /// How many calls may be under way.
+        concurrency: usize,
         /// What the last one was.
         detail: String,
     },
@@ -76,15 +83,14 @@ impl fmt::Display for End {
             End::Unavailable { detail } => {
                 write!(f, "Spotler could not be reached for too long ({detail})")
             }
-            End::Doubts { count: 1, detail } => write!(
+            End::Doubts {
+                count,
+                concurrency,
+                detail,
+            } => write!(
                 f,
-                "a call was left without a readable answer ({detail}); with concurrency = 1 a run stops at the first such \
-                 call, because a fault that hits every call must not leave one doubt after another"
-            ),
-            End::Doubts { count, detail } => write!(
-                f,
-                "the last {count} calls were left without a readable answer ({detail}); with concurrency = {count} a run \
-                 stops there, because a fault that hits every call must not leave one doubt after another"
+                "the last {count} calls were left without a readable answer ({detail}); with concurrency = {concurrency} \
+                 a run stops there, because a fault that hits every call must not leave one doubt after another"
             ),
             End::Mixups { count, detail } => write!(
                 f,
@@ -273,7 +279,8 @@ impl Gate {
             }
             inner.resume_at = None;
         }
-        if inner.under_way + inner.doubts >= self.limits.concurrency {
+        let room = self.limits.concurrency.saturating_sub(inner.doubts).max(1);
+        if inner.under_way >= room {
             return Ok(Err(None));
         }
         inner.under_way += 1;
@@ -318,9 +325,12 @@ impl Gate {
     /// Narrows the gate by one. Returns whether it is still open.
     fn doubt(&self, inner: &mut Inner, detail: String) -> bool {
         inner.doubts += 1;
-        if inner.doubts >= self.limits.concurrency {
-            let count = inner.doubts;
-            self.set_end(End::Doubts { count, detail });
+        if inner.doubts >= self.limits.concurrency.max(FEWEST_DOUBTS) {
+            self.set_end(End::Doubts {
+                count: inner.doubts,
+                concurrency: self.limits.concurrency,
+                detail,
+            });
         }
         self.end.get().is_none()
     }
