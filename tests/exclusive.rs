@@ -104,10 +104,21 @@ fn without_a_record_it_goes_by_who_comes_in() {
     assert!(!declared.contains("c-2,newsletter"), "{declared}");
     let left_out = list(&["--left-out", "exclusive"]);
     assert!(
-        left_out.contains("c-2,newsletter,,rollcall.toml:19,exclusive,winback goes first"),
+        left_out.contains(
+            "c-2,newsletter,,rollcall.toml:19,exclusive,winback goes first,rollcall.toml:30"
+        ),
         "{left_out}"
     );
+    // Where it is in two of these, the block that leaves it out is named.
+    let other = "[automation.late]\ntrigger_code = \"code-l\"\n\
+                 [[exclusive]]\nautomations = [\"newsletter\", \"late\"]\n[[exclusive]]\n";
     let config = CONFIG.replace("URL", &spotler.url());
+    repo.write("rollcall.toml", config.replace("[[exclusive]]\n", other));
+    let left_out = list(&["--left-out", "exclusive"]);
+    assert!(
+        left_out.contains("winback goes first,rollcall.toml:34"),
+        "{left_out}"
+    );
     repo.write(
         "rollcall.toml",
         config.clone() + "[[expect]]\ncontact = \"c-2\"\nin = \"newsletter\"\n",

@@ -81,15 +81,17 @@ impl<'a> DeclaredJson<'a> {
 
     /// Of one that another automation displaces.
     pub fn displaced(config: &'a Config, roster: &Roster<'_>, enrolment: &Enrolment<'a>) -> Self {
-        let reason = roster.displaced_by(enrolment.contact, enrolment.automation);
-        let mut exclusives = config.exclusives.iter();
-        let block = exclusives.find(|of| of.automations.contains(&enrolment.automation));
+        let by = roster.displacing(enrolment.contact, enrolment.automation);
+        let left_out = by.map(|(first, exclusive)| LeftOutJson {
+            by: "exclusive",
+            reason: Some(Cow::from(format!(
+                "{} goes first",
+                config.automations[first].name
+            ))),
+            at: exclusive.place.to_string(),
+        });
         Self {
-            left_out: Some(LeftOutJson {
-                by: "exclusive",
-                reason: reason.map(Cow::from),
-                at: block.map_or_else(String::new, |of| of.place.to_string()),
-            }),
+            left_out,
             ..Self::new(config, enrolment)
         }
     }

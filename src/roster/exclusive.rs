@@ -60,6 +60,13 @@ impl Roster<'_> {
 
     /// Why a contact that comes into an automation is not declared there, where another one goes first.
     pub fn displaced_by(&self, contact: &str, automation: usize) -> Option<String> {
+        let by = self.displacing(contact, automation);
+        by.map(|(first, exclusive)| goes_first(self.config, first, exclusive))
+    }
+
+    /// By which automation, as an index into [`Config::automations`], and by which block a contact that comes into an automation
+    /// is not declared there.
+    pub fn displacing(&self, contact: &str, automation: usize) -> Option<(usize, &Exclusive)> {
         let comes_in = |of: usize| self.any_of(contact, of).is_some();
         let mut list = self.of(contact, automation);
         list.find(|of| of.class == Class::Displaced)?;
@@ -67,7 +74,7 @@ impl Roster<'_> {
         exclusives.find_map(|exclusive| {
             let first = exclusive.first(comes_in)?;
             let is_in_it = first != automation && exclusive.automations.contains(&automation);
-            is_in_it.then(|| goes_first(self.config, first, exclusive))
+            is_in_it.then_some((first, exclusive))
         })
     }
 }
