@@ -170,14 +170,15 @@ fn nothing_is_written_where_spotler_cannot_be_asked() {
 fn a_list_is_read_in_both_spellings_and_its_fields_are_held_against_those_that_are_sent() {
     let list = json!([
         { "encryptedId": "a1", "name": "Customer", "active": true,
-          "fields": [{ "name": "company", "type": "STRING" }, { "name": "cart", "type": "URL" }],
+          "fields": [{ "name": "company", "type": "STRING" }, { "name": "cart", "type": "URL" },
+                     { "name": "vat", "type": "string" }],
           "triggers": [{ "encryptedId": "code-1", "name": "start" }] },
         { "id": 7, "name": "Winback", "active": "true",
           "triggers": [{ "id": 5, "triggerCode": "code-3", "name": "start", "encryptedId": "e-3" }] }
     ]);
     let url = answering(list.to_string());
     let repo = Repo::with(&format!(
-        "[spotler]\nbase_url = {url:?}\n[automation.customer]\ntrigger_code = \"code-1\"\nfields.Company = \"x\"\n\
+        "[spotler]\nbase_url = {url:?}\n[automation.customer]\ntrigger_code = \"code-1\"\nfields = {{ Company = \"x\", cart = \"x\", vat = \"x\" }}\n\
          [automation.winback]\ntrigger_code = \"code-3\"\n"
     ));
     let json = repo
@@ -204,13 +205,70 @@ fn a_list_is_read_in_both_spellings_and_its_fields_are_held_against_those_that_a
                 true,
                 [
                     "Spotler lists no field Company (did you mean company?)",
-                    "its field company is not sent",
-                    "its field cart is not sent"
+                    "its field cart is URL at Spotler, and sent as STRING",
+                    "its field company is not sent"
                 ]
             ],
             ["code-3", ["winback"], true, []]
         ])
     );
+}
+
+#[test]
+fn dates_of_publications_are_held_against_today() {
+    let listed = |code: &str, publications: serde_json::Value| {
+        json!({ "id": code, "name": code, "publications": publications,
+                "triggers": [{ "triggerCode": code, "name": "start" }] })
+    };
+    let dates = |start: &str, end: &str| json!({ "startDate": start, "endDate": end });
+    let open = json!({ "startDate": "2026-01-01" });
+    let cases = [
+        (json!([]), json!([])),
+        (
+            json!([dates("2026-01-01", "2026-11-22")]),
+            json!(["its publication ended on 2026-11-22: its triggers fail"]),
+        ),
+        (
+            json!([dates("2026-01-01", "2026-11-23")]),
+            json!(["its publication ends on 2026-11-23"]),
+        ),
+        (
+            json!([dates("2026-12-01", "2026-12-31")]),
+            json!(["its publication starts on 2026-12-01: until then its triggers fail"]),
+        ),
+        (json!([dates("2026-01-01", "2026-11-22"), open]), json!([])),
+        (json!([dates("", "soon")]), json!([])),
+    ];
+    let codes: Vec<String> = (0..cases.len())
+        .map(|place| format!("code-{place}"))
+        .collect();
+    let list = codes
+        .iter()
+        .zip(&cases)
+        .map(|(code, (dates, _))| listed(code, dates.clone()));
+    let url = answering(json!(list.collect::<Vec<_>>()).to_string());
+    let blocks = codes
+        .iter()
+        .map(|code| format!("[automation.{code}]\ntrigger_code = {code:?}\n"));
+    let repo = Repo::with(&format!(
+        "[spotler]\nbase_url = {url:?}\n{}",
+        blocks.collect::<String>()
+    ));
+    let now = [
+        "automations",
+        "--format",
+        "json",
+        "--now",
+        "2026-11-23T09:00:00Z",
+    ];
+    let json = repo.run(&now).exits(0).json();
+    let found = json["automations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["remarks"].clone());
+    let wanted = cases.map(|(_, remarks)| remarks);
+    assert_eq!(found.collect::<Vec<_>>(), wanted);
 }
 
 /// The address of a server that answers everything with this.

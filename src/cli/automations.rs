@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use anstyle::Style;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::args::{AutomationsArgs, Format};
@@ -14,7 +15,7 @@ use super::{CommandError, Common, Exit, Session};
 use crate::config::{Config, nearest};
 use crate::id::TriggerCode;
 use crate::report::{ADDED, ATTENTION, Cell, Columns, Row, SafeText, Yield};
-use crate::spotler::ListedAutomation;
+use crate::spotler::{ListedAutomation, ListedField, ListedTime};
 
 #[derive(Serialize)]
 struct Found {
@@ -31,7 +32,11 @@ struct Found {
 
 pub(super) async fn run(args: &AutomationsArgs, common: &Common) -> Result<Exit, CommandError> {
     let Session { engine, output } = &Session::begin(common)?;
-    let rows = rows(engine.config(), &engine.listed_automations().await?);
+    let rows = rows(
+        engine.config(),
+        &engine.listed_automations().await?,
+        engine.now(),
+    );
     match args.format {
         Format::Json => output.json(&serde_json::json!({ "automations": rows })),
         Format::Text => output.lines(|out| text(out, &rows, output.width())),
@@ -82,7 +87,7 @@ fn text(out: &mut dyn Write, rows: &[Found], width: Option<usize>) -> io::Result
     columns.end()
 }
 
-fn rows(config: &Config, listed: &[ListedAutomation]) -> Vec<Found> {
+fn rows(config: &Config, listed: &[ListedAutomation], now: Timestamp) -> Vec<Found> {
     let mut configured: BTreeMap<&TriggerCode, Vec<String>> = BTreeMap::new();
     for automation in &config.automations {
         let names = configured.entry(&automation.trigger_code).or_default();
@@ -101,6 +106,7 @@ fn rows(config: &Config, listed: &[ListedAutomation]) -> Vec<Found> {
                 configured.get(&code).cloned()
             });
             let names = names.unwrap_or_default();
+            let dates = of_dates(config, automation, now).filter(|_| !names.is_empty());
             let unknown = names.is_empty().then_some("not configured");
             let inactive = (!names.is_empty() && automation.active == Some(false))
                 .then_some("inactive: its triggers fail");
@@ -108,6 +114,7 @@ fn rows(config: &Config, listed: &[ListedAutomation]) -> Vec<Found> {
                 remarks: (unknown.into_iter().chain(twice(&names)).chain(inactive))
                     .map(Cow::from)
                     .chain(of_fields(config, automation, &names))
+                    .chain(dates.map(Cow::from))
                     .collect(),
                 configured: names,
                 listed: automation.name.clone(),
@@ -147,22 +154,69 @@ fn of_fields(
     for (place, automation) in automations.filter(|(_, of)| names.contains(&of.name.to_string())) {
         let blocks = config.enrols.iter();
         let blocks = blocks.filter(|block| block.automations.contains(&place));
-        let fields = automation
-            .fields
-            .iter()
-            .chain(blocks.flat_map(|block| &block.fields));
-        let sent: BTreeSet<&str> = fields.map(|field| field.name.as_str()).collect();
-        let is_listed = |name: &str| listed.iter().any(|of| of == name);
-        for name in sent.iter().filter(|name| !is_listed(name)) {
-            let near = nearest(listed.iter().map(String::as_str), name);
-            let near = near.map_or_else(String::new, |near| {
-                format!(" (did you mean {}?)", SafeText(near))
-            });
-            remarks.push(format!("Spotler lists no field {name}{near}").into());
+        let fields = blocks.flat_map(|block| &block.fields);
+        let fields = automation.fields.iter().chain(fields);
+        let sent: BTreeSet<(&str, &str)> = fields
+            .map(|field| (field.name.as_str(), field.template.type_name()))
+            .collect();
+        let mut unlisted = None;
+        for &(name, kind) in &sent {
+            match listed.iter().find(|of| of.name == name) {
+                Some(ListedField {
+                    kind: Some(wanted), ..
+                }) if wanted != kind => remarks.push(
+                    format!(
+                        "its field {name} is {} at Spotler, and sent as {kind}",
+                        SafeText(wanted)
+                    )
+                    .into(),
+                ),
+                Some(_) => {}
+                None if unlisted.replace(name) == Some(name) => {}
+                None => {
+                    let near = nearest(listed.iter().map(|of| of.name.as_str()), name);
+                    let near = near.map_or_else(String::new, |near| {
+                        format!(" (did you mean {}?)", SafeText(near))
+                    });
+                    remarks.push(format!("Spotler lists no field {name}{near}").into());
+                }
+            }
         }
-        for name in listed.iter().filter(|name| !sent.contains(name.as_str())) {
-            remarks.push(format!("its field {} is not sent", SafeText(name)).into());
+        let is_sent = |of: &&ListedField| sent.iter().any(|(name, _)| *name == of.name);
+        for field in listed.iter().filter(|of| !is_sent(of)) {
+            remarks.push(format!("its field {} is not sent", SafeText(&field.name)).into());
         }
     }
     remarks
+}
+
+/// What the dates of its publications mean, where Spotler lists them and none of them runs without an end.
+fn of_dates(config: &Config, listed: &ListedAutomation, now: Timestamp) -> Option<String> {
+    let at = |time: Option<ListedTime>| time.map(|time| time.at(&config.zone));
+    let dates = listed
+        .publications
+        .iter()
+        .map(|of| (at(of.start), at(of.end)));
+    let dates: Vec<_> = dates.collect();
+    let day = |at: Timestamp| at.to_zoned_datetime(config.zone.clone()).date();
+    let has_ended = |end: Option<Timestamp>| end.is_some_and(|end| end < now);
+    let open = || dates.iter().filter(|(_, end)| !has_ended(*end));
+    let running = || open().filter(|(start, _)| start.is_none_or(|start| start <= now));
+    let last = |ends: &mut dyn Iterator<Item = Option<Timestamp>>| {
+        ends.collect::<Option<Vec<_>>>()?.into_iter().max()
+    };
+    if let Some(end) = last(&mut running().map(|(_, end)| *end)) {
+        return Some(format!("its publication ends on {}", day(end)));
+    }
+    if running().next().is_some() {
+        return None;
+    }
+    match open().filter_map(|(start, _)| *start).min() {
+        Some(start) => Some(format!(
+            "its publication starts on {}: until then its triggers fail",
+            day(start)
+        )),
+        None => last(&mut dates.iter().map(|(_, end)| *end))
+            .map(|end| format!("its publication ended on {}: its triggers fail", day(end))),
+    }
 }

@@ -314,6 +314,17 @@ pub struct Field {
     pub place: Place,
 }
 
+impl FieldTemplate {
+    /// The type's name on the wire.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            FieldTemplate::String(_) => "STRING",
+            FieldTemplate::Url(_) => "URL",
+            FieldTemplate::Products { .. } => "PRODUCTLIST",
+        }
+    }
+}
+
 /// A field's type, with the template or templates of its value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FieldTemplate {

@@ -9,7 +9,6 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::id::{ParticipationId, TriggerCode};
-use crate::text::is_unseen;
 
 /// What one published automation answered to a trigger. One trigger code can start several. Kept in the words of the wire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,7 +163,7 @@ impl TriggerBody {
 }
 
 /// The longest word of the wire that is kept, in characters.
-const LONGEST_WORD: usize = 100;
+pub(super) const LONGEST_WORD: usize = 100;
 
 /// Stands for a word that is not there, or is none.
 const UNKNOWN: &str = "UNKNOWN";
@@ -217,7 +216,7 @@ fn plain_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>
 }
 
 /// What is common to all answers: statuses that say something whatever the call and the body.
-fn common(head: &Head, now: SystemTime) -> Result<(), CallError> {
+pub(super) fn common(head: &Head, now: SystemTime) -> Result<(), CallError> {
     let status = head.status;
     let retry_after = head
         .retry_after
@@ -408,119 +407,6 @@ fn is_over(word: &str) -> bool {
         "INVALID_STATE" | "NOT_TRIGGERED" | "CAMPAIGN_NOTFOUND"
     ) || ((word.contains("PARTICIPATION") || word.contains("AUTOMATION"))
         && (word.contains("NOTFOUND") || word.contains("NOT_FOUND")))
-}
-
-/// An automation as Spotler lists it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ListedAutomation {
-    /// Its id.
-    pub id: Option<String>,
-    /// Its name.
-    pub name: Option<String>,
-    /// Whether it is active, where that is said.
-    pub active: Option<bool>,
-    /// Its external triggers.
-    pub triggers: Vec<ListedTrigger>,
-    /// The names of its fields; `None` where they are not listed.
-    pub fields: Option<Vec<String>>,
-}
-
-/// An external trigger as Spotler lists it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ListedTrigger {
-    /// Its code.
-    pub code: Option<String>,
-    /// Its name.
-    pub name: Option<String>,
-}
-
-/// How lists spell an id, the one that is certain first.
-const IDS: [&str; 2] = ["encryptedId", "id"];
-
-/// How they spell the code of a trigger.
-const CODES: [&str; 3] = ["triggerCode", "encryptedId", "id"];
-
-impl ListedAutomation {
-    fn read(item: &Value) -> Option<Self> {
-        item.as_object()?;
-        let triggers = list(item, &["triggers"]).unwrap_or_default();
-        let names = |item: &Value| {
-            let fields = list(item, &["fields", "automationFields"])?.iter();
-            let name = |field: &Value| word(field).or_else(|| said(field, &["name"]));
-            Some(fields.filter_map(name).collect::<Vec<String>>())
-        };
-        // They are the automation's, wherever they stand.
-        let mut fields: Vec<Vec<String>> =
-            triggers.iter().chain([item]).filter_map(names).collect();
-        fields.sort();
-        fields.dedup();
-        Some(Self {
-            id: said(item, &IDS),
-            name: said(item, &["name"]),
-            active: match item.get("active") {
-                Some(Value::Bool(flag)) => Some(*flag),
-                Some(Value::String(text)) => text.to_ascii_lowercase().parse().ok(),
-                _ => None,
-            },
-            triggers: (triggers.iter())
-                .map(|trigger| ListedTrigger {
-                    code: said(trigger, &CODES),
-                    name: said(trigger, &["name"]),
-                })
-                .collect(),
-            fields: (!fields.is_empty()).then(|| fields.concat()),
-        })
-    }
-}
-
-/// The first of these that is there, as text, made harmless: for what is shown.
-fn said(item: &Value, keys: &[&str]) -> Option<String> {
-    keys.iter().find_map(|key| word(item.get(key)?))
-}
-
-/// A text or a number, made harmless.
-fn word(value: &Value) -> Option<String> {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        _ => return None,
-    };
-    let seen = text.chars().filter(|c| !is_unseen(*c));
-    Some(seen.take(LONGEST_WORD).collect())
-}
-
-fn list<'a>(item: &'a Value, keys: &[&str]) -> Option<&'a [Value]> {
-    let mut found = keys.iter().filter_map(|key| item.get(key)?.as_array());
-    found.next().map(Vec::as_slice)
-}
-
-/// Reads the answer to a list.
-///
-/// # Errors
-/// Why there is no list in it.
-pub fn read_list(
-    head: &Head,
-    body: &[u8],
-    now: SystemTime,
-) -> Result<Vec<ListedAutomation>, CallError> {
-    common(head, now)?;
-    if head.status != 200 {
-        return Err(CallError::Doubtful(format!("HTTP {}", head.status)));
-    }
-    let unreadable = || CallError::Doubtful("the answer is not a list of automations".to_owned());
-    let items: Vec<Value> = match serde_json::from_slice(body).map_err(|_| unreadable())? {
-        Value::Array(items) => items,
-        // Some lists of the API come wrapped in an object.
-        Value::Object(map) => match map.into_iter().find(|(_, value)| value.is_array()) {
-            Some((_, Value::Array(items))) => items,
-            _ => return Err(unreadable()),
-        },
-        _ => return Err(unreadable()),
-    };
-    Ok(items
-        .into_iter()
-        .filter_map(|item| ListedAutomation::read(&item))
-        .collect())
 }
 
 #[cfg(test)]
@@ -794,25 +680,6 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_read_whatever_surrounds_them() {
-        let head = Head {
-            status: 200,
-            retry_after: None,
-        };
-        let item = r#"{"id":5,"name":"Customer lifecycle","active":true,"new":1,"triggers":[{"triggerCode":"c","name":"t"}]}"#;
-        for body in [
-            format!("[{item}]"),
-            format!(r#"{{"automations":[{item}]}}"#),
-        ] {
-            let list = read_list(&head, body.as_bytes(), SystemTime::UNIX_EPOCH).unwrap();
-            assert_eq!(list[0].id.as_deref(), Some("5"));
-            assert_eq!(list[0].active, Some(true));
-            assert_eq!(list[0].triggers[0].code.as_deref(), Some("c"));
-        }
-        assert!(read_list(&head, b"<html>", SystemTime::UNIX_EPOCH).is_err());
-    }
-
-    #[test]
     fn an_id_is_kept_whole_or_not_at_all() {
         let long = "a".repeat(150);
         let started = |id: &str| {
@@ -877,7 +744,7 @@ mod tests {
                 prop_assert!(body.windows(2).any(|pair| pair == b"OK"));
             }
             let _ = read_stop(&head, &body, now);
-            let _ = read_list(&head, &body, now);
+            let _ = crate::spotler::read_list(&head, &body, now);
         }
     }
 }

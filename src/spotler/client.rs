@@ -15,12 +15,10 @@ use serde::Serialize;
 use url::Url;
 use uuid::Uuid;
 
-use super::answer::{
-    CallError, Head, ListedAutomation, StopAnswer, TriggerAnswer, read_list, read_stop,
-    read_trigger,
-};
+use super::answer::{CallError, Head, StopAnswer, TriggerAnswer, read_stop, read_trigger};
 use super::connections::{Connections, TooLate, innermost};
 use super::credentials::Credentials;
+use super::list::{ListedAutomation, read_list};
 use super::oauth::{Signer, encode};
 use crate::base_url::BaseUrl;
 use crate::field::{FieldContent, FieldValue};

@@ -6,14 +6,15 @@ mod answer;
 mod client;
 mod connections;
 mod credentials;
+mod list;
 mod notice;
 mod oauth;
 
 pub use answer::{
-    CallError, Complaint, Entry, Head, ListedAutomation, ListedTrigger, StopAnswer, TriggerAnswer,
-    read_list, read_stop, read_trigger,
+    CallError, Complaint, Entry, Head, StopAnswer, TriggerAnswer, read_stop, read_trigger,
 };
 pub use client::{Client, ClientError, Options};
 pub use credentials::{Credentials, CredentialsError};
+pub use list::{ListedAutomation, ListedDates, ListedField, ListedTime, ListedTrigger, read_list};
 pub use notice::post;
 pub use oauth::Signer;

@@ -141,7 +141,6 @@ mod tests {
 
     fn listed(name: &str, active: Option<bool>, triggers: &[(&str, &str)]) -> ListedAutomation {
         ListedAutomation {
-            id: None,
             name: Some(name.to_owned()),
             active,
             triggers: triggers
@@ -151,7 +150,7 @@ mod tests {
                     name: Some((*name).to_owned()),
                 })
                 .collect(),
-            fields: None,
+            ..ListedAutomation::default()
         }
     }
 
