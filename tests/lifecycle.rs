@@ -347,19 +347,30 @@ fn git_keeps_out_the_record_and_exports_but_those_of_an_example() {
         .exits(0);
     for (folder, wanted) in [("new", vec![]), ("example", vec!["exports/crm.csv"])] {
         repo.run(&["--config", folder, "apply", "--yes"]).exits(0);
-        repo.write(&format!("{folder}/exports/other.csv"), "id\n");
+        let left = [
+            "exports/other.csv",
+            "next.plan",
+            ".rollcall.notified",
+            "state/rollcall.db.notified",
+            ".rollcall-a.tmp",
+        ];
+        for name in left {
+            repo.write(&format!("{folder}/{name}"), "id\n");
+        }
         git(folder, &["init", "--quiet"]);
         git(folder, &["add", "."]);
         let listed = git(folder, &["ls-files"]);
         assert!(listed.contains("rollcall.toml"), "{listed}");
         let kept: Vec<_> = listed
             .lines()
-            .filter(|path| path.starts_with("exports") || path.starts_with("state"))
+            .filter(|path| {
+                left.contains(path) || path.starts_with("exports") || path.starts_with("state")
+            })
             .collect();
         assert_eq!(kept, wanted, "{listed}");
     }
     let lines = std::fs::read_to_string(repo.file("new/.gitignore")).unwrap();
-    assert_eq!(lines, "/tmp/\n/state/\n/exports/\n");
+    assert_eq!(lines, "/tmp/\n/state/\n/exports/\n*.plan\n.rollcall*\n");
 }
 
 #[test]

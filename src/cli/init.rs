@@ -34,8 +34,9 @@ pub(super) const AUTOMATIONS: &str = "automations.toml";
 
 const GITIGNORE: &str = ".gitignore";
 
-/// The record must not get into Git, nor must the exports, which are about people.
-const KEPT_OUT: &str = "/state/\n/exports/\n";
+/// What must not get into Git: the record with all that is beside it (journal, lock, the sandbox's memory, what `[notify]` said),
+/// the exports and the saved plans, which name people, and what runs leave beside `rollcall.toml`.
+const KEPT_OUT: &str = "/state/\n/exports/\n*.plan\n.rollcall*\n";
 
 pub(super) async fn run(args: &InitArgs, common: &Common) -> Result<Exit, CommandError> {
     let (dir, there) = (&args.dir, args.dir.join(FILE_NAME));
