@@ -182,6 +182,40 @@ fn errors_are_said_too_also_where_neither_configuration_nor_record_can_be_read()
 }
 
 #[test]
+fn a_file_that_cannot_be_written_is_said_too_and_the_other_one_is_written() {
+    let (spotler, hook) = (Spotler::open(), Hook::open());
+    let repo = repo(&hook, &config(&spotler.url(), "", &["crm-1"]));
+    let apply = |metrics, report| {
+        let args = ["apply", "--yes", "--metrics", metrics, "--report", report];
+        repo.run(&args).exits(1)
+    };
+    let done = apply("no/rollcall.prom", "done.json");
+    assert!(
+        done.stderr.contains("The metrics cannot be written"),
+        "{}",
+        done.stderr
+    );
+    assert_eq!(hook.said().len(), 1);
+    let report = std::fs::read_to_string(repo.file("done.json")).unwrap();
+    assert!(report.contains("\"exit_code\": 1"), "{report}");
+    let done = apply("rollcall.prom", "no/done.json");
+    assert!(
+        done.stderr.contains("The report cannot be written"),
+        "{}",
+        done.stderr
+    );
+    assert_eq!(hook.said().len(), 1);
+    let metrics = std::fs::read_to_string(repo.file("rollcall.prom")).unwrap();
+    assert!(
+        metrics.contains("rollcall_last_run_exit_code 1"),
+        "{metrics}"
+    );
+    apply("rollcall.prom", "no/done.json");
+    assert_eq!(hook.said(), Vec::<String>::new());
+    assert_eq!(spotler.calls(), 0);
+}
+
+#[test]
 fn a_webhook_that_fails_changes_no_exit_code_and_is_tried_again() {
     let spotler = Spotler::open();
     let text = config(&spotler.url(), GUARD, &["crm-1", "crm-2"]);

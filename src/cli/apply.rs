@@ -31,12 +31,15 @@ pub(super) async fn run(
     signals: &Signals,
 ) -> Result<Exit, CommandError> {
     let started = Instant::now();
-    let report = args.report.as_deref().map(Reported::check).transpose()?;
-    if let Some(path) = &args.metrics {
-        metrics::check(path)?;
-    }
+    let report = args.report.as_deref().map(Reported::check).transpose();
+    let metrics = args.metrics.as_deref().map(metrics::check).transpose();
     let output = Output::new(common);
-    let session = Session::begin(common);
+    // Where one of the two cannot be written, the other one and the webhook report it all the same.
+    let (report, metrics, session) = match (report, metrics) {
+        (Ok(report), Ok(metrics)) => (report, metrics, Session::begin(common)),
+        (Ok(report), Err(error)) => (report, None, Err(error)),
+        (Err(error), metrics) => (None, metrics.ok().flatten(), Err(error)),
+    };
     let mut seen = Seen::default();
     let (exit, error) = match &session {
         Ok(session) => {
@@ -62,7 +65,7 @@ pub(super) async fn run(
     if let Some(error) = error {
         output.error(error);
     }
-    let exit = match &args.metrics {
+    let exit = match metrics {
         Some(path) => {
             metrics::write(path, exit, started, session.as_ref().ok(), &seen, &output).await
         }

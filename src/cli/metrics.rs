@@ -26,8 +26,8 @@ pub(super) struct Seen {
     pub run: Option<Run>,
 }
 
-/// Checks that the file can be written, before anything is done.
-pub(super) fn check(path: &Path) -> Result<(), CommandError> {
+/// Checks that the file can be written, before anything is done, and returns it.
+pub(super) fn check(path: &Path) -> Result<&Path, CommandError> {
     let checked = report::check_writable(path, FileKind::Metrics);
     checked.with_context(|| {
         format!(
@@ -35,7 +35,7 @@ pub(super) fn check(path: &Path) -> Result<(), CommandError> {
             path.display()
         )
     })?;
-    Ok(())
+    Ok(path)
 }
 
 /// Writes the file. Says how the command ends: where the file lacks something, that is not fine.

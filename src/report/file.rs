@@ -114,7 +114,7 @@ fn beside(path: &Path, kind: FileKind) -> io::Result<tempfile::NamedTempFile> {
     }
     #[cfg(not(unix))]
     let _ = kind;
-    let file = builder.tempfile_in(folder(path))?;
+    let file = builder.tempfile_in(folder(path)).map_err(unnamed)?;
     // A collector is another user: it reads them whatever files this one makes otherwise.
     #[cfg(unix)]
     if kind == FileKind::Metrics {
@@ -122,6 +122,15 @@ fn beside(path: &Path, kind: FileKind) -> io::Result<tempfile::NamedTempFile> {
         file.as_file().set_permissions(permissions)?;
     }
     Ok(file)
+}
+
+/// Why there is no such file, without its name: nobody knows it, and it is another one every time.
+fn unnamed(error: io::Error) -> io::Error {
+    let text = error.to_string();
+    match text.split_once(" at path ") {
+        Some((why, _)) => io::Error::new(error.kind(), why),
+        None => error,
+    }
 }
 
 fn folder(path: &Path) -> &Path {
