@@ -411,3 +411,15 @@ fn a_sandbox_that_forgot_everything_gives_no_id_again() {
         done.exits(0);
     }
 }
+
+#[test]
+fn a_sandbox_says_once_why_it_cannot_listen() {
+    let repo = repo();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let said = repo.run(&["sandbox", "--listen", &address]).exits(1).stderr;
+    assert!(
+        said.ends_with("end the program that listens there.\n"),
+        "{said}"
+    );
+}

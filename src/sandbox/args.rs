@@ -168,10 +168,10 @@ fn secret_file(
     };
     match std::fs::read_to_string(&path) {
         Ok(text) => Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned())),
-        Err(source) => Err(SandboxError::Secret {
+        Err(cause) => Err(SandboxError::Secret {
             variable: variable.to_owned(),
             path,
-            source,
+            cause,
         }),
     }
 }

@@ -17,13 +17,13 @@ pub enum SandboxError {
     NotLoopback(SocketAddr),
     /// The system would not let it listen there.
     #[error(
-        "The sandbox could not listen on {address}: {source}. Give another address, or end the program that listens there."
+        "The sandbox could not listen on {address}: {cause}. Give another address, or end the program that listens there."
     )]
     Listen {
         /// Where.
         address: SocketAddr,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Its memory cannot be used.
     #[error(transparent)]
@@ -47,14 +47,14 @@ pub enum SandboxError {
         missing: &'static str,
     },
     /// A file that a variable names cannot be read.
-    #[error("The file {} that {variable} names could not be read: {source}. The sandbox was not started.", path.display())]
+    #[error("The file {} that {variable} names could not be read: {cause}. The sandbox was not started.", path.display())]
     Secret {
         /// The variable.
         variable: String,
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Standard output is gone.
     #[error("The sandbox could not say where it listens, and has ended: {0}.")]

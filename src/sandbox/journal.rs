@@ -15,14 +15,14 @@ const LINE: &[u8] = b"{\"seq\":";
 pub enum JournalError {
     /// It could not be opened, made or read.
     #[error(
-        "The sandbox's memory {} could not be opened: {source}. Nothing was written to it.",
+        "The sandbox's memory {} could not be opened: {cause}. Nothing was written to it.",
         path.display()
     )]
     Open {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Another sandbox has it.
     #[error(
@@ -65,9 +65,9 @@ impl Journal {
     /// # Errors
     /// A [`JournalError`] where the file cannot be used.
     pub fn open(path: &Path) -> Result<(Self, Memory), JournalError> {
-        let failed = |source| JournalError::Open {
+        let failed = |cause| JournalError::Open {
             path: path.to_owned(),
-            source,
+            cause,
         };
         let file = open_file(path).map_err(failed)?;
         match file.try_lock() {
@@ -146,9 +146,9 @@ fn replay(path: &Path, file: &File, memory: &mut Memory) -> Result<u64, JournalE
         line.clear();
         let read = reader
             .read_until(b'\n', &mut line)
-            .map_err(|source| JournalError::Open {
+            .map_err(|cause| JournalError::Open {
                 path: path.to_owned(),
-                source,
+                cause,
             })?;
         if !line.ends_with(b"\n") {
             // Only what looks like the beginning of a line of ours may be cut off: the file may be another one.

@@ -100,9 +100,9 @@ pub async fn start(options: Options) -> Result<Running, SandboxError> {
     };
     let memory = memory.or_after(options.given);
     let (shut, orders) = mpsc::unbounded_channel();
-    let door = Door::open(options.listen, orders).map_err(|source| SandboxError::Listen {
+    let door = Door::open(options.listen, orders).map_err(|cause| SandboxError::Listen {
         address: options.listen,
-        source,
+        cause,
     })?;
     let address = door.address();
     let shared = Arc::new(Shared {
