@@ -319,6 +319,30 @@ fn active_under_both_ids_is_stopped_under_the_one_that_is_not_kept() {
 }
 
 #[test]
+fn a_stop_under_the_old_id_reaches_nothing_that_stays_though_its_contact_is_suppressed() {
+    let more = "[[suppress]]\ncontacts = [\"c-05\"]\nautomation = \"welcome\"\n\
+                [[enrol]]\nautomation = \"winback\"\ncontacts = [\"c-05\"]\n";
+    let config = config("", more, &people(5..6));
+    let mut on_record = [
+        recorded("c-05", "welcome", State::Active),
+        recorded("c-05", "winback", State::Active),
+        recorded("c-09", "welcome", State::Active),
+    ];
+    // It went out under the old id and by the same code.
+    on_record[1].triggered_as = Some(ContactId::new("c-09").unwrap());
+    on_record[1].trigger_code = on_record[0].trigger_code.clone();
+    on_record[2].has_ids = false;
+    let merged = [("c-09", "c-05")];
+    let (plan, _) = plan_merged(&config, &on_record, &merged, &merged);
+    assert_eq!(actions(&plan, &config), ["stop c-05"]);
+    let [held] = &plan.held[..] else {
+        panic!("{plan:?}")
+    };
+    assert_eq!(held.key.contact.as_str(), "c-09");
+    assert!(held.reason.contains("suppressed in those too"));
+}
+
+#[test]
 fn a_stop_goes_to_the_id_that_was_triggered_and_then_to_the_one_that_is_kept() {
     let config = config("", "", &people(1..2));
     let on_record = [recorded("c-00", "winback", State::Active)];
