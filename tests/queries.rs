@@ -45,6 +45,34 @@ fn enrols(query: &str, more: &str, wanted: &[&str]) {
 }
 
 #[test]
+fn who_is_no_longer_in_what_a_query_gives_is_stopped() {
+    let query = "select customer_no, status from crm where status <> 'prospect'";
+    for more in [
+        "",
+        "where.status = { exists = true }",
+        "stay.status = \"customer\"",
+    ] {
+        let repo = repo(query, more);
+        repo.apply().exits(0);
+        repo.write("crm.csv", CRM.replace("c4,customer", "c4,prospect"));
+        let stopped = repo.apply().exits(0).stdout;
+        assert!(
+            stopped.contains("not in source dormant any more"),
+            "{more}: {stopped}"
+        );
+        assert_eq!(
+            repo.recorded(),
+            [
+                "winback c1 active",
+                "winback c2 active",
+                "winback c4 stopped"
+            ],
+            "{more}"
+        );
+    }
+}
+
+#[test]
 fn explain_shows_what_the_query_gave() {
     let query =
         "select customer_no, max(order_date) as last_order, count(*) as n from orders group by 1";
@@ -252,7 +280,7 @@ fn an_input_that_has_lost_its_rows_refuses_the_query() {
     repo.write("crm.csv", "customer_no,status,household\nc1,customer,h1\n");
     let said = plain(&repo.run(&["plan"]).exits(1));
     assert!(
-        said.contains("source crm has 1 rows, and had 4 at the last apply"),
+        said.contains("source crm has 1 row, and had 4 at the last apply"),
         "{said}"
     );
 }

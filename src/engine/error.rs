@@ -92,7 +92,7 @@ pub enum Error {
     Nobody(String, Option<String>),
     /// There are no rules of another revision.
     #[error("{0} Nothing was compared.")]
-    Git(#[from] GitError),
+    Git(GitError),
     /// A plan cannot be saved.
     #[error("The plan cannot be saved to {}: {}", .0.display(), .1)]
     NotSaved(PathBuf, io::Error),
@@ -143,6 +143,13 @@ pub enum Error {
         SafeText(.0.as_str()), SafeText(.1)
     )]
     StillDeclared(ContactId, String),
+}
+
+/// By hand, as its message is in that of the error already and would be said twice as its source.
+impl From<GitError> for Error {
+    fn from(error: GitError) -> Self {
+        Self::Git(error)
+    }
 }
 
 impl From<Problems> for Error {

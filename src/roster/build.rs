@@ -21,7 +21,7 @@ use super::select::{Declared, Selection, Selector};
 use super::suppressed::Suppressed;
 use super::writing::{Named, nearly_listed, same_but_for_form};
 use super::{MoreRows, Roster, merged, reading};
-use crate::config::{Config, Diagnostic, Notation, Place, Problems, Source, Value};
+use crate::config::{Config, Diagnostic, Notation, Place, Problems, Source, SourceKind, Value};
 use crate::field;
 use crate::id::ContactId;
 use crate::source::{RecordRow, Recorded, RowId, SourceError, Table};
@@ -471,8 +471,10 @@ fn left_to_databases<'c>(
 ) -> Vec<Option<String>> {
     let of = |(source, table): (usize, &Option<Table>)| {
         let table = table.as_ref()?;
-        // A query over it wants all rows, and so does a list: who is on none of them is not known otherwise.
-        if open::is_input(config, source) || is_list(config, source) {
+        // A query over it wants all rows, and so does a list: who is on none of them is not known otherwise. What a query over
+        // sources asks is gone once it was read, so that it cannot be asked for the rows that were left out.
+        let is_query = matches!(config.sources[source].kind, SourceKind::Query { .. });
+        if is_query || open::is_input(config, source) || is_list(config, source) {
             return None;
         }
         let blocks = blocks.iter();
