@@ -52,6 +52,36 @@ pub enum Planted {
     CommitNotReadBack,
     /// That a server went over to a replica is not noticed.
     FailoverNotSeen,
+    /// What has ended is triggered again at once.
+    AgainTooSoon,
+    /// What was let go and still runs is triggered when it is declared again.
+    LetGoTriggered,
+    /// Who only stays comes in.
+    StaysComesIn,
+    /// A lot leaves nobody out.
+    LotForgotten,
+    /// A contact is declared in all automations of an `[[exclusive]]`.
+    ExclusionForgotten,
+    /// A contact gets as many triggers as there are.
+    LimitForgotten,
+    /// What was sent to another id of the person does not count for the limit.
+    LimitOfOneId,
+    /// Who is on a list of objections is not suppressed.
+    ObjectionForgotten,
+    /// Who is on no list of consents is not suppressed.
+    ConsentForgotten,
+    /// An objection by another id of the person does not count.
+    ObjectionOfOneId,
+    /// What is on record under another id of the person does not count.
+    MergeForgotten,
+    /// The rows of an id that the person does not keep are its own.
+    OtherIdDeclared,
+    /// The participations of an id that the person does not keep are not written under the one that is.
+    MergeNotWritten,
+    /// Who runs under two ids is not stopped under either.
+    TwiceNotStopped,
+    /// A stop goes to the id that the person keeps, whichever was triggered.
+    StopToKeptId,
 }
 
 /// Whether this fault is planted. It never is outside of tests.

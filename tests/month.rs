@@ -1,6 +1,6 @@
 //! Months: thirty days of random rules and exports, lived by the engine by a clock of its own and by the model beside it.
 //!
-//! What the story has not: runs that end, staying, lots, exclusion, limits of contacts, service mail, and time that passes for
+//! What the story has not: lists of objections and of consents, runs that end, staying, lots, exclusion, limits of contacts, service mail, and time that passes for
 //! the record too. Every day the plan must be the model's, and so must the record be when it was applied.
 //!
 //! Thirty months are part of the tests. More: `ROLLCALL_MONTHS=1000 ROLLCALL_SEED=1 cargo test --release --test month`.
@@ -285,8 +285,7 @@ impl Month {
             entry.state = State::Withheld;
         }
         for (key, entry) in &mut self.record {
-            let is_declared =
-                plan.declared.contains_key(key) && !world.suppressed.contains(&key.contact);
+            let is_declared = plan.declared.contains_key(key) && !world.is_suppressed(key);
             let left = plan.leaving.get(key).copied().or(entry.left);
             entry.left = left.filter(|_| !is_declared);
         }

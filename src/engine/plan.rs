@@ -10,6 +10,7 @@ use super::recorded::as_recorded;
 use super::sources::{self, Noting};
 use super::{Checked, Engine, Error};
 use crate::config::{Automation, Config, Diagnostic, Problems};
+use crate::failpoint::{Planted, is_planted};
 use crate::id::{AutomationName, ContactId};
 use crate::plan::{self, Filter, Guard, Merged, Plan, Sent};
 use crate::record::{AppliedSource, AppliedWith, ApplyStart, RecordError, Snapshot, counted_since};
@@ -308,7 +309,10 @@ impl Engine {
             });
             if !is_service {
                 // So they do the id by which they were made.
-                let kept = people.kept(&contact).to_owned();
+                let kept = match is_planted(Planted::LimitOfOneId) {
+                    true => contact,
+                    false => people.kept(&contact).to_owned(),
+                };
                 times.entry(kept).or_default().push(at);
             }
         }
@@ -366,6 +370,10 @@ impl Engine {
                 ids: ids.map(|(id, kept)| (id.clone(), kept.clone())).collect(),
                 done: snapshot.merged.into_iter().collect(),
                 on_record: snapshot.asked,
+            };
+            let merged = match is_planted(Planted::MergeForgotten) {
+                true => Merged::default(),
+                false => merged,
             };
             move || -> Result<Plan, Error> {
                 let times = (now, since);

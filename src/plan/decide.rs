@@ -211,7 +211,11 @@ fn by_state(declared: Declared<'_>, recorded: Option<&Participation>) -> Decisio
         State::Stopped if recorded.is_suppressed() => Decision::Trigger(WhyTrigger::Released),
         State::Stopped => Decision::Trigger(WhyTrigger::Returned),
         // What was refused never ran.
-        State::LetGo if declared.ends && recorded.let_go_from() != Some(State::Refused) => {
+        State::LetGo
+            if declared.ends
+                && recorded.let_go_from() != Some(State::Refused)
+                && !is_planted(Planted::LetGoTriggered) =>
+        {
             let in_doubt = recorded.let_go_from().is_some();
             Decision::GoOn { in_doubt }
         }
@@ -257,7 +261,8 @@ fn by_state(declared: Declared<'_>, recorded: Option<&Participation>) -> Decisio
 fn has_ended(declared: Declared<'_>, recorded: &Participation) -> Decision {
     let triggered_at = recorded.triggered_at.unwrap_or(Timestamp::MIN);
     let until = (declared.again_after).map(|again_after| plus(triggered_at, again_after));
-    let is_due = until.is_none_or(|until| until <= declared.now);
+    let is_due =
+        until.is_none_or(|until| until <= declared.now || is_planted(Planted::AgainTooSoon));
     match until {
         _ if recorded.has_ended_declared() => match until {
             Some(_) if is_due => Decision::Trigger(WhyTrigger::Again),

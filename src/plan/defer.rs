@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Action, Held, Plan, StopScope, Trigger, WhyRenewed, WhyStop, WhyTrigger};
 use crate::config::{Automation, Config, Limit, Window};
+use crate::failpoint::{Planted, is_planted};
 use crate::id::{AutomationName, ContactId, TriggerCode};
 use crate::participation::Participation;
 use crate::roster::Roster;
@@ -148,7 +149,8 @@ impl Plan {
         now: Timestamp,
     ) -> BTreeMap<usize, (WhyDeferred, Option<Timestamp>)> {
         let mut waits = BTreeMap::new();
-        let Some(limit) = &config.per_contact else {
+        let limit = config.per_contact.as_ref();
+        let Some(limit) = limit.filter(|_| !is_planted(Planted::LimitForgotten)) else {
             return waits;
         };
         let span = SignedDuration::try_from(limit.span).unwrap_or(SignedDuration::MAX);

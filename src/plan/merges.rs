@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::moves::Moves;
+use crate::failpoint::{Planted, is_planted};
 use crate::id::ContactId;
 use crate::participation::{Key, Participation};
 use crate::record::{self, Merge, Merges};
@@ -156,6 +157,9 @@ impl Merging {
         }
         self.merges.ids.extend(more);
         self.merges.ids.sort();
+        if is_planted(Planted::MergeNotWritten) {
+            self.merges.rows.clear();
+        }
         (self.counts, self.merges)
     }
 }

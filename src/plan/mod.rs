@@ -33,6 +33,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::config::{Config, Suppression};
+use crate::failpoint::{Planted, is_planted};
 use crate::id::{AutomationName, ContactId, TriggerCode};
 use crate::participation::{Before, Key, Move, Over, Participation, State, SuppressedBy};
 use crate::record::Merges;
@@ -166,7 +167,10 @@ impl Stop {
     /// The id that Spotler knows it by.
     pub fn sent_to(&self) -> &ContactId {
         let of = &self.participation;
-        of.triggered_as.as_ref().unwrap_or(&of.key.contact)
+        let of_other = of.triggered_as.as_ref();
+        of_other
+            .filter(|_| !is_planted(Planted::StopToKeptId))
+            .unwrap_or(&of.key.contact)
     }
 
     /// Whether the enrolment is gone, so that there is a reason to give.

@@ -20,6 +20,7 @@ use super::{
     Trigger, Turn, Withheld, suppressed_by,
 };
 use crate::config::{Config, Lot, OnLeave};
+use crate::failpoint::{Planted, is_planted};
 use crate::id::{AutomationName, ContactId, Occurrence};
 use crate::participation::{GONE, Key, Move, Over, Participation, State, SuppressedBy};
 use crate::roster::{Enrolment, Roster, Suppressions};
@@ -214,7 +215,7 @@ impl<'a> Planner<'a> {
         twice: Vec<Participation>,
         group: &[Participation],
     ) {
-        if twice.is_empty() {
+        if twice.is_empty() || is_planted(Planted::TwiceNotStopped) {
             return;
         }
         let suppressions = self.roster.suppressions(contact.as_str());

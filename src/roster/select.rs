@@ -17,6 +17,7 @@ use super::reading::Reading;
 use super::suppressed::Suppressed;
 use super::writing::{Named, Seen};
 use crate::config::{Automation, Config, DeclaredContact, Diagnostic, Lot, OnChange, Place};
+use crate::failpoint::{Planted, is_planted};
 use crate::field;
 use crate::id::{self, ContactId, IdError};
 use crate::source::{Lines, RowBuffer, RowId, RowIndex, Table};
@@ -231,6 +232,7 @@ impl<'c> Selector<'_, 'c> {
                     self.watch.see(&row, &mut selection.noted);
                     match self.people.role(row.contact) {
                         None => {}
+                        Some(Role::Other(_)) if is_planted(Planted::OtherIdDeclared) => {}
                         Some(Role::Kept(_)) => _ = merged.kept.insert(row.contact.to_owned()),
                         Some(Role::Other(kept)) => {
                             let place = selection.index.len() as usize - 1;

@@ -5,6 +5,7 @@ use hashbrown::HashMap;
 use super::Roster;
 use super::merged::People;
 use crate::config::{Config, Suppression};
+use crate::failpoint::{Planted, is_planted};
 use crate::id::ContactId;
 
 /// The contacts on the lists of suppressions.
@@ -76,7 +77,7 @@ impl<'c> Suppressed<'c> {
     /// Puts a contact on the list of a block: the person, by whatever id.
     pub(super) fn add(&mut self, people: &People, contact: &str, block: usize) {
         let kept = people.kept(contact);
-        if kept != contact {
+        if kept != contact && !is_planted(Planted::ObjectionOfOneId) {
             self.put(kept, block);
         }
         self.put(contact, block);
@@ -139,7 +140,11 @@ impl Set {
             let blocks = config.suppressions.iter().enumerate();
             let blocks = blocks.filter(|(index, block)| {
                 let is_on = on.binary_search(index).is_ok();
-                is_on != block.is_required && block.holds_in(automation)
+                let is_forgotten = match block.is_required {
+                    true => is_planted(Planted::ConsentForgotten),
+                    false => is_planted(Planted::ObjectionForgotten) && block.list.is_some(),
+                };
+                is_on != block.is_required && block.holds_in(automation) && !is_forgotten
             });
             let mut blocks: Vec<usize> = blocks.map(|(index, _)| index).collect();
             blocks.sort_by_key(|block| config.suppressions[*block].is_required);

@@ -12,21 +12,48 @@ use crate::id::{ContactId, ParticipationId};
 use crate::participation::{Key, State};
 use crate::record::{CallId, Memory};
 
-/// What is declared: the values of the fields count where a change of them is a new declaration.
-pub type Declared = BTreeMap<Key, String>;
+/// What the rules make of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Its person objected.
+    Suppressed,
+    /// Its person is not on the list of consents.
+    Unlisted,
+    /// It is declared where it is in already.
+    Stays,
+    /// It is declared.
+    ComesIn,
+}
+
+impl Standing {
+    fn is_declared(self) -> bool {
+        matches!(self, Self::Stays | Self::ComesIn)
+    }
+}
+
+/// What is declared or suppressed: the values of the fields count where a change of them is a new declaration. All is of the
+/// ids that people keep.
+pub type Standings = BTreeMap<Key, (Standing, String)>;
+
+/// One of the declarations of a key, by its place.
+type Declaration = (Key, usize);
 
 /// What was declared when, and what was found to be against the law.
 #[derive(Debug, Default)]
 pub struct Law {
     pub version: usize,
-    now: Declared,
+    now: Standings,
     rules: Rules,
-    /// Who comes in: who is declared and does not stays in only.
-    come_in: BTreeMap<Key, Vec<(usize, bool)>>,
+    /// The ids that are other ones of the same people, and since when.
+    people: BTreeMap<ContactId, (ContactId, usize)>,
+    /// What the rules made of each key, and since when.
+    standings: BTreeMap<Key, Vec<(usize, Option<Standing>)>>,
     /// When the declarations of each key began and ended: one that is gone and comes back is a new one.
     history: BTreeMap<Key, Vec<(usize, bool)>>,
     /// Declarations that were carried out.
-    used: BTreeMap<(Key, usize), Timestamp>,
+    used: BTreeMap<Declaration, Timestamp>,
+    /// Declarations that go on under the id that their person keeps.
+    goes_on: BTreeMap<Declaration, Declaration>,
     /// When each contact's triggers were sent that were carried out.
     sent: BTreeMap<ContactId, Vec<Timestamp>>,
     /// Each by its run: a replica may number another call like one that was lost.
@@ -52,22 +79,84 @@ impl Law {
         self.broken.get_or_insert(what);
     }
 
-    /// The exports or the configuration change.
-    pub fn declare(&mut self, declared: Declared, come_in: &BTreeSet<Key>) {
-        self.version += 1;
-        for key in declared.keys().chain(self.now.keys()) {
-            let since = self.come_in.entry(key.clone()).or_default();
-            since.push((self.version, come_in.contains(key)));
+    /// The id that a person keeps, by all that was said up to a version.
+    pub fn kept(&self, contact: &ContactId, version: usize) -> ContactId {
+        let mut at = contact;
+        while let Some((to, since)) = self.people.get(at)
+            && *since <= version
+        {
+            at = to;
         }
-        let keys: BTreeSet<&Key> = declared.keys().chain(self.now.keys()).collect();
-        for key in keys {
-            if declared.get(key) != self.now.get(key) {
-                let is_declared = declared.contains_key(key);
+        at.clone()
+    }
+
+    /// The same of a key.
+    fn person(&self, key: &Key, version: usize) -> Key {
+        Key {
+            contact: self.kept(&key.contact, version),
+            ..key.clone()
+        }
+    }
+
+    /// Whether two ids are of one person now.
+    pub fn are_one(&self, one: &ContactId, other: &ContactId) -> bool {
+        one == other || self.kept(one, self.version) == self.kept(other, self.version)
+    }
+
+    fn is_forgiven(&self, key: &Key) -> bool {
+        self.forgiven.iter().any(|of| {
+            of.automation == key.automation
+                && of.occurrence == key.occurrence
+                && self.are_one(&of.contact, &key.contact)
+        })
+    }
+
+    /// The exports or the configuration change. Among the ids that are other ones, there may be new ones.
+    pub fn declare(&mut self, now: Standings, people: &BTreeMap<ContactId, ContactId>) {
+        self.version += 1;
+        let before = std::mem::replace(&mut self.now, now);
+        for (from, to) in people {
+            let since = || (to.clone(), self.version);
+            self.people.entry(from.clone()).or_insert_with(since);
+        }
+        let keys: BTreeSet<Key> = self.now.keys().chain(before.keys()).cloned().collect();
+        let declared = |standings: &Standings, key: &Key| {
+            let of = standings.get(key).filter(|(of, _)| of.is_declared());
+            of.map(|(_, value)| value.clone())
+        };
+        for key in &keys {
+            let standing = self.now.get(key).map(|(standing, _)| *standing);
+            let since = self.standings.entry(key.clone()).or_default();
+            since.push((self.version, standing));
+            let now = declared(&self.now, key);
+            if now != declared(&before, key) {
                 let history = self.history.entry(key.clone()).or_default();
-                history.push((self.version, is_declared));
+                history.push((self.version, now.is_some()));
             }
         }
-        self.now = declared;
+        for key in &keys {
+            let kept = self.person(key, self.version);
+            let value = declared(&before, key);
+            if kept == *key || value.is_none() || value != declared(&self.now, &kept) {
+                continue;
+            }
+            let place = |of: &Key, from_end| (of.clone(), self.history[of].len() - from_end);
+            let (old, new) = (place(key, 2), place(&kept, 1));
+            if let Some(at) = self.used.get(&old).copied() {
+                self.uses(&new, at);
+            }
+            self.goes_on.insert(old, new);
+        }
+    }
+
+    /// Notes that a declaration was carried out, also under the id that its person keeps.
+    fn uses(&mut self, declaration: &Declaration, at: Timestamp) {
+        let mut next = Some(declaration.clone());
+        while let Some(of) = next {
+            next = self.goes_on.get(&of).cloned();
+            let last = self.used.entry(of).or_insert(at);
+            *last = at.max(*last);
+        }
     }
 
     /// A call leaves. It must have been announced, for it alone.
@@ -78,12 +167,14 @@ impl Law {
     }
 
     /// A trigger was carried out: the first for a declaration that its run may have read, or after `again_after`; of somebody
-    /// who comes in, as often as the limit of a contact says, and not beside a run that has not ended.
-    pub fn started(&mut self, call: &Call, is_twice: bool) {
+    /// who comes in, under the id that the person keeps, as often as the limit of a person says, and not beside a run that has not
+    /// ended, nor beside one under another id. `running` is what runs already.
+    pub fn started(&mut self, call: &Call, running: &[Key]) {
         let (from, to) = call.versions;
         let again_after = SignedDuration::from_secs(AGAIN_AFTER);
-        let has_ends = self.rules.ends && call.key.automation.as_str() == "a";
         let key = &call.key;
+        let automation = key.automation.as_str();
+        let has_ends = self.rules.ends && automation == "a";
         let history = self.history.get(key).map_or(&[][..], Vec::as_slice);
         let ends = |at: usize| history.get(at + 1).map_or(usize::MAX, |(next, _)| *next);
         let mut meant = (0..history.len())
@@ -92,46 +183,71 @@ impl Law {
             None => true,
             Some(last) => has_ends && *last + again_after <= call.sent_at,
         });
-        let come_in = self.come_in.get(key).map_or(&[][..], Vec::as_slice);
-        let until = |at: usize| come_in.get(at + 1).map_or(usize::MAX, |(next, _)| *next);
-        let comes_in =
-            (0..come_in.len()).any(|at| come_in[at].1 && come_in[at].0 <= to && until(at) > from);
+        let standings = self.standings.get(key).map_or(&[][..], Vec::as_slice);
+        let until = |at: usize| standings.get(at + 1).map_or(usize::MAX, |(next, _)| *next);
+        let read = (0..standings.len()).filter(|at| standings[*at].0 <= to && until(*at) > from);
+        let read: Vec<Option<Standing>> = read.map(|at| standings[at].1).collect();
+        let is_service = self.rules.service && automation == "d";
         let sent = self.sent.entry(key.contact.clone()).or_default();
-        sent.push(call.sent_at);
+        if !is_service {
+            sent.push(call.sent_at);
+        }
         let span = SignedDuration::from_secs(SPAN);
-        let since = sent.iter().filter(|at| **at + span > call.sent_at).count();
-        let is_known = !self.forgiven.iter().any(|of| of.contact == key.contact)
-            && !self.may_repeat.keys().any(|of| of.contact == key.contact);
-        let (is_beyond, is_beside) = (
-            self.rules.limits && since > MOST && is_known,
-            has_ends && is_twice && is_known,
-        );
-        if !comes_in {
-            self.broke(format!("{key} was triggered, and does not come in"));
+        let of_person = |contact: &ContactId| self.kept(contact, from) == key.contact;
+        let sent = self.sent.iter().filter(|(contact, _)| of_person(contact));
+        let sent = sent.flat_map(|(_, times)| times);
+        let since = sent.filter(|at| **at + span > call.sent_at).count();
+        let is_same = |of: &ContactId| self.are_one(of, &key.contact);
+        let is_known = !self.forgiven.iter().any(|of| is_same(&of.contact))
+            && !self.may_repeat.keys().any(|of| is_same(&of.contact));
+        let mut runs = running.iter();
+        let is_beside = runs.any(|of| {
+            let is_other = of.contact != key.contact && automation != "a";
+            (has_ends || is_other) && self.person(of, from) == *key
+        });
+        let mut broken = Vec::new();
+        if self.kept(&key.contact, from) != key.contact {
+            broken.push("was triggered under an id that its person does not keep");
         }
-        if is_beyond {
-            self.broke(format!(
-                "{key} was triggered beyond the limit of its contact"
-            ));
+        if !read.contains(&Some(Standing::ComesIn)) {
+            broken.push(match read.last() {
+                Some(Some(Standing::Suppressed)) => "was triggered, and is suppressed",
+                Some(Some(Standing::Unlisted)) => "was triggered, and is on no list of consents",
+                _ => "was triggered, and does not come in",
+            });
         }
-        if is_beside {
-            self.broke(format!(
-                "{key} was triggered beside a run that has not ended"
-            ));
+        if self.rules.limits && since > MOST && is_known && !is_service {
+            broken.push("was triggered beyond the limit of its contact");
+        }
+        if is_beside && is_known {
+            broken.push("was triggered beside a run that has not ended");
         }
         match new {
-            Some(at) => _ = self.used.insert((key.clone(), at), call.sent_at),
-            None => match self.may_repeat.get_mut(key) {
-                Some(times) if *times > 0 => *times -= 1,
-                _ => self.broke(format!("{key} was triggered twice for one declaration")),
-            },
+            Some(at) => self.uses(&(key.clone(), at), call.sent_at),
+            None => {
+                let version = self.version;
+                let person = self.person(key, version);
+                let other = self
+                    .may_repeat
+                    .keys()
+                    .find(|of| self.may_repeat[*of] > 0 && self.person(of, version) == person);
+                match other.cloned().and_then(|of| self.may_repeat.get_mut(&of)) {
+                    Some(times) => *times -= 1,
+                    None => broken.push("was triggered twice for one declaration"),
+                }
+            }
+        }
+        if let Some(what) = broken.first() {
+            self.broke(format!("{key} {what}"));
         }
     }
 
     /// A stop was carried out behind whatever came after it.
     pub fn stopped_late(&mut self, key: &Key) {
         // It stops all of the contact behind the code: whoever is in one automation of it.
-        let of = |other: &&Key| other.contact == key.contact && other.automation == key.automation;
+        let of = |other: &&Key| {
+            other.automation == key.automation && self.are_one(&other.contact, &key.contact)
+        };
         let all: Vec<Key> = self.history.keys().filter(of).cloned().collect();
         self.forgiven.extend(all);
     }
@@ -161,7 +277,7 @@ impl Law {
 
     /// What is reported about an action is on the disk before.
     pub fn told(&mut self, key: &Key, outcome: Outcome, memory: &Memory) {
-        let state = memory.standing(key).map(|(state, _)| state);
+        let state = memory.standing(key).map(|of| of.state);
         let fits = match outcome {
             // Its ids may have come for somebody else since.
             Outcome::Active => matches!(state, Some(State::Active | State::Uncertain)),
@@ -178,35 +294,42 @@ impl Law {
         }
     }
 
-    /// Whoever runs at Spotler is on record as that, or as a doubt.
-    pub fn nobody_is_lost(&mut self, spotler: &mut Spotler, memory: &Memory) {
+    /// Whoever runs at Spotler is on record as that, or as a doubt: under the id that was triggered, or as what was triggered
+    /// under it.
+    pub fn nobody_is_lost(&mut self, spotler: &Spotler, memory: &Memory) {
+        let is_open = |key: &Key| memory.is_open(key);
         // An answer for another call is found where that call's own answer is on record.
         let is_in_doubt = |id: &ParticipationId| {
             let mut started = spotler.started.iter();
             let owner = started.find(|of| of.id == *id).map(|of| &of.key);
-            owner.is_some_and(|key| {
-                let state = memory.standing(key).map(|(state, _)| state);
-                memory.is_open(key) || state == Some(State::Uncertain)
+            owner.is_some_and(|key| match memory.triggered_as(key) {
+                Some(of) => is_open(&of.key) || of.state == State::Uncertain,
+                None => is_open(key),
             })
         };
         for of in spotler.started.iter().filter(|of| of.is_running) {
-            let standing = memory.standing(&of.key);
-            let state = standing.as_ref().map(|(state, _)| *state);
-            let is_known = state.is_some_and(State::may_run_at_spotler) || memory.is_open(&of.key);
+            let standing = memory.triggered_as(&of.key);
+            let state = standing.as_ref().map(|of| of.state);
+            let is_open = standing.as_ref().is_some_and(|of| is_open(&of.key)) || is_open(&of.key);
+            let is_known = state.is_some_and(State::may_run_at_spotler) || is_open;
             // It was carried out behind the stop of it.
             let is_late = of.is_late && state == Some(State::Stopped);
             if is_late {
                 self.forgiven.insert(of.key.clone());
             }
-            if !is_known && !is_late && !self.forgiven.contains(&of.key) {
+            if self.is_forgiven(&of.key) {
+                continue;
+            }
+            if !is_known {
                 self.broke(format!("{} runs and is on record as {state:?}", of.key));
             }
-            if let Some((State::Active, ids)) = standing
+            if let Some(standing) = standing
+                && standing.state == State::Active
                 && spotler.running(&of.key) == 1
-                && !ids.is_empty()
-                && !ids.contains(&of.id)
-                && !self.forgiven.contains(&of.key)
+                && !standing.ids.is_empty()
+                && !standing.ids.contains(&of.id)
             {
+                let ids = standing.ids;
                 if ids.iter().any(is_in_doubt) {
                     self.forgiven.insert(of.key.clone());
                     continue;
@@ -229,19 +352,28 @@ impl Law {
         }
     }
 
-    /// Once all is well again, whoever is declared runs once, and nobody else does.
+    /// Once all is well again, whoever is declared runs once under whatever id, and nobody else does.
     pub fn all_is_as_declared(&mut self, spotler: &Spotler, memory: &Memory) {
-        for key in self.history.keys().cloned().collect::<Vec<_>>() {
-            let (state, ids) = memory.standing(&key).unzip();
+        let mut people: BTreeMap<Key, Vec<Key>> = BTreeMap::new();
+        for key in self.history.keys() {
+            let ids = people.entry(self.person(key, self.version)).or_default();
+            ids.push(key.clone());
+        }
+        for (key, ids) in people {
+            let of = memory.standing(&key);
+            let state = of.as_ref().map(|of| of.state);
             // One of several occurrences cannot be stopped without an id.
-            let has_no_id = key.occurrence.is_some() && ids.is_some_and(|ids| ids.is_empty());
+            let has_no_id = key.occurrence.is_some() && of.is_some_and(|of| of.ids.is_empty());
             let keeps = key.automation.as_str() == "a";
-            let (runs, is_declared) = (spotler.running(&key), self.now.contains_key(&key));
-            let last = self.come_in.get(&key).and_then(|since| since.last());
-            let comes_in = last.is_some_and(|(_, comes_in)| *comes_in);
+            let runs: usize = ids.iter().map(|key| spotler.running(key)).sum();
+            let standing = self.now.get(&key).map(|(standing, _)| *standing);
+            let is_declared = standing.is_some_and(Standing::is_declared);
+            let comes_in = standing == Some(Standing::ComesIn);
             // Who only stays is in, or is not; and who is beyond a limit waits.
             let may_be_out = is_declared && runs == 0 && (!comes_in || self.rules.limits);
             let fits = match state {
+                // Who objected or has no consent is stopped whatever else says so.
+                _ if standing.is_some() && !is_declared => runs == 0,
                 // It has ended, and whoever is still declared is triggered again later.
                 Some(State::Ended) => runs == 0,
                 Some(State::Active) if keeps && self.rules.ends && is_declared => runs <= 1,
@@ -253,7 +385,7 @@ impl Law {
                 Some(State::Active) => is_declared && (runs == 1 || keeps && runs > 0),
                 _ => !is_declared && runs == 0 || may_be_out,
             };
-            if !fits && !self.forgiven.contains(&key) {
+            if !fits && !self.is_forgiven(&key) {
                 self.broke(format!(
                     "{key}, declared: {is_declared}, runs {runs} times and is {state:?} in the end"
                 ));

@@ -21,6 +21,8 @@ use crate::spotler::{CallError, Complaint, Entry, StopAnswer, TriggerAnswer};
 #[derive(Debug, Clone)]
 pub struct Started {
     pub key: Key,
+    /// The id that Spotler has its contact by.
+    pub contact: ContactId,
     pub code: TriggerCode,
     pub id: ParticipationId,
     pub is_running: bool,
@@ -34,6 +36,8 @@ pub struct Started {
 pub struct Spotler {
     pub started: Vec<Started>,
     pub unknown: BTreeSet<String>,
+    /// The ids that Spotler merged with another one, and no longer knows.
+    pub merged: BTreeSet<ContactId>,
     pub inactive: BTreeSet<String>,
     /// Calls that are still to be carried out.
     pub late: Vec<Key>,
@@ -45,6 +49,7 @@ pub struct Spotler {
 pub struct Call {
     pub kind: CallKind,
     pub code: TriggerCode,
+    pub contact: ContactId,
     pub key: Key,
     pub participation: Option<ParticipationId>,
     /// The exports that it may have been made from.
@@ -81,6 +86,18 @@ impl Spotler {
         }
     }
 
+    /// Spotler makes one contact of two.
+    pub fn merge(&mut self, from: &ContactId, to: &ContactId) {
+        self.merged.insert(from.clone());
+        for of in self.started.iter_mut().filter(|of| of.contact == *from) {
+            of.contact = to.clone();
+        }
+    }
+
+    fn knows(&self, contact: &ContactId) -> bool {
+        !self.unknown.contains(contact.as_str()) && !self.merged.contains(contact)
+    }
+
     /// How often a participation runs.
     pub fn running(&self, key: &Key) -> usize {
         let runs = |of: &&Started| of.key == *key && of.is_running;
@@ -88,13 +105,13 @@ impl Spotler {
     }
 
     fn trigger(&mut self, call: &Call, is_late: bool) -> (TriggerAnswer, bool) {
-        let (code, contact) = (call.code.as_str(), call.key.contact.as_str());
+        let code = call.code.as_str();
         let entry = |participation, result: &str| Entry {
             participation,
             automation_id: None,
             result: result.to_owned(),
         };
-        if self.unknown.contains(contact) {
+        if !self.knows(&call.contact) {
             let complaint = complaint(404, "CONTACT_NOTFOUND");
             return (TriggerAnswer::UnknownContact(complaint), false);
         }
@@ -105,7 +122,7 @@ impl Spotler {
         let mut before = self
             .started
             .iter()
-            .filter(|of| of.code == call.code && of.key.contact == call.key.contact);
+            .filter(|of| of.code == call.code && of.contact == call.contact);
         let is_limited = match code {
             "code-b" => before.any(|of| of.is_running),
             "code-c" => before.next().is_some(),
@@ -118,6 +135,7 @@ impl Spotler {
         let id = ParticipationId::new(format!("p-{}", self.started.len())).unwrap();
         self.started.push(Started {
             key: call.key.clone(),
+            contact: call.contact.clone(),
             code: call.code.clone(),
             id: id.clone(),
             is_running: true,
@@ -129,13 +147,13 @@ impl Spotler {
     }
 
     fn stop(&mut self, call: &Call) -> StopAnswer {
-        if self.unknown.contains(call.key.contact.as_str()) {
+        if !self.knows(&call.contact) {
             return StopAnswer::UnknownContact(complaint(404, "CONTACT_NOTFOUND"));
         }
         let mut any = false;
         for of in &mut self.started {
             let is_meant = of.code == call.code
-                && of.key.contact == call.key.contact
+                && of.contact == call.contact
                 && call.participation.as_ref().is_none_or(|id| *id == of.id);
             any |= is_meant && of.is_running;
             of.is_running &= !is_meant;
@@ -243,10 +261,12 @@ impl super::world::World {
             return Answer::Stop(self.spotler().stop(call));
         }
         self.spotler().end(self.now() + A_WHILE);
-        let is_twice = self.spotler().running(&call.key) > 0;
+        let started = self.spotler().started.clone();
+        let running = started.into_iter().filter(|of| of.is_running);
+        let running: Vec<Key> = running.map(|of| of.key).collect();
         let (answer, is_started) = self.spotler().trigger(call, is_late);
         if is_started {
-            self.law().started(call, is_twice);
+            self.law().started(call, &running);
         }
         Answer::Trigger(answer)
     }

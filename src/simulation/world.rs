@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep};
 
 use super::faults::{Life, Weather};
-use super::law::{Declared, Law};
+use super::law::{Law, Standing, Standings};
 use super::spotler::{Call, Line, Spotler};
 use crate::apply::{Event, Part};
 use crate::config::{self, Config, Lot};
@@ -24,7 +24,7 @@ use crate::plan::{Action, Filter};
 use crate::record::{CallKind, Memory, Purpose, Record};
 use crate::spotler::Credentials;
 
-/// One contact in the export.
+/// One contact in the exports.
 #[derive(Debug, Clone, Default)]
 struct Row {
     name: u32,
@@ -34,18 +34,29 @@ struct Row {
     stays: bool,
     /// Which of its orders are there, of the repeating automation d.
     orders: [bool; 2],
+    /// Whether it is not in the export, but on the lists.
+    is_gone: bool,
+    objects: bool,
+    has_no_consent: bool,
 }
 
 /// What people change.
 #[derive(Debug, Default)]
 struct Files {
     rows: BTreeMap<String, Row>,
+    /// The ids that are other ones of the same people.
+    people: BTreeMap<ContactId, ContactId>,
+    /// Those of them that the list of merges has; the others are on record.
+    listed: BTreeSet<ContactId>,
     variant: usize,
     rules: Rules,
 }
 
 /// So many configurations there are, but for the rules.
 const VARIANTS: usize = 96;
+
+/// So many sets of rules there are, but for what changes of them.
+const SETS: u32 = 100;
 
 /// Rules that a world has, or has not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -60,6 +71,24 @@ pub struct Rules {
     pub limits: bool,
     /// Of b: the share of all that may come in, in per cent.
     pub lot: Option<u8>,
+    /// d is `kind = "service"`.
+    pub service: bool,
+    /// Two ids may be one person, by a list.
+    pub merges: bool,
+    /// c-1 is named as another id of c-0.
+    pub is_named: bool,
+    /// Who is on a list of objections is suppressed.
+    pub objects: Option<Reach>,
+    /// Who is not on a list of consents is suppressed.
+    pub requires: Option<Reach>,
+}
+
+/// Where a list holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reach {
+    Everywhere,
+    InC,
+    OfMarketing,
 }
 
 const HOUR: i64 = 60 * 60;
@@ -72,16 +101,51 @@ pub const SPAN: i64 = 72 * HOUR;
 pub const A_WHILE: SignedDuration = SignedDuration::from_mins(10);
 
 impl Rules {
-    fn draw(mut draw: impl FnMut(u32) -> u32) -> Self {
-        let mut is_there = || draw(3) == 0;
+    /// One of [`SETS`].
+    fn of(set: u32) -> Self {
+        let mut random = fastrand::Rng::with_seed(set.into());
+        let mut is_there = || random.u32(..3) == 0;
+        let [ends, stays, excludes, limits] = [(); 4].map(|()| is_there());
+        let [has_lot, service, merges, objects, requires] = [(); 5].map(|()| is_there());
+        let mut reach = || {
+            use Reach::{Everywhere, InC, OfMarketing};
+            [Everywhere, InC, OfMarketing][random.usize(..3)]
+        };
         Self {
-            ends: is_there(),
-            stays: is_there(),
-            excludes: is_there(),
-            limits: is_there(),
-            lot: is_there().then_some(60),
+            ends,
+            stays,
+            excludes,
+            limits,
+            lot: has_lot.then_some(60),
+            service,
+            merges,
+            is_named: false,
+            objects: objects.then(&mut reach),
+            requires: requires.then(&mut reach),
         }
     }
+}
+
+impl Reach {
+    fn holds(self, automation: &str, rules: Rules) -> bool {
+        match self {
+            Self::Everywhere => true,
+            Self::InC => automation == "c",
+            Self::OfMarketing => !(rules.service && automation == "d"),
+        }
+    }
+
+    fn toml(self) -> &'static str {
+        match self {
+            Self::Everywhere => "",
+            Self::InC => "automation = \"c\"",
+            Self::OfMarketing => "kind = \"marketing\"",
+        }
+    }
+}
+
+fn contact(id: &str) -> ContactId {
+    ContactId::new(id).unwrap()
 }
 
 impl Files {
@@ -96,103 +160,205 @@ impl Files {
         }
     }
 
-    fn csv(&self) -> String {
-        let mut csv = "id,name,a,b,c,d,order,stays\n".to_owned();
-        for (id, row) in &self.rows {
-            let yes = |is_in: bool| if is_in { "y" } else { "" };
-            let [a, b, c] = row.is_in.map(yes);
-            let (name, stays) = (row.name, yes(row.stays));
-            let _ = writeln!(csv, "{id},Name {name},{a},{b},{c},,,{stays}");
-            for order in (0..2).filter(|order| row.orders[*order]) {
-                let _ = writeln!(csv, "{id},Name {name},,,,y,o-{order},");
+    /// The id that a person keeps.
+    fn kept<'f>(&'f self, id: &'f ContactId) -> &'f ContactId {
+        let mut at = id;
+        while let Some(to) = self.people.get(at) {
+            at = to;
+        }
+        at
+    }
+
+    /// The people, each by the id that is kept, with all their ids: first that one, and then the others.
+    fn persons(&self) -> BTreeMap<ContactId, Vec<&str>> {
+        let mut persons: BTreeMap<ContactId, Vec<&str>> = BTreeMap::new();
+        for id in self.rows.keys() {
+            let (id, of) = (id.as_str(), contact(id));
+            let kept = self.kept(&of);
+            let ids = persons.entry(kept.clone()).or_default();
+            match kept.as_str() == id {
+                true => ids.insert(0, id),
+                false => ids.push(id),
             }
         }
-        csv
+        persons
+    }
+
+    /// Says that an id is another one of a person, unless that cannot be.
+    fn merge(&mut self, from: &str, to: &str) -> bool {
+        let (from, to) = (contact(from), contact(to));
+        let may_be = *self.kept(&to) != from && !self.people.contains_key(&from);
+        if may_be {
+            self.people.insert(from, to);
+        }
+        may_be
+    }
+
+    /// The exports, by name.
+    fn exports(&self) -> Vec<(&'static str, String)> {
+        let mut csv = "id,name,a,b,c,d,order,stays\n".to_owned();
+        // Where an export has none of the ids that people keep, their other ids do not contradict each other.
+        for ids in self.persons().values() {
+            let there: Vec<&str> = (ids.iter().copied())
+                .filter(|id| !self.rows[*id].is_gone)
+                .collect();
+            let is_kept = there.first() == ids.first();
+            let most = if is_kept { there.len() } else { 1 };
+            for id in there.into_iter().take(most) {
+                let row = &self.rows[id];
+                let yes = |is_in: bool| if is_in { "y" } else { "" };
+                let [a, b, c] = row.is_in.map(yes);
+                let (name, stays) = (row.name, yes(row.stays));
+                let _ = writeln!(csv, "{id},Name {name},{a},{b},{c},,,{stays}");
+                for order in (0..2).filter(|order| row.orders[*order]) {
+                    let _ = writeln!(csv, "{id},Name {name},,,,y,o-{order},");
+                }
+            }
+        }
+        let list = |header: &str, line: &dyn Fn(&Row) -> &'static str| {
+            let rows = self.rows.iter();
+            let rows = rows.map(|(id, row)| format!("{id},{}\n", line(row)));
+            format!("{header}\n{}", rows.collect::<String>())
+        };
+        let mut exports = vec![("crm.csv", csv)];
+        if self.rules.merges {
+            let pairs = self.listed.iter();
+            let pairs = pairs.map(|from| format!("{from},{}\n", self.people[from]));
+            let pairs = format!("old,new\n{}", pairs.collect::<String>());
+            exports.push(("merges.csv", pairs));
+        }
+        if self.rules.objects.is_some() {
+            let channel = |row: &Row| if row.objects { "email" } else { "phone" };
+            exports.push(("objections.csv", list("id,channel", &channel)));
+        }
+        if self.rules.requires.is_some() {
+            let state = |row: &Row| if row.has_no_consent { "asked" } else { "yes" };
+            exports.push(("consents.csv", list("id,state", &state)));
+        }
+        exports
     }
 
     fn toml(&self) -> String {
         let concurrency = [1, 2, 4][self.variant / 32];
+        let rules = self.rules;
         let mut toml = format!(
             "[spotler]\nbase_url = \"https://spotler.example/api\"\nconcurrency = {concurrency}\nrate = \"{}/s\"\n\
              [record]\nid = \"0b6f1c2e-0000-4000-8000-000000000001\"\n\
              [source.crm]\ncsv = \"crm.csv\"\ncontact = \"id\"\n",
             [5, 50, 1000][self.variant / 32]
         );
+        let mut line = |text: &str| _ = writeln!(toml, "{text}");
+        line("[automation.a]\ntrigger_code = \"code-a\"");
+        if self.has(1) {
+            line("on_leave = \"keep\"");
+        }
+        if self.has(2) {
+            line("on_change = \"retrigger\"");
+        }
+        if rules.ends {
+            let (runs_for, again_after) = (RUNS_FOR / HOUR, AGAIN_AFTER / HOUR);
+            line(&format!(
+                "runs_for = \"{runs_for}h\"\nagain_after = \"{again_after}h\""
+            ));
+        }
+        line("fields = { name = \"{{ name }}\" }");
+        line("[[enrol]]\nautomation = \"a\"\nsource = \"crm\"\nwhere.a = \"y\"");
+        let kind = if rules.service {
+            "kind = \"service\""
+        } else {
+            ""
+        };
         let settings = [
             ("b", self.has(0), "participation = \"once-while-running\""),
             ("c", true, "participation = \"once\""),
-            ("d", self.has(4), "repeat_by = \"order\""),
+            ("d", self.has(4), &*format!("repeat_by = \"order\"\n{kind}")),
         ];
-        let _ = writeln!(toml, "[automation.a]\ntrigger_code = \"code-a\"");
-        if self.has(1) {
-            let _ = writeln!(toml, "on_leave = \"keep\"");
-        }
-        if self.has(2) {
-            let _ = writeln!(toml, "on_change = \"retrigger\"");
-        }
-        if self.rules.ends {
-            let (runs_for, again_after) = (RUNS_FOR / HOUR, AGAIN_AFTER / HOUR);
-            let _ = writeln!(
-                toml,
-                "runs_for = \"{runs_for}h\"\nagain_after = \"{again_after}h\""
-            );
-        }
-        let _ = writeln!(toml, "fields = {{ name = \"{{{{ name }}}}\" }}");
-        let _ = writeln!(
-            toml,
-            "[[enrol]]\nautomation = \"a\"\nsource = \"crm\"\nwhere.a = \"y\""
-        );
         for (name, _, setting) in settings.iter().filter(|(_, is_there, _)| *is_there) {
-            let _ = writeln!(
-                toml,
+            line(&format!(
                 "[automation.{name}]\ntrigger_code = \"code-{name}\"\n{setting}\n\
                  [[enrol]]\nautomation = \"{name}\"\nsource = \"crm\"\nwhere.{name} = \"y\""
-            );
-            if *name == "b" && self.rules.stays {
-                let _ = writeln!(toml, "stay.stays = \"y\"");
+            ));
+            if *name == "b" && rules.stays {
+                line("stay.stays = \"y\"");
             }
-            if let ("b", Some(share)) = (*name, self.rules.lot) {
+            if let ("b", Some(share)) = (*name, rules.lot) {
                 let lot = format!("{{ name = \"test\", from = \"0%\", to = \"{share}%\" }}");
-                let _ = writeln!(toml, "lot = {lot}");
+                line(&format!("lot = {lot}"));
             }
         }
-        if self.rules.excludes {
-            let _ = writeln!(toml, "[[exclusive]]\nautomations = [\"c\", \"a\"]");
+        if rules.excludes {
+            line("[[exclusive]]\nautomations = [\"c\", \"a\"]");
         }
-        if self.rules.limits {
-            let _ = writeln!(
-                toml,
-                "[limit]\nper_contact = \"{MOST}/{}d\"",
-                SPAN / HOUR / 24
-            );
+        if rules.limits {
+            let days = SPAN / HOUR / 24;
+            line(&format!("[limit]\nper_contact = \"{MOST}/{days}d\""));
         }
         for contact in self.suppressed() {
-            let _ = writeln!(
-                toml,
+            line(&format!(
                 "[[suppress]]\ncontacts = [{contact:?}]\nreason = \"objected\""
-            );
+            ));
+        }
+        if rules.merges {
+            line("[source.merges]\ncsv = \"merges.csv\"");
+            line("[[merged]]\nsource = \"merges\"\nfrom = \"old\"\nto = \"new\"");
+        }
+        if rules.is_named {
+            line("[[merged]]\nfrom = [\"c-1\"]\nto = \"c-0\"");
+        }
+        if let Some(reach) = rules.objects {
+            line("[source.objections]\ncsv = \"objections.csv\"\ncontact = \"id\"");
+            line("[[suppress]]\nsource = \"objections\"\nwhere.channel = \"email\"");
+            line(reach.toml());
+        }
+        if let Some(reach) = rules.requires {
+            line("[source.consents]\ncsv = \"consents.csv\"\ncontact = \"id\"");
+            line("[[require]]\nsource = \"consents\"\nwhere.state = \"yes\"");
+            line(reach.toml());
         }
         toml
     }
 
-    /// Who is declared, or would be if it were in, with those who come in.
-    fn declared(&self) -> (Declared, BTreeSet<Key>) {
-        let (mut declared, mut come_in) = (Declared::new(), BTreeSet::new());
-        let rows = self.rows.iter();
-        for (id, row) in rows.filter(|(id, _)| !self.suppressed().contains(&id.as_str())) {
+    /// Who is declared, or would be if it were in or not suppressed.
+    fn standings(&self) -> Standings {
+        let mut standings = Standings::new();
+        for (person, ids) in self.persons() {
+            let Some(row) = ids
+                .iter()
+                .map(|id| &self.rows[*id])
+                .find(|row| !row.is_gone)
+            else {
+                continue;
+            };
+            let rules = self.rules;
+            let mut rows = ids.iter().map(|id| &self.rows[*id]);
+            let objects = rows.clone().any(|row| row.objects);
+            let has_no_consent = rows.all(|row| row.has_no_consent);
+            let is_named = ids.iter().any(|id| self.suppressed().contains(id));
+            let holds = |reach: Option<Reach>, automation: &str| {
+                reach.is_some_and(|reach| reach.holds(automation, rules))
+            };
+            let standing = |automation: &str, comes_in: bool| {
+                if is_named || objects && holds(rules.objects, automation) {
+                    Standing::Suppressed
+                } else if has_no_consent && holds(rules.requires, automation) {
+                    Standing::Unlisted
+                } else if comes_in {
+                    Standing::ComesIn
+                } else {
+                    Standing::Stays
+                }
+            };
             let mut declare =
                 |automation: &str, occurrence: Option<String>, value: String, comes_in: bool| {
                     let key = Key {
-                        contact: ContactId::new(id).unwrap(),
+                        contact: person.clone(),
                         automation: AutomationName::new(automation).unwrap(),
                         occurrence: occurrence.map(|of| Occurrence::new(of).unwrap()),
                     };
-                    if comes_in {
-                        come_in.insert(key.clone());
-                    }
-                    declared.insert(key, value);
+                    standings.insert(key, (standing(automation, comes_in), value));
                 };
-            if row.is_in[0] && !(self.rules.excludes && row.is_in[2]) {
+            let is_in_c = row.is_in[2] && standing("c", true) == Standing::ComesIn;
+            if row.is_in[0] && !(rules.excludes && is_in_c) {
                 let name = if self.has(2) {
                     row.name.to_string()
                 } else {
@@ -200,14 +366,10 @@ impl Files {
                 };
                 declare("a", None, name, true);
             }
-            let stays = if self.rules.stays {
-                row.stays
-            } else {
-                row.is_in[1]
-            };
+            let stays = if rules.stays { row.stays } else { row.is_in[1] };
             if stays && self.has(0) {
-                let share = (u128::from(Lot::draw("test", id)) * 100) >> 64;
-                let is_drawn = self.rules.lot.is_none_or(|most| share < u128::from(most));
+                let share = (u128::from(Lot::draw("test", person.as_str())) * 100) >> 64;
+                let is_drawn = rules.lot.is_none_or(|most| share < u128::from(most));
                 declare("b", None, String::new(), row.is_in[1] && is_drawn);
             }
             if row.is_in[2] {
@@ -217,7 +379,7 @@ impl Files {
                 declare("d", Some(format!("o-{order}")), String::new(), true);
             }
         }
-        (declared, come_in)
+        standings
     }
 }
 
@@ -229,7 +391,7 @@ thread_local! {
     static FOLDER: RefCell<Option<Folder>> = const { RefCell::new(None) };
 }
 
-/// Puts an export in its place, and gives the configuration.
+/// Puts the exports in their place, and gives the configuration.
 fn write(files: &Files) -> &'static Config {
     FOLDER.with_borrow_mut(|folder| {
         let (folder, known) = folder.get_or_insert_with(|| {
@@ -240,9 +402,11 @@ fn write(files: &Files) -> &'static Config {
             };
             (folder.unwrap(), HashMap::new())
         });
-        let (new, csv) = (folder.path().join("new"), folder.path().join("crm.csv"));
-        std::fs::write(&new, files.csv()).unwrap();
-        std::fs::rename(new, csv).unwrap();
+        for (name, text) in files.exports() {
+            let new = folder.path().join("new");
+            std::fs::write(&new, text).unwrap();
+            std::fs::rename(new, folder.path().join(name)).unwrap();
+        }
         let which = (files.variant, files.rules);
         let count = known.len();
         *known.entry(which).or_insert_with(|| {
@@ -285,14 +449,15 @@ impl World {
         let variant = draw(VARIANTS as u32) as usize;
         let rows = (0..3 + draw(10)).map(|n| (format!("c-{n}"), Row::default()));
         let rows = rows.collect();
-        let rules = match draw(2) {
+        let rules = match draw(3) {
             0 => Rules::default(),
-            _ => Rules::draw(draw),
+            _ => Rules::of(draw(SETS)),
         };
         let files = Files {
             rows,
             variant,
             rules,
+            ..Files::default()
         };
         let is_on_server = random.bool();
         Arc::new(Self {
@@ -392,9 +557,14 @@ impl World {
             ));
             return None;
         }
-        let announced = self
-            .memory
-            .announced(&life.name, kind, contact, code, participation);
+        let announced = |is_of: &dyn Fn(&ContactId) -> bool| {
+            let name = &life.name;
+            self.memory
+                .announced(name, kind, is_of, code, participation)
+        };
+        // A stop may go to another id of the person.
+        let of_person = |of: &ContactId| kind == CallKind::Stop && law.are_one(of, contact);
+        let announced = announced(&|of| of == contact).or_else(|| announced(&of_person));
         let Some((id, key)) = announced else {
             law.broke(format!("{what} was sent without a durable intent"));
             return None;
@@ -408,6 +578,7 @@ impl World {
         Some(Call {
             kind,
             code: code.clone(),
+            contact: contact.clone(),
             key,
             participation: participation.cloned(),
             versions: (life.version, law.version),
@@ -557,7 +728,7 @@ impl World {
         let which = Uncertain::default();
         let mut shown = engine.uncertain(&which).await?;
         // What may still be carried out is left until it was.
-        shown.retain(|of| !self.spotler().late.contains(&of.key));
+        shown.retain(|of| !self.spotler().late.contains(&self.triggered(&of.key)));
         if shown.is_empty() {
             return Ok(());
         }
@@ -567,7 +738,7 @@ impl World {
             .await?;
         let mut done = Ok(());
         for of in &shown {
-            let is_running = self.spotler().running(&of.key) > 0;
+            let is_running = self.spotler().running(&self.triggered(&of.key)) > 0;
             let as_active = is_running ^ (errs && self.chance(20));
             let transition = match as_active {
                 true => Move::ResolveActive,
@@ -588,18 +759,77 @@ impl World {
         done
     }
 
+    /// What is on record, by the id that was triggered.
+    fn triggered(&self, key: &Key) -> Key {
+        let standing = self.memory.standing(key);
+        Key {
+            contact: standing.map_or_else(|| key.contact.clone(), |of| of.triggered_as),
+            ..key.clone()
+        }
+    }
+
+    /// Two ids turn out to be one person's. What is on record of that may be taken out of the list, and what is not stays in it.
+    fn merge(&self, files: &mut Files, is_between: bool) {
+        let mut random = self.random();
+        let count = files.rows.len();
+        if random.u32(..3) == 0 {
+            let mut id = || format!("c-{}", random.usize(..count));
+            let (from, to) = (id(), id());
+            if files.merge(&from, &to) {
+                files.listed.insert(contact(&from));
+            }
+        }
+        if !is_between {
+            return;
+        }
+        let on_record = self.memory.merged();
+        let is_named = random.u32(..6) == 0;
+        if is_named && files.rules.is_named && on_record.contains(&contact("c-1")) {
+            files.rules.is_named = false;
+        } else if is_named && !files.rules.is_named && files.merge("c-1", "c-0") {
+            files.rules.is_named = true;
+        }
+        for from in files.people.keys() {
+            let is_elsewhere = files.rules.is_named && from.as_str() == "c-1";
+            let may_go = on_record.contains(from) || is_elsewhere;
+            if !may_go || random.bool() && files.listed.contains(from) {
+                files.listed.insert(from.clone());
+            } else {
+                files.listed.remove(from);
+            }
+        }
+        drop(random);
+        let mut spotler = self.spotler();
+        for from in files.people.keys() {
+            if self.chance(20) && !spotler.merged.contains(from) {
+                spotler.merge(from, files.kept(from));
+            }
+        }
+    }
+
     /// People change the exports and what Spotler has, and between runs the configuration.
     fn change(&self, is_between: bool) {
         let mut files = lock(&self.files);
         let mut random = self.random();
+        let rules = files.rules;
+        let lists = [
+            rules.merges,
+            rules.objects.is_some(),
+            rules.requires.is_some(),
+        ];
+        let of_lists = (0..3).filter(|list| lists[*list]).map(|list| 7 + list);
+        let places: Vec<usize> = (0..7).chain(of_lists).collect();
         for row in files.rows.values_mut() {
-            if random.u32(..3) == 0 {
-                let place = random.usize(..7);
+            if random.u32(..3) == 0 || rules.ends && random.bool() {
+                let place = places[random.usize(..places.len())];
                 match place {
                     0..3 => row.is_in[place] ^= true,
                     3..5 => row.orders[place - 3] ^= true,
                     5 => row.stays ^= true,
-                    _ => row.name += 1,
+                    6 => row.name += 1,
+                    7 => row.is_gone ^= true,
+                    8 => row.objects ^= true,
+                    _ => row.has_no_consent ^= true,
                 }
             }
         }
@@ -608,21 +838,25 @@ impl World {
             files.variant = (files.variant / 32 * 32) | ((files.variant % 32) ^ (1 << bit));
         }
         if is_between && self.rules.lot.is_some() && random.u32(..4) == 0 {
-            files.rules.lot = Some(random.u8(1..100));
+            files.rules.lot = Some(random.u8(1..5) * 20);
         }
         // What is reckoned in spans of days is reckoned by one clock.
         if random.u32(..4) == 0 && !self.rules.ends && !self.rules.limits {
             let jump = random.i64(-100_000..100_000);
             self.off.fetch_add(jump, Ordering::SeqCst);
         }
-        let mut spotler = self.spotler();
+        drop(random);
+        if self.rules.merges {
+            self.merge(&mut files, is_between);
+        }
+        let (mut spotler, mut random) = (self.spotler(), self.random());
         spotler.unknown.clear();
         spotler.inactive.clear();
         if random.u32(..4) == 0 {
             // Of whom Spotler does not know, nothing runs.
             let contact = format!("c-{}", random.u32(..12));
             let mut started = spotler.started.iter();
-            if started.all(|of| of.key.contact.as_str() != contact) {
+            if started.all(|of| of.contact.as_str() != contact) {
                 spotler.unknown.insert(contact);
             }
         }
@@ -630,9 +864,8 @@ impl World {
             spotler.inactive.insert("code-a".to_owned());
         }
         write(&files);
-        let (declared, come_in) = files.declared();
-        self.law().declare(declared, &come_in);
-        self.tell(|| format!("changed: variant {}, {:?}", files.variant, files.rows));
+        self.law().declare(files.standings(), &files.people);
+        self.tell(|| format!("changed: {files:?}"));
     }
 
     /// A person accepts a record of a server that went over to a replica.
@@ -709,7 +942,7 @@ impl World {
             }
         }
         self.spotler().end(self.now() + A_WHILE);
-        self.law().nobody_is_lost(&mut self.spotler(), &self.memory);
+        self.law().nobody_is_lost(&self.spotler(), &self.memory);
         if self.chance(10) {
             self.meet_an_old_record(&copy).await;
         }
@@ -717,7 +950,8 @@ impl World {
             self.resolve(true).await;
         }
         // Now and then so long that runs end.
-        let most = if self.rules.ends { 72_000 } else { 7200 };
+        let is_long = self.rules.ends && self.chance(50);
+        let most = if is_long { 72_000 } else { 7200 };
         let pause = self.random().u64(..most);
         sleep(Duration::from_secs(pause)).await;
     }
@@ -731,9 +965,10 @@ impl World {
         }
         self.memory.put_back(copy);
         let sent = self.spotler().started.len();
+        // What is late may be carried out meanwhile.
+        let is_late = !self.spotler().late.is_empty();
         self.apply().await;
         self.memory.put_back(&newest);
-        let is_late = !self.spotler().late.is_empty();
         if self.spotler().started.len() > sent && !is_late {
             self.law()
                 .broke("a run went on with an old record".to_owned());
@@ -757,6 +992,14 @@ impl World {
         self.spotler().unknown.clear();
         self.spotler().inactive.clear();
         self.off.store(0, Ordering::SeqCst);
+        {
+            // What a replica does not know of is said once more.
+            let (mut files, on_record) = (lock(&self.files), self.memory.merged());
+            let all = files.people.keys().cloned();
+            let lost: Vec<_> = all.filter(|from| !on_record.contains(from)).collect();
+            files.listed.extend(lost);
+            write(&files);
+        }
         // Longer than any wait, so that whatever is late has come.
         for _ in 0..3 {
             sleep(Duration::from_secs(30 * 60 * 60)).await;
@@ -765,7 +1008,7 @@ impl World {
         }
         let (mut spotler, mut law) = (self.spotler(), self.law());
         spotler.end(self.now() + A_WHILE);
-        law.nobody_is_lost(&mut spotler, &self.memory);
+        law.nobody_is_lost(&spotler, &self.memory);
         law.all_is_as_declared(&spotler, &self.memory);
         law.broken.clone()
     }

@@ -52,6 +52,19 @@ struct Slot {
     runs_for: Option<Minutes>,
 }
 
+/// A `[[suppress]]` or `[[require]]` with a list.
+#[derive(Debug)]
+struct List {
+    is_required: bool,
+    is_there: bool,
+    /// Who is on it.
+    contacts: BTreeSet<usize>,
+    /// The slots in which it holds, where it names some.
+    slots: Option<BTreeSet<usize>>,
+    /// Whether it holds in service mail alone or in all other mail alone, where it says that.
+    of_service: Option<bool>,
+}
+
 /// A repository as it is on a day, and the clock.
 #[derive(Debug)]
 pub struct Scene {
@@ -69,6 +82,7 @@ pub struct Scene {
     people: BTreeMap<usize, (usize, usize)>,
     orders: BTreeMap<(usize, usize), (usize, usize)>,
     suppressed: BTreeSet<String>,
+    lists: Vec<List>,
     pub now: Minutes,
 }
 
@@ -123,6 +137,19 @@ impl Scene {
             people: BTreeMap::new(),
             orders: BTreeMap::new(),
             suppressed: BTreeSet::new(),
+            lists: (0..r.random_range(0..3))
+                .map(|_| {
+                    let is_required = r.random_bool(0.5);
+                    let share = if is_required { 0.8 } else { 0.2 };
+                    List {
+                        is_required,
+                        is_there: true,
+                        contacts: (0..CONTACTS).filter(|_| r.random_bool(share)).collect(),
+                        slots: r.random_bool(0.5).then(|| exclusive(r)),
+                        of_service: r.random_bool(0.4).then(|| r.random_bool(0.3)),
+                    }
+                })
+                .collect(),
             now: 7,
             random,
         };
@@ -151,6 +178,12 @@ impl Scene {
         if self.chance(0.2) {
             let contact = self.somebody();
             toggle(&mut self.suppressed, contact);
+        }
+        for list in &mut self.lists {
+            for _ in 0..self.random.random_range(0..3) {
+                toggle(&mut list.contacts, self.random.random_range(0..CONTACTS));
+            }
+            list.is_there ^= self.random.random_bool(0.03);
         }
         if self.chance(0.2) {
             self.change();
@@ -254,6 +287,53 @@ impl Scene {
         blocks
     }
 
+    /// The lists that can be written, with the names of the automations that each names, and of those in which it holds; `None` is
+    /// in all, also in those that are gone.
+    fn lists(&self) -> Vec<(usize, &List, Vec<&str>, Option<Vec<&str>>)> {
+        let lists = self.lists.iter().enumerate().map(|(number, list)| {
+            let slots = self.there().filter(|(place, _)| {
+                let named = list.slots.as_ref();
+                named.is_none_or(|named| named.contains(place))
+            });
+            let named: Vec<&Slot> = slots.map(|(_, slot)| slot).collect();
+            let is_of_kind = |slot: &&&Slot| {
+                let of_service = list.of_service;
+                of_service.is_none_or(|service| slot.automation.is_service == service)
+            };
+            let holds: Vec<&str> = (named.iter().filter(is_of_kind))
+                .map(|slot| slot.name.as_str())
+                .collect();
+            let is_limited = list.slots.is_some() || list.of_service.is_some();
+            let named: Vec<&str> = named.iter().map(|slot| slot.name.as_str()).collect();
+            (number, list, named, is_limited.then_some(holds))
+        });
+        lists
+            .filter(|(_, list, _, holds)| {
+                let holds_nowhere = holds.as_ref().is_some_and(Vec::is_empty);
+                list.is_there && !(holds_nowhere && list.slots.is_some())
+            })
+            .collect()
+    }
+
+    /// Who is suppressed everywhere, and who in which automation.
+    fn suppressed(&self) -> (BTreeSet<String>, BTreeSet<(String, String)>) {
+        let (mut all, mut some) = (self.suppressed.clone(), BTreeSet::new());
+        for (_, list, _, holds) in self.lists() {
+            for number in (0..=CONTACTS).filter(|of| list.contacts.contains(of) != list.is_required)
+            {
+                let contact = format!("c-{number}");
+                match &holds {
+                    None => _ = all.insert(contact),
+                    Some(names) => {
+                        let names = names.iter().map(|name| (*name).to_owned());
+                        some.extend(names.map(|name| (contact.clone(), name)));
+                    }
+                }
+            }
+        }
+        (all, some)
+    }
+
     /// The automations that a freeze names.
     fn freezes(&self) -> BTreeSet<String> {
         let slots = self
@@ -305,6 +385,7 @@ impl Scene {
             }
         }
         let names = || self.there().map(|(_, slot)| slot.name.clone());
+        let (suppressed, suppressed_in) = self.suppressed();
         World {
             now: self.now,
             automations: names()
@@ -316,7 +397,8 @@ impl Scene {
             exclusives: self.exclusives(),
             per_contact: self.per_contact,
             had: had.to_vec(),
-            suppressed: self.suppressed.clone(),
+            suppressed,
+            suppressed_in,
             frozen: match (self.freeze.1..=self.freeze.2).contains(&(self.now / DAY)) {
                 true => self.freezes(),
                 false => BTreeSet::new(),
@@ -328,7 +410,7 @@ impl Scene {
     }
 
     /// The files of the repository, by name.
-    pub fn files(&self) -> Vec<(&'static str, String)> {
+    pub fn files(&self) -> Vec<(String, String)> {
         let mut toml = "[spotler]\nbase_url = \"https://spotler.example/api\"\nrate = \"100000/s\"\nconcurrency = 1\n\
              [source.crm]\ncsv = \"crm.csv\"\ncontact = \"id\"\n\
              [source.shop]\ncsv = \"orders.csv\"\ncontact = \"id\"\n"
@@ -343,6 +425,24 @@ impl Scene {
         if !self.suppressed.is_empty() {
             let suppressed = self.suppressed.iter().collect::<Vec<_>>();
             line(format!("[[suppress]]\ncontacts = {suppressed:?}"));
+        }
+        for (number, list, named, _) in self.lists() {
+            let word = if list.is_required {
+                "require"
+            } else {
+                "suppress"
+            };
+            line(format!(
+                "[source.list-{number}]\ncsv = \"list-{number}.csv\"\ncontact = \"id\"\n\
+                 [[{word}]]\nsource = \"list-{number}\"\nwhere.on = \"yes\""
+            ));
+            if list.slots.is_some() {
+                line(format!("automation = {named:?}"));
+            }
+            if let Some(of_service) = list.of_service {
+                let kind = if of_service { "service" } else { "marketing" };
+                line(format!("kind = {kind:?}"));
+            }
         }
         let frozen: Vec<String> = self.freezes().into_iter().collect();
         if !frozen.is_empty() {
@@ -365,11 +465,28 @@ impl Scene {
         for ((contact, order), (status, note)) in &self.orders {
             shop.push_str(&format!("c-{contact},o-{order},s{status},{note}\n"));
         }
-        vec![
+        let lists = self.lists.iter().enumerate().map(|(number, list)| {
+            // A list that runs dry is another story.
+            let mut csv = "id,on\nc-x,yes\n".to_owned();
+            for contact in 0..CONTACTS {
+                let is_on = if list.contacts.contains(&contact) {
+                    "yes"
+                } else {
+                    "no"
+                };
+                csv.push_str(&format!("c-{contact},{is_on}\n"));
+            }
+            (format!("list-{number}.csv"), csv)
+        });
+        let files = [
             ("rollcall.toml", toml),
             ("crm.csv", crm),
             ("orders.csv", shop),
-        ]
+        ];
+        let files = files
+            .into_iter()
+            .map(|(name, text)| (name.to_owned(), text));
+        files.chain(lists).collect()
     }
 }
 

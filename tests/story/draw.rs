@@ -432,6 +432,7 @@ impl Scene {
                 .collect(),
             offers,
             suppressed: self.suppressed.clone(),
+            suppressed_in: BTreeSet::new(),
             limit: self.limit,
             is_window_open: !self.has_window || (480..1080).contains(&self.minute_of_day()),
             sent: match self.is_first_day() {

@@ -68,7 +68,10 @@ pub struct World {
     pub per_contact: Option<(usize, Minutes)>,
     /// When each contact was triggered in which automation, where that was carried out or may have been.
     pub had: Vec<(String, String, Minutes)>,
+    /// Who is suppressed in every automation, also in those that are gone.
     pub suppressed: BTreeSet<String>,
+    /// Who is suppressed in which automation, by lists of objections and of consents.
+    pub suppressed_in: BTreeSet<(String, String)>,
     /// The automations in a freeze, in which triggers wait.
     pub frozen: BTreeSet<String>,
     /// `max_triggers` and `max_stops`.
@@ -76,6 +79,13 @@ pub struct World {
     pub is_window_open: bool,
     /// How many triggers of each automation were carried out, or may have been, on the day of now.
     pub sent: BTreeMap<String, usize>,
+}
+
+impl World {
+    pub fn is_suppressed(&self, key: &Key) -> bool {
+        let here = (key.contact.clone(), key.automation.clone());
+        self.suppressed.contains(&key.contact) || self.suppressed_in.contains(&here)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -217,7 +227,7 @@ pub fn plan(world: &World, record: &Record, goes_first: impl Fn(&Key) -> bool) -
         let entry = record.get(&key);
         let automation = world.automations.get(&key.automation);
         let declared = plan.declared.get(&key).zip(automation);
-        if world.suppressed.contains(&key.contact) {
+        if world.is_suppressed(&key) {
             match entry.map(|entry| entry.state) {
                 Some(state) if state.may_run() => _ = stops.insert(key),
                 Some(Ended) => _ = plan.ended.insert(key, Some(Over::Suppressed)),
@@ -339,8 +349,8 @@ fn declared(world: &World, record: &Record) -> BTreeMap<Key, String> {
         .collect();
     let mut all = BTreeMap::new();
     for contact in contacts {
-        let is_suppressed = world.suppressed.contains(contact);
-        let is_in = |key: &Key| !is_suppressed && record.get(key).is_some_and(Entry::is_in);
+        let is_in =
+            |key: &Key| !world.is_suppressed(key) && record.get(key).is_some_and(Entry::is_in);
         let offers: Vec<&Offer> = (world.offers.iter())
             .filter(|of| {
                 of.key.contact == contact && world.automations.contains_key(&of.key.automation)
@@ -381,12 +391,18 @@ fn declared(world: &World, record: &Record) -> BTreeMap<Key, String> {
             })
             .map(|of| (of.key.clone(), of.fields.clone()))
             .collect();
-        for exclusive in world.exclusives.iter().filter(|_| !is_suppressed) {
-            let has = |name: &&String| theirs.keys().any(|key| key.automation == **name);
+        for exclusive in &world.exclusives {
+            let is_here =
+                |key: &Key, name: &str| key.automation == name && !world.is_suppressed(key);
+            let has = |name: &&String| theirs.keys().any(|key| is_here(key, name));
             let Some(first) = exclusive.iter().find(has).cloned() else {
                 continue;
             };
-            theirs.retain(|key, _| key.automation == first || !exclusive.contains(&key.automation));
+            theirs.retain(|key, _| {
+                key.automation == first
+                    || !exclusive.contains(&key.automation)
+                    || world.is_suppressed(key)
+            });
         }
         all.extend(theirs);
     }
@@ -542,7 +558,7 @@ impl Plan {
             let entry = &record[*key];
             matches!(entry.state, Active | Uncertain | Refused)
                 && entry.left.is_none()
-                && !world.suppressed.contains(&key.contact)
+                && !world.is_suppressed(key)
         };
         // A trigger in doubt and the one that is tried in its place are counted once.
         let is_once = |key: &Key| !self.triggers.contains(key) && !self.deferred.contains(key);

@@ -2,6 +2,7 @@
 
 use super::Planner;
 use crate::config::{Config, Lot};
+use crate::failpoint::{Planted, is_planted};
 use crate::participation::Participation;
 use crate::plan::Displaced;
 use crate::roster::{Class, Enrolment};
@@ -47,7 +48,7 @@ impl Planner<'_> {
                     let same = |place: &usize| self.roster.get(*place).fields == recorded.fields;
                     to.push(all.find(same).unwrap_or(start));
                 }
-                None if first.class == Class::Stays => {}
+                None if first.class == Class::Stays && !is_planted(Planted::StaysComesIn) => {}
                 None => to.push(start),
             }
         }
@@ -92,7 +93,8 @@ impl Planner<'_> {
                     .peekable();
                 parts.peek().is_some() && parts.all(|of| of.part != lot.part)
             };
-            holding.contains(&enrolment.automation)
+            is_planted(Planted::LotForgotten)
+                || holding.contains(&enrolment.automation)
                 || (enrolment.class != Class::LeftOut && !holding.iter().any(is_other))
         });
         holding.clear();
@@ -108,7 +110,9 @@ impl Planner<'_> {
                 continue;
             };
             chosen.retain(|at| {
-                let stays = of(*at) == first || !exclusive.automations.contains(&of(*at));
+                let stays = of(*at) == first
+                    || !exclusive.automations.contains(&of(*at))
+                    || is_planted(Planted::ExclusionForgotten);
                 if !stays {
                     self.plan.displaced.push(Displaced {
                         enrolment: *at as u32,

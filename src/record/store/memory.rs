@@ -40,6 +40,32 @@ impl Default for Memory {
     }
 }
 
+/// What is on record of a participation.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// What it is of.
+    pub key: Key,
+    /// Where it stands.
+    pub state: State,
+    /// Its ids.
+    pub ids: Vec<ParticipationId>,
+    /// The id that was triggered.
+    pub triggered_as: ContactId,
+}
+
+impl Standing {
+    fn of(listed: &Listed) -> Self {
+        let of = &listed.participation;
+        let triggered_as = of.triggered_as.as_ref();
+        Self {
+            key: of.key.clone(),
+            state: of.state,
+            ids: listed.ids.clone(),
+            triggered_as: triggered_as.unwrap_or(&of.key.contact).clone(),
+        }
+    }
+}
+
 /// What befalls a run, and on which host it is.
 #[async_trait]
 pub trait Fate: Debug + Send + Sync {
@@ -240,7 +266,7 @@ impl Memory {
         &self,
         holder: &str,
         kind: CallKind,
-        contact: &ContactId,
+        is_of: impl Fn(&ContactId) -> bool,
         code: &TriggerCode,
         participation: Option<&ParticipationId>,
     ) -> Option<(CallId, Key)> {
@@ -249,7 +275,7 @@ impl Memory {
             let of = &call.intent;
             call.settled.is_none()
                 && of.kind == kind
-                && call.key.contact == *contact
+                && is_of(&call.key.contact)
                 && of.trigger_code == *code
                 && of.participation.as_ref() == participation
         };
@@ -258,11 +284,36 @@ impl Memory {
         found.map(|(id, call)| (*id, call.key.clone()))
     }
 
-    /// Where a participation stands, and its ids.
-    pub fn standing(&self, key: &Key) -> Option<(State, Vec<ParticipationId>)> {
+    /// What is on record of a participation.
+    pub fn standing(&self, key: &Key) -> Option<Standing> {
         let kept = self.kept();
-        let listed = kept.world.participations.get(key);
-        listed.map(|of| (of.participation.state, of.ids.clone()))
+        kept.world.participations.get(key).map(Standing::of)
+    }
+
+    /// The same by the id that was triggered, where the person has another one since.
+    pub fn triggered_as(&self, key: &Key) -> Option<Standing> {
+        let kept = self.kept();
+        let all = &kept.world.participations;
+        let as_other = || {
+            all.values().find(|listed| {
+                let of = &listed.participation;
+                of.triggered_as.as_ref() == Some(&key.contact)
+                    && of.key.automation == key.automation
+                    && of.key.occurrence == key.occurrence
+            })
+        };
+        // Under its own id only where it was triggered under that one.
+        let own = |listed: &&Listed| listed.participation.triggered_as.is_none();
+        let found = all.get(key).filter(own).or_else(as_other);
+        found.map(Standing::of)
+    }
+
+    /// The ids that are on record as other ones of the same people, for certain.
+    pub fn merged(&self) -> Vec<ContactId> {
+        let kept = self.kept();
+        let world = kept.before.as_ref().unwrap_or(&kept.world);
+        let merged = world.applied.merged.iter();
+        merged.map(|(from, _)| from.clone()).collect()
     }
 
     /// Whether a call for it has no outcome yet.
