@@ -46,6 +46,8 @@ struct Planner<'a> {
     merging: Merging,
     /// Whether anything is stopped under an id that is not kept.
     has_twice: bool,
+    /// What the contact under way was let go from and is in under another id, and whether it is declared; empty in between.
+    elsewhere: Vec<(Key, bool)>,
     /// What is withheld and not planned yet.
     withheld: Peekable<Box<dyn Iterator<Item = Enrolment<'a>> + 'a>>,
     /// The stops of the contact under way, until it is known which calls they take.
@@ -95,6 +97,7 @@ pub(super) fn plan<E>(
         moves: Moves::new(moves),
         merging: Merging::new(merged),
         has_twice: false,
+        elsewhere: Vec::new(),
         withheld: (Box::new(roster.withheld()) as Box<dyn Iterator<Item = _>>).peekable(),
         stops: Vec::new(),
         declared: Vec::new(),
@@ -191,6 +194,16 @@ impl<'a> Planner<'a> {
         // All are of one contact.
         self.moves.make(group);
         let twice = self.merging.make(contact, &mut self.moves, group);
+        for of in twice.iter().filter(|of| of.state.needs_an_end()) {
+            let key = Key {
+                contact: contact.clone(),
+                ..of.key.clone()
+            };
+            let is_let_go = |of: &Participation| of.key == key && of.state == State::LetGo;
+            if group.iter().any(is_let_go) {
+                self.elsewhere.push((key, false));
+            }
+        }
         self.end(group);
         group.sort_by(|a, b| {
             let (a, b) = (&a.key, &b.key);
@@ -203,6 +216,7 @@ impl<'a> Planner<'a> {
             self.merge(&[], group);
         }
         self.stop_twice(contact, twice, group);
+        self.elsewhere.clear();
         group.clear();
         next
     }
@@ -222,7 +236,12 @@ impl<'a> Planner<'a> {
         for of in twice {
             let is_suppressed = self.is_suppressed(suppressions, &of.key);
             self.count(&of, is_suppressed);
-            if of.state == State::LetGo && !is_suppressed {
+            let goes_on = self.elsewhere.iter().any(|(key, is_declared)| {
+                *is_declared
+                    && key.automation == of.key.automation
+                    && key.occurrence == of.key.occurrence
+            });
+            if (of.state == State::LetGo || goes_on) && !is_suppressed {
                 continue;
             }
             if !is_suppressed && self.freeze(&of) {
@@ -488,7 +507,18 @@ impl<'a> Planner<'a> {
                 left_at: None,
             });
         }
-        match decide::declared(declared, recorded) {
+        let decision = decide::declared(declared, recorded);
+        // Active under either id is active: what was let go under this one is not triggered beside it.
+        if let Some(recorded) = recorded
+            && let Some((_, is_declared)) =
+                (self.elsewhere.iter_mut()).find(|(key, _)| *key == recorded.key)
+            && !matches!(decision, Decision::GoOn { .. })
+        {
+            *is_declared = true;
+            self.plan.unchanged += u64::from(self.is_wanted(&recorded.key));
+            return;
+        }
+        match decision {
             Decision::Unchanged => {
                 let name = automation.name.as_str();
                 if self.filter.lets_through(enrolment.contact, name) {

@@ -379,7 +379,12 @@ impl Law {
                 Some(State::Active) if keeps && self.rules.ends && is_declared => runs <= 1,
                 // Spotler starts it for one contact no more than once, or not beside another.
                 Some(State::Refused) => is_declared,
-                Some(State::LetGo) => !is_declared,
+                // What was let go under one id runs out beside what is active under another one.
+                Some(State::LetGo) => {
+                    let active =
+                        |id: &Key| memory.standing(id).is_some_and(|of| of.state.is_running());
+                    !is_declared || ids.iter().any(active)
+                }
                 Some(State::Active) if has_no_id => runs > 0,
                 // What was let go runs out beside the next one.
                 Some(State::Active) => is_declared && (runs == 1 || keeps && runs > 0),

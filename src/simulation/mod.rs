@@ -53,7 +53,7 @@ fn first_broken(seeds: Range<u64>, planted: Option<Planted>) -> Option<(u64, Str
             if seed >= seeds {
                 return None;
             }
-            if seed > 0 && seed % 10_000 == 0 {
+            if seed > 0 && seed.is_multiple_of(10_000) {
                 println!("{seed} worlds");
             }
             if let (Some(broken), _) = live(seed, false) {

@@ -65,6 +65,9 @@ struct List {
     of_service: Option<bool>,
 }
 
+/// A list with its number, the automations that it names, and those in which it holds.
+type Written<'a> = (usize, &'a List, Vec<&'a str>, Option<Vec<&'a str>>);
+
 /// A repository as it is on a day, and the clock.
 #[derive(Debug)]
 pub struct Scene {
@@ -289,7 +292,7 @@ impl Scene {
 
     /// The lists that can be written, with the names of the automations that each names, and of those in which it holds; `None` is
     /// in all, also in those that are gone.
-    fn lists(&self) -> Vec<(usize, &List, Vec<&str>, Option<Vec<&str>>)> {
+    fn lists(&self) -> Vec<Written<'_>> {
         let lists = self.lists.iter().enumerate().map(|(number, list)| {
             let slots = self.there().filter(|(place, _)| {
                 let named = list.slots.as_ref();
