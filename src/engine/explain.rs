@@ -103,12 +103,8 @@ impl Engine {
             let whole = self.merge(all, snapshot, scope, true).await?;
             plan.defer_as_in((&whole.plan, &whole.roster), config, &roster);
         } else {
-            plan.defer(
-                config,
-                &roster,
-                &self.sent(now, roster.people()).await?,
-                now,
-            );
+            let sent = self.sent(now, &roster, &plan).await?;
+            plan.defer(config, &roster, &sent, now);
         }
         Ok(Explained {
             verdicts: roster.explain(contact.as_str())?,

@@ -15,7 +15,7 @@ use crate::id::{AutomationName, ContactId};
 use crate::plan::{self, Filter, Guard, Merged, Plan, Sent};
 use crate::record::{AppliedSource, AppliedWith, ApplyStart, RecordError, Snapshot, counted_since};
 use crate::report::PlanView;
-use crate::roster::{self, Past, People, Roster, Undeclared};
+use crate::roster::{self, Past, Roster, Undeclared};
 use crate::source::Recorded;
 use crate::threads;
 
@@ -275,19 +275,25 @@ impl Engine {
         applied.map_err(Error::NotPlanned)
     }
 
-    /// What was sent before, as far as a limit asks for it.
-    pub(super) async fn sent(&self, now: Timestamp, people: &People) -> Result<Sent, Error> {
+    /// What was sent before, as far as a limit of what a plan triggers asks for it.
+    pub(super) async fn sent(
+        &self,
+        now: Timestamp,
+        roster: &Roster<'_>,
+        plan: &Plan,
+    ) -> Result<Sent, Error> {
         Ok(Sent {
             on_the_day: self.on_the_day(now).await?,
-            of_contacts: self.of_contacts(now, people).await?,
+            of_contacts: self.of_contacts(now, roster, plan).await?,
         })
     }
 
-    /// When each contact was triggered, where `[limit] per_contact` asks for it.
+    /// When each contact that is to be triggered was triggered before, where `[limit] per_contact` asks for it.
     async fn of_contacts(
         &self,
         now: Timestamp,
-        people: &People,
+        roster: &Roster<'_>,
+        plan: &Plan,
     ) -> Result<HashMap<String, Vec<Timestamp>>, Error> {
         let config = self.config;
         let mut times: HashMap<String, Vec<Timestamp>> = HashMap::new();
@@ -295,12 +301,21 @@ impl Engine {
             return Ok(times);
         };
         let since = SignedDuration::try_from(limit.span).and_then(|span| now.checked_sub(span));
-        let triggers = self.record.triggers(since.unwrap_or(Timestamp::MIN)).await;
+        // Calls keep the id by which they were made.
+        let people = roster.people();
+        let ids = plan.limited(config, roster).into_iter();
+        let ids = ids
+            .flat_map(|contact| people.ids(contact))
+            .map(ContactId::new);
+        // All were checked when they were read.
+        let ids: Vec<ContactId> = ids.filter_map(Result::ok).collect();
+        let triggers = self.record.triggers(&ids, since.unwrap_or(Timestamp::MIN));
+        let triggers = triggers.await;
         let automation =
             |name: &AutomationName| config.automations.iter().find(|a| a.name == *name);
         let mut services: HashMap<AutomationName, bool> = HashMap::new();
         for (contact, name, at) in triggers.map_err(Error::NotPlanned)? {
-            // Calls keep the name by which they were made.
+            // So they do the name.
             let is_service = *services.entry(name).or_insert_with_key(|name| {
                 let moved = || automation(config.moved_to(name)?);
                 automation(name)
@@ -308,7 +323,6 @@ impl Engine {
                     .is_some_and(Automation::is_service)
             });
             if !is_service {
-                // So they do the id by which they were made.
                 let kept = match is_planted(Planted::LimitOfOneId) {
                     true => contact,
                     false => people.kept(&contact).to_owned(),
@@ -352,17 +366,13 @@ impl Engine {
         {
             *contact = kept;
         }
-        let sent = match is_sent {
-            true => Some(self.sent(scope.now, people).await?),
-            false => None,
-        };
         let applied_sources = self.applied_sources().await?;
         let (config, now, is_trial) = (self.config, scope.now, self.is_trial);
         let since = counted_since(scope.clock, snapshot.counted_from);
         let record_serial = snapshot.serial;
         let (applied, done) = (snapshot.applied, snapshot.moved);
         let steps = config.steps_of_moves(&done);
-        let making = {
+        let planning = {
             let (roster, filter) = (roster.clone(), scope.filter.clone());
             let recorded = snapshot.participations;
             let ids = people.others();
@@ -375,10 +385,19 @@ impl Engine {
                 true => Merged::default(),
                 false => merged,
             };
-            move || -> Result<Plan, Error> {
+            move || {
                 let times = (now, since);
-                let mut plan =
-                    Plan::build_merged(config, &roster, recorded, &filter, times, steps, merged)?;
+                Plan::build_merged(config, &roster, recorded, &filter, times, steps, merged)
+            }
+        };
+        let mut plan = apart("plan", planning).await??;
+        let sent = match is_sent {
+            true => Some(self.sent(now, &roster, &plan).await?),
+            false => None,
+        };
+        let finishing = {
+            let (roster, filter) = (roster.clone(), scope.filter.clone());
+            move || -> Result<Plan, Error> {
                 if let Some(sent) = sent {
                     plan.defer(config, &roster, &sent, now);
                 }
@@ -389,7 +408,7 @@ impl Engine {
                 Ok(plan)
             }
         };
-        let mut plan = apart("plan", making).await??;
+        let mut plan = apart("plan", finishing).await??;
         plan.doubt_lists(config, &roster, &applied_sources);
         Ok(Planned {
             guard: Guard::check(&plan, config, &roster, &applied, &applied_sources),

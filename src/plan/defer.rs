@@ -139,6 +139,18 @@ impl Plan {
         true
     }
 
+    /// Who is to be triggered in an automation that counts for `[limit] per_contact`, one after the other.
+    pub fn limited<'r>(&self, config: &Config, roster: &'r Roster<'_>) -> Vec<&'r str> {
+        let triggers = self.actions.iter().filter_map(|action| match action {
+            Action::Trigger(trigger) => Some(roster.get(trigger.enrolment as usize)),
+            Action::Stop(_) => None,
+        });
+        let limited = triggers.filter(|of| !config.automations[of.automation].is_service());
+        let mut contacts: Vec<&str> = limited.map(|of| of.contact).collect();
+        contacts.dedup();
+        contacts
+    }
+
     /// The triggers beyond what each contact may have, and from when on they are not. Who comes first is the order of the
     /// automations in the configuration.
     fn beyond_contacts(

@@ -4,10 +4,10 @@ mod choice;
 mod figures;
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
 use std::iter::Peekable;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use jiff::Timestamp;
 
 use super::behind::Behind;
@@ -65,7 +65,7 @@ struct Planner<'a> {
     /// The blocks of suppressions, by what they are known by on record.
     blocks: HashMap<SuppressedBy, usize>,
     /// What the guard counts, by automation.
-    figures: hashbrown::HashMap<AutomationName, Figures>,
+    figures: HashMap<AutomationName, Figures>,
     plan: Plan,
 }
 
@@ -106,7 +106,7 @@ pub(super) fn plan<E>(
         ends: config.automations.iter().any(|of| of.runs_for.is_some()),
         freezes_stops: config.freezes_at(now).any(|freeze| freeze.all),
         blocks: (config.suppressions.iter().map(suppressed_by).zip(0..)).collect(),
-        figures: hashbrown::HashMap::new(),
+        figures: HashMap::new(),
         plan: Plan::default(),
     };
     let mut next = 0;

@@ -453,15 +453,23 @@ impl Record {
         self.ask(async |view| view.sent(from, to).await).await
     }
 
-    /// The triggers since a time that were carried out or are in doubt: whose, of which automation, and when.
+    /// The triggers of some contacts since a time that were carried out or are in doubt: whose, of which automation, and when.
     ///
     /// # Errors
     /// Why the record cannot be read.
     pub async fn triggers(
         &self,
+        contacts: &[ContactId],
         since: Timestamp,
     ) -> Result<Vec<(String, AutomationName, Timestamp)>, RecordError> {
-        self.ask(async |view| view.triggers(since).await).await
+        self.ask(async |view| {
+            let mut triggers = Vec::new();
+            for contacts in contacts.chunks(ASKED_AT_ONCE) {
+                triggers.extend(view.triggers(contacts, since).await?);
+            }
+            Ok(triggers)
+        })
+        .await
     }
 
     /// How many participations there are, by automation and state.

@@ -1095,14 +1095,17 @@ async fn what_was_applied_is_read_back(place: Place) {
         .await
         .unwrap();
     assert_eq!(sent.into_iter().collect::<Vec<_>>(), [(name("a"), 1)]);
-    let triggers = place.record.triggers(from - minute).await.unwrap();
-    let whose: Vec<_> = triggers
+    let asked = ["c-1", "c-2", "c-3"].map(|id| ContactId::new(id).unwrap());
+    let triggers = |since| place.record.triggers(&asked, since);
+    let whose = triggers(from - minute).await.unwrap();
+    let whose: Vec<_> = whose
         .iter()
         .map(|(contact, of, _)| (contact.as_str(), of))
         .collect();
     assert_eq!(whose, [("c-1", &name("a"))]);
-    let later = place.record.triggers(from + minute).await.unwrap();
-    assert!(later.is_empty());
+    assert!(triggers(from + minute).await.unwrap().is_empty());
+    let others = place.record.triggers(&asked[1..], from - minute);
+    assert!(others.await.unwrap().is_empty());
     let states = place.record.states().await.unwrap();
     assert_eq!(states[&(name("a"), State::Failed)], 1);
     drop(journal);

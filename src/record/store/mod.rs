@@ -179,9 +179,10 @@ pub(super) trait View: Send {
         to: Timestamp,
     ) -> Result<BTreeMap<AutomationName, u64>, RecordError>;
 
-    /// The triggers since a time that were carried out or are in doubt: whose, of which automation, and when.
+    /// The triggers of some contacts since a time that were carried out or are in doubt: whose, of which automation, and when.
     async fn triggers(
         &mut self,
+        contacts: &[ContactId],
         since: Timestamp,
     ) -> Result<Vec<(String, AutomationName, Timestamp)>, RecordError>;
 

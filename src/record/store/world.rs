@@ -428,10 +428,11 @@ impl View for Moment {
 
     async fn triggers(
         &mut self,
+        contacts: &[ContactId],
         since: Timestamp,
     ) -> Result<Vec<(String, AutomationName, Timestamp)>, RecordError> {
         let calls = self.triggers_sent(since, Timestamp::MAX);
-        let calls = calls.filter(|call| call.at > since);
+        let calls = calls.filter(|call| call.at > since && contacts.contains(&call.key.contact));
         let of = |call: &Sent| {
             let key = &call.key;
             (

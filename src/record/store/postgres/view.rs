@@ -67,15 +67,14 @@ FROM ~meta";
 const OPEN_CALLS: &str = "\
 SELECT id, kind, contact, automation, occurrence, trigger_code, fields, sent_at FROM ~call WHERE outcome IS NULL ORDER BY id";
 
-/// Triggers that were carried out, or may have been, between two times.
-///
-/// Calls are numbered as they are made, so that older ones need not be read: a day more than asked for is, in case the
-/// clock was set back.
+/// Triggers of some contacts since a time, carried out or in doubt.
 const TRIGGERS: &str = "\
 SELECT c.contact, a.name, c.sent_at FROM ~call AS c JOIN ~automation AS a ON a.id = c.automation
-WHERE c.id > coalesce((SELECT max(id) FROM ~call WHERE sent_at < $1 - 86400000), 0)
-  AND c.kind = 'trigger' AND c.sent_at > $1 AND (c.outcome IS NULL OR c.outcome IN ('active', 'uncertain'))";
+WHERE c.contact = ANY ($2::text[]) AND c.kind = 'trigger' AND c.sent_at > $1
+  AND (c.outcome IS NULL OR c.outcome IN ('active', 'uncertain'))";
 
+/// Calls are numbered as they are made, so that older ones need not be read: a day more than asked for is, in case the
+/// clock was set back.
 const SENT: &str = "\
 SELECT a.name, count(*) FROM ~call AS c JOIN ~automation AS a ON a.id = c.automation
 WHERE c.id > coalesce((SELECT max(id) FROM ~call WHERE sent_at < $1 - 86400000), 0)
@@ -403,10 +402,13 @@ impl View for Db {
 
     async fn triggers(
         &mut self,
+        contacts: &[ContactId],
         since: Timestamp,
     ) -> Result<Vec<(String, AutomationName, Timestamp)>, RecordError> {
         let since = since.as_millisecond();
-        let rows = self.rows(TRIGGERS, |query| query.bind(since)).await?;
+        let contacts: Vec<&str> = contacts.iter().map(ContactId::as_str).collect();
+        let bind = |query: Statement| query.bind(since).bind(contacts.clone());
+        let rows = self.rows(TRIGGERS, bind).await?;
         let read = |row: &PgRow| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
         let rows = rows.iter().map(read).collect::<Result<_, _>>();
         rows::triggers(&self.link.place.path, rows.map_err(self.failed())?)

@@ -54,10 +54,11 @@ FROM meta";
 const OPEN_CALLS: &str = "\
 SELECT id, kind, contact, automation, occurrence, trigger_code, hex(fields), sent_at FROM call WHERE outcome IS NULL ORDER BY id";
 
-/// Triggers that were carried out, or may have been, between two times.
+/// Triggers of some contacts since a time, carried out or in doubt.
 const TRIGGERS: &str = "\
 SELECT call.contact, automation.name, call.sent_at FROM call JOIN automation ON automation.id = call.automation
-WHERE call.kind = 'trigger' AND call.sent_at > ?1 AND (call.outcome IS NULL OR call.outcome IN ('active', 'uncertain'))";
+WHERE call.contact IN (SELECT value FROM json_each(?1)) AND call.kind = 'trigger' AND call.sent_at > ?2
+  AND (call.outcome IS NULL OR call.outcome IN ('active', 'uncertain'))";
 
 const SENT: &str = "\
 SELECT automation.name, count(*) FROM call JOIN automation ON automation.id = call.automation
@@ -321,9 +322,13 @@ impl View for Db {
 
     async fn triggers(
         &mut self,
+        contacts: &[ContactId],
         since: Timestamp,
     ) -> Result<Vec<(String, AutomationName, Timestamp)>, RecordError> {
-        let triggers = sqlx::query_as(TRIGGERS).bind(since.as_millisecond());
+        let contacts: Vec<&str> = contacts.iter().map(ContactId::as_str).collect();
+        let contacts = json(contacts).map_err(self.failed())?;
+        let triggers = sqlx::query_as(TRIGGERS).bind(contacts);
+        let triggers = triggers.bind(since.as_millisecond());
         let rows = triggers.fetch_all(&mut self.connection).await;
         rows::triggers(&self.path, rows.map_err(self.failed())?)
     }
