@@ -105,7 +105,10 @@ fn who_was_gone_after_the_end_is_a_new_enrolment_at_once_or_after_again_after() 
         if !at_once {
             assert_eq!(back["held"][0]["state"], "ended");
         }
-        assert_eq!(actions(&repo, 91), ["trigger check c-1"]);
+        assert_eq!(
+            plan(&repo, 91)["actions"][0]["reason"],
+            "declared again after its run had ended"
+        );
     }
 }
 

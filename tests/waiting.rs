@@ -71,7 +71,12 @@ fn who_is_not_known_yet_waits_without_a_failure_and_is_tried_ever_more_rarely() 
         let before = plan_at(&repo, next - minutes(1));
         assert_eq!(before.actions(), [""; 0]);
         // What is sent is dated by the real clock, whatever the plan reckons with.
-        let at = (next + minutes(1)).to_string();
+        let due = next + minutes(1);
+        assert_eq!(
+            plan_at(&repo, due).json()["actions"][0]["reason"],
+            "Spotler did not know the contact at the last try; it is time for the next one"
+        );
+        let at = due.to_string();
         let done = repo.run(&["apply", "--yes", "--format", "json", "--now", &at]);
         let waits = ["trigger welcome c-00 -> waiting"];
         assert_eq!(done.exits(0).actions(), waits);

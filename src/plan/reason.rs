@@ -15,6 +15,9 @@ impl Trigger {
         };
         match self.why {
             WhyTrigger::New => "new".to_owned(),
+            WhyTrigger::Returned if self.before == Some(State::Ended) => {
+                "declared again after its run had ended".to_owned()
+            }
             WhyTrigger::Returned => "declared again after it was stopped".to_owned(),
             WhyTrigger::Again => {
                 "its run has ended, and `again_after` has passed since its trigger".to_owned()
@@ -22,6 +25,9 @@ impl Trigger {
             WhyTrigger::ReturnedAfterLetGo => "declared again after it was let go".to_owned(),
             WhyTrigger::Released => "no longer suppressed".to_owned(),
             WhyTrigger::Listed => "now on the list that [[require]] asks for".to_owned(),
+            WhyTrigger::TryAgain if self.before == Some(State::Waiting) => {
+                "Spotler did not know the contact at the last try; it is time for the next one".to_owned()
+            }
             // A person said so, or an answer that gave no reason.
             WhyTrigger::TryAgain if self.detail.is_none() => {
                 "the last trigger was not carried out; worth trying again".to_owned()
