@@ -279,3 +279,27 @@ fn a_warning_of_the_configuration_is_an_error_where_that_is_wanted() {
         assert_eq!(done.stdout, "");
     }
 }
+
+#[test]
+fn warnings_are_shown_beside_what_is_wrong() {
+    let expected = "[[expect]]\ncontact = \"crm-1\"\nin = [\"welcome\"]\n";
+    let unmet = "contact crm-1 is expected in welcome, and is not in it";
+    let nearly = "CRM-1 is (source crm: crm.csv, row 2), which is written almost like it";
+    let uuid = "the trigger code of welcome is not a UUID";
+    let code = "[automation.welcome]\ntrigger_code = \"a\"\n";
+    let source = "[source.crm]\ncsv = \"crm.csv\"\ncontact = \"id\"\n";
+    let repo = Repo::with(&format!("{code}{source}{BLOCK}{expected}"));
+    for (export, wanted) in [
+        ("id\nCRM-1\n", &[unmet, nearly, uuid][..]),
+        ("id\nCRM-1,x\n", &["another number of cells", uuid]),
+    ] {
+        repo.write("crm.csv", export);
+        for args in [&["validate"][..], &["validate", "--strict"]] {
+            let said = plain(&repo.run(args).exits(1));
+            for wanted in wanted {
+                assert!(said.contains(wanted), "{args:?} {wanted}: {said}");
+            }
+            assert_eq!(said.contains("warning:"), args.len() == 1, "{said}");
+        }
+    }
+}

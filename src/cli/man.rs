@@ -23,7 +23,7 @@ pub(super) fn run(args: &ManArgs, common: &Common) -> Result<Exit, CommandError>
     let mut written = Vec::new();
     fs::create_dir_all(dir)
         .and_then(|()| pages(&command, dir, &mut written))
-        .with_context(|| format!("The manual pages cannot be written to {}.", dir.display()))?;
+        .with_context(|| format!("The manual pages cannot be written to {}", dir.display()))?;
     output.result(|out| {
         written
             .iter()

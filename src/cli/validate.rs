@@ -6,31 +6,42 @@ use super::args::ValidateArgs;
 use super::notices::count;
 use super::{CommandError, Common, Exit, Session};
 use crate::config::Problems;
+use crate::engine;
 use crate::report::{ADDED, PLAIN_TABLE, SafeText, thousands};
 
 pub(super) async fn run(args: &ValidateArgs, common: &Common) -> Result<Exit, CommandError> {
     let Session { engine, output } = &Session::find(common)?;
     let config = engine.config();
+    let strict = |problems: Vec<_>| if args.strict { problems } else { Vec::new() };
     if !args.strict {
         output.warnings(&config.warnings, &config.files);
     }
-    let roster = match args.no_sources {
-        true => {
+    let read = async {
+        if args.no_sources {
             engine.validate_rules().await?;
-            None
+            return Ok((None, Vec::new()));
         }
-        false => Some(engine.validate().await?),
+        let roster = engine.validate().await?;
+        let unmet = engine.unmet(&roster).await?;
+        Ok((Some(roster), unmet))
+    };
+    let (roster, unmet) = match read.await {
+        Err(engine::Error::Problems(mut problems)) => {
+            problems.list.splice(..0, strict(config.warnings.clone()));
+            return Err(CommandError::Problems(problems));
+        }
+        read => read?,
     };
     let found = roster.as_ref().map_or(&[][..], |roster| roster.warnings());
-    match args.strict {
-        false => output.warnings(found, &config.files),
-        true if config.warnings.is_empty() && found.is_empty() => {}
-        true => {
-            return Err(CommandError::Problems(Box::new(Problems {
-                list: [&config.warnings[..], found].concat(),
-                files: config.files.clone(),
-            })));
-        }
+    if !args.strict {
+        output.warnings(found, &config.files);
+    }
+    let list = [strict([&config.warnings, found].concat()), unmet].concat();
+    if !list.is_empty() {
+        return Err(CommandError::Problems(Box::new(Problems {
+            list,
+            files: config.files.clone(),
+        })));
     }
     output.lines(|out| {
         let what = [

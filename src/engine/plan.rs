@@ -106,7 +106,8 @@ impl Engine {
         }
     }
 
-    /// Reads the whole configuration's sources, those that no block draws on too, and checks what it expects of them.
+    /// Reads the whole configuration's sources, those that no block draws on too. What it expects of them is
+    /// [`unmet`](Self::unmet).
     ///
     /// # Errors
     /// What is wrong with them.
@@ -114,9 +115,19 @@ impl Engine {
         let (config, now) = (self.config, self.now());
         let record = Recorded::Empty("`validate` reads no record");
         let roster = apart("roster", move || roster::check(config, now, record)).await??;
-        let roster = Arc::new(roster);
-        self.check_expected(&roster, Vec::new()).await?;
-        Ok(roster)
+        Ok(Arc::new(roster))
+    }
+
+    /// What the configuration expects of its roster and is not so.
+    ///
+    /// # Errors
+    /// If a source cannot be read again to say why.
+    pub async fn unmet(&self, roster: &Arc<Roster<'static>>) -> Result<Vec<Diagnostic>, Error> {
+        if self.config.expects.is_empty() {
+            return Ok(Vec::new());
+        }
+        let roster = roster.clone();
+        Ok(apart("expected", move || roster.failed_expectations()).await??)
     }
 
     /// Checks the configuration without its sources, but for the columns of those whose header can be read.
@@ -225,10 +236,7 @@ impl Engine {
         roster: &Arc<Roster<'static>>,
         mut list: Vec<Diagnostic>,
     ) -> Result<(), Error> {
-        if !self.config.expects.is_empty() {
-            let roster = roster.clone();
-            list.extend(apart("expected", move || roster.failed_expectations()).await??);
-        }
+        list.extend(self.unmet(roster).await?);
         if list.is_empty() {
             return Ok(());
         }
