@@ -15,6 +15,18 @@ pub(super) fn moment(at: Timestamp, zone: &TimeZone) -> String {
     }
 }
 
+/// The same in a table whose page names the zone: `2026-11-23 10:00 (09:00 UTC)`, with the day in UTC where it is another.
+pub(super) fn short_moment(at: Timestamp, zone: &TimeZone) -> String {
+    let local = at.to_zoned_datetime(zone.clone());
+    let utc = at.to_zoned_datetime(TimeZone::UTC);
+    let shown = local.strftime("%Y-%m-%d %H:%M");
+    match zone.iana_name() {
+        None | Some("UTC") => shown.to_string(),
+        Some(_) if local.date() == utc.date() => format!("{shown} ({} UTC)", utc.strftime("%H:%M")),
+        Some(_) => format!("{shown} ({} UTC)", utc.strftime("%Y-%m-%d %H:%M")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -26,5 +38,10 @@ mod tests {
         let both = "2026-11-24 00:30 Europe/Amsterdam (2026-11-23 23:30 UTC)";
         assert_eq!(moment(at, &zone), both);
         assert_eq!(moment(at, &TimeZone::UTC), "2026-11-23 23:30 UTC");
+        let table = "2026-11-24 00:30 (2026-11-23 23:30 UTC)";
+        assert_eq!(short_moment(at, &zone), table);
+        let noon: Timestamp = "2026-11-23T11:00:00Z".parse().unwrap();
+        assert_eq!(short_moment(noon, &zone), "2026-11-23 12:00 (11:00 UTC)");
+        assert_eq!(short_moment(noon, &TimeZone::UTC), "2026-11-23 11:00");
     }
 }

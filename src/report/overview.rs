@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::chart::{Bars, Curve, bars, curves, days};
 use super::html::id_class;
-use super::moment::moment;
+use super::moment::{moment, short_moment};
 use super::style::{SafeText, thousands};
 use crate::record::{Overview, RecordedRun};
 
@@ -125,7 +125,7 @@ fn failures(overview: &Overview, zone: &TimeZone) -> Vec<FailureRow> {
         detail: reason(failure.detail.as_deref()),
         count: number(failure.count),
         last: Timestamp::from_millisecond(failure.last)
-            .map(|at| minute(at, zone))
+            .map(|at| short_moment(at, zone))
             .unwrap_or_default(),
     });
     rows.collect()
@@ -137,7 +137,7 @@ fn run_row(run: &RecordedRun, zone: &TimeZone) -> RunRow {
     let calls = calls.collect::<Vec<_>>().join(", ");
     RunRow {
         command: SafeText(&run.command).to_string(),
-        at: minute(run.started_at, zone),
+        at: short_moment(run.started_at, zone),
         took: match run.ended_at {
             Some(end) => took(end.duration_since(run.started_at).as_millis()),
             None => "not ended".to_owned(),
@@ -167,9 +167,4 @@ fn reason(detail: Option<&str>) -> String {
 
 fn number(count: i64) -> String {
     thousands(count.unsigned_abs())
-}
-
-fn minute(at: Timestamp, zone: &TimeZone) -> String {
-    let at = at.to_zoned_datetime(zone.clone());
-    at.strftime("%Y-%m-%d %H:%M").to_string()
 }
