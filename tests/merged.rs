@@ -295,6 +295,74 @@ fn who_runs_under_both_ids_is_stopped_under_the_old_one() {
 }
 
 #[test]
+fn a_stop_under_the_old_id_that_failed_is_tried_again_where_nothing_runs_under_the_new_one() {
+    let case = with_list();
+    case.crm(&["old-1", "new-1"]);
+    case.list(&[]);
+    case.apply();
+    case.list(&[("old-1", "new-1")]);
+    case.set("[[suppress]]\ncontacts = [\"new-1\"]\nreason = \"objected\"\n");
+    let fault = json!([{ "fault": "revoked", "contact": "old-1" }]);
+    case.spotler.fault(fault);
+    case.repo.apply().exits(3);
+    assert_eq!(case.spotler.running().len(), 1);
+    case.spotler.fault(json!([]));
+    case.repo.apply().exits(0);
+    assert_eq!(case.spotler.running(), []);
+    assert_eq!(case.plan(), [""; 0]);
+}
+
+/// The person was let go under the new id and is active under the old one, and both are merged. The rows of the new one have
+/// this status from now on.
+fn let_go_under_the_new_id(settings: &str, status: &str) -> Case {
+    let case = Case::with(&format!(
+        "[guard]\nmax_stops = 100\n{WELCOME}on_leave = \"keep\"\n{settings}{CRM}\
+         where.status = \"in\"\nstay.phase = \"open\"\n{MERGES}"
+    ));
+    let rows = |text: &str| {
+        case.repo
+            .write("crm.csv", format!("id,status,phase\n{text}"))
+    };
+    rows("old-1,in,open\nnew-1,in,open\n");
+    case.list(&[]);
+    case.apply();
+    rows("old-1,in,open\nnew-1,in,closed\n");
+    case.apply();
+    case.list(&[("old-1", "new-1")]);
+    rows(&format!("new-1,{status}\nother,out,open\n"));
+    case
+}
+
+#[test]
+fn who_is_active_under_the_old_id_alone_is_not_triggered_and_stays_and_goes_as_anybody() {
+    // Declared, or declared to whom is in alone.
+    for status in ["in,open", "out,open"] {
+        let case = let_go_under_the_new_id("", status);
+        assert_eq!(case.plan(), [""; 0], "{status}");
+        case.apply();
+        assert_eq!(case.repo.plan().json()["summary"]["unchanged"], 1);
+        assert_eq!(case.spotler.ledger().len(), 2, "{status}");
+    }
+    // Not declared: it runs out, as `on_leave` says.
+    let case = let_go_under_the_new_id("", "in,closed");
+    assert_eq!(case.apply(), [""; 0]);
+    assert_eq!(
+        case.repo.recorded(),
+        ["welcome new-1 let-go", "welcome old-1 let-go"]
+    );
+    assert_eq!(case.spotler.ledger().len(), 2);
+}
+
+#[test]
+fn who_has_ended_under_both_ids_is_a_new_enrolment() {
+    let case = let_go_under_the_new_id("runs_for = \"21d\"\n", "in,open");
+    let now = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * 22);
+    let plan = ["plan", "--format", "json", "--now", &now.to_string()];
+    let plan = case.repo.run(&plan).exits(0);
+    assert_eq!(plan.actions(), ["trigger welcome new-1"]);
+}
+
+#[test]
 fn who_is_suppressed_under_either_id_is_suppressed_under_both() {
     for suppressed in ["old-1", "new-1"] {
         let case = with_list();

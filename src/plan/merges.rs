@@ -88,15 +88,12 @@ impl Merging {
             let count = of_id.len() as u64;
             moves.make(&mut of_id);
             for from in of_id {
-                let same = |of: &Participation| {
-                    of.key.automation == from.key.automation
-                        && of.key.occurrence == from.key.occurrence
-                };
+                let same = |of: &Participation| of.key.is_same_run(&from.key);
                 let other = group.iter().position(same);
                 match record::merge(&from, contact, other.map(|at| &group[at])) {
                     None => twice.push(from),
-                    // It was stopped, after the person had run under both ids.
-                    Some(_) if is_done => {}
+                    // It was stopped, after the person had run under both ids. What may run still goes on under the one that is kept.
+                    Some(_) if is_done && !from.state.may_run_at_spotler() => {}
                     Some((merge, whole)) => {
                         self.add(merge, &whole);
                         match other {

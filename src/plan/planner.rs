@@ -46,8 +46,9 @@ struct Planner<'a> {
     merging: Merging,
     /// Whether anything is stopped under an id that is not kept.
     has_twice: bool,
-    /// What the contact under way was let go from and is in under another id, and whether it is declared; empty in between.
-    elsewhere: Vec<(Key, bool)>,
+    /// What the contact under way is in under another id and was let go from under its own one, and whether that is declared;
+    /// empty in between.
+    elsewhere: Vec<(Participation, bool)>,
     /// What is withheld and not planned yet.
     withheld: Peekable<Box<dyn Iterator<Item = Enrolment<'a>> + 'a>>,
     /// The stops of the contact under way, until it is known which calls they take.
@@ -193,15 +194,13 @@ impl<'a> Planner<'a> {
         }
         // All are of one contact.
         self.moves.make(group);
-        let twice = self.merging.make(contact, &mut self.moves, group);
-        for of in twice.iter().filter(|of| of.state.needs_an_end()) {
-            let key = Key {
-                contact: contact.clone(),
-                ..of.key.clone()
-            };
-            let is_let_go = |of: &Participation| of.key == key && of.state == State::LetGo;
-            if group.iter().any(is_let_go) {
-                self.elsewhere.push((key, false));
+        let mut twice = self.merging.make(contact, &mut self.moves, group);
+        self.end(&mut twice);
+        for of in twice.iter().filter(|of| of.state.is_in()) {
+            let is_let_go =
+                |own: &Participation| own.state == State::LetGo && own.key.is_same_run(&of.key);
+            if self.place_elsewhere(&of.key).is_none() && group.iter().any(is_let_go) {
+                self.elsewhere.push((of.clone(), false));
             }
         }
         self.end(group);
@@ -236,16 +235,26 @@ impl<'a> Planner<'a> {
         for of in twice {
             let is_suppressed = self.is_suppressed(suppressions, &of.key);
             self.count(&of, is_suppressed);
-            let goes_on = self.elsewhere.iter().any(|(key, is_declared)| {
-                *is_declared
-                    && key.automation == of.key.automation
-                    && key.occurrence == of.key.occurrence
-            });
-            if (of.state == State::LetGo || goes_on) && !is_suppressed {
-                continue;
-            }
-            if !is_suppressed && self.freeze(&of) {
-                continue;
+            let mut why = match is_suppressed {
+                true => WhyStop::Suppressed,
+                false => WhyStop::Merged,
+            };
+            let elsewhere = self.elsewhere.iter().find(|(it, _)| it.key == of.key);
+            match elsewhere.map(|(_, is_declared)| *is_declared) {
+                _ if !of.state.may_run_at_spotler() => continue,
+                _ if is_suppressed => {}
+                _ if of.state == State::LetGo => continue,
+                Some(true) => continue,
+                // It is not in it under the id that it keeps, so that this one goes as any other.
+                Some(false) => {
+                    self.gone(&of);
+                    let Some(stop) = self.stops.pop() else {
+                        continue;
+                    };
+                    why = stop.why;
+                }
+                None if self.freeze(&of) => continue,
+                None => {}
             }
             self.has_twice = true;
             let is_alone = of.can_be_stopped_alone();
@@ -265,18 +274,24 @@ impl<'a> Planner<'a> {
                 false => (StopScope::All, None),
             };
             self.plan.actions.push(Action::Stop(Box::new(Stop {
-                why: match is_suppressed {
-                    true => WhyStop::Suppressed,
-                    false => WhyStop::Merged,
-                },
+                why,
                 scope,
-                reason: Arc::from(format!("merged with {contact}, who is in it too")),
+                reason: match why {
+                    WhyStop::NotDeclared => Arc::default(),
+                    _ => Arc::from(format!("merged with {contact}, who is in it too")),
+                },
                 instead,
                 suppressed_by: is_suppressed.then(|| self.by(contact.as_str(), &of.key)),
                 not_alone: None,
                 participation: of,
             })));
         }
+    }
+
+    /// The place of what the contact under way is in under another id and was let go from under its own one.
+    fn place_elsewhere(&self, key: &Key) -> Option<usize> {
+        let mut elsewhere = self.elsewhere.iter();
+        elsewhere.position(|(of, _)| of.key.is_same_run(key))
     }
 
     /// Takes for ended what ran for as long as its automation does, and for running what ended by a clock that was ahead.
@@ -510,12 +525,21 @@ impl<'a> Planner<'a> {
         let decision = decide::declared(declared, recorded);
         // Active under either id is active: what was let go under this one is not triggered beside it.
         if let Some(recorded) = recorded
-            && let Some((_, is_declared)) =
-                (self.elsewhere.iter_mut()).find(|(key, _)| *key == recorded.key)
+            && let Some(place) = self.place_elsewhere(&recorded.key)
             && !matches!(decision, Decision::GoOn { .. })
         {
+            let (of, is_declared) = &mut self.elsewhere[place];
             *is_declared = true;
-            self.plan.unchanged += u64::from(self.is_wanted(&recorded.key));
+            let why = match of.state {
+                State::Refused => decide::WhyHeld::Refused,
+                state if state.is_doubtful_trigger() => decide::WhyHeld::Uncertain,
+                _ => {
+                    self.plan.unchanged += u64::from(self.is_wanted(&recorded.key));
+                    return;
+                }
+            };
+            let held = Held::of(of, of.state.as_str(), reason::held(why, of));
+            self.plan.held.push(held);
             return;
         }
         match decision {
@@ -713,6 +737,8 @@ impl<'a> Planner<'a> {
         let staying: Behind<'_> = staying.map(|of| &of.trigger_code).collect();
         let coming = declared.iter().map(|index| code_of(roster.get(*index)));
         let coming: Behind<'_> = coming.collect();
+        let others = pending.iter().filter(|of| of.why != WhyStop::Suppressed);
+        let others: Behind<'_> = others.map(|of| &of.participation.trigger_code).collect();
         let mut declared = declared.iter().map(|index| roster.get(*index)).peekable();
         for stop in &pending {
             let this = &stop.participation;
@@ -727,11 +753,7 @@ impl<'a> Planner<'a> {
                 .is_some_and(|next| self.is_same(*next, &this.key) && code_of(*next) == code);
             let comes = coming.has_other(code, is_declared_behind_it);
             // Where the guard refuses, a stop of somebody suppressed is sent without the others.
-            let may_stay = stop.why == WhyStop::Suppressed
-                && pending.iter().any(|other| {
-                    let other_code = &other.participation.trigger_code;
-                    other.why != WhyStop::Suppressed && other_code == code
-                });
+            let may_stay = stop.why == WhyStop::Suppressed && others.has_other(code, false);
             let scope = match this.can_be_stopped_alone() {
                 true if stays || comes || may_stay => StopScope::One,
                 false if stays => {

@@ -22,6 +22,13 @@ pub struct Key {
     pub occurrence: Option<Occurrence>,
 }
 
+impl Key {
+    /// Whether it is of the same automation and occurrence, by whatever id of a person.
+    pub fn is_same_run(&self, other: &Self) -> bool {
+        self.automation == other.automation && self.occurrence == other.occurrence
+    }
+}
+
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} / {}", self.contact, self.automation)?;

@@ -76,7 +76,8 @@ impl Planner<'_> {
                     let leaves_later = self.config.automations[automation].leave_after.is_some();
                     leaves_later || chosen.any(|enrolment| self.is_same(enrolment, &of.key))
                 };
-                let is_held = of.is_in() && !self.lots[automation].is_empty() && stays();
+                let is_held =
+                    self.under_either(of).is_in() && !self.lots[automation].is_empty() && stays();
                 is_held.then_some(automation)
             }));
         }
@@ -127,12 +128,18 @@ impl Planner<'_> {
 
     /// What is on record of an enrolment whose contact is in.
     pub(super) fn is_in<'r>(
-        &self,
+        &'r self,
         enrolment: Enrolment<'_>,
         recorded: &'r [Participation],
     ) -> Option<&'r Participation> {
         let place = recorded.binary_search_by(|of| self.order(enrolment, &of.key).reverse());
-        let recorded = &recorded[place.ok()?];
+        let recorded = self.under_either(&recorded[place.ok()?]);
         recorded.is_in().then_some(recorded)
+    }
+
+    /// What is on record, or where that was let go, what the contact is in under another id.
+    fn under_either<'r>(&'r self, recorded: &'r Participation) -> &'r Participation {
+        let place = self.place_elsewhere(&recorded.key);
+        place.map_or(recorded, |place| &self.elsewhere[place].0)
     }
 }

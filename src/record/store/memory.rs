@@ -297,9 +297,7 @@ impl Memory {
         let as_other = || {
             all.values().find(|listed| {
                 let of = &listed.participation;
-                of.triggered_as.as_ref() == Some(&key.contact)
-                    && of.key.automation == key.automation
-                    && of.key.occurrence == key.occurrence
+                of.triggered_as.as_ref() == Some(&key.contact) && of.key.is_same_run(key)
             })
         };
         // Under its own id only where it was triggered under that one.
