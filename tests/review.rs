@@ -498,10 +498,13 @@ fn a_report_is_never_one_of_an_earlier_run() {
     assert!(apply("r.md", 1).contains("**Failed.** Nothing was sent"));
     assert!(apply("r.html", 1).contains("Failed."));
     assert!(apply("r.json", 1).contains("\"exit_code\": 1"));
-    // It never comes to that.
+    // It never comes to that, as the metrics cannot be written.
+    repo.write("r.md", "<!-- Rollcall apply -->\nearlier\n");
     repo.run(&["apply", "--yes", "--report", "r.md", "--metrics", "crm.csv"])
         .exits(1);
-    assert!(!repo.file("r.md").exists());
+    let text = fs::read_to_string(repo.file("r.md")).unwrap();
+    assert!(text.contains("**Failed.** Nothing was sent"), "{text}");
+    assert!(!text.contains("earlier"), "{text}");
 }
 
 #[test]
