@@ -303,9 +303,10 @@ fn a_query_that_takes_too_long_is_given_up() {
         CUSTOMERS,
     );
     let done = repo.run(&["plan"]).exits(1);
+    let said = plain(&done);
     assert!(
-        plain(&done).contains("$SHOP_DATABASE_URL did not give all rows within timeout = 1 second"),
-        "{}",
-        done.stderr
+        said.contains("$SHOP_DATABASE_URL did not give all rows within timeout = 1 second"),
+        "{said}"
     );
+    assert!(said.contains("[source.shop]"), "{said}");
 }

@@ -103,6 +103,10 @@ fn what_no_row_has_is_warned_of() {
             "no row of source crm: crm.csv has \"klant\" in column status",
         ),
         (
+            "where.status = { not = \"klant\" }",
+            "help: it leaves nobody out today; correct it",
+        ),
+        (
             "where.status = [\"customer\", \"a\", \"b\", \"c\", \"d\"]",
             "no row of source crm: crm.csv has \"a\" or \"b\" or \"c\", … in column status",
         ),

@@ -486,6 +486,11 @@ impl Texts<'_> {
         for (condition, texts) in nowhere {
             let shown: Vec<String> = texts.iter().take(FEW).map(|text| quoted(text)).collect();
             let more = if texts.len() > FEW { ", …" } else { "" };
+            let leaves_out = |test: &Test| matches!(test, Test::Not(_));
+            let so_far = match condition.tests.iter().any(leaves_out) {
+                true => "it leaves nobody out today",
+                false => "nothing matches it today",
+            };
             list.push(plain(
                 format!(
                     "no row of {table} has {}{more} in column {}",
@@ -493,7 +498,7 @@ impl Texts<'_> {
                     condition.column
                 ),
                 Some(condition.place.clone()),
-                "nothing matches it today; correct it, or remove it where it is no longer written so".to_owned(),
+                format!("{so_far}; correct it, or remove it where it is no longer written so"),
             ));
         }
         list

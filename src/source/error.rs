@@ -19,18 +19,20 @@ pub struct SourceError {
     pub name: String,
     /// Its file, as the configuration writes it.
     pub file: String,
+    /// Where its query is written, or else where it is defined.
+    pub(super) at: Box<Place>,
     /// What is wrong; reads on after the file's name.
     pub problem: Box<SourceProblem>,
 }
 
 impl SourceError {
-    /// Where the limit is set that it is beyond, if it is that.
+    /// Where the limit is set that it is beyond, or the query whose fault it is, if it is either.
     pub fn place(&self) -> Option<&Place> {
         match &*self.problem {
             SourceProblem::TooFewRows { place, .. } | SourceProblem::TooOld { place, .. } => {
                 place.as_ref()
             }
-            _ => None,
+            problem => problem.is_of_query().then_some(&self.at),
         }
     }
 
@@ -286,6 +288,20 @@ impl SourceProblem {
         )
     }
 
+    /// Whether it is about a query as a whole.
+    fn is_of_query(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused(_)
+                | Self::NotOneQuery(_)
+                | Self::Writes
+                | Self::TimedOut(_)
+                | Self::Interrupted
+                | Self::Lost
+                | Self::CutShort
+        )
+    }
+
     /// The row that it is about, in words, with its column where that is not the same for all of a kind.
     pub(crate) fn row(&self) -> Option<String> {
         Some(match self {
@@ -400,6 +416,9 @@ impl SourceProblem {
             Self::NoDatabase => "check the path in the URL, which is relative to rollcall.toml",
             Self::Refused(_) => {
                 "nothing is planned from it; try the query with the database's own client"
+            }
+            Self::NotOneQuery(QueryError::Parameter(_)) => {
+                "nothing is bound in it but :today and :now, and these in a query over sources alone"
             }
             Self::NotOneQuery(_) | Self::Writes => "write one `select`, which only reads",
             Self::TimedOut(_) | Self::Interrupted => {

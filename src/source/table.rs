@@ -12,7 +12,7 @@ use super::index::RowIndex;
 use super::record::{COLUMNS, RecordRow, Recorded};
 use super::rows::{Row, RowId, Rows};
 use super::sql::{Asked, Literal, Sql, Wanted};
-use crate::config::{Limit, Notation, RECORD_TABLE, Source, SourceKind, nearest, query};
+use crate::config::{Limit, Notation, Place, RECORD_TABLE, Source, SourceKind, nearest, query};
 use crate::number::Number;
 
 /// A source whose file is open and whose header is read, or whose query is prepared.
@@ -20,6 +20,8 @@ use crate::number::Number;
 pub struct Table {
     name: String,
     shown: String,
+    /// Where its query is written, or else where it is defined.
+    place: Place,
     min_rows: Option<Limit<u64>>,
     max_age: Option<Limit<Duration>>,
     pub(super) stock: Stock,
@@ -140,11 +142,13 @@ impl Table {
         let (contact, stock) = found.map_err(|problem: SourceProblem| SourceError {
             name: source.name.clone(),
             file: shown.clone(),
+            at: Box::new(source.query_place().clone()),
             problem: Box::new(problem),
         })?;
         Ok(Self {
             name: source.name.clone(),
             shown,
+            place: source.query_place().clone(),
             min_rows: source.min_rows.clone(),
             max_age: source.max_age.clone(),
             stock,
@@ -447,6 +451,7 @@ impl Table {
         SourceError {
             name: self.name.clone(),
             file: self.shown.clone(),
+            at: Box::new(self.place.clone()),
             problem: Box::new(problem),
         }
     }
