@@ -212,6 +212,32 @@ fn what_is_on_record_becomes_that_of_the_id_that_is_kept_and_stays_so() {
 }
 
 #[test]
+fn what_was_let_go_under_another_id_goes_on_and_can_still_be_stopped() {
+    let keep = "on_leave = \"keep\"\n";
+    let case = Case::with(&format!("{WELCOME}{keep}{CRM}{MERGES}"));
+    case.crm(&["old-1", "other"]);
+    case.list(&[]);
+    case.apply();
+    case.crm(&["other"]);
+    case.list(&[("old-1", "new-1")]);
+    case.apply();
+    assert_eq!(
+        case.repo.recorded(),
+        ["welcome new-1 let-go", "welcome other active"]
+    );
+    // What runs under the old id would be on no record any more.
+    case.crm(&["new-1", "other"]);
+    assert_eq!(case.apply(), [""; 0]);
+    assert_eq!(
+        case.repo.recorded(),
+        ["welcome new-1 active", "welcome other active"]
+    );
+    case.set("[[suppress]]\ncontacts = [\"new-1\"]\n");
+    assert_eq!(case.apply(), ["stop welcome new-1 -> stopped"]);
+    assert_eq!(case.spotler.running().len(), 1);
+}
+
+#[test]
 fn only_merges_of_what_is_on_record_count() {
     let case = Case::with(&format!("[guard]\nmax_merges = 0\n{WELCOME}{CRM}{MERGES}"));
     case.crm(&["new-1"]);

@@ -210,9 +210,9 @@ fn by_state(declared: Declared<'_>, recorded: Option<&Participation>) -> Decisio
     match recorded.state {
         State::Stopped if recorded.is_suppressed() => Decision::Trigger(WhyTrigger::Released),
         State::Stopped => Decision::Trigger(WhyTrigger::Returned),
-        // What was refused never ran.
+        // What was refused never ran. The record has no place for what runs under another id beside what would be triggered now.
         State::LetGo
-            if declared.ends
+            if (declared.ends || recorded.triggered_as.is_some())
                 && recorded.let_go_from() != Some(State::Refused)
                 && !is_planted(Planted::LetGoTriggered) =>
         {
