@@ -558,7 +558,7 @@ impl Held {
         loop {
             let row = self.memory.kept().server.as_ref().map(|of| of.row.clone());
             let row = row.unwrap_or_default().lock_owned();
-            let Ok(row) = tokio::time::timeout(ROW, row).await else {
+            let Ok(mut row) = tokio::time::timeout(ROW, row).await.map(Some) else {
                 let what = "another transaction keeps it busy";
                 return Err(JournalError::Store(what.to_owned()));
             };
@@ -582,6 +582,7 @@ impl Held {
                     };
                     let batch = batch.clone();
                     // The transaction is there until then, and keeps the row.
+                    let row = row.take();
                     tokio::spawn(async move {
                         tokio::time::sleep(late).await;
                         if let Ok(Fence::Holds) = held.fence() {
@@ -594,6 +595,8 @@ impl Held {
             if is_planted(Planted::CommitNotReadBack) {
                 break;
             }
+            // A server ends what was under way on a connection that is lost, also where the run is killed now.
+            drop(row);
             fate.step("reconnect").await;
             if Instant::now() > self.until {
                 let what = "the server cannot be reached";
