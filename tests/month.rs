@@ -1,6 +1,6 @@
 //! Months: thirty days of random rules and exports, lived by the engine by a clock of its own and by the model beside it.
 //!
-//! What the story has not: lists of objections and of consents, runs that end, staying, lots, exclusion, limits of contacts, service mail, and time that passes for
+//! What the story has not: people who get another id, lists of objections and of consents, runs that end, staying, lots, exclusion, limits of contacts, service mail, and time that passes for
 //! the record too. Every day the plan must be the model's, and so must the record be when it was applied.
 //!
 //! Thirty months are part of the tests. More: `ROLLCALL_MONTHS=1000 ROLLCALL_SEED=1 cargo test --release --test month`.
@@ -178,8 +178,26 @@ impl Month {
         Engine::new(config, clock, credentials, |_| {}).with(record, spotler)
     }
 
+    /// What is on record of one id becomes that of another one.
+    fn merge(&mut self, old: &str, new: &str) {
+        for (mut key, mut entry) in std::mem::take(&mut self.record) {
+            if key.contact == old {
+                key.contact = new.to_owned();
+                entry.as_other = true;
+            }
+            self.record.insert(key, entry);
+        }
+        for (contact, _, _) in &mut self.had {
+            if contact == old {
+                *contact = new.to_owned();
+            }
+        }
+    }
+
     async fn day(&mut self) {
-        self.scene.next_day();
+        if let Some((old, new)) = self.scene.next_day() {
+            self.merge(&old, &new);
+        }
         let faults = self.scene.faults();
         self.spotler.lock().unwrap().faults.clone_from(&faults);
         let engine = self.engine();

@@ -84,8 +84,14 @@ pub struct Scene {
     /// By contact: status and note.
     people: BTreeMap<usize, (usize, usize)>,
     orders: BTreeMap<(usize, usize), (usize, usize)>,
-    suppressed: BTreeSet<String>,
+    suppressed: BTreeSet<usize>,
     lists: Vec<List>,
+    /// Who has got another id.
+    merged: BTreeSet<usize>,
+    /// Whether that is said by name, and not by a list.
+    merges_by_name: bool,
+    /// Whose rows have the new id.
+    renamed: BTreeSet<usize>,
     pub now: Minutes,
 }
 
@@ -153,6 +159,9 @@ impl Scene {
                     }
                 })
                 .collect(),
+            merged: BTreeSet::new(),
+            merges_by_name: r.random_bool(0.3),
+            renamed: BTreeSet::new(),
             now: 7,
             random,
         };
@@ -170,16 +179,30 @@ impl Scene {
         self.random.random_range(0..end)
     }
 
-    fn somebody(&mut self) -> String {
-        format!("c-{}", self.below(CONTACTS))
+    /// The id that a contact keeps.
+    fn id(&self, contact: usize) -> String {
+        let letter = if self.merged.contains(&contact) {
+            'm'
+        } else {
+            'c'
+        };
+        format!("{letter}-{contact}")
     }
 
-    /// The next day or so.
-    pub fn next_day(&mut self) {
+    /// The id that a contact has in an export.
+    fn id_in_rows(&self, contact: usize) -> String {
+        match self.renamed.contains(&contact) {
+            true => self.id(contact),
+            false => format!("c-{contact}"),
+        }
+    }
+
+    /// The next day or so. Whose id becomes which.
+    pub fn next_day(&mut self) -> Option<(String, String)> {
         self.now += 10 * (30 + self.below(230)) as Minutes;
         self.exports(0.15);
         if self.chance(0.2) {
-            let contact = self.somebody();
+            let contact = self.below(CONTACTS);
             toggle(&mut self.suppressed, contact);
         }
         for list in &mut self.lists {
@@ -191,6 +214,11 @@ impl Scene {
         if self.chance(0.2) {
             self.change();
         }
+        let contact = self.below(CONTACTS);
+        toggle(&mut self.renamed, contact);
+        let contact = self.below(CONTACTS);
+        let old = self.id(contact);
+        (self.chance(0.3) && self.merged.insert(contact)).then(|| (old, self.id(contact)))
     }
 
     fn change(&mut self) {
@@ -251,7 +279,8 @@ impl Scene {
         let count = [0, 0, 1, 1, 2][self.below(5)];
         let faults = (0..count).map(|_| {
             let fault = [Before, After, After, Limit, Unknown, Rejects][self.below(6)];
-            (self.somebody(), fault)
+            let contact = self.below(CONTACTS);
+            (self.id(contact), fault)
         });
         faults.collect()
     }
@@ -320,11 +349,12 @@ impl Scene {
 
     /// Who is suppressed everywhere, and who in which automation.
     fn suppressed(&self) -> (BTreeSet<String>, BTreeSet<(String, String)>) {
-        let (mut all, mut some) = (self.suppressed.clone(), BTreeSet::new());
+        let all = self.suppressed.iter().map(|contact| self.id(*contact));
+        let (mut all, mut some) = (all.collect::<BTreeSet<_>>(), BTreeSet::new());
         for (_, list, _, holds) in self.lists() {
             for number in (0..=CONTACTS).filter(|of| list.contacts.contains(of) != list.is_required)
             {
-                let contact = format!("c-{number}");
+                let contact = self.id(number);
                 match &holds {
                     None => _ = all.insert(contact),
                     Some(names) => {
@@ -364,7 +394,7 @@ impl Scene {
                     let stays = stays.contains(&status);
                     offers.push(Offer {
                         key: Key {
-                            contact: format!("c-{contact}"),
+                            contact: self.id(contact),
                             automation: slot.name.clone(),
                             occurrence: occurrence.clone(),
                         },
@@ -426,8 +456,22 @@ impl Scene {
             line(format!("[limit]\nper_contact = \"{most}/{}d\"", span / DAY));
         }
         if !self.suppressed.is_empty() {
-            let suppressed = self.suppressed.iter().collect::<Vec<_>>();
+            // Either id will do.
+            let suppressed = self.suppressed.iter().map(|contact| format!("c-{contact}"));
+            let suppressed = suppressed.collect::<Vec<_>>();
             line(format!("[[suppress]]\ncontacts = {suppressed:?}"));
+        }
+        match self.merges_by_name {
+            true => self.merged.iter().for_each(|contact| {
+                line(format!(
+                    "[[merged]]\nfrom = [\"c-{contact}\"]\nto = \"m-{contact}\""
+                ));
+            }),
+            false => line(
+                "[source.merges]\ncsv = \"merges.csv\"\n\
+                 [[merged]]\nsource = \"merges\"\nfrom = \"old\"\nto = \"new\""
+                    .to_owned(),
+            ),
         }
         for (number, list, named, _) in self.lists() {
             let word = if list.is_required {
@@ -462,11 +506,16 @@ impl Scene {
         }
         let mut crm = "id,status,note\n".to_owned();
         for (contact, (status, note)) in &self.people {
-            crm.push_str(&format!("c-{contact},s{status},{note}\n"));
+            crm += &format!("{},s{status},{note}\n", self.id_in_rows(*contact));
         }
         let mut shop = "id,order,status,note\n".to_owned();
         for ((contact, order), (status, note)) in &self.orders {
-            shop.push_str(&format!("c-{contact},o-{order},s{status},{note}\n"));
+            let id = self.id_in_rows(*contact);
+            shop += &format!("{id},o-{order},s{status},{note}\n");
+        }
+        let mut merges = "old,new\nc-x,m-x\n".to_owned();
+        for contact in &self.merged {
+            merges += &format!("c-{contact},m-{contact}\n");
         }
         let lists = self.lists.iter().enumerate().map(|(number, list)| {
             // A list that runs dry is another story.
@@ -485,6 +534,7 @@ impl Scene {
             ("rollcall.toml", toml),
             ("crm.csv", crm),
             ("orders.csv", shop),
+            ("merges.csv", merges),
         ];
         let files = files
             .into_iter()

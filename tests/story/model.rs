@@ -148,6 +148,8 @@ pub struct Entry {
     pub was: State,
     /// Why it is over, where it has ended and is.
     pub over: Option<Over>,
+    /// Whether it was triggered under another id of its person.
+    pub as_other: bool,
 }
 
 impl Entry {
@@ -285,7 +287,7 @@ pub fn plan(world: &World, record: &Record, goes_first: impl Fn(&Key) -> bool) -
                 }
             }
             // What was refused never ran.
-            LetGo if automation.runs_for.is_some() && entry.was != Refused => {
+            LetGo if (automation.runs_for.is_some() || entry.as_other) && entry.was != Refused => {
                 if entry.was == Uncertain {
                     hold("uncertain");
                 }
@@ -313,7 +315,9 @@ pub fn plan(world: &World, record: &Record, goes_first: impl Fn(&Key) -> bool) -
             FailedForGood if is_same_code && !is_changed => hold("failed-for-good"),
             FailedForGood => _ = triggers.insert(key),
             Refused => hold("refused"),
-            Uncertain if automation.once && is_same_code => _ = triggers.insert(key),
+            Uncertain if automation.once && is_same_code && !entry.as_other => {
+                _ = triggers.insert(key)
+            }
             Uncertain => hold("uncertain"),
         }
     }
