@@ -340,7 +340,7 @@ mod tests {
             match 1000 - shown {
                 0 => assert!(!text.contains("more")),
                 more => assert!(text.ends_with(&format!(
-                    "… and {} more; `rollcall plan` shows all.\n",
+                    "… and {} more; `rollcall plan --all` shows all.\n",
                     thousands(more as u64)
                 ))),
             }
