@@ -47,7 +47,7 @@ pub enum End {
         /// What was said last.
         detail: String,
     },
-    /// As many calls in a row as may be under way, but at least [`FEWEST_DOUBTS`], were left without an answer that can
+    /// As many calls in a row as may be under way, two at the least, were left without an answer that can
     /// be read.
     Doubts {
         /// How many.
