@@ -590,18 +590,22 @@ fn where_the_guard_refuses_only_the_stop_of_the_suppressed_participation_is_sent
     assert_eq!(repo.recorded(), ["care c-1 active", "care c-2 stopped"]);
 }
 
+/// An automation behind the trigger code of care, of which the guard lets nobody be stopped.
+const VIP: &str = "[automation.vip]\ntrigger_code = \"CARE\"\nmax_stops = 0\n";
+const OBJECTED: &str = "[[suppress]]\ncontacts = [\"c-1\"]\nautomation = \"care\"\n";
+
+fn enrol(automation: &str) -> String {
+    format!("[[enrol]]\nautomation = {automation:?}\ncontacts = [\"c-1\"]\n")
+}
+
 #[test]
 fn a_stop_of_a_suppressed_participation_reaches_no_other_that_the_guard_keeps() {
     let spotler = Spotler::open();
     let url = spotler.url();
-    let vip = "[automation.vip]\ntrigger_code = \"CARE\"\nmax_stops = 0\n";
-    let enrol =
-        |automation| format!("[[enrol]]\nautomation = {automation:?}\ncontacts = [\"c-1\"]\n");
-    let both = format!("{vip}{}{}", enrol("care"), enrol("vip"));
+    let both = format!("{VIP}{}{}", enrol("care"), enrol("vip"));
     let repo = Repo::with(&blocks(&url, &both));
     repo.apply().exits(0);
-    let objected = "[[suppress]]\ncontacts = [\"c-1\"]\nautomation = \"care\"\n";
-    let rest = format!("{vip}{}{objected}", enrol("care"));
+    let rest = format!("{VIP}{}{OBJECTED}", enrol("care"));
     repo.write("rollcall.toml", blocks(&url, &rest));
     repo.apply().exits(4);
     assert_eq!(repo.recorded(), ["care c-1 stopped", "vip c-1 active"]);
@@ -615,15 +619,11 @@ fn a_stop_of_a_suppressed_participation_reaches_no_other_that_the_guard_keeps() 
 fn a_stop_that_reaches_what_the_guard_keeps_is_not_sent_without_the_rest() {
     let spotler = Spotler::open();
     let url = spotler.url();
-    let vip = "[automation.vip]\ntrigger_code = \"CARE\"\nmax_stops = 0\n";
-    let enrol =
-        |automation| format!("[[enrol]]\nautomation = {automation:?}\ncontacts = [\"c-1\"]\n");
-    let both = format!("{vip}{}{}", enrol("care"), enrol("vip"));
+    let both = format!("{VIP}{}{}", enrol("care"), enrol("vip"));
     let repo = Repo::with(&blocks(&url, &both));
     // What was adopted has no id to be stopped by alone.
     repo.run(&["adopt", "--yes"]).exits(0);
-    let objected = "[[suppress]]\ncontacts = [\"c-1\"]\nautomation = \"care\"\n";
-    let rest = format!("{vip}{}{objected}", enrol("care"));
+    let rest = format!("{VIP}{}{OBJECTED}", enrol("care"));
     repo.write("rollcall.toml", blocks(&url, &rest));
     let plan = repo.plan();
     assert_eq!(plan.actions(), ["stop care c-1", "stop vip c-1"]);
@@ -640,7 +640,7 @@ fn a_stop_that_reaches_what_the_guard_keeps_is_not_sent_without_the_rest() {
     // Where the other one stays declared, it is held, and the plan says what to do.
     repo.write("rollcall.toml", blocks(&url, &both));
     repo.run(&["adopt", "--yes"]).exits(0);
-    repo.write("rollcall.toml", blocks(&url, &format!("{both}{objected}")));
+    repo.write("rollcall.toml", blocks(&url, &format!("{both}{OBJECTED}")));
     let held = repo.plan().json()["held"][0]["reason"].to_string();
     assert!(held.contains("suppressed in those too"), "{held}");
 }
