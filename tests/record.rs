@@ -1016,7 +1016,7 @@ fn a_record_that_another_host_works_on_is_not_migrated_under_its_hands() {
         may_begin: false,
     };
     let record = rollcall::record::Record::at(&path);
-    let begun = runtime.block_on(rollcall::record::Writing::begin(&record, request));
+    let begun = runtime.block_on(rollcall::record::Writing::begin(&record, request, |_| ()));
     let error = begun.err().map(|error| error.to_string());
     assert!(
         error

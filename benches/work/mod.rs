@@ -130,7 +130,7 @@ pub fn prepare(folder: &Path, rows: u64) {
     });
     let changes = changes.collect();
     Runtime::new().unwrap().block_on(async {
-        let writing = Writing::begin(&Record::of(&config.record.at), request())
+        let writing = Writing::begin(&Record::of(&config.record.at), request(), |_| ())
             .await
             .unwrap();
         writing.journal().change(changes).await.unwrap();
@@ -203,7 +203,9 @@ pub fn journal(runtime: &Runtime, folder: &Path, calls: u64) {
     };
     runtime.block_on(async {
         let path = folder.join("journal.db");
-        let writing = Writing::begin(&Record::at(&path), request()).await.unwrap();
+        let writing = Writing::begin(&Record::at(&path), request(), |_| ())
+            .await
+            .unwrap();
         let journal = writing.journal();
         let intents = (0..calls).map(|call| {
             journal.intend(Intent {

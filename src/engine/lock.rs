@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::git::git_revision;
 use super::{Engine, Error, Event};
-use crate::record::{LockRequest, Purpose, Writing};
+use crate::record::{LeftOpen, LockRequest, Purpose, Writing};
 
 impl Engine {
     /// Takes the lock of the record, to write to it, and settles as uncertain what an earlier run left open.
@@ -30,12 +30,10 @@ impl Engine {
             purpose,
             may_begin,
         };
-        let writing = Writing::begin(&self.record, request).await?;
+        let tell = |calls: &[LeftOpen]| self.emit(Event::LeftOpen(calls));
+        let writing = Writing::begin(&self.record, request, tell).await?;
         if writing.begun().is_made {
             self.emit(Event::Begun(writing.begun().id));
-        }
-        if !writing.left_open().is_empty() {
-            self.emit(Event::LeftOpen(writing.left_open()));
         }
         Ok(writing)
     }

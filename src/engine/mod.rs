@@ -58,7 +58,7 @@ use crate::spotler::{Credentials, CredentialsError};
 pub enum Event<'a> {
     /// There was no record, and this one was begun.
     Begun(RecordId),
-    /// An earlier run ended early while these calls were under way; they are in doubt now.
+    /// An earlier run ended early while these calls were under way; they are in doubt.
     LeftOpen(&'a [LeftOpen]),
 }
 

@@ -33,8 +33,10 @@ pub(super) struct OpenCall {
 }
 
 /// A call that an earlier run left open.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LeftOpen {
+    /// Its number.
+    pub id: CallId,
     /// `trigger` or `stop`.
     pub kind: String,
     /// The contact.
@@ -56,6 +58,7 @@ impl OpenCall {
     fn left(&self) -> LeftOpen {
         let occurrence = self.key.occurrence.as_ref();
         LeftOpen {
+            id: self.id,
             kind: self.kind.as_str().to_owned(),
             contact: self.key.contact.to_string(),
             automation: self.key.automation.to_string(),

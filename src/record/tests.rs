@@ -70,7 +70,7 @@ impl Place {
     }
 
     async fn begin(&self) -> Writing {
-        Writing::begin(&self.record, request()).await.unwrap()
+        begin(&self.record, request()).await.unwrap()
     }
 
     /// What is on record, each as a line.
@@ -177,6 +177,10 @@ on_every_store!(
     there_is_no_record_until_one_may_begin,
     many_participations_are_read_in_their_order,
 );
+
+async fn begin(record: &Record, request: LockRequest) -> Result<Writing, LockError> {
+    Writing::begin(record, request, |_| ()).await
+}
 
 fn request() -> LockRequest {
     LockRequest {
@@ -363,13 +367,14 @@ async fn a_run_that_was_killed_leaves_doubts_which_the_next_one_names(place: Pla
     let seen = place.record.snapshot().await.unwrap();
     let seen: Vec<_> = seen.participations.map(Result::unwrap).collect();
     let before = place.serial().await;
-    let writing = place.begin().await;
-    let left: Vec<_> = writing
-        .left_open()
-        .iter()
-        .map(|left| (&*left.kind, &*left.contact))
-        .collect();
-    assert_eq!(left, [("trigger", "c-2"), ("stop", "c-1")]);
+    let mut told = Vec::new();
+    let tell = |left: &[LeftOpen]| {
+        let left = left.iter();
+        told.extend(left.map(|of| format!("{} of {}", of.kind, of.contact)));
+    };
+    let writing = Writing::begin(&place.record, request(), tell).await;
+    let writing = writing.unwrap();
+    assert_eq!(told, ["trigger of c-2", "stop of c-1"]);
     assert_eq!(writing.calls_before(), 3);
     writing.end().await.unwrap();
     assert_eq!(place.listed().await, doubts);
@@ -570,7 +575,7 @@ async fn equal_ids_of_two_contacts_are_a_doubt_of_both(place: Place) {
 
 async fn a_run_whose_lock_was_taken_writes_nothing_more(place: Place) {
     let writing = place.begin().await;
-    let held = Writing::begin(&place.record, request()).await.err();
+    let held = begin(&place.record, request()).await.err();
     assert!(matches!(held, Some(LockError::Held(_))), "{held:?}");
     let journal = writing.journal();
     let id = journal.intend(trigger("c-1", None)).await.unwrap();
@@ -691,6 +696,29 @@ async fn no_two_commits_have_one_serial_though_the_first_was_in_doubt() {
     assert!(place.serial().await > saved_at);
     drop(journal);
     writing.end().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_left_open_is_told_though_it_is_in_doubt_whether_that_is_on_record() {
+    let memory = Memory::default();
+    let fate = std::sync::Arc::new(Denies::default());
+    let place = Place::of(&memory.with(fate.clone()));
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    journal.intend(trigger("c-1", None)).await.unwrap();
+    drop(journal);
+    place.kill(writing).await;
+    fate.0.store(true, std::sync::atomic::Ordering::SeqCst);
+    let told = async || {
+        let mut told = 0;
+        let tell = |left: &[LeftOpen]| told += left.len();
+        let begun = Writing::begin(&place.record, request(), tell).await;
+        (begun.map(drop).is_ok(), told)
+    };
+    assert_eq!(told().await, (false, 1));
+    assert!(place.listed().await[0].starts_with("c-1 / a uncertain"));
+    // It was kept, so the next run has nothing to tell.
+    assert_eq!(told().await, (true, 0));
 }
 
 async fn what_has_ended_is_kept_as_that(place: Place) {
@@ -1186,7 +1214,7 @@ async fn there_is_no_record_until_one_may_begin(place: Place) {
         may_begin: false,
         ..request()
     };
-    let missing = Writing::begin(&place.record, request.clone()).await.err();
+    let missing = begin(&place.record, request.clone()).await.err();
     assert!(matches!(
         missing,
         Some(LockError::Record(RecordError::Missing { .. }))
@@ -1195,7 +1223,7 @@ async fn there_is_no_record_until_one_may_begin(place: Place) {
     assert!(writing.begun().is_made);
     writing.end().await.unwrap();
     assert!(place.record.is_blank().await.unwrap());
-    let writing = Writing::begin(&place.record, request).await.unwrap();
+    let writing = begin(&place.record, request).await.unwrap();
     assert!(!writing.begun().is_made);
     writing.end().await.unwrap();
 }
@@ -1242,7 +1270,7 @@ async fn of_two_runs_that_begin_at_once_one_is_kept_out(place: Place) {
     for _ in 0..20 {
         let begin = || {
             let record = place.record.clone();
-            tokio::spawn(async move { Writing::begin(&record, request()).await })
+            tokio::spawn(async move { begin(&record, request()).await })
         };
         let (one, other) = (begin(), begin());
         for begun in [one.await.unwrap(), other.await.unwrap()] {
@@ -1260,7 +1288,7 @@ async fn a_copy_is_not_moved_to_where_nobody_sees_that_it_is_one() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let record = Record::at(&at("rollcall.db"));
-    let writing = Writing::begin(&record, request()).await.unwrap();
+    let writing = begin(&record, request()).await.unwrap();
     call(&writing.journal(), trigger("c-1", None), ACTIVE, &["id-1"]).await;
     writing.end().await.unwrap();
     std::fs::copy(at("rollcall.db"), at("copy.db")).unwrap();
@@ -1272,5 +1300,5 @@ async fn a_copy_is_not_moved_to_where_nobody_sees_that_it_is_one() {
     // The record itself is, and is closed then.
     record.carry(&new, &expected).await.unwrap();
     assert_eq!(new.list(Selection::default()).await.unwrap().len(), 1);
-    assert!(Writing::begin(&record, request()).await.is_err());
+    assert!(begin(&record, request()).await.is_err());
 }

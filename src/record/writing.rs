@@ -66,7 +66,6 @@ pub struct Writing {
     journal: Journal,
     begun: Begun,
     ended: oneshot::Receiver<Result<(), JournalError>>,
-    left_open: Vec<LeftOpen>,
     calls_before: u64,
 }
 
@@ -82,13 +81,20 @@ pub struct Begun {
 impl Writing {
     /// Takes the lock of a record, makes or migrates it, and settles as uncertain what an earlier run left open.
     ///
+    /// Those calls are told of before that is written: a commit of which nobody knows may arrive yet, and then no later run finds
+    /// them open.
+    ///
     /// # Errors
     /// Who holds the lock, or what is wrong with the record.
-    pub async fn begin(record: &Record, request: LockRequest) -> Result<Self, LockError> {
+    pub async fn begin(
+        record: &Record,
+        request: LockRequest,
+        tell: impl FnOnce(&[LeftOpen]) + Send,
+    ) -> Result<Self, LockError> {
         let Acquired { mut lease, is_made } = record.store.acquire(&request).await?;
         let renewed = (record.clock.uptime)();
-        let (found, left_open) = match start(record, lease.as_mut(), request).await {
-            Ok(started) => started,
+        let found = match start(record, lease.as_mut(), request, tell).await {
+            Ok(found) => found,
             Err(error) => {
                 let _ = lease.release().await;
                 return Err(error);
@@ -108,7 +114,6 @@ impl Writing {
             journal,
             ended,
             begun,
-            left_open,
             calls_before,
         })
     }
@@ -116,11 +121,6 @@ impl Writing {
     /// How many calls were ever made by the record.
     pub fn calls_before(&self) -> u64 {
         self.calls_before
-    }
-
-    /// The calls that an earlier run left open, and that are in doubt now.
-    pub fn left_open(&self) -> &[LeftOpen] {
-        &self.left_open
     }
 
     /// The way to write.
@@ -151,7 +151,8 @@ async fn start(
     record: &Record,
     lease: &mut dyn Lease,
     request: LockRequest,
-) -> Result<(Found, Vec<LeftOpen>), LockError> {
+    tell: impl FnOnce(&[LeftOpen]) + Send,
+) -> Result<Found, LockError> {
     let path = record.path();
     let witness = record.store.witness();
     let expected = &request.expected;
@@ -167,6 +168,9 @@ async fn start(
         .into());
     }
     let (recovered, left_open) = recover(lease, &mut found, record).await?;
+    if !left_open.is_empty() {
+        tell(&left_open);
+    }
     if matches!(request.purpose, Purpose::Accept(_)) {
         found.serial = found.serial.max(found.accepted_serial());
     }
@@ -184,12 +188,11 @@ async fn start(
         serial: Some(found.serial),
         ..recovered
     };
-    // Together with the doubts: where they are on record, there is a run that told of them.
     commit(lease, &begin, path).await?;
     if !left_open.is_empty() {
         fail_point("recover:after");
     }
-    Ok((found, left_open))
+    Ok(found)
 }
 
 /// Settles all open calls as in doubt: what is to be written, and which they are.

@@ -88,10 +88,7 @@ impl Life {
         };
         self.is_over.store(true, Ordering::SeqCst);
         world.tell(|| format!("{} is over: {end}", self.name));
-        // A run that found open calls and could not begin after all does not tell of them; every plan shows the doubts.
-        let has_failed = ["killed", "cannot be", "took the lock"];
-        let may_not_tell = has_failed.iter().any(|word| end.contains(word));
-        world.run_ended(may_not_tell || !world.is_alone(&self.name));
+        world.run_ended();
     }
 
     pub fn is_over(&self) -> bool {

@@ -10,7 +10,7 @@ use super::world::{AGAIN_AFTER, MOST, Rules, SPAN};
 use crate::apply::Outcome;
 use crate::id::{ContactId, ParticipationId};
 use crate::participation::{Key, State};
-use crate::record::{CallId, Memory};
+use crate::record::{CallId, LeftOpen, Memory};
 
 /// What the rules make of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +62,8 @@ pub struct Law {
     forgiven: BTreeSet<Key>,
     /// How often a person said that a trigger was not sent.
     may_repeat: BTreeMap<Key, usize>,
-    /// How many calls that were left open were reported, or found by a run that was killed before it could tell.
-    pub named: usize,
+    /// The calls that were left open, and that a run told of.
+    named: BTreeSet<(CallId, String)>,
     pub broken: Option<String>,
 }
 
@@ -339,16 +339,21 @@ impl Law {
         }
     }
 
-    /// Calls that were left open were reported.
-    pub fn each_doubt_is_named(&mut self, memory: &Memory, was_killed: bool) {
-        let left = memory.left_open();
-        if was_killed {
-            self.named = self.named.max(left);
-        } else if left > self.named {
-            let named = self.named;
-            self.broke(format!(
-                "{left} calls were left open, and {named} were told of"
-            ));
+    /// A run tells of calls that were left open.
+    pub fn names(&mut self, calls: &[LeftOpen]) {
+        let calls = calls.iter();
+        self.named
+            .extend(calls.map(|of| (of.id, of.contact.clone())));
+    }
+
+    /// Calls that were left open were told of, before they are on record as doubts.
+    pub fn each_doubt_is_named(&mut self, memory: &Memory) {
+        for (id, contact) in memory.left_open() {
+            if !self.named.contains(&(id, contact.to_string())) {
+                self.broke(format!(
+                    "a call of {contact} was left open, and nobody was told of it"
+                ));
+            }
         }
     }
 

@@ -383,8 +383,14 @@ impl Files {
     }
 }
 
-/// A folder, and the configurations in it, each read once.
-type Folder = (tempfile::TempDir, HashMap<(usize, Rules), &'static Config>);
+/// A folder with exports and configurations.
+struct Folder {
+    place: tempfile::TempDir,
+    /// What each export has.
+    exports: HashMap<&'static str, String>,
+    /// The configurations, each read once.
+    configs: HashMap<(usize, Rules), &'static Config>,
+}
 
 thread_local! {
     /// The folder of this thread.
@@ -394,23 +400,32 @@ thread_local! {
 /// Puts the exports in their place, and gives the configuration.
 fn write(files: &Files) -> &'static Config {
     FOLDER.with_borrow_mut(|folder| {
-        let (folder, known) = folder.get_or_insert_with(|| {
+        let folder = folder.get_or_insert_with(|| {
             let memory = std::path::Path::new("/dev/shm");
-            let folder = match memory.is_dir() {
+            let place = match memory.is_dir() {
                 true => tempfile::tempdir_in(memory),
                 false => tempfile::tempdir(),
             };
-            (folder.unwrap(), HashMap::new())
+            Folder {
+                place: place.unwrap(),
+                exports: HashMap::new(),
+                configs: HashMap::new(),
+            }
         });
+        let place = folder.place.path();
         for (name, text) in files.exports() {
-            let new = folder.path().join("new");
-            std::fs::write(&new, text).unwrap();
-            std::fs::rename(new, folder.path().join(name)).unwrap();
+            if folder.exports.get(name) == Some(&text) {
+                continue;
+            }
+            let new = place.join("new");
+            std::fs::write(&new, &text).unwrap();
+            std::fs::rename(new, place.join(name)).unwrap();
+            folder.exports.insert(name, text);
         }
         let which = (files.variant, files.rules);
-        let count = known.len();
-        *known.entry(which).or_insert_with(|| {
-            let file = folder.path().join(format!("rollcall-{count}.toml"));
+        let count = folder.configs.len();
+        *folder.configs.entry(which).or_insert_with(|| {
+            let file = place.join(format!("rollcall-{count}.toml"));
             std::fs::write(&file, files.toml()).unwrap();
             Box::leak(Box::new(config::load(&file).unwrap()))
         })
@@ -526,8 +541,8 @@ impl World {
             .any(|of| of.name == name && !of.is_over())
     }
 
-    pub fn run_ended(&self, was_killed: bool) {
-        self.law().each_doubt_is_named(&self.memory, was_killed);
+    pub fn run_ended(&self) {
+        self.law().each_doubt_is_named(&self.memory);
     }
 
     fn chance(&self, parts: u32) -> bool {
@@ -621,7 +636,7 @@ impl World {
         let tell = move |event: Told<'_>| {
             if let Told::LeftOpen(calls) = event {
                 world.tell(|| format!("left open: {calls:?}"));
-                world.law().named += calls.len();
+                world.law().names(calls);
             }
         };
         Engine::new(config, self.clock(), credentials, tell).with(record, line)

@@ -324,17 +324,16 @@ impl Memory {
         })
     }
 
-    /// How many calls were left open by runs that were cut short.
-    pub fn left_open(&self) -> usize {
+    /// The calls that were left open by runs that were cut short.
+    pub fn left_open(&self) -> Vec<(CallId, ContactId)> {
         let kept = self.kept();
-        let settled = kept
-            .world
-            .calls
-            .values()
-            .filter_map(|of| of.settled.as_ref());
-        settled
-            .filter(|of| of.detail.as_deref() == Some(LEFT_OPEN))
-            .count()
+        let is_left = |sent: &Sent| {
+            let settled = sent.settled.as_ref();
+            settled.is_some_and(|of| of.detail.as_deref() == Some(LEFT_OPEN))
+        };
+        let left = kept.world.calls.iter().filter(|(_, sent)| is_left(sent));
+        left.map(|(id, sent)| (*id, sent.key.contact.clone()))
+            .collect()
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
