@@ -138,3 +138,33 @@ fn a_block_without_a_lot_takes_whoever_is_in_under_another_part() {
     repo.write("rollcall.toml", moved);
     assert!(repo.plan().actions().is_empty());
 }
+
+#[test]
+fn whom_a_lot_leaves_out_is_not_withheld() {
+    let spotler = Spotler::open();
+    let parts = |bound: &str| {
+        let a = format!("from = \"0%\", to = {bound:?}");
+        let b = format!("from = {bound:?}, to = \"100%\"");
+        config(&spotler, &[("a", &a), ("b", &b)])
+    };
+    let repo = repo(&parts("50%"));
+    repo.apply().exits(0);
+    let contact = &of(&repo, "a")[0];
+    let suppressed =
+        |of: &str| format!("[[suppress]]\ncontacts = [{contact:?}]\nautomation = {of:?}\n");
+    // In a, and so in no other part: nothing would be triggered in b without the suppression either.
+    repo.write("rollcall.toml", parts("1%") + &suppressed("b"));
+    let plan = repo.plan().json();
+    assert_eq!(
+        (
+            plan["held"].to_string().as_str(),
+            &plan["summary"]["unchanged"]
+        ),
+        ("[]", &COUNT.into())
+    );
+    // Who is suppressed in a does not stay there, whatever `leave_after` says, and draws by the new parts.
+    let later = parts("1%").replace("code-a\"", "code-a\"\nleave_after = \"48h\"");
+    repo.write("rollcall.toml", later + &suppressed("a"));
+    let moved = [format!("stop a {contact}"), format!("trigger b {contact}")];
+    assert_eq!(repo.plan().actions(), moved);
+}

@@ -57,7 +57,7 @@ struct Planner<'a> {
     declared: Vec<usize>,
     /// The lots of the blocks of each automation; empty where there are none at all.
     lots: Vec<Vec<&'a Lot>>,
-    /// The automations that the contact under way is in under a lot; empty in between.
+    /// The automations that the contact under way, or the one before it, is in under a lot.
     holding: Vec<usize>,
     /// Whether runs of any automation end by time.
     ends: bool,
@@ -212,6 +212,7 @@ impl<'a> Planner<'a> {
         if next < self.roster.len() && order.is_eq() {
             next = self.contact(next, group);
         } else {
+            self.note_lots(group, &[]);
             self.merge(&[], group);
         }
         self.stop_twice(contact, twice, group);
@@ -367,6 +368,8 @@ impl<'a> Planner<'a> {
             (Some(contact), Some(_)) => self.withheld_of(contact),
             _ => Vec::new(),
         };
+        // Whom a lot leaves out is not withheld.
+        withheld.retain(|enrolment| self.is_drawn(*enrolment));
         for participation in recorded {
             let key = &participation.key;
             let is_suppressed = self.is_suppressed(suppressions, key);

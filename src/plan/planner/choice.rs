@@ -64,11 +64,21 @@ impl Planner<'_> {
         }
     }
 
-    /// Takes out again who is not in and is left out by lot. Who is in an automation under a lot comes into no other part of that
-    /// name, and is not asked again for other occurrences.
-    pub(super) fn draw(&mut self, recorded: &[Participation], chosen: &mut Vec<usize>) {
+    /// Takes out again who is not in and is left out by lot.
+    fn draw(&mut self, recorded: &[Participation], chosen: &mut Vec<usize>) {
+        self.note_lots(recorded, chosen);
+        chosen.retain(|place| {
+            let enrolment = self.roster.get(*place);
+            self.is_in(enrolment, recorded).is_some() || self.is_drawn(enrolment)
+        });
+    }
+
+    /// Notes the automations that a contact is in under a lot: those that it does not leave now.
+    pub(super) fn note_lots(&mut self, recorded: &[Participation], chosen: &[usize]) {
         let mut holding = std::mem::take(&mut self.holding);
-        if !self.lots.is_empty() {
+        holding.clear();
+        if let (Some(first), false) = (recorded.first(), self.lots.is_empty()) {
+            let suppressions = self.roster.suppressions(first.key.contact.as_str());
             holding.extend(recorded.iter().filter_map(|of| {
                 let automation = *self.by_name.get(of.key.automation.as_str())?;
                 let stays = || {
@@ -76,30 +86,30 @@ impl Planner<'_> {
                     let leaves_later = self.config.automations[automation].leave_after.is_some();
                     leaves_later || chosen.any(|enrolment| self.is_same(enrolment, &of.key))
                 };
-                let is_held =
-                    self.under_either(of).is_in() && !self.lots[automation].is_empty() && stays();
+                let is_held = self.under_either(of).is_in()
+                    && !self.lots[automation].is_empty()
+                    && !self.is_suppressed(suppressions, &of.key)
+                    && stays();
                 is_held.then_some(automation)
             }));
         }
-        chosen.retain(|place| {
-            let enrolment = self.roster.get(*place);
-            let lot = self.config.enrols[enrolment.block].lot.as_ref();
-            let Some(lot) = lot.filter(|_| self.is_in(enrolment, recorded).is_none()) else {
-                return true;
-            };
-            let is_other = |of: &usize| {
-                let mut parts = self.lots[*of]
-                    .iter()
-                    .filter(|of| of.name == lot.name)
-                    .peekable();
-                parts.peek().is_some() && parts.all(|of| of.part != lot.part)
-            };
-            is_planted(Planted::LotForgotten)
-                || holding.contains(&enrolment.automation)
-                || (enrolment.class != Class::LeftOut && !holding.iter().any(is_other))
-        });
-        holding.clear();
         self.holding = holding;
+    }
+
+    /// Whether a lot takes a contact that is not in. Who is in an automation under a lot comes into no other part of that name, and
+    /// is not asked again for other occurrences.
+    pub(super) fn is_drawn(&self, enrolment: Enrolment<'_>) -> bool {
+        let Some(lot) = &self.config.enrols[enrolment.block].lot else {
+            return true;
+        };
+        let is_other = |of: &usize| {
+            let parts = self.lots[*of].iter();
+            let mut parts = parts.filter(|of| of.name == lot.name).peekable();
+            parts.peek().is_some() && parts.all(|of| of.part != lot.part)
+        };
+        is_planted(Planted::LotForgotten)
+            || self.holding.contains(&enrolment.automation)
+            || (enrolment.class != Class::LeftOut && !self.holding.iter().any(is_other))
     }
 
     /// Leaves a contact in the first automation of each `[[exclusive]]` that declares it.
