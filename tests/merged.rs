@@ -380,12 +380,18 @@ fn who_is_active_under_the_old_id_alone_is_not_triggered_and_stays_and_goes_as_a
 }
 
 #[test]
-fn who_has_ended_under_both_ids_is_a_new_enrolment() {
-    let case = let_go_under_the_new_id("runs_for = \"21d\"\n", "in,open");
-    let now = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * 22);
-    let plan = ["plan", "--format", "json", "--now", &now.to_string()];
-    let plan = case.repo.run(&plan).exits(0);
-    assert_eq!(plan.actions(), ["trigger welcome new-1"]);
+fn who_was_active_under_the_old_id_until_it_ended_is_triggered_again_by_again_after_alone() {
+    let now = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * 23);
+    for (again, expected) in [
+        ("", ""),
+        ("again_after = \"22d\"\n", "trigger welcome new-1"),
+    ] {
+        let settings = format!("runs_for = \"21d\"\n{again}");
+        let case = let_go_under_the_new_id(&settings, "in,open");
+        let plan = ["plan", "--format", "json", "--now", &now.to_string()];
+        let plan = case.repo.run(&plan).exits(0);
+        assert_eq!(plan.actions().concat(), expected);
+    }
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! `[[merged]]` in a plan: what is on record under one id of a person counts under the id that the person keeps.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::moves::Moves;
 use crate::failpoint::{Planted, is_planted};
 use crate::id::ContactId;
-use crate::participation::{Key, Participation};
+use crate::participation::{Key, Participation, State};
 use crate::record::{self, Merge, Merges};
 
 /// The people who have two ids, and what is on record under those that they do not keep.
@@ -68,17 +68,19 @@ impl Merging {
             .then(|| next.clone())
     }
 
-    /// Merges into the participations of one contact those of its other ids. Returns what may run at Spotler under two ids:
-    /// it stays under the one that is not kept, and is to be stopped there.
+    /// Merges into the participations of one contact those of its other ids, by the state that each is in by now. Returns what may
+    /// run at Spotler under an id that is not kept, beside what may run under the one that is; and what has ended by now, by the time
+    /// of its own trigger.
     pub(super) fn make(
         &mut self,
         contact: &ContactId,
         moves: &mut Moves,
         group: &mut Vec<Participation>,
-    ) -> Vec<Participation> {
-        let mut twice = Vec::new();
+        state: impl Fn(&Participation) -> State,
+    ) -> (Vec<Participation>, HashSet<Key>) {
+        let (mut twice, mut ended) = (Vec::new(), HashSet::new());
         if self.waiting.is_empty() {
-            return twice;
+            return (twice, ended);
         }
         let mut waiting = self.waiting.remove(contact).unwrap_or_default();
         for of_id in waiting.chunk_by_mut(|a, b| a.key.contact == b.key.contact) {
@@ -90,11 +92,21 @@ impl Merging {
             for from in of_id {
                 let same = |of: &Participation| of.key.is_same_run(&from.key);
                 let other = group.iter().position(same);
-                match record::merge(&from, contact, other.map(|at| &group[at])) {
+                let by_now = |of: &Participation| match ended.contains(&of.key) {
+                    true => State::Ended,
+                    false => state(of),
+                };
+                match record::merge(&from, contact, other.map(|at| &group[at]), by_now) {
                     None => twice.push(from),
-                    // It was stopped, after the person had run under both ids. What may run still goes on under the one that is kept.
-                    Some(_) if is_done && !from.state.may_run_at_spotler() => {}
                     Some((merge, whole)) => {
+                        let winner = match other {
+                            Some(at) if merge.of == group[at].key => &group[at],
+                            _ => &from,
+                        };
+                        match by_now(winner) {
+                            State::Ended => _ = ended.insert(whole.key.clone()),
+                            _ => _ = ended.remove(&whole.key),
+                        }
                         self.add(merge, &whole);
                         match other {
                             Some(at) => group[at] = whole,
@@ -108,7 +120,7 @@ impl Merging {
                 self.merges.ids.push((id, contact.clone()));
             }
         }
-        twice
+        (twice, ended)
     }
 
     /// Adds a merge. Where a person has more than two ids, each row is written once, over all the others.
@@ -160,3 +172,6 @@ impl Merging {
         (self.counts, self.merges)
     }
 }
+
+#[cfg(test)]
+mod tests;

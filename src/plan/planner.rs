@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::iter::Peekable;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::behind::Behind;
@@ -46,8 +46,8 @@ struct Planner<'a> {
     merging: Merging,
     /// Whether anything is stopped under an id that is not kept.
     has_twice: bool,
-    /// What the contact under way is in under another id and was let go from under its own one, and whether that is declared;
-    /// empty in between.
+    /// What the contact under way is in under another id while nothing runs for certain under its own one, and whether that is
+    /// declared; empty in between.
     elsewhere: Vec<(Participation, bool)>,
     /// What is withheld and not planned yet.
     withheld: Peekable<Box<dyn Iterator<Item = Enrolment<'a>> + 'a>>,
@@ -194,86 +194,116 @@ impl<'a> Planner<'a> {
         }
         // All are of one contact.
         self.moves.make(group);
-        let mut twice = self.merging.make(contact, &mut self.moves, group);
-        self.end(&mut twice);
+        let by_now = |of: &Participation| {
+            let index = self.by_name.get(of.key.automation.as_str());
+            let runs_for = index.and_then(|index| self.config.automations[*index].runs_for);
+            of.state_at(runs_for, self.now)
+        };
+        let (mut twice, ended) = (self.merging).make(contact, &mut self.moves, group, by_now);
+        self.end(&mut twice, |_| false);
+        self.end(group, |of| ended.contains(&of.key));
         for of in twice.iter().filter(|of| of.state.is_in()) {
-            let is_let_go =
-                |own: &Participation| own.state == State::LetGo && own.key.is_same_run(&of.key);
-            if self.place_elsewhere(&of.key).is_none() && group.iter().any(is_let_go) {
-                self.elsewhere.push((of.clone(), false));
+            let is_same = |other: &Participation| other.key.is_same_run(&of.key);
+            let runs = |other: &Participation| is_same(other) && other.state.runs_for_certain();
+            if group.iter().any(runs) || self.elsewhere.iter().any(|(other, _)| runs(other)) {
+                continue;
             }
+            // Beside what runs for certain, nothing else of them goes on.
+            if of.state.runs_for_certain() {
+                self.elsewhere.retain(|(other, _)| !is_same(other));
+            }
+            self.elsewhere.push((of.clone(), false));
         }
-        self.end(group);
         group.sort_by(|a, b| {
             let (a, b) = (&a.key, &b.key);
             let automations = a.automation.cmp(&b.automation);
             automations.then_with(|| a.occurrence.cmp(&b.occurrence))
         });
+        let first_action = self.plan.actions.len();
         if next < self.roster.len() && order.is_eq() {
             next = self.contact(next, group);
         } else {
             self.note_lots(group, &[]);
             self.merge(&[], group);
         }
-        self.stop_twice(contact, twice, group);
+        self.stop_twice(contact, &twice, group, first_action);
         self.elsewhere.clear();
         group.clear();
         next
     }
 
-    /// Stops what may run under an id that is not kept, as it does under the one that is. By its own id where it has one, since
+    /// Stops what may run under an id that is not kept beside what runs under the one that is. By its own id where it has one, since
     /// Spotler may know both by one contact; the call that stops all goes to the id that it was triggered under alone.
     fn stop_twice(
         &mut self,
         contact: &ContactId,
-        twice: Vec<Participation>,
+        twice: &[Participation],
         group: &[Participation],
+        first_action: usize,
     ) {
         if twice.is_empty() || is_planted(Planted::TwiceNotStopped) {
             return;
         }
         let suppressions = self.roster.suppressions(contact.as_str());
+        let mut stops = Vec::new();
         for of in twice {
             let is_suppressed = self.is_suppressed(suppressions, &of.key);
-            self.count(&of, is_suppressed);
-            let mut why = match is_suppressed {
-                true => WhyStop::Suppressed,
-                false => WhyStop::Merged,
-            };
+            self.count(of, is_suppressed);
             let elsewhere = self.elsewhere.iter().find(|(it, _)| it.key == of.key);
-            match elsewhere.map(|(_, is_declared)| *is_declared) {
-                _ if !of.state.may_run_at_spotler() => continue,
-                _ if is_suppressed => {}
-                _ if of.state == State::LetGo => continue,
-                Some(true) => continue,
+            let why = match elsewhere.map(|(_, is_declared)| *is_declared) {
+                _ if !of.state.may_run_at_spotler() => None,
+                _ if is_suppressed => Some(WhyStop::Suppressed),
+                _ if of.state == State::LetGo => None,
+                Some(true) => None,
                 // It is not in it under the id that it keeps, so that this one goes as any other.
                 Some(false) => {
-                    self.gone(&of);
-                    let Some(stop) = self.stops.pop() else {
-                        continue;
-                    };
-                    why = stop.why;
+                    self.gone(of);
+                    self.stops.pop().map(|stop| stop.why)
                 }
-                None if self.freeze(&of) => continue,
-                None => {}
-            }
-            self.has_twice = true;
-            let is_alone = of.can_be_stopped_alone();
-            let is_hit = |other: &Participation| {
-                !self.is_suppressed(suppressions, &other.key)
-                    && other.triggered_as.as_ref() == Some(&of.key.contact)
-                    && other.trigger_code == of.trigger_code
-                    && other.state.may_run_at_spotler()
+                None if self.freeze(of) => None,
+                None => Some(WhyStop::Merged),
             };
-            if !is_alone && group.iter().any(is_hit) {
-                let state = of.state.as_str();
-                self.hold(&of, state, reason::cannot_stop_alone(is_suppressed));
-                continue;
+            stops.extend(why.map(|why| (of, why)));
+        }
+        let called = |of: &Participation| {
+            let id = of.triggered_as.as_ref().unwrap_or(&of.key.contact);
+            (id.clone(), of.trigger_code.clone())
+        };
+        // Stops of who is suppressed may be sent without the others.
+        let (mut goes_on, mut may_stay) = (HashSet::new(), HashSet::new());
+        {
+            let planned = self.plan.actions[first_action..].iter();
+            let planned = planned.filter_map(|action| match action {
+                Action::Stop(stop) => Some((&stop.participation.key, stop.why)),
+                Action::Trigger(_) => None,
+            });
+            let twice_stopped = stops.iter().map(|(of, why)| (&of.key, *why));
+            let stopped: HashMap<&Key, WhyStop> = planned.chain(twice_stopped).collect();
+            let running = group.iter().chain(twice);
+            for of in running.filter(|of| of.state.may_run_at_spotler()) {
+                let automation = of.key.automation.as_str();
+                let is_of_part = self.filter.lets_through(contact.as_str(), automation);
+                match stopped.get(&of.key) {
+                    Some(WhyStop::Suppressed) => {}
+                    Some(_) if is_of_part => _ = may_stay.insert(called(of)),
+                    _ => _ = goes_on.insert(called(of)),
+                }
             }
-            let (scope, instead) = match is_alone {
+        }
+        for (of, why) in stops {
+            let is_suppressed = why == WhyStop::Suppressed;
+            let id = called(of);
+            let is_hit = goes_on.contains(&id) || is_suppressed && may_stay.contains(&id);
+            let (scope, instead) = match of.can_be_stopped_alone() {
                 true => (StopScope::One, Some(contact.clone())),
+                false if is_hit => {
+                    let state = of.state.as_str();
+                    self.hold(of, state, reason::cannot_stop_alone(is_suppressed));
+                    continue;
+                }
                 false => (StopScope::All, None),
             };
+            self.has_twice = true;
             self.plan.actions.push(Action::Stop(Box::new(Stop {
                 why,
                 scope,
@@ -284,19 +314,19 @@ impl<'a> Planner<'a> {
                 instead,
                 suppressed_by: is_suppressed.then(|| self.by(contact.as_str(), &of.key)),
                 not_alone: None,
-                participation: of,
+                participation: of.clone(),
             })));
         }
     }
 
-    /// The place of what the contact under way is in under another id and was let go from under its own one.
+    /// The place of what the contact under way is in under another id while nothing runs for certain under its own one.
     fn place_elsewhere(&self, key: &Key) -> Option<usize> {
         let mut elsewhere = self.elsewhere.iter();
         elsewhere.position(|(of, _)| of.key.is_same_run(key))
     }
 
     /// Takes for ended what ran for as long as its automation does, and for running what ended by a clock that was ahead.
-    fn end(&mut self, group: &mut [Participation]) {
+    fn end(&mut self, group: &mut [Participation], has_ended: impl Fn(&Participation) -> bool) {
         if !self.ends {
             return;
         }
@@ -307,13 +337,15 @@ impl<'a> Planner<'a> {
             }
             let index = self.by_name.get(of.key.automation.as_str());
             let runs_for = index.and_then(|index| self.config.automations[*index].runs_for);
-            if of.runs_again(runs_for, self.now) {
-                self.turn(of, Move::GoOn);
-                (of.state, of.detail, of.left_at) = (State::Active, None, None);
-            }
-            let until = of.ends_at(runs_for);
-            if of.state == State::Ended || until.is_none_or(|until| until > self.now) {
-                continue;
+            match of.state_at(runs_for, self.now) {
+                _ if has_ended(of) && of.state != State::Ended => {}
+                state if state == of.state => continue,
+                State::Active => {
+                    self.turn(of, Move::GoOn);
+                    (of.state, of.detail, of.left_at) = (State::Active, None, None);
+                    continue;
+                }
+                _ => {}
             }
             let over = match of.state {
                 State::LetGo => Over::Gone,
@@ -526,24 +558,22 @@ impl<'a> Planner<'a> {
             });
         }
         let decision = decide::declared(declared, recorded);
-        // Active under either id is active: what was let go under this one is not triggered beside it.
+        // Active under either id is active: nothing is triggered beside what goes on under another one.
         if let Some(recorded) = recorded
-            && let Some(place) = self.place_elsewhere(&recorded.key)
-            && !matches!(decision, Decision::GoOn { .. })
+            && self.place_elsewhere(&recorded.key).is_some()
         {
-            let (of, is_declared) = &mut self.elsewhere[place];
-            *is_declared = true;
-            let why = match of.state {
-                State::Refused => decide::WhyHeld::Refused,
-                state if state.is_doubtful_trigger() => decide::WhyHeld::Uncertain,
-                _ => {
-                    self.plan.unchanged += u64::from(self.is_wanted(&recorded.key));
-                    return;
+            match decision {
+                // It is active under both, and the other one is stopped.
+                Decision::GoOn { in_doubt: false } => {
+                    let is_same = |of: &Participation| of.key.is_same_run(&recorded.key);
+                    self.elsewhere.retain(|(of, _)| !is_same(of));
                 }
-            };
-            let held = Held::of(of, of.state.as_str(), reason::held(why, of));
-            self.plan.held.push(held);
-            return;
+                Decision::GoOn { in_doubt: true } => _ = self.stays_elsewhere(recorded),
+                _ => {
+                    let is_held = self.stays_elsewhere(recorded);
+                    return self.stays_beside(recorded, is_held);
+                }
+            }
         }
         match decision {
             Decision::Unchanged => {
@@ -627,6 +657,50 @@ impl<'a> Planner<'a> {
             | Decision::Withhold
             | Decision::Over(_)
             | Decision::Nothing => {}
+        }
+    }
+
+    /// Takes for declared what goes on under other ids. Whether anything of it is held.
+    fn stays_elsewhere(&mut self, recorded: &Participation) -> bool {
+        let before = self.plan.held.len();
+        let is_same = |of: &Participation| of.key.is_same_run(&recorded.key);
+        for (of, is_declared) in self.elsewhere.iter_mut().filter(|(of, _)| is_same(of)) {
+            *is_declared = true;
+            if of.left_at.is_some() {
+                self.plan.marks.push(Mark {
+                    key: of.key.clone(),
+                    left_at: None,
+                });
+            }
+            let why = match of.state {
+                State::Refused => decide::WhyHeld::Refused,
+                state if state.is_doubtful_trigger() => decide::WhyHeld::Uncertain,
+                _ => continue,
+            };
+            let held = Held::of(of, of.state.as_str(), reason::held(why, of));
+            self.plan.held.push(held);
+        }
+        self.plan.held.len() > before
+    }
+
+    /// Plans what is declared and does not run for certain, beside what goes on under other ids: a doubt of it stays, and where a
+    /// stop of it is in doubt, it is stopped again.
+    fn stays_beside(&mut self, recorded: &Participation, is_held: bool) {
+        match recorded.state {
+            state if state.is_doubtful_trigger() => {
+                let why = reason::held(decide::WhyHeld::Uncertain, recorded);
+                self.hold(recorded, State::Uncertain.as_str(), why);
+            }
+            state if state.is_doubtful_stop() => {
+                if !self.freeze(recorded) {
+                    self.stops.push(Pending {
+                        participation: recorded.clone(),
+                        why: WhyStop::Renewed(WhyRenewed::Returned),
+                        trigger: None,
+                    });
+                }
+            }
+            _ => self.plan.unchanged += u64::from(!is_held && self.is_wanted(&recorded.key)),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::participation::{Key, Participation};
+use super::participation::{Key, Participation, State};
 use crate::id::ContactId;
 
 /// What the record writes of people who have two ids.
@@ -39,18 +39,19 @@ pub struct Merge {
 }
 
 /// Makes one of the participation of an id that is merged and that of the id that the person keeps, in the same automation and
-/// occurrence. `None` where both may run at Spotler: then each stays under its own id, and the first is to be stopped.
+/// occurrence. `None` where both may run at Spotler by the state that each is in by now: then each stays under its own id.
 pub fn merge(
     from: &Participation,
     to: &ContactId,
     other: Option<&Participation>,
+    state: impl Fn(&Participation) -> State,
 ) -> Option<(Merge, Participation)> {
-    let both_run =
-        |other: &Participation| from.state.may_run_at_spotler() && other.state.may_run_at_spotler();
-    if other.is_some_and(both_run) {
+    let may_run = |of: &Participation| state(of).may_run_at_spotler();
+    if may_run(from) && other.is_some_and(may_run) {
         return None;
     }
-    let rank = |of: &Participation| (of.state.weight(), of.triggered_at);
+    // Who has ended under either id and was there all along is in.
+    let rank = |of: &Participation| (state(of).weight(), of.is_in(), of.triggered_at);
     let (winner, loser) = match other {
         Some(other) if rank(other) >= rank(from) => (other, Some(from)),
         other => (from, other),
@@ -91,7 +92,6 @@ impl Merge {
 mod tests {
     use super::*;
     use crate::id::{AutomationName, TriggerCode};
-    use crate::participation::State;
 
     fn id(text: &str) -> ContactId {
         ContactId::new(text).unwrap()
@@ -121,7 +121,7 @@ mod tests {
     fn merged(old: (State, i64), new: Option<(State, i64)>) -> Option<String> {
         let old = of("old", old.0, old.1);
         let new = new.map(|(state, second)| of("new", state, second));
-        let (_, whole) = merge(&old, &id("new"), new.as_ref())?;
+        let (_, whole) = merge(&old, &id("new"), new.as_ref(), |of| of.state)?;
         let as_other = whole.triggered_as.map(|id| format!(" as {id}"));
         Some(format!(
             "{} {}{} at {}",

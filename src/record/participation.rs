@@ -104,6 +104,16 @@ impl Participation {
         self.state == State::Ended && is_to_come(self.left_at) && is_to_come(self.ends_at(runs_for))
     }
 
+    /// What it is by now, where runs last for `runs_for`: what ran for so long has ended, and what ended by a clock that was
+    /// ahead runs.
+    pub fn state_at(&self, runs_for: Option<Duration>, now: Timestamp) -> State {
+        match self.ends_at(runs_for) {
+            _ if self.runs_again(runs_for, now) => State::Active,
+            Some(until) if until <= now => State::Ended,
+            _ => self.state,
+        }
+    }
+
     /// What it was when it was let go, where that is not active.
     pub fn let_go_from(&self) -> Option<State> {
         let word = self
@@ -275,9 +285,12 @@ impl State {
     /// Whether Spotler has, or may have, a running participation behind it that Rollcall knows of. These are what
     /// "active" counts in the guard's percentages.
     pub fn is_running(self) -> bool {
+        self.runs_for_certain() || self.is_doubtful_trigger() || self.is_doubtful_stop()
+    }
+
+    /// Whether it runs at Spotler for certain: no trigger and no stop of it is in doubt.
+    pub fn runs_for_certain(self) -> bool {
         matches!(self, State::Active | State::StopFailed)
-            || self.is_doubtful_trigger()
-            || self.is_doubtful_stop()
     }
 
     /// Whether it is in its automation, so that `stay` is enough to stay: it runs or may run, or made a limit refuse the

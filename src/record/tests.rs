@@ -1005,7 +1005,7 @@ async fn two_ids_of_one_person_are_merged_and_stay_so(place: Place) {
         .zip([None, other.first()])
         .map(|(from, other)| {
             let to = from.key.contact.as_str().replace("old", "new");
-            merge(from, &id(&to), other).unwrap().0
+            merge(from, &id(&to), other, |of| of.state).unwrap().0
         });
     let merges = Merges {
         rows: rows.collect(),
@@ -1042,7 +1042,11 @@ async fn two_ids_of_one_person_are_merged_and_stay_so(place: Place) {
         .unwrap()
         .asked;
     let merges = Merges {
-        rows: vec![merge(&again[0], &id("newer"), None).unwrap().0],
+        rows: vec![
+            merge(&again[0], &id("newer"), None, |of| of.state)
+                .unwrap()
+                .0,
+        ],
         ids: vec![(id("old-1"), id("newer")), (id("new-1"), id("newer"))],
     };
     journal.begin(begin(merges)).await.unwrap();
