@@ -10,6 +10,7 @@ mod common;
 #[path = "story/draw.rs"]
 mod draw;
 #[path = "story/model.rs"]
+#[allow(dead_code, reason = "merges are the month's")]
 mod model;
 
 use std::cell::Cell;

@@ -86,11 +86,15 @@ pub struct Scene {
     orders: BTreeMap<(usize, usize), (usize, usize)>,
     suppressed: BTreeSet<usize>,
     lists: Vec<List>,
-    /// Who has got another id.
-    merged: BTreeSet<usize>,
-    /// Whether that is said by name, and not by a list.
-    merges_by_name: bool,
-    /// Whose rows have the new id.
+    /// Each id that is another one's of the same person, and that one, which may be another one's too.
+    merged: BTreeMap<String, String>,
+    /// Of which of these that is said by name, and not by the list.
+    merged_by_name: BTreeSet<String>,
+    /// Of which of these the record has it, whatever the repository says.
+    settled: BTreeSet<String>,
+    /// Of which of these the repository says it no more.
+    dropped: BTreeSet<String>,
+    /// Whose rows have the id that is kept.
     renamed: BTreeSet<usize>,
     pub now: Minutes,
 }
@@ -159,8 +163,10 @@ impl Scene {
                     }
                 })
                 .collect(),
-            merged: BTreeSet::new(),
-            merges_by_name: r.random_bool(0.3),
+            merged: BTreeMap::new(),
+            merged_by_name: BTreeSet::new(),
+            settled: BTreeSet::new(),
+            dropped: BTreeSet::new(),
             renamed: BTreeSet::new(),
             now: 7,
             random,
@@ -179,14 +185,17 @@ impl Scene {
         self.random.random_range(0..end)
     }
 
+    /// The id that a person keeps, by any of theirs.
+    fn kept(&self, id: String) -> String {
+        match self.merged.get(&id) {
+            Some(to) => self.kept(to.clone()),
+            None => id,
+        }
+    }
+
     /// The id that a contact keeps.
     fn id(&self, contact: usize) -> String {
-        let letter = if self.merged.contains(&contact) {
-            'm'
-        } else {
-            'c'
-        };
-        format!("{letter}-{contact}")
+        self.kept(format!("c-{contact}"))
     }
 
     /// The id that a contact has in an export.
@@ -197,8 +206,55 @@ impl Scene {
         }
     }
 
-    /// The next day or so. Whose id becomes which.
-    pub fn next_day(&mut self) -> Option<(String, String)> {
+    /// The contacts that are one person with a contact, itself among them.
+    fn same(&self, contact: usize) -> impl Iterator<Item = usize> {
+        let id = self.id(contact);
+        (0..=CONTACTS).filter(move |of| self.id(*of) == id)
+    }
+
+    /// A person gets a new id, or turns out to be another one.
+    fn merge(&mut self) {
+        let (contact, other) = (self.below(CONTACTS), self.below(CONTACTS));
+        let from = self.id(contact);
+        let to = match self.below(4) {
+            0 => format!("m-{contact}"),
+            1 => self.id(other),
+            _ => format!("c-{other}"),
+        };
+        if self.kept(to.clone()) == from || self.merged.contains_key(&from) {
+            return;
+        }
+        if self.chance(0.3) {
+            self.merged_by_name.insert(from.clone());
+        }
+        self.merged.insert(from, to);
+    }
+
+    /// Notes that the record has the merges of these ids, where they are not kept.
+    pub fn settled(&mut self, ids: BTreeSet<String>) {
+        let ids = ids.into_iter().filter(|id| self.merged.contains_key(id));
+        self.settled.extend(ids);
+    }
+
+    /// Whether a contact has an effective row with an id among others: those of an id that is not kept count where there are none of the
+    /// one that is.
+    fn counts(&self, contact: usize, mut all: impl Iterator<Item = usize>) -> bool {
+        let kept = self.id(contact);
+        let is_own = |of: usize| self.id_in_rows(of) == kept;
+        is_own(contact) || !all.any(|of| self.id(of) == kept && is_own(of))
+    }
+
+    /// The note in a row: all rows of one person have the same.
+    fn note(&self, contact: usize, order: Option<usize>) -> usize {
+        let note = |of: usize| match order {
+            None => self.people.get(&of).map(|row| row.1),
+            Some(order) => self.orders.get(&(of, order)).map(|row| row.1),
+        };
+        self.same(contact).find_map(note).unwrap_or(0)
+    }
+
+    /// The next day or so.
+    pub fn next_day(&mut self) {
         self.now += 10 * (30 + self.below(230)) as Minutes;
         self.exports(0.15);
         if self.chance(0.2) {
@@ -216,9 +272,14 @@ impl Scene {
         }
         let contact = self.below(CONTACTS);
         toggle(&mut self.renamed, contact);
-        let contact = self.below(CONTACTS);
-        let old = self.id(contact);
-        (self.chance(0.3) && self.merged.insert(contact)).then(|| (old, self.id(contact)))
+        for _ in 0..[0, 0, 0, 0, 0, 0, 1, 2][self.below(8)] {
+            self.merge();
+        }
+        for id in self.settled.clone() {
+            if self.chance(0.1) {
+                toggle(&mut self.dropped, id);
+            }
+        }
     }
 
     fn change(&mut self) {
@@ -280,7 +341,11 @@ impl Scene {
         let faults = (0..count).map(|_| {
             let fault = [Before, After, After, Limit, Unknown, Rejects][self.below(6)];
             let contact = self.below(CONTACTS);
-            (self.id(contact), fault)
+            let id = match self.chance(0.3) {
+                true => format!("c-{contact}"),
+                false => self.id(contact),
+            };
+            (id, fault)
         });
         faults.collect()
     }
@@ -352,8 +417,12 @@ impl Scene {
         let all = self.suppressed.iter().map(|contact| self.id(*contact));
         let (mut all, mut some) = (all.collect::<BTreeSet<_>>(), BTreeSet::new());
         for (_, list, _, holds) in self.lists() {
-            for number in (0..=CONTACTS).filter(|of| list.contacts.contains(of) != list.is_required)
-            {
+            for number in 0..=CONTACTS {
+                // On the list by any id.
+                let is_on = self.same(number).any(|of| list.contacts.contains(&of));
+                if is_on == list.is_required {
+                    continue;
+                }
                 let contact = self.id(number);
                 match &holds {
                     None => _ = all.insert(contact),
@@ -379,15 +448,18 @@ impl Scene {
     pub fn world(&self, had: &[(String, String, Minutes)]) -> World {
         let mut offers = Vec::new();
         for (_, slot) in self.there() {
-            let rows: Vec<(usize, Option<usize>, (usize, usize))> = match slot.repeats {
+            let rows: Vec<(usize, Option<usize>, usize)> = match slot.repeats {
                 true => (self.orders.iter())
-                    .map(|((contact, order), row)| (*contact, Some(*order), *row))
+                    .map(|((contact, order), row)| (*contact, Some(*order), row.0))
+                    .filter(|(of, _, _)| self.counts(*of, self.orders.keys().map(|row| row.0)))
                     .collect(),
                 false => (self.people.iter())
-                    .map(|(contact, row)| (*contact, None, *row))
+                    .map(|(contact, row)| (*contact, None, row.0))
+                    .filter(|(of, _, _)| self.counts(*of, self.people.keys().copied()))
                     .collect(),
             };
-            for (contact, order, (status, note)) in rows {
+            for (contact, order, status) in rows {
+                let note = self.note(contact, order);
                 let occurrence = order.map(|order| format!("o-{order}"));
                 for block in &slot.blocks {
                     let stays = block.stays.as_ref().unwrap_or(&block.wanted);
@@ -439,6 +511,9 @@ impl Scene {
             limit: usize::MAX,
             is_window_open: !self.has_window || (480..1080).contains(&(self.now % DAY)),
             sent,
+            ids: (self.merged.keys())
+                .map(|id| (id.clone(), self.kept(id.clone())))
+                .collect(),
         }
     }
 
@@ -461,18 +536,19 @@ impl Scene {
             let suppressed = suppressed.collect::<Vec<_>>();
             line(format!("[[suppress]]\ncontacts = {suppressed:?}"));
         }
-        match self.merges_by_name {
-            true => self.merged.iter().for_each(|contact| {
-                line(format!(
-                    "[[merged]]\nfrom = [\"c-{contact}\"]\nto = \"m-{contact}\""
-                ));
-            }),
-            false => line(
-                "[source.merges]\ncsv = \"merges.csv\"\n\
-                 [[merged]]\nsource = \"merges\"\nfrom = \"old\"\nto = \"new\""
-                    .to_owned(),
-            ),
+        let mut merges = "old,new\nc-x,m-x\n".to_owned();
+        let said = self.merged.iter();
+        for (from, to) in said.filter(|(from, _)| !self.dropped.contains(*from)) {
+            match self.merged_by_name.contains(from) {
+                true => line(format!("[[merged]]\nfrom = [{from:?}]\nto = {to:?}")),
+                false => merges += &format!("{from},{to}\n"),
+            }
         }
+        line(
+            "[source.merges]\ncsv = \"merges.csv\"\n\
+             [[merged]]\nsource = \"merges\"\nfrom = \"old\"\nto = \"new\""
+                .to_owned(),
+        );
         for (number, list, named, _) in self.lists() {
             let word = if list.is_required {
                 "require"
@@ -505,17 +581,15 @@ impl Scene {
             slot.write(self.lot(slot), &mut line);
         }
         let mut crm = "id,status,note\n".to_owned();
-        for (contact, (status, note)) in &self.people {
+        for (contact, (status, _)) in &self.people {
+            let note = self.note(*contact, None);
             crm += &format!("{},s{status},{note}\n", self.id_in_rows(*contact));
         }
         let mut shop = "id,order,status,note\n".to_owned();
-        for ((contact, order), (status, note)) in &self.orders {
+        for ((contact, order), (status, _)) in &self.orders {
+            let note = self.note(*contact, Some(*order));
             let id = self.id_in_rows(*contact);
             shop += &format!("{id},o-{order},s{status},{note}\n");
-        }
-        let mut merges = "old,new\nc-x,m-x\n".to_owned();
-        for contact in &self.merged {
-            merges += &format!("c-{contact},m-{contact}\n");
         }
         let lists = self.lists.iter().enumerate().map(|(number, list)| {
             // A list that runs dry is another story.

@@ -79,9 +79,32 @@ pub struct World {
     pub is_window_open: bool,
     /// How many triggers of each automation were carried out, or may have been, on the day of now.
     pub sent: BTreeMap<String, usize>,
+    /// `[[merged]]`: each id that its person does not keep, and the one that is kept. All else that is declared is of ids that
+    /// are kept.
+    pub ids: BTreeMap<String, String>,
 }
 
 impl World {
+    /// The id that a person keeps.
+    pub fn kept<'a>(&'a self, id: &'a String) -> &'a String {
+        self.ids.get(id).unwrap_or(id)
+    }
+
+    /// The key under the id that its person keeps.
+    pub fn person(&self, key: &Key) -> Key {
+        Key {
+            contact: self.kept(&key.contact).clone(),
+            ..key.clone()
+        }
+    }
+
+    /// What is on record of a person's key, by whatever id: by the one that is kept first.
+    fn rows<'r>(&self, record: &'r Record, key: &Key) -> Vec<(&'r Key, &'r Entry)> {
+        let of = record.iter().filter(|(of, _)| self.person(of) == *key);
+        let (own, others): (Vec<_>, Vec<_>) = of.partition(|(of, _)| *of == key);
+        own.into_iter().chain(others).collect()
+    }
+
     pub fn is_suppressed(&self, key: &Key) -> bool {
         let here = (key.contact.clone(), key.automation.clone());
         self.suppressed.contains(&key.contact) || self.suppressed_in.contains(&here)
@@ -148,8 +171,8 @@ pub struct Entry {
     pub was: State,
     /// Why it is over, where it has ended and is.
     pub over: Option<Over>,
-    /// Whether it was triggered under another id of its person.
-    pub as_other: bool,
+    /// The id that it was triggered under, where its person has another one since.
+    pub under: Option<String>,
 }
 
 impl Entry {
@@ -159,6 +182,32 @@ impl Entry {
             Active | Uncertain | Refused | StopFailed => true,
             Ended => self.over.is_none(),
             _ => false,
+        }
+    }
+
+    /// What counts of two that are not both running: what is in or may run, then what ran, then what was to run; the later one of
+    /// the like. What was sent to either counts.
+    fn or(self, other: Entry) -> Entry {
+        let rank = |of: &Entry| {
+            let weight = match of.state {
+                state if state.may_run() => 6,
+                Ended => 5,
+                Stopped => 4,
+                Withheld => 3,
+                FailedForGood => 2,
+                Waiting => 1,
+                _ => 0,
+            };
+            (weight, of.is_in(), of.tried.max(of.reached))
+        };
+        let (first, second) = match rank(&self) >= rank(&other) {
+            true => (self, other),
+            false => (other, self),
+        };
+        Entry {
+            reached: first.reached.max(second.reached),
+            run: first.run.max(second.reached.and(second.run)),
+            ..first
         }
     }
 
@@ -179,6 +228,38 @@ impl Entry {
 }
 
 pub type Record = BTreeMap<Key, Entry>;
+
+/// Ends what is over by time, and makes what is on record of an id that of the one that its person keeps. Where both may run,
+/// each stays under its own id.
+pub fn merge(world: &World, record: &mut Record) {
+    for (key, entry) in record.iter_mut() {
+        if let Some(ended) = entry.ended(world.automations.get(&key.automation), world.now) {
+            *entry = ended;
+        }
+    }
+    let keys: Vec<Key> = record.keys().cloned().collect();
+    for key in keys {
+        let person = world.person(&key);
+        let own = record.get(&person);
+        let both_run = record[&key].state.may_run() && own.is_some_and(|own| own.state.may_run());
+        if person == key || both_run {
+            continue;
+        }
+        let own = record.remove(&person);
+        let mut entry = record.remove(&key).unwrap();
+        entry.under.get_or_insert(key.contact);
+        let whole = match own {
+            None => entry,
+            Some(own) => own.or(entry),
+        };
+        record.insert(person, whole);
+    }
+}
+
+/// The id that Spotler knows a participation by.
+pub fn called<'r>(key: &'r Key, entry: &'r Entry) -> &'r str {
+    entry.under.as_ref().unwrap_or(&key.contact)
+}
 
 /// How a participation is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,17 +302,21 @@ pub fn plan(world: &World, record: &Record, goes_first: impl Fn(&Key) -> bool) -
         }
     }
     let record = &record;
-    plan.declared = declared(world, record);
+    let all = declared(world, record);
     let (mut stops, mut triggers, mut renewals) =
         (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    let keys: BTreeSet<Key> = plan.declared.keys().chain(record.keys()).cloned().collect();
+    let recorded = record.keys().map(|key| world.person(key));
+    let keys: BTreeSet<Key> = all.keys().cloned().chain(recorded).collect();
     for key in keys {
+        let rows = world.rows(record, &key);
         let entry = record.get(&key);
         let automation = world.automations.get(&key.automation);
-        let declared = plan.declared.get(&key).zip(automation);
+        let declared = all.get(&key).zip(automation);
         if world.is_suppressed(&key) {
+            let running = rows.iter().filter(|(_, entry)| entry.state.may_run());
+            stops.extend(running.map(|(key, _)| (*key).clone()));
             match entry.map(|entry| entry.state) {
-                Some(state) if state.may_run() => _ = stops.insert(key),
+                Some(state) if state.may_run() => {}
                 Some(Ended) => _ = plan.ended.insert(key, Some(Over::Suppressed)),
                 _ if declared.is_some() => {
                     plan.held.insert((key.clone(), "withheld"));
@@ -245,23 +330,38 @@ pub fn plan(world: &World, record: &Record, goes_first: impl Fn(&Key) -> bool) -
             triggers.insert(key);
             continue;
         };
-        let Some((fields, automation)) = declared else {
-            let since = entry.left.unwrap_or(world.now);
-            let wait = automation.and_then(|automation| automation.leave_after);
-            match entry.state {
-                Active | Uncertain | Refused if since + wait.unwrap_or(0) > world.now => {
-                    plan.held.insert((key.clone(), "leaving"));
-                    plan.leaving.insert(key, since);
+        // What was refused never ran.
+        let goes_on = |automation: &Automation| {
+            let is_known = automation.runs_for.is_some() || entry.under.is_some();
+            entry.state == LetGo && is_known && entry.was != Refused
+        };
+        let goes_on = declared.is_some_and(|(_, automation)| goes_on(automation));
+        // Active under either is active: the one that runs for certain, under the id that is kept first.
+        let runs = rows.iter().find(|(of, row)| {
+            let runs = matches!(row.state, Active | StopFailed);
+            runs || goes_on && **of == key && row.was == Active
+        });
+        let runs = runs.map(|(of, _)| *of);
+        let mut is_elsewhere = false;
+        for (other, row) in rows.iter().copied().filter(|(of, _)| **of != key) {
+            match row.state {
+                LetGo => {}
+                state if !state.may_run() => {}
+                // What runs beside it is stopped, whatever becomes of it.
+                _ if runs.is_some_and(|of| of != other) => _ = stops.insert(other.clone()),
+                StopUncertain => _ = stops.insert(other.clone()),
+                _ if declared.is_none() => plan.leave(world, other, row, &mut stops),
+                // As long as nothing runs for certain, nothing is stopped, so that nobody is lost.
+                state => {
+                    is_elsewhere = true;
+                    let is_held = matches!(state, Uncertain | Refused);
+                    plan.held
+                        .extend(is_held.then(|| (other.clone(), state.word())));
                 }
-                Active | Uncertain | Refused if automation.is_some_and(|a| a.keeps) => {
-                    plan.let_go.insert(key);
-                }
-                Active | Uncertain | Refused | StopFailed | StopUncertain => {
-                    stops.insert(key);
-                }
-                Ended if entry.over.is_none() => _ = plan.ended.insert(key, Some(Over::Gone)),
-                Failed | FailedForGood | Waiting | Withheld | Stopped | LetGo | Ended => {}
             }
+        }
+        let Some((fields, automation)) = declared else {
+            plan.leave(world, &key, entry, &mut stops);
             continue;
         };
         let is_same_code = entry.code.eq_ignore_ascii_case(&automation.code);
@@ -270,6 +370,16 @@ pub fn plan(world: &World, record: &Record, goes_first: impl Fn(&Key) -> bool) -
             .is_some_and(|(cooldown, reached)| reached + cooldown > world.now);
         let mut hold = |why| _ = plan.held.insert((key.clone(), why));
         match entry.state {
+            LetGo if goes_on => {
+                if entry.was == Uncertain {
+                    hold("uncertain");
+                }
+                plan.goes_on.insert(key.clone(), entry.was);
+            }
+            // The person is in, and nothing is sent but a stop of which nobody knows.
+            Uncertain if is_elsewhere => hold("uncertain"),
+            StopUncertain if is_elsewhere => _ = stops.insert(key),
+            LetGo | Refused if is_elsewhere => {}
             Active | StopFailed if automation.retriggers && is_changed => match cools {
                 true => hold("cooling"),
                 false => {
@@ -285,13 +395,6 @@ pub fn plan(world: &World, record: &Record, goes_first: impl Fn(&Key) -> bool) -
                     true => hold("cooling"),
                     false => _ = triggers.insert(key),
                 }
-            }
-            // What was refused never ran.
-            LetGo if (automation.runs_for.is_some() || entry.as_other) && entry.was != Refused => {
-                if entry.was == Uncertain {
-                    hold("uncertain");
-                }
-                plan.goes_on.insert(key.clone(), entry.was);
             }
             Ended => {
                 let since = entry.reached.unwrap_or(0);
@@ -315,19 +418,21 @@ pub fn plan(world: &World, record: &Record, goes_first: impl Fn(&Key) -> bool) -
             FailedForGood if is_same_code && !is_changed => hold("failed-for-good"),
             FailedForGood => _ = triggers.insert(key),
             Refused => hold("refused"),
-            Uncertain if automation.once && is_same_code && !entry.as_other => {
+            // Spotler guards each contact by itself.
+            Uncertain if automation.once && is_same_code && entry.under.is_none() => {
                 _ = triggers.insert(key)
             }
             Uncertain => hold("uncertain"),
         }
     }
-    plan.settle_stops(record, &mut stops, &mut triggers);
+    plan.declared = all;
+    plan.settle_stops(world, record, &mut stops, &mut triggers);
     plan.deferred = deferred(world, record, &triggers, goes_first);
     plan.triggers = &triggers - &plan.deferred;
     // What is renewed later goes on until then, and so may keep another from being stopped by the call for all.
     stops.retain(|key| !(renewals.contains(key) && plan.deferred.contains(key)));
     let mut triggers = std::mem::take(&mut plan.triggers);
-    plan.settle_stops(record, &mut stops, &mut triggers);
+    plan.settle_stops(world, record, &mut stops, &mut triggers);
     plan.triggers = triggers;
     plan
 }
@@ -353,8 +458,11 @@ fn declared(world: &World, record: &Record) -> BTreeMap<Key, String> {
         .collect();
     let mut all = BTreeMap::new();
     for contact in contacts {
-        let is_in =
-            |key: &Key| !world.is_suppressed(key) && record.get(key).is_some_and(Entry::is_in);
+        // In under either id is in.
+        let is_in = |key: &Key| {
+            let mut rows = world.rows(record, key).into_iter();
+            !world.is_suppressed(key) && rows.any(|(_, entry)| entry.is_in())
+        };
         let offers: Vec<&Offer> = (world.offers.iter())
             .filter(|of| {
                 of.key.contact == contact && world.automations.contains_key(&of.key.automation)
@@ -428,7 +536,7 @@ fn beyond_contacts(world: &World, triggers: &BTreeSet<Key>) -> BTreeSet<Key> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for (contact, automation, at) in &world.had {
         if is_counted(automation) && at + span > world.now {
-            *counts.entry(contact).or_default() += 1;
+            *counts.entry(world.kept(contact)).or_default() += 1;
         }
     }
     turns.retain(|key| {
@@ -440,11 +548,16 @@ fn beyond_contacts(world: &World, triggers: &BTreeSet<Key>) -> BTreeSet<Key> {
 }
 
 /// Which call stops each; none where there is none that reaches it alone.
-fn calls(record: &Record, stops: &BTreeSet<Key>) -> BTreeMap<Key, Call> {
+fn calls(world: &World, record: &Record, stops: &BTreeSet<Key>) -> BTreeMap<Key, Call> {
     let call = |key: &Key| {
         let entry = &record[key];
+        // It goes to the id that was triggered; of what became another id's, to that one where Spotler does not know the first.
+        let reaches = |other: &Key, others: &Entry| {
+            let is_own = world.kept(&key.contact) == &key.contact;
+            called(other, others) == called(key, entry) || is_own && other.contact == key.contact
+        };
         let stays = record.iter().any(|(other, others)| {
-            other.contact == key.contact
+            reaches(other, others)
                 && others.code.eq_ignore_ascii_case(&entry.code)
                 && others.state.may_run()
                 && !stops.contains(other)
@@ -516,14 +629,36 @@ impl State {
 }
 
 impl Plan {
+    /// Lets go what is not declared, at its time: stopped or let go, or leaving until then.
+    fn leave(&mut self, world: &World, key: &Key, entry: &Entry, stops: &mut BTreeSet<Key>) {
+        let automation = world.automations.get(&key.automation);
+        let since = entry.left.unwrap_or(world.now);
+        let wait = automation.and_then(|automation| automation.leave_after);
+        match entry.state {
+            Active | Uncertain | Refused if since + wait.unwrap_or(0) > world.now => {
+                self.held.insert((key.clone(), "leaving"));
+                self.leaving.insert(key.clone(), since);
+            }
+            Active | Uncertain | Refused if automation.is_some_and(|a| a.keeps) => {
+                self.let_go.insert(key.clone());
+            }
+            Active | Uncertain | Refused | StopFailed | StopUncertain => {
+                stops.insert(key.clone());
+            }
+            Ended if entry.over.is_none() => _ = self.ended.insert(key.clone(), Some(Over::Gone)),
+            Failed | FailedForGood | Waiting | Withheld | Stopped | LetGo | Ended => {}
+        }
+    }
+
     /// Finds the call for each stop, and holds what no call reaches alone.
     fn settle_stops(
         &mut self,
+        world: &World,
         record: &Record,
         stops: &mut BTreeSet<Key>,
         triggers: &mut BTreeSet<Key>,
     ) {
-        self.stops = calls(record, stops);
+        self.stops = calls(world, record, stops);
         for key in stops.iter().filter(|key| !self.stops.contains_key(key)) {
             self.held.insert((key.clone(), record[key].state.word()));
             triggers.remove(key);
