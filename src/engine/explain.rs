@@ -1,5 +1,6 @@
 //! Explaining: of one contact, what each block says of it, what the record says, and what a plan would do.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 
 use jiff::Timestamp;
@@ -59,12 +60,12 @@ impl Engine {
         let (config, now) = (self.config, self.now());
         let roster = self.roster_of(contact, now).await?;
         let people = roster.people();
-        let mut listed = Vec::new();
+        let mut listed: Vec<Listed> = Vec::new();
+        let mut known = HashSet::new();
         for id in people.ids(contact.as_str()) {
             let Ok(id) = ContactId::new(id) else { continue };
             for of in self.participations(&id).await? {
-                let key = &of.participation.key;
-                if (listed.iter()).all(|known: &Listed| known.participation.key != *key) {
+                if known.insert(of.participation.key.clone()) {
                     listed.push(of);
                 }
             }

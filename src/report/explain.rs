@@ -211,6 +211,16 @@ fn automations<'a>(
     let configured = config.automations.iter().map(|automation| &automation.name);
     let on_record = all.iter().map(|of| &of.participation.key.automation);
     let names: BTreeSet<&AutomationName> = configured.clone().chain(on_record).collect();
+    // All occurrences of an automation stand together.
+    let is_in = all.iter().filter(|of| of.participation.is_in());
+    let mut is_in: Vec<&AutomationName> =
+        is_in.map(|of| &of.participation.key.automation).collect();
+    is_in.dedup();
+    let places = 0..view.roster.len();
+    let declared = places.filter(|place| view.plan.declares(*place, view.roster));
+    let declared = declared.map(|place| view.roster.get(place));
+    let declared = declared.map(|of| (of.automation, of.occurrence));
+    let declared: BTreeSet<(usize, Option<&str>)> = declared.collect();
     let of = |name: &'a AutomationName| {
         let index = configured.clone().position(|configured| configured == name);
         let verdicts = verdicts.iter();
@@ -223,15 +233,23 @@ fn automations<'a>(
         let displaced =
             displaced.find(|of| Some(view.roster.get(of.enrolment as usize).automation) == index);
         let displaced = displaced.map(|of| of.reason(config));
+        let mut by_occurrence: BTreeMap<Option<&str>, Vec<&Listed>> = BTreeMap::new();
+        for of in listed() {
+            let occurrence = of.participation.key.occurrence.as_ref();
+            let of_it = by_occurrence.entry(occurrence.map(|o| o.as_str()));
+            of_it.or_default().push(of);
+        }
         let everywhere = view.roster.suppression(contact.as_str(), None);
         let suppression = view.roster.suppression(contact.as_str(), index);
         let blocks: Vec<Verdict> = verdicts
             .map(|verdict| {
                 let enrol = &config.enrols[verdict.block];
-                let stays = listed().find_map(|of| stays(of, verdict));
+                let same = by_occurrence.get(&verdict.occurrence.as_deref());
+                let mut same = same.into_iter().flatten();
+                let stays = same.find_map(|of| stays(of, verdict));
                 // What displaces or suppresses it is said by itself.
                 let other = match (&displaced, suppression) {
-                    (None, None) => in_other_part(view, all, verdict),
+                    (None, None) => in_other_part(view, &is_in, &declared, verdict),
                     _ => None,
                 };
                 Verdict {
@@ -278,16 +296,16 @@ fn automations<'a>(
 }
 
 /// That a contact who would come in is in already under another part of the lot.
-fn in_other_part(view: PlanView<'_>, all: &[Listed], verdict: &BlockVerdict) -> Option<String> {
-    let (config, roster) = (view.config, view.roster);
+fn in_other_part(
+    view: PlanView<'_>,
+    is_in: &[&AutomationName],
+    declared: &BTreeSet<(usize, Option<&str>)>,
+    verdict: &BlockVerdict,
+) -> Option<String> {
+    let config = view.config;
     let lot = config.enrols[verdict.block].lot.as_ref()?;
-    let is_declared = |place: &usize| {
-        let of = roster.get(*place);
-        of.automation == verdict.automation
-            && of.occurrence == verdict.occurrence.as_deref()
-            && view.plan.declares(*place, roster)
-    };
-    if !verdict.out.is_empty() || (0..roster.len()).any(|place| is_declared(&place)) {
+    let of = (verdict.automation, verdict.occurrence.as_deref());
+    if !verdict.out.is_empty() || declared.contains(&of) {
         return None;
     }
     let has_lot = |name: &AutomationName| {
@@ -300,9 +318,7 @@ fn in_other_part(view: PlanView<'_>, all: &[Listed], verdict: &BlockVerdict) -> 
             names.any(|of| config.automations[*of].name == *name)
         })
     };
-    let mut others = all.iter().map(|of| &of.participation);
-    let other = others.find(|of| of.is_in() && has_lot(&of.key.automation))?;
-    let (other, name) = (&other.key.automation, &lot.name);
+    let (other, name) = (is_in.iter().find(|name| has_lot(name))?, &lot.name);
     Some(format!(
         "in {other} under another part of lot {name}, and so in no other part"
     ))

@@ -1,6 +1,9 @@
 //! Why the enrolment of a participation is gone, in words.
 
+use hashbrown::HashMap;
+
 use super::Roster;
+use super::cell::Cells;
 use super::verdict::{Asked, FEW, Verdict};
 use crate::source::SourceError;
 
@@ -23,47 +26,71 @@ enum Found {
     Participation,
 }
 
+/// What was found in each source, and of the declared contacts (`None`).
+type InSources = Vec<(Option<usize>, Found)>;
+
+/// Takes note of what was found. All blocks of one source look for the same in it; of the declared contacts, each draws on its
+/// own.
+fn note(list: &mut InSources, source: Option<usize>, found: Found) {
+    let is_known =
+        |(of, known): &&mut (_, Found)| *of == source && (source.is_some() || *known == found);
+    match list.iter_mut().find(is_known) {
+        Some((_, known)) => *known = found.max(*known),
+        None => list.push((source, found)),
+    }
+}
+
 /// Why blocks leave a participation out.
 #[derive(Debug, Default)]
 struct Misses {
     /// The fewest conditions that keep a row out, with what the row holds.
     nearest: Option<Vec<String>>,
-    /// What was found in each source, and of the declared contacts (`None`).
-    found: Vec<(Option<usize>, Found)>,
+    found: InSources,
 }
 
 impl Misses {
-    fn add(&mut self, verdict: &Verdict<'_, '_>, occurrence: Option<&str>) {
-        let source = verdict.block.enrol.source;
-        let is_named = !verdict.block.leaves_out(verdict.contact);
-        let found = match (verdict.cells, verdict.target.occurrence) {
-            (None, _) => Found::Nothing,
-            // Whom a block does not name it asks for no attributes.
-            _ if source.is_none() && !is_named => Found::Participation,
-            (Some(cells), Some(column)) if cells.text(column).as_deref() != occurrence => {
-                Found::OtherOccurrences
-            }
-            _ => Found::Participation,
-        };
-        // All blocks of one source look for the same in it; of the declared contacts, each draws on its own.
-        let is_known =
-            |(of, known): &&mut (_, Found)| *of == source && (source.is_some() || *known == found);
-        match self.found.iter_mut().find(is_known) {
-            Some((_, known)) => *known = found.max(*known),
-            None => self.found.push((source, found)),
+    /// Adds a verdict on a row of the participation itself.
+    fn add(&mut self, verdict: &Verdict<'_, '_>, cells: &dyn Cells) {
+        note(
+            &mut self.found,
+            verdict.block.enrol.source,
+            Found::Participation,
+        );
+        if verdict.block.leaves_out(verdict.contact) {
+            return;
         }
-        if let (Found::Participation, true, Some(cells)) = (found, is_named, verdict.cells) {
-            let mut failures = verdict.block.stay_failures(cells);
-            // Who is on the way out comes back by `where`.
-            if failures.is_empty() {
-                failures = verdict.block.failures(verdict.contact, cells);
-            }
-            let fewest = self.nearest.as_ref().map_or(usize::MAX, Vec::len);
-            if (1..fewest).contains(&failures.len()) {
-                self.nearest = Some(failures);
-            }
+        let mut failures = verdict.block.stay_failures(cells);
+        // Who is on the way out comes back by `where`.
+        if failures.is_empty() {
+            failures = verdict.block.failures(verdict.contact, cells);
+        }
+        let fewest = self.nearest.as_ref().map_or(usize::MAX, Vec::len);
+        if (1..fewest).contains(&failures.len()) {
+            self.nearest = Some(failures);
         }
     }
+
+    /// The same with what was found of the contact, whatever the occurrence.
+    fn with(mut self, of_all: &InSources) -> Self {
+        let is_declared = self.found.iter().any(|(source, _)| source.is_none());
+        let own = std::mem::replace(&mut self.found, of_all.clone());
+        // The declared contact is one row, which is of the participation or of another one.
+        self.found
+            .retain(|of| !is_declared || *of != (None, Found::OtherOccurrences));
+        for (source, found) in own {
+            note(&mut self.found, source, found);
+        }
+        self
+    }
+}
+
+/// The participations of a contact in an automation.
+#[derive(Default)]
+struct OfOne {
+    /// Their places, sorted by occurrence.
+    places: Vec<usize>,
+    /// What was found of the contact, whatever the occurrence.
+    found: InSources,
 }
 
 impl Roster<'_> {
@@ -76,26 +103,60 @@ impl Roster<'_> {
     /// # Errors
     /// If a source cannot be read again.
     pub fn absence(&self, undeclared: &[Undeclared<'_>]) -> Result<Vec<String>, SourceError> {
-        let mut places: hashbrown::HashMap<(&str, usize), Vec<usize>> = Default::default();
+        let mut all: Vec<OfOne> = Vec::new();
+        let mut by_key: HashMap<(&str, usize), usize> = HashMap::new();
         let mut asked = Asked::new();
         let mut misses: Vec<Misses> = undeclared.iter().map(|_| Misses::default()).collect();
         for (place, of) in undeclared.iter().enumerate() {
             if self.standing_reason(of).is_none() {
-                let places = places.entry((of.contact, of.automation)).or_default();
-                if places.is_empty() {
+                let key = (of.contact, of.automation);
+                let of_one = *by_key.entry(key).or_insert_with(|| {
                     asked.entry(of.contact).or_default().push(of.automation);
-                }
-                places.push(place);
+                    all.push(OfOne::default());
+                    all.len() - 1
+                });
+                all[of_one].places.push(place);
             }
         }
+        for of_one in &mut all {
+            of_one
+                .places
+                .sort_by_key(|place| undeclared[*place].occurrence);
+        }
         self.judge(&asked, |verdict| {
-            for &place in &places[&(verdict.contact, verdict.target.automation)] {
-                misses[place].add(&verdict, undeclared[place].occurrence);
+            let of_one = &mut all[by_key[&(verdict.contact, verdict.target.automation)]];
+            let source = verdict.block.enrol.source;
+            let is_named = !verdict.block.leaves_out(verdict.contact);
+            let Some(cells) = verdict.cells else {
+                return note(&mut of_one.found, source, Found::Nothing);
+            };
+            // Whom a block does not name it asks for no attributes.
+            if source.is_none() && !is_named {
+                return note(&mut of_one.found, source, Found::Participation);
+            }
+            let places = match verdict.target.occurrence {
+                None => &of_one.places[..],
+                Some(column) => {
+                    let text = cells.text(column);
+                    let places = &of_one.places;
+                    let of = |place: &usize| undeclared[*place].occurrence.cmp(&text.as_deref());
+                    let from = places.partition_point(|place| of(place).is_lt());
+                    let to = places.partition_point(|place| of(place).is_le());
+                    if to - from < places.len() {
+                        note(&mut of_one.found, source, Found::OtherOccurrences);
+                    }
+                    &places[from..to]
+                }
+            };
+            for place in places {
+                misses[*place].add(&verdict, cells);
             }
         })?;
         let reasons = undeclared.iter().zip(misses).map(|(of, misses)| {
-            let standing = self.standing_reason(of);
-            standing.unwrap_or_else(|| self.nearest_miss(of, misses))
+            self.standing_reason(of).unwrap_or_else(|| {
+                let of_one = &all[by_key[&(of.contact, of.automation)]];
+                self.nearest_miss(of, misses.with(&of_one.found))
+            })
         });
         Ok(reasons.collect())
     }

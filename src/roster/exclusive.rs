@@ -1,5 +1,8 @@
 //! `[[exclusive]]`, as far as it can be decided without the record: by who comes in.
 
+use std::ops::Range;
+
+use super::entries::Entry;
 use super::{Class, Enrolment, Roster};
 use crate::config::{Config, Exclusive};
 
@@ -15,32 +18,37 @@ impl Roster<'_> {
         if self.config.exclusives.is_empty() {
             return;
         }
-        let mut displaced = Vec::new();
         let mut start = 0;
         while start < self.len() {
             let end = start + self.of_contact(start);
-            let list = self.entries.list();
-            let of = |place: usize| list[place].automation as usize;
-            let comes_in = |displaced: &[usize], place: usize| {
-                list[place].class() == Class::ComesIn && !displaced.contains(&place)
-            };
             for exclusive in &self.config.exclusives {
-                let first = exclusive.first(|automation| {
-                    (start..end).any(|at| of(at) == automation && comes_in(&displaced, at))
-                });
-                let Some(first) = first else { continue };
-                for place in start..end {
-                    let is_other = of(place) != first && exclusive.automations.contains(&of(place));
-                    if is_other && comes_in(&displaced, place) {
-                        displaced.push(place);
-                    }
+                let comes_in =
+                    |place: &usize| self.entries.list()[*place].class() == Class::ComesIn;
+                let first = exclusive
+                    .first(|of| self.of_automation(start..end, of).any(|at| comes_in(&at)));
+                let others = exclusive
+                    .automations
+                    .iter()
+                    .filter(|of| Some(**of) != first);
+                let others = others.filter(|_| first.is_some());
+                let others = others.flat_map(|of| self.of_automation(start..end, *of));
+                let displaced: Vec<usize> = others.filter(comes_in).collect();
+                for place in displaced {
+                    self.entries.displace(place);
                 }
-            }
-            for place in displaced.drain(..) {
-                self.entries.displace(place);
             }
             start = end;
         }
+    }
+
+    /// Where among a contact's enrolments those in an automation are.
+    fn of_automation(&self, contact: Range<usize>, automation: usize) -> Range<usize> {
+        let list = &self.entries.list()[contact.clone()];
+        let is_before = |entry: &Entry| (entry.automation as usize) < automation;
+        let from = list.partition_point(is_before);
+        let is_of_it = |entry: &Entry| entry.automation as usize == automation;
+        let to = from + list[from..].partition_point(is_of_it);
+        contact.start + from..contact.start + to
     }
 
     /// How many enrolments the contact has whose first is at a place.

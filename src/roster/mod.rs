@@ -43,7 +43,7 @@ pub use explain::BlockVerdict;
 pub use merged::People;
 pub use suppressed::Suppressions;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use block::Block;
@@ -251,18 +251,26 @@ impl<'c> Roster<'c> {
     pub fn left_out_by_lot(&self) -> impl Iterator<Item = Enrolment<'_>> {
         let list = self.entries.list();
         let is_of_one = |a: &Entry, b: &Entry| self.entries.contact(a) == self.entries.contact(b);
+        let comes_in = |of: &Enrolment<'_>| of.class == Class::ComesIn;
+        let lot = |of: &Enrolment<'_>| {
+            let lot = self.config.enrols[of.block].lot.as_ref();
+            lot.map(|lot| lot.name.as_str())
+        };
         list.chunk_by(is_of_one).flat_map(move |of_one| {
-            let lot = |of: &Enrolment<'_>| self.config.enrols[of.block].lot.as_ref();
             let all = || of_one.iter().map(|entry| self.enrolment(entry));
-            all().filter(move |of| {
-                let is_same = |other: &Enrolment<'_>| {
-                    (other.automation, other.occurrence) == (of.automation, of.occurrence)
-                        || lot(other).map(|lot| &lot.name) == lot(of).map(|lot| &lot.name)
-                };
-                let comes_in =
-                    |other: Enrolment<'_>| other.class == Class::ComesIn && is_same(&other);
-                of.class == Class::LeftOut && !all().any(comes_in)
-            })
+            let names: HashSet<&str> = all().filter(comes_in).filter_map(|of| lot(&of)).collect();
+            // Of those in one automation and occurrence, one that comes in stands first.
+            let same = |a: &Entry, b: &Entry| {
+                let (a, b) = (self.enrolment(a), self.enrolment(b));
+                (a.automation, a.occurrence) == (b.automation, b.occurrence)
+            };
+            let left_out = of_one
+                .chunk_by(same)
+                .filter(|same| same[0].class() != Class::ComesIn);
+            let left_out = left_out.flatten().map(|entry| self.enrolment(entry));
+            let left_out = left_out.filter(|of| of.class == Class::LeftOut);
+            let left_out = left_out.filter(|of| lot(of).is_none_or(|name| !names.contains(name)));
+            left_out.collect::<Vec<_>>()
         })
     }
 

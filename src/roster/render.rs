@@ -1,5 +1,7 @@
 //! Making the fields of an enrolment from the rows that it came from.
 
+use hashbrown::HashSet;
+
 use super::Roster;
 use super::cell::SourceCells;
 use super::fields::{Fields, For};
@@ -16,6 +18,14 @@ pub(super) enum NoFields {
     /// A row, by its place among those asked for, gives another value than the first for a field of which there can be
     /// but one.
     Differs(usize),
+}
+
+/// The products of a field.
+fn ids_of(field: &FieldValue) -> HashSet<String> {
+    match &field.content {
+        FieldContent::Products(ids) => ids.iter().cloned().collect(),
+        _ => HashSet::new(),
+    }
 }
 
 impl<'c> Roster<'c> {
@@ -40,6 +50,8 @@ impl<'c> Roster<'c> {
     ) -> Result<Vec<FieldValue>, NoFields> {
         let fields = self.fields_of(block, automation).ok_or(NoFields::Changed)?;
         let mut whole: Option<Vec<FieldValue>> = None;
+        // What each field has of several rows, once there is a second one.
+        let mut known: Vec<HashSet<String>> = Vec::new();
         for (place, row) in rows.into_iter().enumerate() {
             let values = self
                 .one(block, fields, whom, row)?
@@ -47,14 +59,18 @@ impl<'c> Roster<'c> {
             match &mut whole {
                 None => whole = Some(values),
                 Some(whole) => {
-                    for ((field, whole), value) in fields.list().zip(whole).zip(values) {
+                    if known.is_empty() {
+                        known = whole.iter().map(ids_of).collect();
+                    }
+                    let all = fields.list().zip(whole).zip(&mut known).zip(values);
+                    for (((field, whole), known), value) in all {
                         match (&mut whole.content, value.content) {
                             (FieldContent::Products(ids), FieldContent::Products(more))
                                 if field.template.takes_each_row() =>
                             {
-                                let is_new = |id: &String| !ids.contains(id);
-                                let new: Vec<String> = more.into_iter().filter(is_new).collect();
-                                ids.extend(new);
+                                let before = ids.len();
+                                ids.extend(more.into_iter().filter(|id| !known.contains(id)));
+                                known.extend(ids[before..].iter().cloned());
                             }
                             (one, other) if *one == other => {}
                             _ => return Err(NoFields::Differs(place)),
