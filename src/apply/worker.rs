@@ -1,5 +1,6 @@
 //! One of the workers of an apply: takes a contact's actions, makes their calls, writes both to the record.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,17 @@ pub(super) struct Worker {
     events: mpsc::Sender<Event>,
     /// What came of the last actions, until it is durable and told.
     unreported: Option<Unreported>,
+    /// What the stops of the contact under way came to, once that is known.
+    stopped: Option<Stopped>,
+}
+
+/// What a contact's stops came to, which its triggers depend on.
+#[derive(Default)]
+struct Stopped {
+    /// The participations of which the stop did its work.
+    certain: HashSet<Key>,
+    /// The trigger codes behind which a stop of all is not certain.
+    in_doubt: HashSet<TriggerCode>,
 }
 
 /// What came of an action.
@@ -82,11 +94,11 @@ impl Broken {
 
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>, events: mpsc::Sender<Event>) -> Self {
-        let unreported = None;
         Self {
             shared,
             events,
-            unreported,
+            unreported: None,
+            stopped: None,
         }
     }
 
@@ -96,6 +108,7 @@ impl Worker {
             let Some(actions) = shared.next_contact() else {
                 break;
             };
+            self.stopped = None;
             let mut index = actions.start;
             while index < actions.end && shared.gate.why_ended().is_none() {
                 // Of one contact, what comes next may depend on what came of this.
@@ -317,11 +330,16 @@ impl Worker {
         let job = &shared.job;
         let enrolment = job.roster.get(trigger.enrolment as usize);
         let automation = &job.config.automations[enrolment.automation];
+        let key = match key(enrolment.contact, enrolment.occurrence, &automation.name) {
+            Ok(key) => key,
+            Err(error) => return not_sent(error.to_string()),
+        };
+        let stopped = self.stopped.get_or_insert_with(|| shared.stopped(index));
         let mut before = trigger.before;
         let mut may_wait = true;
         let waits = || shared.waits(enrolment.automation);
         if let WhyTrigger::AfterStop(why) = trigger.why {
-            match self.was_stopped(index) {
+            match stopped.certain.contains(&key) {
                 true => before = Some(State::Stopped),
                 false => {
                     return match waits() {
@@ -337,15 +355,12 @@ impl Worker {
         if let Some(why) = waits() {
             return closed(why).into();
         }
-        if self.is_stop_of_all_uncertain(index, enrolment.contact, &automation.trigger_code) {
+        // It may still be carried out, and would stop what is triggered behind that code now.
+        if stopped.in_doubt.contains(&automation.trigger_code) {
             return not_sent(
                 "the stop of everything with the same trigger code is not certain".to_owned(),
             );
         }
-        let key = match key(enrolment.contact, enrolment.occurrence, &automation.name) {
-            Ok(key) => key,
-            Err(error) => return not_sent(error.to_string()),
-        };
         let fields = match job.roster.fields(&enrolment) {
             Ok(fields) => fields,
             Err(error) => return not_sent(error.to_string()),
@@ -426,45 +441,30 @@ impl Worker {
         })
         .await;
     }
-
-    /// Whether the stop of the same participation, earlier in the plan, did its work.
-    fn was_stopped(&self, trigger: usize) -> bool {
-        let actions = &self.shared.job.plan.actions;
-        let Action::Trigger(of) = &actions[trigger] else {
-            return false;
-        };
-        let enrolment = self.shared.job.roster.get(of.enrolment as usize);
-        let automation = &self.shared.job.config.automations[enrolment.automation].name;
-        let stop = (0..trigger).rev().find(|&index| {
-            matches!(&actions[index], Action::Stop(stop)
-                if stop.participation.key.contact.as_str() == enrolment.contact
-                    && stop.participation.key.automation == *automation
-                    && stop.participation.key.occurrence.as_ref().map(|o| o.as_str()) == enrolment.occurrence)
-        });
-        let settled = lock(&self.shared.settled);
-        stop.and_then(|index| settled[index].as_ref())
-            .is_some_and(|settled| settled.outcome == Outcome::Stopped)
-    }
 }
 
-/// Finds stops earlier in the plan.
-impl Worker {
-    /// Whether the contact has a stop of all behind a trigger code, of which it is not certain that it was carried out. It
-    /// may still be, and would stop what is triggered behind that code now.
-    fn is_stop_of_all_uncertain(&self, trigger: usize, contact: &str, code: &TriggerCode) -> bool {
-        let actions = self.shared.job.plan.actions[..trigger].iter().enumerate();
-        let mut stops = actions
-            .rev()
-            .take_while(|(_, action)| self.shared.contact(action) == contact)
-            .filter(|(_, action)| {
-                matches!(action, Action::Stop(stop)
-                    if stop.scope == StopScope::All && stop.participation.trigger_code == *code)
-            });
-        let settled = lock(&self.shared.settled);
-        stops.any(|(index, _)| {
+impl Shared {
+    /// What the stops of a contact came to, by the place of its first trigger: they all come before.
+    fn stopped(&self, trigger: usize) -> Stopped {
+        let actions = &self.job.plan.actions;
+        let contact = self.contact(&actions[trigger]);
+        let before = (0..trigger).rev();
+        let of_it = before.take_while(|index| self.contact(&actions[*index]) == contact);
+        let settled = lock(&self.settled);
+        let mut stopped = Stopped::default();
+        for index in of_it {
+            let Action::Stop(stop) = &actions[index] else {
+                continue;
+            };
+            let participation = &stop.participation;
             let outcome = settled[index].as_ref().map(|settled| settled.outcome);
-            outcome != Some(Outcome::Stopped)
-        })
+            if outcome == Some(Outcome::Stopped) {
+                stopped.certain.insert(participation.key.clone());
+            } else if stop.scope == StopScope::All {
+                stopped.in_doubt.insert(participation.trigger_code.clone());
+            }
+        }
+        stopped
     }
 }
 

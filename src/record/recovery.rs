@@ -1,6 +1,6 @@
 //! What an open call means: it may have been carried out, and nobody knows.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use jiff::Timestamp;
 
@@ -48,13 +48,6 @@ pub struct LeftOpen {
 }
 
 impl OpenCall {
-    fn is_for(&self, listed: &Listed) -> bool {
-        let of = &listed.participation;
-        of.key == self.key && !self.all
-            // The call that stops all goes by trigger code, and reaches other automations with the same code.
-            || self.all && of.key.contact == self.key.contact && of.trigger_code == self.trigger_code
-    }
-
     fn left(&self) -> LeftOpen {
         let occurrence = self.key.occurrence.as_ref();
         LeftOpen {
@@ -70,6 +63,8 @@ impl OpenCall {
 /// Lays the open calls of a contact over what is on record of it, and adds to a batch what changes by that.
 fn lay_over(calls: &[OpenCall], detail: &str, on_record: &mut Vec<Listed>, batch: &mut Batch) {
     let is_trigger = |call: &&OpenCall| call.kind == CallKind::Trigger;
+    let keys = on_record.iter().map(|of| of.participation.key.clone());
+    let mut by_key: HashMap<Key, usize> = keys.zip(0..).collect();
     // What a trigger may have started, a stop may have ended.
     for call in calls.iter().filter(is_trigger) {
         let whole = Whole {
@@ -81,14 +76,33 @@ fn lay_over(calls: &[OpenCall], detail: &str, on_record: &mut Vec<Listed>, batch
             detail: Some(detail.to_owned()),
             triggered_at: Some(call.sent_at),
         };
-        match on_record.iter_mut().find(|listed| call.is_for(listed)) {
-            Some(listed) => *listed = whole.over(call.sent_at, Some(listed)),
-            None => on_record.push(whole.over(call.sent_at, None)),
+        match by_key.get(&call.key) {
+            Some(place) => {
+                let listed = &mut on_record[*place];
+                *listed = whole.over(call.sent_at, Some(listed));
+            }
+            None => {
+                by_key.insert(call.key.clone(), on_record.len());
+                on_record.push(whole.over(call.sent_at, None));
+            }
         }
         batch.participations.push(whole);
     }
+    // The call that stops all goes by trigger code, and reaches other automations with the same code.
+    let mut by_code: HashMap<(ContactId, TriggerCode), Vec<usize>> = HashMap::new();
+    for (place, listed) in on_record.iter().enumerate() {
+        let of = &listed.participation;
+        let of_code = by_code.entry((of.key.contact.clone(), of.trigger_code.clone()));
+        of_code.or_default().push(place);
+    }
     for call in calls.iter().filter(|call| !is_trigger(call)) {
-        for listed in on_record.iter_mut().filter(|listed| call.is_for(listed)) {
+        let places = match call.all {
+            true => by_code.get(&(call.key.contact.clone(), call.trigger_code.clone())),
+            false => None,
+        };
+        let one = by_key.get(&call.key).filter(|_| !call.all);
+        for place in places.into_iter().flatten().chain(one) {
+            let listed = &mut on_record[*place];
             let of = &listed.participation;
             if of.state.may_be_stopped() {
                 let (key, before) = (of.key.clone(), Some(of.state));

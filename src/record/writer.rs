@@ -229,14 +229,8 @@ impl Writer {
 
     /// The ids that Spotler gave to a participation.
     async fn ids(&mut self, key: &Key) -> Result<Vec<ParticipationId>, JournalError> {
-        let contact = std::slice::from_ref(&key.contact);
-        for listed in self.lease.view().of_contacts(contact).await? {
-            let listed = listed?;
-            if listed.participation.key == *key {
-                return Ok(listed.ids);
-            }
-        }
-        Ok(Vec::new())
+        let listed = self.lease.view().of_key(key).await?;
+        Ok(listed.map_or_else(Vec::new, |listed| listed.ids))
     }
 
     /// Adds what a settlement changes.

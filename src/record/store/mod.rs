@@ -26,7 +26,7 @@ use super::error::{Holder, JournalError, LockError, RecordError};
 use super::guarded::{AppliedSource, AppliedWith};
 use super::identity::{Found, Witness};
 use super::overview::Overview;
-use super::participation::State;
+use super::participation::{Key, State};
 use super::read::{Call, Listed, Moved};
 use super::recovery::OpenCall;
 use super::writing::LockRequest;
@@ -146,6 +146,9 @@ pub(super) trait View: Send {
 
     /// All participations of contacts.
     async fn of_contacts(&mut self, contacts: &[ContactId]) -> Result<Page, RecordError>;
+
+    /// One participation, where it is on record.
+    async fn of_key(&mut self, key: &Key) -> Result<Option<Listed>, RecordError>;
 
     /// The participations with any of these lists of ids, each as a JSON array.
     async fn with_ids(&mut self, ids: &[String]) -> Result<Page, RecordError>;

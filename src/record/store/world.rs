@@ -350,6 +350,10 @@ impl View for Moment {
         Ok(Box::new(found.into_iter()))
     }
 
+    async fn of_key(&mut self, key: &Key) -> Result<Option<Listed>, RecordError> {
+        Ok(self.world.participations.get(key).cloned())
+    }
+
     async fn with_ids(&mut self, ids: &[String]) -> Result<Page, RecordError> {
         let keys = ids
             .iter()

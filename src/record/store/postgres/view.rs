@@ -23,7 +23,7 @@ use crate::record::error::{Holder, RecordError, corrupt};
 use crate::record::guarded::AppliedSource;
 use crate::record::identity::{DatabaseId, FileId, Found};
 use crate::record::overview::Overview;
-use crate::record::participation::State;
+use crate::record::participation::{Key, State};
 use crate::record::read::{Call, Listed};
 use crate::record::recovery::OpenCall;
 use crate::record::store::names::Names;
@@ -50,6 +50,12 @@ const OF_CONTACTS: &str = concat!(
     "SELECT ",
     columns!(),
     ", changed_at, ids FROM ~participation WHERE contact = ANY ($1::text[]) ORDER BY contact, automation, occurrence"
+);
+const OF_KEY: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", changed_at, ids FROM ~participation WHERE contact = ($1::text[])[1] AND occurrence = ($1::text[])[3]
+     AND automation = (SELECT id FROM ~automation WHERE name = ($1::text[])[2])"
 );
 const WITH_IDS: &str = concat!(
     "SELECT ",
@@ -329,6 +335,12 @@ impl View for Db {
     async fn of_contacts(&mut self, contacts: &[ContactId]) -> Result<Page, RecordError> {
         let contacts: Vec<&str> = contacts.iter().map(ContactId::as_str).collect();
         self.page(OF_CONTACTS, &contacts).await
+    }
+
+    async fn of_key(&mut self, key: &Key) -> Result<Option<Listed>, RecordError> {
+        let occurrence = key.occurrence.as_ref().map_or("", |o| o.as_str());
+        let key = [key.contact.as_str(), key.automation.as_str(), occurrence];
+        self.page(OF_KEY, &key).await?.next().transpose()
     }
 
     async fn with_ids(&mut self, ids: &[String]) -> Result<Page, RecordError> {

@@ -12,7 +12,7 @@ use sqlx::{Row as _, SqliteConnection};
 use super::columns::{Columns, Row, columns, read_hex, whole};
 use super::error::sql;
 use super::names;
-use super::write::json;
+use super::write::{json, occurrence};
 use super::{files, lock, report};
 use crate::digest::Digest;
 use crate::id::{AutomationName, ContactId};
@@ -22,8 +22,8 @@ use crate::record::error::{Holder, RecordError, corrupt};
 use crate::record::guarded::AppliedSource;
 use crate::record::identity::{FileId, Found};
 use crate::record::overview::Overview;
-use crate::record::participation::State;
-use crate::record::read::Call;
+use crate::record::participation::{Key, State};
+use crate::record::read::{Call, Listed};
 use crate::record::recovery::OpenCall;
 use crate::record::store::names::Names;
 use crate::record::store::rows::{self, OpenCallRow};
@@ -38,6 +38,9 @@ const PLAN_REST: &str = columns!("NULL, NULL FROM participation WHERE contact > 
 const WHOLE_PAGE: &str = whole!("WHERE contact > ?1 AND contact <= ?2");
 const WHOLE_REST: &str = whole!("WHERE contact > ?1");
 const OF_CONTACTS: &str = whole!("WHERE contact IN (SELECT value FROM json_each(?1))");
+const OF_KEY: &str = whole!(
+    "WHERE contact = ?1 AND automation = (SELECT id FROM automation WHERE name = ?2) AND occurrence = ?3"
+);
 const WITH_IDS: &str = whole!("WHERE ids IN (SELECT value FROM json_each(?1))");
 
 /// Where the next page ends: with a contact, so that each is on one page.
@@ -221,6 +224,12 @@ impl View for Db {
         let contacts = json(contacts).map_err(self.failed())?;
         let page = self.page(OF_CONTACTS, &[&contacts]).await?;
         Ok(Box::new(page.in_any_order()))
+    }
+
+    async fn of_key(&mut self, key: &Key) -> Result<Option<Listed>, RecordError> {
+        let (contact, automation) = (key.contact.as_str(), key.automation.as_str());
+        let key = [contact, automation, occurrence(key)];
+        self.page(OF_KEY, &key).await?.next().transpose()
     }
 
     async fn with_ids(&mut self, ids: &[String]) -> Result<Page, RecordError> {

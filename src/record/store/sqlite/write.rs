@@ -293,7 +293,8 @@ fn array<T: Serialize>(rows: impl Iterator<Item = T>) -> Result<String, sqlx::Er
     json(rows.collect::<Vec<_>>())
 }
 
-fn occurrence(key: &Key) -> &str {
+/// The occurrence as it stands on record.
+pub(super) fn occurrence(key: &Key) -> &str {
     key.occurrence.as_ref().map_or("", |o| o.as_str())
 }
 
