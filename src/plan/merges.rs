@@ -83,6 +83,12 @@ impl Merging {
             return (twice, ended);
         }
         let mut waiting = self.waiting.remove(contact).unwrap_or_default();
+        if waiting.is_empty() {
+            return (twice, ended);
+        }
+        let run = |key: &Key| (key.automation.clone(), key.occurrence.clone());
+        let places = group.iter().map(|of| run(&of.key)).zip(0..);
+        let mut places: HashMap<_, usize> = places.collect();
         for of_id in waiting.chunk_by_mut(|a, b| a.key.contact == b.key.contact) {
             let id = of_id[0].key.contact.clone();
             let is_done = self.done.get(&id) == Some(contact);
@@ -90,8 +96,8 @@ impl Merging {
             let count = of_id.len() as u64;
             moves.make(&mut of_id);
             for from in of_id {
-                let same = |of: &Participation| of.key.is_same_run(&from.key);
-                let other = group.iter().position(same);
+                let run = run(&from.key);
+                let other = places.get(&run).copied();
                 let by_now = |of: &Participation| match ended.contains(&of.key) {
                     true => State::Ended,
                     false => state(of),
@@ -110,7 +116,10 @@ impl Merging {
                         self.add(merge, &whole);
                         match other {
                             Some(at) => group[at] = whole,
-                            None => group.push(whole),
+                            None => {
+                                places.insert(run, group.len());
+                                group.push(whole);
+                            }
                         }
                     }
                 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::id::AutomationName;
+use hashbrown::{HashMap, HashSet};
+
+use crate::id::{AutomationName, Occurrence};
 use crate::participation::Participation;
 
 /// The moves of a configuration, and how many participations each of them takes along.
@@ -12,11 +14,14 @@ pub(super) struct Moves {
     pub(super) steps: Vec<(AutomationName, AutomationName)>,
     /// How many take another name, by the name before and the name after.
     pub(super) counts: BTreeMap<(AutomationName, AutomationName), u64>,
+    /// The names that any of them is from.
+    from: HashSet<AutomationName>,
 }
 
 impl Moves {
     pub(super) fn new(steps: Vec<(AutomationName, AutomationName)>) -> Self {
         Self {
+            from: steps.iter().map(|(from, _)| from.clone()).collect(),
             steps,
             counts: BTreeMap::new(),
         }
@@ -24,45 +29,50 @@ impl Moves {
 
     /// Moves the participations of one contact, as the record does it.
     pub(super) fn make(&mut self, group: &mut Vec<Participation>) {
-        let moves = |of: &Participation| {
-            let name = &of.key.automation;
-            self.steps.iter().any(|(from, _)| from == name)
-        };
-        if !group.iter().any(moves) {
+        let moves = |of: &Participation| self.from.contains(&of.key.automation);
+        if self.from.is_empty() || !group.iter().any(moves) {
             return;
         }
-        // With the name before.
-        let mut list: Vec<(AutomationName, Participation)> = group
-            .drain(..)
-            .map(|of| (of.key.automation.clone(), of))
-            .collect();
+        // The places of what each automation has, by occurrence.
+        type Places = BTreeMap<Option<Occurrence>, usize>;
+        let mut places: HashMap<AutomationName, Places> = HashMap::new();
+        for (place, of) in group.iter().enumerate() {
+            let of_name = places.entry(of.key.automation.clone()).or_default();
+            of_name.insert(of.key.occurrence.clone(), place);
+        }
+        let is_running = |place: usize| group[place].state.is_running();
+        let mut is_gone = vec![false; group.len()];
         for (from, to) in &self.steps {
-            for place in (0..list.len()).rev() {
-                let of = &list[place].1;
-                if of.key.automation != *from {
-                    continue;
-                }
-                let other = list.iter().position(|(_, other)| {
-                    other.key.automation == *to && other.key.occurrence == of.key.occurrence
-                });
-                match other {
-                    None => list[place].1.key.automation = to.clone(),
-                    Some(other) if of.state.is_running() && !list[other].1.state.is_running() => {
-                        list[place].1.key.automation = to.clone();
-                        list.remove(other);
-                    }
+            let Some(of_name) = places.remove(from) else {
+                continue;
+            };
+            let mut staying = Places::new();
+            let under_new = places.entry(to.clone()).or_default();
+            for (occurrence, place) in of_name {
+                match under_new.get(&occurrence) {
                     // It stays under the name that it has.
-                    Some(_) => {}
+                    Some(other) if !is_running(place) || is_running(*other) => {
+                        staying.insert(occurrence, place);
+                    }
+                    other => {
+                        other.into_iter().for_each(|other| is_gone[*other] = true);
+                        under_new.insert(occurrence, place);
+                    }
+                }
+            }
+            places.insert(from.clone(), staying);
+        }
+        for (name, of_name) in places {
+            for place in of_name.into_values() {
+                let before = &mut group[place].key.automation;
+                if *before != name {
+                    let moved = (std::mem::replace(before, name.clone()), name.clone());
+                    *self.counts.entry(moved).or_insert(0) += 1;
                 }
             }
         }
-        for (before, of) in list {
-            if before != of.key.automation {
-                let moved = (before, of.key.automation.clone());
-                *self.counts.entry(moved).or_insert(0) += 1;
-            }
-            group.push(of);
-        }
+        let mut is_gone = is_gone.into_iter();
+        group.retain(|_| !is_gone.next().unwrap_or_default());
     }
 }
 

@@ -5,6 +5,7 @@ mod figures;
 
 use std::cmp::Ordering;
 use std::iter::Peekable;
+use std::ops::Range;
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
@@ -44,11 +45,13 @@ struct Planner<'a> {
     since: Timestamp,
     moves: Moves,
     merging: Merging,
-    /// Whether anything is stopped under an id that is not kept.
-    has_twice: bool,
+    /// What is stopped under an id that is not kept.
+    twice: Vec<Action>,
     /// What the contact under way is in under another id while nothing runs for certain under its own one, and whether that is
-    /// declared; empty in between.
+    /// declared: sorted by automation and occurrence. Empty in between.
     elsewhere: Vec<(Participation, bool)>,
+    /// Where the plan's turns are that were noted of the contact under way because of the time, sorted by key.
+    timed: Range<usize>,
     /// What is withheld and not planned yet.
     withheld: Peekable<Box<dyn Iterator<Item = Enrolment<'a>> + 'a>>,
     /// The stops of the contact under way, until it is known which calls they take.
@@ -97,8 +100,9 @@ pub(super) fn plan<E>(
         since,
         moves: Moves::new(moves),
         merging: Merging::new(merged),
-        has_twice: false,
+        twice: Vec::new(),
         elsewhere: Vec::new(),
+        timed: 0..0,
         withheld: (Box::new(roster.withheld()) as Box<dyn Iterator<Item = _>>).peekable(),
         stops: Vec::new(),
         declared: Vec::new(),
@@ -136,7 +140,6 @@ pub(super) fn plan<E>(
         planner.withheld.next();
         planner.withhold(next, None);
     }
-    let has_twice = planner.has_twice;
     let mut plan = planner.plan;
     let figures = planner.figures.iter();
     let running = figures.filter(|(_, figures)| figures.running > 0);
@@ -148,19 +151,37 @@ pub(super) fn plan<E>(
     plan.moved = planner.moves.counts;
     plan.moves = planner.moves.steps;
     (plan.merged, plan.merges) = planner.merging.finish();
-    if has_twice {
-        // A stop under an id that is not kept is planned together with what is on record of the person.
-        let contact = |action: &Action| match action {
-            Action::Stop(stop) => stop.participation.key.contact.as_str().to_owned(),
-            Action::Trigger(trigger) => roster.get(trigger.enrolment as usize).contact.to_owned(),
-        };
-        plan.actions.sort_by_cached_key(contact);
+    if !planner.twice.is_empty() {
+        put_in(&mut plan.actions, planner.twice, roster);
     }
     plan.gone.sort();
     plan.displaced.sort_unstable();
     // Those of suppressed contacts come when the next one with anything on record does.
     plan.withheld.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(plan)
+}
+
+/// Puts stops in their places among actions, which are sorted by contact: they were planned together with what is on record of
+/// their person, under another id.
+fn put_in(actions: &mut Vec<Action>, mut stops: Vec<Action>, roster: &Roster<'_>) {
+    fn contact<'p>(action: &'p Action, roster: &'p Roster<'_>) -> &'p str {
+        match action {
+            Action::Stop(stop) => stop.participation.key.contact.as_str(),
+            Action::Trigger(trigger) => roster.get(trigger.enrolment as usize).contact,
+        }
+    }
+    stops.sort_by(|a, b| contact(a, roster).cmp(contact(b, roster)));
+    let mut all = Vec::with_capacity(actions.len() + stops.len());
+    let mut stops = stops.into_iter().peekable();
+    for action in std::mem::take(actions) {
+        let of = contact(&action, roster);
+        while let Some(stop) = stops.next_if(|stop| contact(stop, roster) < of) {
+            all.push(stop);
+        }
+        all.push(action);
+    }
+    all.extend(stops);
+    *actions = all;
 }
 
 impl<'a> Planner<'a> {
@@ -200,25 +221,12 @@ impl<'a> Planner<'a> {
             of.state_at(runs_for, self.now)
         };
         let (mut twice, ended) = (self.merging).make(contact, &mut self.moves, group, by_now);
+        group.sort_by(|a, b| a.key.run().cmp(&b.key.run()));
         self.end(&mut twice, |_| false);
+        let first_turn = self.plan.turns.len();
         self.end(group, |of| ended.contains(&of.key));
-        for of in twice.iter().filter(|of| of.state.is_in()) {
-            let is_same = |other: &Participation| other.key.is_same_run(&of.key);
-            let runs = |other: &Participation| is_same(other) && other.state.runs_for_certain();
-            if group.iter().any(runs) || self.elsewhere.iter().any(|(other, _)| runs(other)) {
-                continue;
-            }
-            // Beside what runs for certain, nothing else of them goes on.
-            if of.state.runs_for_certain() {
-                self.elsewhere.retain(|(other, _)| !is_same(other));
-            }
-            self.elsewhere.push((of.clone(), false));
-        }
-        group.sort_by(|a, b| {
-            let (a, b) = (&a.key, &b.key);
-            let automations = a.automation.cmp(&b.automation);
-            automations.then_with(|| a.occurrence.cmp(&b.occurrence))
-        });
+        self.timed = first_turn..self.plan.turns.len();
+        self.find_elsewhere(&twice, group);
         let first_action = self.plan.actions.len();
         if next < self.roster.len() && order.is_eq() {
             next = self.contact(next, group);
@@ -228,8 +236,27 @@ impl<'a> Planner<'a> {
         }
         self.stop_twice(contact, &twice, group, first_action);
         self.elsewhere.clear();
+        self.timed = 0..0;
         group.clear();
         next
+    }
+
+    /// Finds what the contact is in under another id while nothing runs for certain under its own one. The group is sorted by
+    /// automation and occurrence.
+    fn find_elsewhere(&mut self, twice: &[Participation], group: &[Participation]) {
+        let mut found: Vec<&Participation> = twice.iter().filter(|of| of.state.is_in()).collect();
+        found.sort_by(|a, b| a.key.run().cmp(&b.key.run()));
+        for same in found.chunk_by(|a, b| a.key.is_same_run(&b.key)) {
+            let own = group.binary_search_by(|own| own.key.run().cmp(&same[0].key.run()));
+            if own.is_ok_and(|own| group[own].state.runs_for_certain()) {
+                continue;
+            }
+            // Beside what runs for certain, nothing else of them goes on.
+            let certain = same.iter().position(|of| of.state.runs_for_certain());
+            let same = certain.map_or(same, |at| &same[at..=at]);
+            let same = same.iter().map(|of| ((*of).clone(), false));
+            self.elsewhere.extend(same);
+        }
     }
 
     /// Stops what may run under an id that is not kept beside what runs under the one that is. By its own id where it has one, since
@@ -249,7 +276,12 @@ impl<'a> Planner<'a> {
         for of in twice {
             let is_suppressed = self.is_suppressed(suppressions, &of.key);
             self.count(of, is_suppressed);
-            let elsewhere = self.elsewhere.iter().find(|(it, _)| it.key == of.key);
+            let from = self.place_elsewhere(&of.key);
+            let same = from.map_or(&[][..], |from| &self.elsewhere[from..]);
+            let mut same = same
+                .iter()
+                .take_while(|(it, _)| it.key.is_same_run(&of.key));
+            let elsewhere = same.find(|(it, _)| it.key == of.key);
             let why = match elsewhere.map(|(_, is_declared)| *is_declared) {
                 _ if !of.state.may_run_at_spotler() => None,
                 _ if is_suppressed => Some(WhyStop::Suppressed),
@@ -303,8 +335,7 @@ impl<'a> Planner<'a> {
                 }
                 false => (StopScope::All, None),
             };
-            self.has_twice = true;
-            self.plan.actions.push(Action::Stop(Box::new(Stop {
+            self.twice.push(Action::Stop(Box::new(Stop {
                 why,
                 scope,
                 reason: match why {
@@ -321,8 +352,10 @@ impl<'a> Planner<'a> {
 
     /// The place of what the contact under way is in under another id while nothing runs for certain under its own one.
     fn place_elsewhere(&self, key: &Key) -> Option<usize> {
-        let mut elsewhere = self.elsewhere.iter();
-        elsewhere.position(|(of, _)| of.key.is_same_run(key))
+        let is_before = |(of, _): &(Participation, bool)| of.key.run() < key.run();
+        let place = self.elsewhere.partition_point(is_before);
+        let found = self.elsewhere.get(place)?;
+        found.0.key.is_same_run(key).then_some(place)
     }
 
     /// Takes for ended what ran for as long as its automation does, and for running what ended by a clock that was ahead.
@@ -359,11 +392,10 @@ impl<'a> Planner<'a> {
 
     /// Notes what happens to a participation without a call, in place of what this plan noted of it before.
     fn turn(&mut self, of: &Participation, transition: Move) {
-        let noted = self.plan.turns.iter_mut().rev();
-        let mut noted = noted.take_while(|turn| turn.key.contact == of.key.contact);
-        match noted.find(|turn| turn.key == of.key) {
-            Some(turn) => turn.transition = transition,
-            None => self.plan.turns.push(Turn {
+        let noted = &mut self.plan.turns[self.timed.clone()];
+        match noted.binary_search_by(|turn| turn.key.cmp(&of.key)) {
+            Ok(place) => noted[place].transition = transition,
+            Err(_) => self.plan.turns.push(Turn {
                 key: of.key.clone(),
                 before: of.state,
                 transition,
@@ -402,13 +434,17 @@ impl<'a> Planner<'a> {
         };
         // Whom a lot leaves out is not withheld.
         withheld.retain(|enrolment| self.is_drawn(*enrolment));
+        let mut withheld = withheld.drain(..).peekable();
         for participation in recorded {
             let key = &participation.key;
             let is_suppressed = self.is_suppressed(suppressions, key);
             self.count(participation, is_suppressed);
             if is_suppressed {
-                let same = |enrolment: &Enrolment<'_>| self.is_same(*enrolment, key);
-                let enrolment = withheld.iter().position(same).map(|at| withheld.remove(at));
+                // Both are sorted by automation and occurrence.
+                while let Some(next) = withheld.next_if(|next| self.order(*next, key).is_lt()) {
+                    self.withhold(next, None);
+                }
+                let enrolment = withheld.next_if(|next| self.is_same(*next, key));
                 self.suppressed(participation, enrolment);
                 continue;
             }

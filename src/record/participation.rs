@@ -23,9 +23,14 @@ pub struct Key {
 }
 
 impl Key {
+    /// The automation and the occurrence, by whatever id of a person.
+    pub fn run(&self) -> (&AutomationName, Option<&Occurrence>) {
+        (&self.automation, self.occurrence.as_ref())
+    }
+
     /// Whether it is of the same automation and occurrence, by whatever id of a person.
     pub fn is_same_run(&self, other: &Self) -> bool {
-        self.automation == other.automation && self.occurrence == other.occurrence
+        self.run() == other.run()
     }
 }
 

@@ -82,9 +82,9 @@ impl Planner<'_> {
             holding.extend(recorded.iter().filter_map(|of| {
                 let automation = *self.by_name.get(of.key.automation.as_str())?;
                 let stays = || {
-                    let mut chosen = chosen.iter().map(|place| self.roster.get(*place));
                     let leaves_later = self.config.automations[automation].leave_after.is_some();
-                    leaves_later || chosen.any(|enrolment| self.is_same(enrolment, &of.key))
+                    let order = |place: &usize| self.order(self.roster.get(*place), &of.key);
+                    leaves_later || chosen.binary_search_by(order).is_ok()
                 };
                 let is_held = self.under_either(of).is_in()
                     && !self.lots[automation].is_empty()
@@ -92,6 +92,8 @@ impl Planner<'_> {
                     && stays();
                 is_held.then_some(automation)
             }));
+            // All occurrences of an automation stand together.
+            holding.dedup();
         }
         self.holding = holding;
     }
@@ -116,8 +118,9 @@ impl Planner<'_> {
     pub(super) fn exclude(&mut self, chosen: &mut Vec<usize>) {
         for (exclusive, place) in self.config.exclusives.iter().zip(0..) {
             let of = |place: usize| self.roster.get(place).automation;
-            let Some(first) = exclusive.first(|of_it| chosen.iter().any(|at| of(*at) == of_it))
-            else {
+            // They are sorted by automation.
+            let is_chosen = |of_it| chosen.binary_search_by_key(&of_it, |at| of(*at)).is_ok();
+            let Some(first) = exclusive.first(is_chosen) else {
                 continue;
             };
             chosen.retain(|at| {
