@@ -1,30 +1,30 @@
 //! The walk along the roster and the record, contact by contact.
 
 mod choice;
+mod elsewhere;
 mod figures;
+mod stops;
+mod suppressed;
 
 use std::cmp::Ordering;
 use std::iter::Peekable;
 use std::ops::Range;
 use std::sync::Arc;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 use jiff::Timestamp;
 
-use super::behind::Behind;
 use super::decide::{self, Decision, Declared, Leave, WhyRenewed, WhyStop, WhyTrigger};
 use super::merges::{Merged, Merging};
 use super::moves::Moves;
 use super::reason;
 use super::{
-    Action, FROZEN, Figures, Filter, Held, LEAVING, LetGo, Mark, NotAlone, Plan, Stop, StopScope,
-    Trigger, Turn, Withheld, suppressed_by,
+    Action, FROZEN, Figures, Filter, Held, LEAVING, LetGo, Mark, Plan, Trigger, Turn, suppressed_by,
 };
 use crate::config::{Config, Lot, OnLeave};
-use crate::failpoint::{Planted, is_planted};
-use crate::id::{AutomationName, ContactId, Occurrence};
+use crate::id::{AutomationName, ContactId};
 use crate::participation::{GONE, Key, Move, Over, Participation, State, SuppressedBy};
-use crate::roster::{Enrolment, Roster, Suppressions};
+use crate::roster::{Enrolment, Roster};
 
 /// A stop, before it is known which call it takes.
 struct Pending {
@@ -152,36 +152,13 @@ pub(super) fn plan<E>(
     plan.moves = planner.moves.steps;
     (plan.merged, plan.merges) = planner.merging.finish();
     if !planner.twice.is_empty() {
-        put_in(&mut plan.actions, planner.twice, roster);
+        elsewhere::put_in(&mut plan.actions, planner.twice, roster);
     }
     plan.gone.sort();
     plan.displaced.sort_unstable();
     // Those of suppressed contacts come when the next one with anything on record does.
     plan.withheld.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(plan)
-}
-
-/// Puts stops in their places among actions, which are sorted by contact: they were planned together with what is on record of
-/// their person, under another id.
-fn put_in(actions: &mut Vec<Action>, mut stops: Vec<Action>, roster: &Roster<'_>) {
-    fn contact<'p>(action: &'p Action, roster: &'p Roster<'_>) -> &'p str {
-        match action {
-            Action::Stop(stop) => stop.participation.key.contact.as_str(),
-            Action::Trigger(trigger) => roster.get(trigger.enrolment as usize).contact,
-        }
-    }
-    stops.sort_by(|a, b| contact(a, roster).cmp(contact(b, roster)));
-    let mut all = Vec::with_capacity(actions.len() + stops.len());
-    let mut stops = stops.into_iter().peekable();
-    for action in std::mem::take(actions) {
-        let of = contact(&action, roster);
-        while let Some(stop) = stops.next_if(|stop| contact(stop, roster) < of) {
-            all.push(stop);
-        }
-        all.push(action);
-    }
-    all.extend(stops);
-    *actions = all;
 }
 
 impl<'a> Planner<'a> {
@@ -239,123 +216,6 @@ impl<'a> Planner<'a> {
         self.timed = 0..0;
         group.clear();
         next
-    }
-
-    /// Finds what the contact is in under another id while nothing runs for certain under its own one. The group is sorted by
-    /// automation and occurrence.
-    fn find_elsewhere(&mut self, twice: &[Participation], group: &[Participation]) {
-        let mut found: Vec<&Participation> = twice.iter().filter(|of| of.state.is_in()).collect();
-        found.sort_by(|a, b| a.key.run().cmp(&b.key.run()));
-        for same in found.chunk_by(|a, b| a.key.is_same_run(&b.key)) {
-            let own = group.binary_search_by(|own| own.key.run().cmp(&same[0].key.run()));
-            if own.is_ok_and(|own| group[own].state.runs_for_certain()) {
-                continue;
-            }
-            // Beside what runs for certain, nothing else of them goes on.
-            let certain = same.iter().position(|of| of.state.runs_for_certain());
-            let same = certain.map_or(same, |at| &same[at..=at]);
-            let same = same.iter().map(|of| ((*of).clone(), false));
-            self.elsewhere.extend(same);
-        }
-    }
-
-    /// Stops what may run under an id that is not kept beside what runs under the one that is. By its own id where it has one, since
-    /// Spotler may know both by one contact; the call that stops all goes to the id that it was triggered under alone.
-    fn stop_twice(
-        &mut self,
-        contact: &ContactId,
-        twice: &[Participation],
-        group: &[Participation],
-        first_action: usize,
-    ) {
-        if twice.is_empty() || is_planted(Planted::TwiceNotStopped) {
-            return;
-        }
-        let suppressions = self.roster.suppressions(contact.as_str());
-        let mut stops = Vec::new();
-        for of in twice {
-            let is_suppressed = self.is_suppressed(suppressions, &of.key);
-            self.count(of, is_suppressed);
-            let from = self.place_elsewhere(&of.key);
-            let same = from.map_or(&[][..], |from| &self.elsewhere[from..]);
-            let mut same = same
-                .iter()
-                .take_while(|(it, _)| it.key.is_same_run(&of.key));
-            let elsewhere = same.find(|(it, _)| it.key == of.key);
-            let why = match elsewhere.map(|(_, is_declared)| *is_declared) {
-                _ if !of.state.may_run_at_spotler() => None,
-                _ if is_suppressed => Some(WhyStop::Suppressed),
-                _ if of.state == State::LetGo => None,
-                Some(true) => None,
-                // It is not in it under the id that it keeps, so that this one goes as any other.
-                Some(false) => {
-                    self.gone(of);
-                    self.stops.pop().map(|stop| stop.why)
-                }
-                None if self.freeze(of) => None,
-                None => Some(WhyStop::Merged),
-            };
-            stops.extend(why.map(|why| (of, why)));
-        }
-        let called = |of: &Participation| {
-            let id = of.triggered_as.as_ref().unwrap_or(&of.key.contact);
-            (id.clone(), of.trigger_code.clone())
-        };
-        // Stops of who is suppressed may be sent without the others.
-        let (mut goes_on, mut may_stay) = (HashSet::new(), HashSet::new());
-        {
-            let planned = self.plan.actions[first_action..].iter();
-            let planned = planned.filter_map(|action| match action {
-                Action::Stop(stop) => Some((&stop.participation.key, stop.why)),
-                Action::Trigger(_) => None,
-            });
-            let twice_stopped = stops.iter().map(|(of, why)| (&of.key, *why));
-            let stopped: HashMap<&Key, WhyStop> = planned.chain(twice_stopped).collect();
-            let running = group.iter().chain(twice);
-            for of in running.filter(|of| of.state.may_run_at_spotler()) {
-                let automation = of.key.automation.as_str();
-                let is_of_part = self.filter.lets_through(contact.as_str(), automation);
-                match stopped.get(&of.key) {
-                    Some(WhyStop::Suppressed) => {}
-                    Some(_) if is_of_part => _ = may_stay.insert(called(of)),
-                    _ => _ = goes_on.insert(called(of)),
-                }
-            }
-        }
-        for (of, why) in stops {
-            let is_suppressed = why == WhyStop::Suppressed;
-            let id = called(of);
-            let is_hit = goes_on.contains(&id) || is_suppressed && may_stay.contains(&id);
-            let (scope, instead) = match of.can_be_stopped_alone() {
-                true => (StopScope::One, Some(contact.clone())),
-                false if is_hit => {
-                    let state = of.state.as_str();
-                    self.hold(of, state, reason::cannot_stop_alone(is_suppressed));
-                    continue;
-                }
-                false => (StopScope::All, None),
-            };
-            self.twice.push(Action::Stop(Box::new(Stop {
-                why,
-                scope,
-                reason: match why {
-                    WhyStop::NotDeclared => Arc::default(),
-                    _ => Arc::from(format!("merged with {contact}, who is in it too")),
-                },
-                instead,
-                suppressed_by: is_suppressed.then(|| self.by(contact.as_str(), &of.key)),
-                not_alone: None,
-                participation: of.clone(),
-            })));
-        }
-    }
-
-    /// The place of what the contact under way is in under another id while nothing runs for certain under its own one.
-    fn place_elsewhere(&self, key: &Key) -> Option<usize> {
-        let is_before = |(of, _): &(Participation, bool)| of.key.run() < key.run();
-        let place = self.elsewhere.partition_point(is_before);
-        let found = self.elsewhere.get(place)?;
-        found.0.key.is_same_run(key).then_some(place)
     }
 
     /// Takes for ended what ran for as long as its automation does, and for running what ended by a clock that was ahead.
@@ -479,74 +339,6 @@ impl<'a> Planner<'a> {
             Action::Stop(_) => None,
             Action::Trigger(trigger) => Some(trigger.enrolment),
         });
-    }
-
-    /// Whether a contact is suppressed in the automation of a participation.
-    fn is_suppressed(&self, suppressions: Option<Suppressions<'_>>, key: &Key) -> bool {
-        suppressions.is_some_and(|suppressions| {
-            let automation = self.by_name.get(key.automation.as_str()).copied();
-            suppressions.of(automation).is_some()
-        })
-    }
-
-    /// By what a contact is suppressed in the automation of a participation.
-    fn by(&self, contact: &str, key: &Key) -> SuppressedBy {
-        let automation = self.by_name.get(key.automation.as_str()).copied();
-        let suppression = self.roster.suppression(contact, automation);
-        suppression.map(suppressed_by).unwrap_or_default()
-    }
-
-    /// Whether the list that a contact was not on is still required in its automation: who is suppressed there no longer has
-    /// got onto it.
-    fn is_required(&self, recorded: &Participation) -> bool {
-        let by = recorded.suppressed_by().filter(|by| by.is_required);
-        let block = by.and_then(|by| self.blocks.get(&by));
-        block.is_some_and(|block| {
-            let automation = self.by_name.get(recorded.key.automation.as_str());
-            self.config.suppressions[*block].holds_in(automation.copied())
-        })
-    }
-
-    /// Takes what is withheld of a contact. Those who sort before have nothing on record, and are withheld.
-    fn withheld_of(&mut self, contact: &ContactId) -> Vec<Enrolment<'a>> {
-        let mut of_it = Vec::new();
-        while let Some(enrolment) = self
-            .withheld
-            .next_if(|next| next.contact <= contact.as_str())
-        {
-            match enrolment.contact == contact.as_str() {
-                true => of_it.push(enrolment),
-                false => self.withhold(enrolment, None),
-            }
-        }
-        of_it
-    }
-
-    /// Plans a participation of whom is suppressed in its automation: what may run is stopped, and what is declared is
-    /// withheld.
-    fn suppressed(&mut self, participation: &Participation, enrolment: Option<Enrolment<'_>>) {
-        let before = Some(participation.state);
-        let by = self.by(participation.key.contact.as_str(), &participation.key);
-        match (
-            decide::suppressed(enrolment.is_some(), before, by),
-            enrolment,
-        ) {
-            (Decision::Stop(why), _) => self.stops.push(Pending {
-                participation: participation.clone(),
-                why,
-                trigger: None,
-            }),
-            (Decision::Withhold, Some(enrolment)) => {
-                self.withhold(enrolment, Some(participation));
-            }
-            (Decision::Over(over), enrolment)
-                if !participation.is_suppressed()
-                    && (enrolment.is_some() || participation.has_ended_declared()) =>
-            {
-                self.turn(participation, Move::End(over));
-            }
-            _ => {}
-        }
     }
 
     fn name(&self, enrolment: Enrolment<'_>) -> &str {
@@ -815,111 +607,6 @@ impl<'a> Planner<'a> {
             }
             _ => {}
         }
-    }
-
-    /// Decides which calls the contact's stops take.
-    ///
-    /// The call that stops all goes by trigger code, so it is right only where nothing else of the contact runs, or may
-    /// run, behind the same code that is not stopped with it. Where another one only comes behind that code in this run,
-    /// what has an id is stopped by it; what has none is stopped by the call for all, and the other one is triggered once
-    /// that is certain.
-    fn stops(&mut self, declared: &[usize], recorded: &[Participation]) {
-        let pending = std::mem::take(&mut self.stops);
-        if pending.is_empty() {
-            return;
-        }
-        let Self {
-            config,
-            roster,
-            filter,
-            ..
-        } = *self;
-        // All are of one contact, and sorted by automation and occurrence.
-        let stays_running = |of: &Participation| {
-            let is_of_part =
-                filter.lets_through(of.key.contact.as_str(), of.key.automation.as_str());
-            let place = pending.binary_search_by(|stop| stop.participation.key.cmp(&of.key));
-            // Where it is suppressed it does not stay, whatever part of it is planned here.
-            let is_stopped =
-                place.is_ok_and(|at| is_of_part || pending[at].why == WhyStop::Suppressed);
-            of.state.may_run_at_spotler() && !is_stopped
-        };
-        let code_of =
-            |enrolment: Enrolment<'_>| &config.automations[enrolment.automation].trigger_code;
-        let staying = recorded.iter().filter(|of| stays_running(of));
-        let staying: Behind<'_> = staying.map(|of| &of.trigger_code).collect();
-        let coming = declared.iter().map(|index| code_of(roster.get(*index)));
-        let coming: Behind<'_> = coming.collect();
-        let others = pending.iter().filter(|of| of.why != WhyStop::Suppressed);
-        let others: Behind<'_> = others.map(|of| &of.participation.trigger_code).collect();
-        let mut declared = declared.iter().map(|index| roster.get(*index)).peekable();
-        for stop in &pending {
-            let this = &stop.participation;
-            let code = &this.trigger_code;
-            let stays = staying.has_other(code, stays_running(this));
-            while declared
-                .next_if(|next| self.order(*next, &this.key).is_lt())
-                .is_some()
-            {}
-            let is_declared_behind_it = declared
-                .peek()
-                .is_some_and(|next| self.is_same(*next, &this.key) && code_of(*next) == code);
-            let comes = coming.has_other(code, is_declared_behind_it);
-            // Where the guard refuses, a stop of somebody suppressed is sent without the others.
-            let may_stay = stop.why == WhyStop::Suppressed && others.has_other(code, false);
-            let scope = match this.can_be_stopped_alone() {
-                true if stays || comes || may_stay => StopScope::One,
-                false if stays => {
-                    let why = reason::cannot_stop_alone(stop.why == WhyStop::Suppressed);
-                    self.hold(this, this.state.as_str(), why);
-                    continue;
-                }
-                _ => StopScope::All,
-            };
-            let reaches_others = may_stay && scope == StopScope::All;
-            self.plan.actions.push(Action::Stop(Box::new(Stop {
-                participation: this.clone(),
-                why: stop.why,
-                scope,
-                reason: Arc::default(),
-                instead: this
-                    .triggered_as
-                    .is_some()
-                    .then(|| this.key.contact.clone()),
-                suppressed_by: (stop.why == WhyStop::Suppressed)
-                    .then(|| self.by(this.key.contact.as_str(), &this.key)),
-                not_alone: reaches_others.then_some(NotAlone::ReachesOthers),
-            })));
-            if let (Some(index), WhyStop::Renewed(why)) = (stop.trigger, stop.why) {
-                self.trigger(index, Some(this), WhyTrigger::AfterStop(why));
-            }
-        }
-    }
-
-    fn withhold(&mut self, enrolment: Enrolment<'_>, recorded: Option<&Participation>) {
-        let automation = &self.config.automations[enrolment.automation];
-        // Both were checked when they were read.
-        let Ok(contact) = ContactId::new(enrolment.contact) else {
-            return;
-        };
-        let Ok(occurrence) = enrolment.occurrence.map(Occurrence::new).transpose() else {
-            return;
-        };
-        let suppression = self
-            .roster
-            .suppression(enrolment.contact, Some(enrolment.automation));
-        self.plan.withheld.push(Withheld {
-            key: Key {
-                contact,
-                automation: automation.name.clone(),
-                occurrence,
-            },
-            before: recorded.map(|recorded| recorded.state),
-            trigger_code: automation.trigger_code.clone(),
-            reason: suppression.map_or_else(String::new, ToString::to_string),
-            by: suppression.map(suppressed_by).unwrap_or_default(),
-            noted: recorded.and_then(Participation::suppressed_by),
-        });
     }
 
     /// Holds what a freeze keeps from going; whether one does.

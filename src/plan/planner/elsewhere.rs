@@ -1,0 +1,155 @@
+//! What is on record of a person under another id than the one that is kept, and may run there: what is stopped.
+
+use std::sync::Arc;
+
+use hashbrown::{HashMap, HashSet};
+
+use super::Planner;
+use crate::failpoint::{Planted, is_planted};
+use crate::id::ContactId;
+use crate::participation::{Key, Participation, State};
+use crate::plan::decide::WhyStop;
+use crate::plan::{Action, Stop, StopScope, reason};
+use crate::roster::Roster;
+
+/// Puts stops in their places among actions, which are sorted by contact: they were planned together with what is on record of
+/// their person, under another id.
+pub(super) fn put_in(actions: &mut Vec<Action>, mut stops: Vec<Action>, roster: &Roster<'_>) {
+    fn contact<'p>(action: &'p Action, roster: &'p Roster<'_>) -> &'p str {
+        match action {
+            Action::Stop(stop) => stop.participation.key.contact.as_str(),
+            Action::Trigger(trigger) => roster.get(trigger.enrolment as usize).contact,
+        }
+    }
+    stops.sort_by(|a, b| contact(a, roster).cmp(contact(b, roster)));
+    let mut all = Vec::with_capacity(actions.len() + stops.len());
+    let mut stops = stops.into_iter().peekable();
+    for action in std::mem::take(actions) {
+        let of = contact(&action, roster);
+        while let Some(stop) = stops.next_if(|stop| contact(stop, roster) < of) {
+            all.push(stop);
+        }
+        all.push(action);
+    }
+    all.extend(stops);
+    *actions = all;
+}
+
+impl Planner<'_> {
+    /// Finds what the contact is in under another id while nothing runs for certain under its own one. The group is sorted by
+    /// automation and occurrence.
+    pub(super) fn find_elsewhere(&mut self, twice: &[Participation], group: &[Participation]) {
+        let mut found: Vec<&Participation> = twice.iter().filter(|of| of.state.is_in()).collect();
+        found.sort_by(|a, b| a.key.run().cmp(&b.key.run()));
+        for same in found.chunk_by(|a, b| a.key.is_same_run(&b.key)) {
+            let own = group.binary_search_by(|own| own.key.run().cmp(&same[0].key.run()));
+            if own.is_ok_and(|own| group[own].state.runs_for_certain()) {
+                continue;
+            }
+            // Beside what runs for certain, nothing else of them goes on.
+            let certain = same.iter().position(|of| of.state.runs_for_certain());
+            let same = certain.map_or(same, |at| &same[at..=at]);
+            let same = same.iter().map(|of| ((*of).clone(), false));
+            self.elsewhere.extend(same);
+        }
+    }
+
+    /// Stops what may run under an id that is not kept beside what runs under the one that is. By its own id where it has one, since
+    /// Spotler may know both by one contact; the call that stops all goes to the id that it was triggered under alone.
+    pub(super) fn stop_twice(
+        &mut self,
+        contact: &ContactId,
+        twice: &[Participation],
+        group: &[Participation],
+        first_action: usize,
+    ) {
+        if twice.is_empty() || is_planted(Planted::TwiceNotStopped) {
+            return;
+        }
+        let suppressions = self.roster.suppressions(contact.as_str());
+        let mut stops = Vec::new();
+        for of in twice {
+            let is_suppressed = self.is_suppressed(suppressions, &of.key);
+            self.count(of, is_suppressed);
+            let from = self.place_elsewhere(&of.key);
+            let same = from.map_or(&[][..], |from| &self.elsewhere[from..]);
+            let mut same = same
+                .iter()
+                .take_while(|(it, _)| it.key.is_same_run(&of.key));
+            let elsewhere = same.find(|(it, _)| it.key == of.key);
+            let why = match elsewhere.map(|(_, is_declared)| *is_declared) {
+                _ if !of.state.may_run_at_spotler() => None,
+                _ if is_suppressed => Some(WhyStop::Suppressed),
+                _ if of.state == State::LetGo => None,
+                Some(true) => None,
+                // It is not in it under the id that it keeps, so that this one goes as any other.
+                Some(false) => {
+                    self.gone(of);
+                    self.stops.pop().map(|stop| stop.why)
+                }
+                None if self.freeze(of) => None,
+                None => Some(WhyStop::Merged),
+            };
+            stops.extend(why.map(|why| (of, why)));
+        }
+        let called = |of: &Participation| {
+            let id = of.triggered_as.as_ref().unwrap_or(&of.key.contact);
+            (id.clone(), of.trigger_code.clone())
+        };
+        // Stops of who is suppressed may be sent without the others.
+        let (mut goes_on, mut may_stay) = (HashSet::new(), HashSet::new());
+        {
+            let planned = self.plan.actions[first_action..].iter();
+            let planned = planned.filter_map(|action| match action {
+                Action::Stop(stop) => Some((&stop.participation.key, stop.why)),
+                Action::Trigger(_) => None,
+            });
+            let twice_stopped = stops.iter().map(|(of, why)| (&of.key, *why));
+            let stopped: HashMap<&Key, WhyStop> = planned.chain(twice_stopped).collect();
+            let running = group.iter().chain(twice);
+            for of in running.filter(|of| of.state.may_run_at_spotler()) {
+                let automation = of.key.automation.as_str();
+                let is_of_part = self.filter.lets_through(contact.as_str(), automation);
+                match stopped.get(&of.key) {
+                    Some(WhyStop::Suppressed) => {}
+                    Some(_) if is_of_part => _ = may_stay.insert(called(of)),
+                    _ => _ = goes_on.insert(called(of)),
+                }
+            }
+        }
+        for (of, why) in stops {
+            let is_suppressed = why == WhyStop::Suppressed;
+            let id = called(of);
+            let is_hit = goes_on.contains(&id) || is_suppressed && may_stay.contains(&id);
+            let (scope, instead) = match of.can_be_stopped_alone() {
+                true => (StopScope::One, Some(contact.clone())),
+                false if is_hit => {
+                    let state = of.state.as_str();
+                    self.hold(of, state, reason::cannot_stop_alone(is_suppressed));
+                    continue;
+                }
+                false => (StopScope::All, None),
+            };
+            self.twice.push(Action::Stop(Box::new(Stop {
+                why,
+                scope,
+                reason: match why {
+                    WhyStop::NotDeclared => Arc::default(),
+                    _ => Arc::from(format!("merged with {contact}, who is in it too")),
+                },
+                instead,
+                suppressed_by: is_suppressed.then(|| self.by(contact.as_str(), &of.key)),
+                not_alone: None,
+                participation: of.clone(),
+            })));
+        }
+    }
+
+    /// The place of what the contact under way is in under another id while nothing runs for certain under its own one.
+    pub(super) fn place_elsewhere(&self, key: &Key) -> Option<usize> {
+        let is_before = |(of, _): &(Participation, bool)| of.key.run() < key.run();
+        let place = self.elsewhere.partition_point(is_before);
+        let found = self.elsewhere.get(place)?;
+        found.0.key.is_same_run(key).then_some(place)
+    }
+}
