@@ -148,12 +148,15 @@ pub async fn run(mut job: Job, events: mpsc::Sender<Event>) -> Result<Run, Journ
 async fn note(job: &Job) -> Result<(), JournalError> {
     // Who runs still by this clock may be let go.
     for chunk in job.plan.turns.chunks(1000) {
-        let changes = chunk.iter().map(|turn| Change {
-            key: turn.key.clone(),
-            before: Some(turn.before),
-            transition: turn.transition,
-            trigger_code: turn.trigger_code.clone(),
-            fields: None,
+        let changes = chunk.iter().filter_map(|turn| {
+            let (key, trigger_code) = turn.key(job.config, &job.roster)?;
+            Some(Change {
+                key,
+                before: Some(turn.before),
+                transition: turn.transition,
+                trigger_code,
+                fields: None,
+            })
         });
         job.journal.change(changes.collect()).await?;
     }

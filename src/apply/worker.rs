@@ -12,7 +12,7 @@ use super::gate::{End, Return, waits};
 use super::meaning::{Meaning, Then};
 use super::outcome::{Event, Outcome, Settled};
 use super::{Parked, Shared, lock};
-use crate::id::{AutomationName, ContactId, Occurrence, ParticipationId, TriggerCode};
+use crate::id::{AutomationName, ParticipationId, TriggerCode};
 use crate::participation::{Before, Key, Participation, State};
 use crate::plan::{Action, Stop, StopScope, Trigger, WhyRenewed, WhyStop, WhyTrigger};
 use crate::record::{CallKind, Durable, Intent, JournalError, SAME_IDS};
@@ -330,7 +330,7 @@ impl Worker {
         let job = &shared.job;
         let enrolment = job.roster.get(trigger.enrolment as usize);
         let automation = &job.config.automations[enrolment.automation];
-        let key = match key(enrolment.contact, enrolment.occurrence, &automation.name) {
+        let key = match enrolment.key(job.config) {
             Ok(key) => key,
             Err(error) => return not_sent(error.to_string()),
         };
@@ -466,18 +466,6 @@ impl Shared {
         }
         stopped
     }
-}
-
-fn key(
-    contact: &str,
-    occurrence: Option<&str>,
-    automation: &AutomationName,
-) -> Result<Key, crate::id::IdError> {
-    Ok(Key {
-        contact: ContactId::new(contact)?,
-        automation: automation.clone(),
-        occurrence: occurrence.map(Occurrence::new).transpose()?,
-    })
 }
 
 /// What a stop's call goes by besides its contact.

@@ -308,17 +308,55 @@ pub struct Mark {
 /// What is to be noted of a participation, without a call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Turn {
-    /// Which.
-    pub key: Key,
+    of: Turned,
     /// The state on record.
     pub before: State,
     /// What happens to it.
     pub transition: Move,
-    /// Its trigger code.
-    pub trigger_code: TriggerCode,
+}
+
+/// Which participation it is.
+#[derive(Debug, Clone, PartialEq)]
+enum Turned {
+    /// That of an enrolment, by its place in the roster, as there may be millions of these.
+    Enrolment(u32),
+    /// Any other one, with its trigger code.
+    Other(Box<(Key, TriggerCode)>),
 }
 
 impl Turn {
+    /// Its contact, automation and occurrence.
+    pub fn of<'t>(
+        &'t self,
+        config: &'t Config,
+        roster: &'t Roster<'_>,
+    ) -> (&'t str, &'t AutomationName, Option<&'t str>) {
+        match &self.of {
+            Turned::Enrolment(place) => {
+                let of = roster.get(*place as usize);
+                let automation = &config.automations[of.automation].name;
+                (of.contact, automation, of.occurrence)
+            }
+            Turned::Other(other) => {
+                let key = &other.0;
+                let occurrence = key.occurrence.as_ref().map(|o| o.as_str());
+                (key.contact.as_str(), &key.automation, occurrence)
+            }
+        }
+    }
+
+    /// The same as it is on record, with its trigger code; `None` where the roster has an id that is none, which it refuses.
+    pub fn key(&self, config: &Config, roster: &Roster<'_>) -> Option<(Key, TriggerCode)> {
+        match &self.of {
+            Turned::Enrolment(place) => {
+                let of = roster.get(*place as usize);
+                let code = &config.automations[of.automation].trigger_code;
+                Some((of.key(config).ok()?, code.clone()))
+            }
+            Turned::Other(other) => Some((**other).clone()),
+        }
+    }
+
     /// The word for it.
     pub fn kind(&self) -> &'static str {
         match self.transition {
@@ -474,7 +512,10 @@ impl Plan {
         self.held.retain(|held| of_key(&held.key));
         self.withheld.retain(|withheld| of_key(&withheld.key));
         self.marks.retain(|mark| of_key(&mark.key));
-        self.turns.retain(|turn| of_key(&turn.key));
+        self.turns.retain(|turn| {
+            let (contact, automation, _) = turn.of(config, roster);
+            filter.lets_through(roster.people().kept(contact), automation.as_str())
+        });
         self.unlisted.retain(|(key, _)| of_key(key));
     }
 

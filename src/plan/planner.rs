@@ -8,7 +8,6 @@ mod suppressed;
 
 use std::cmp::Ordering;
 use std::iter::Peekable;
-use std::ops::Range;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -19,7 +18,8 @@ use super::merges::{Merged, Merging};
 use super::moves::Moves;
 use super::reason;
 use super::{
-    Action, FROZEN, Figures, Filter, Held, LEAVING, LetGo, Mark, Plan, Trigger, Turn, suppressed_by,
+    Action, FROZEN, Figures, Filter, Held, LEAVING, LetGo, Mark, Plan, Trigger, Turn, Turned,
+    suppressed_by,
 };
 use crate::config::{Config, Lot, OnLeave};
 use crate::id::{AutomationName, ContactId};
@@ -50,8 +50,11 @@ struct Planner<'a> {
     /// What the contact under way is in under another id while nothing runs for certain under its own one, and whether that is
     /// declared: sorted by automation and occurrence. Empty in between.
     elsewhere: Vec<(Participation, bool)>,
-    /// Where the plan's turns are that were noted of the contact under way because of the time, sorted by key.
-    timed: Range<usize>,
+    /// What the time does to what is on record of the contact under way, in its order: the state before, and what happens. Empty
+    /// where runs do not end.
+    timed: Vec<Option<(State, Move)>>,
+    /// The same of the participation under way, until it is known what else happens to it.
+    passed: Option<(State, Move)>,
     /// What is withheld and not planned yet.
     withheld: Peekable<Box<dyn Iterator<Item = Enrolment<'a>> + 'a>>,
     /// The stops of the contact under way, until it is known which calls they take.
@@ -102,7 +105,8 @@ pub(super) fn plan<E>(
         merging: Merging::new(merged),
         twice: Vec::new(),
         elsewhere: Vec::new(),
-        timed: 0..0,
+        timed: Vec::new(),
+        passed: None,
         withheld: (Box::new(roster.withheld()) as Box<dyn Iterator<Item = _>>).peekable(),
         stops: Vec::new(),
         declared: Vec::new(),
@@ -199,10 +203,14 @@ impl<'a> Planner<'a> {
         };
         let (mut twice, ended) = (self.merging).make(contact, &mut self.moves, group, by_now);
         group.sort_by(|a, b| a.key.run().cmp(&b.key.run()));
-        self.end(&mut twice, |_| false);
-        let first_turn = self.plan.turns.len();
+        if !twice.is_empty() {
+            self.end(&mut twice, |_| false);
+            for (of, timed) in twice.iter().zip(std::mem::take(&mut self.timed)) {
+                self.passed = timed;
+                self.pass(of, None);
+            }
+        }
         self.end(group, |of| ended.contains(&of.key));
-        self.timed = first_turn..self.plan.turns.len();
         self.find_elsewhere(&twice, group);
         let first_action = self.plan.actions.len();
         if next < self.roster.len() && order.is_eq() {
@@ -213,55 +221,70 @@ impl<'a> Planner<'a> {
         }
         self.stop_twice(contact, &twice, group, first_action);
         self.elsewhere.clear();
-        self.timed = 0..0;
+        self.timed.clear();
         group.clear();
         next
     }
 
     /// Takes for ended what ran for as long as its automation does, and for running what ended by a clock that was ahead.
     fn end(&mut self, group: &mut [Participation], has_ended: impl Fn(&Participation) -> bool) {
-        if !self.ends {
-            return;
-        }
-        for of in group {
-            let is_ahead = of.state == State::Ended && of.left_at.is_some();
-            if !is_ahead && !of.ends_by_time() {
-                continue;
+        self.timed.clear();
+        if self.ends {
+            for of in group {
+                let (before, has_ended) = (of.state, has_ended(of));
+                let transition = self.end_one(of, has_ended);
+                self.timed.push(transition.map(|of| (before, of)));
             }
-            let index = self.by_name.get(of.key.automation.as_str());
-            let runs_for = index.and_then(|index| self.config.automations[*index].runs_for);
-            match of.state_at(runs_for, self.now) {
-                _ if has_ended(of) && of.state != State::Ended => {}
-                state if state == of.state => continue,
-                State::Active => {
-                    self.turn(of, Move::GoOn);
-                    (of.state, of.detail, of.left_at) = (State::Active, None, None);
-                    continue;
-                }
-                _ => {}
-            }
-            let over = match of.state {
-                State::LetGo => Over::Gone,
-                _ => Over::Declared,
-            };
-            self.turn(of, Move::End(over));
-            of.state = State::Ended;
-            of.detail = (over == Over::Gone).then(|| GONE.to_owned());
         }
     }
 
-    /// Notes what happens to a participation without a call, in place of what this plan noted of it before.
-    fn turn(&mut self, of: &Participation, transition: Move) {
-        let noted = &mut self.plan.turns[self.timed.clone()];
-        match noted.binary_search_by(|turn| turn.key.cmp(&of.key)) {
-            Ok(place) => noted[place].transition = transition,
-            Err(_) => self.plan.turns.push(Turn {
-                key: of.key.clone(),
-                before: of.state,
-                transition,
-                trigger_code: of.trigger_code.clone(),
-            }),
+    /// The same of one, which may have ended by a time of its own.
+    fn end_one(&self, of: &mut Participation, has_ended: bool) -> Option<Move> {
+        let is_ahead = of.state == State::Ended && of.left_at.is_some();
+        if !is_ahead && !of.ends_by_time() {
+            return None;
         }
+        let index = self.by_name.get(of.key.automation.as_str());
+        let runs_for = index.and_then(|index| self.config.automations[*index].runs_for);
+        match of.state_at(runs_for, self.now) {
+            _ if has_ended && of.state != State::Ended => {}
+            state if state == of.state => return None,
+            State::Active => {
+                (of.state, of.detail, of.left_at) = (State::Active, None, None);
+                return Some(Move::GoOn);
+            }
+            _ => {}
+        }
+        let over = match of.state {
+            State::LetGo => Over::Gone,
+            _ => Over::Declared,
+        };
+        of.state = State::Ended;
+        of.detail = (over == Over::Gone).then(|| GONE.to_owned());
+        Some(Move::End(over))
+    }
+
+    /// Notes what happens to a participation without a call, in place of what the time does to it.
+    fn turn(&mut self, of: &Participation, transition: Move) {
+        let before = self.passed.map_or(of.state, |(before, _)| before);
+        self.passed = Some((before, transition));
+        self.pass(of, None);
+    }
+
+    /// Notes what the time does to a participation, of which this may be the enrolment.
+    fn pass(&mut self, of: &Participation, enrolment: Option<usize>) {
+        let Some((before, transition)) = self.passed.take() else {
+            return;
+        };
+        self.plan.turns.push(Turn {
+            of: match enrolment {
+                // A roster refuses to grow beyond what a u32 counts.
+                Some(place) => Turned::Enrolment(place as u32),
+                None => Turned::Other(Box::new((of.key.clone(), of.trigger_code.clone()))),
+            },
+            before,
+            transition,
+        });
     }
 
     /// Plans the contact whose enrolments begin at `from`. Returns where the next contact's begin.
@@ -295,8 +318,9 @@ impl<'a> Planner<'a> {
         // Whom a lot leaves out is not withheld.
         withheld.retain(|enrolment| self.is_drawn(*enrolment));
         let mut withheld = withheld.drain(..).peekable();
-        for participation in recorded {
+        for (place, participation) in recorded.iter().enumerate() {
             let key = &participation.key;
+            self.passed = self.timed.get(place).copied().flatten();
             let is_suppressed = self.is_suppressed(suppressions, key);
             self.count(participation, is_suppressed);
             if is_suppressed {
@@ -306,24 +330,26 @@ impl<'a> Planner<'a> {
                 }
                 let enrolment = withheld.next_if(|next| self.is_same(*next, key));
                 self.suppressed(participation, enrolment);
+                self.pass(participation, None);
                 continue;
             }
-            let mut is_declared = false;
+            let mut enrolment = None;
             while let [next, after @ ..] = declared_after {
                 let order = self.order(self.roster.get(*next), key);
                 if order.is_gt() {
                     break;
                 }
-                is_declared = order.is_eq();
-                self.declared(*next, is_declared.then_some(participation));
+                enrolment = order.is_eq().then_some(*next);
+                self.declared(*next, enrolment.map(|_| participation));
                 declared_after = after;
-                if is_declared {
+                if enrolment.is_some() {
                     break;
                 }
             }
-            if !is_declared {
+            if enrolment.is_none() {
                 self.gone(participation);
             }
+            self.pass(participation, enrolment);
         }
         for index in declared_after {
             self.declared(*index, None);

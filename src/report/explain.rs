@@ -411,15 +411,17 @@ fn planned(view: PlanView<'_>, name: &AutomationName) -> Vec<Planned> {
         .withheld
         .iter()
         .map(|of| ("withheld", &of.key, of.reason.as_str()));
-    let turns = plan
-        .turns
-        .iter()
-        .map(|of| (of.kind(), &of.key, of.reason()));
-    let others = let_go.chain(held).chain(withheld).chain(turns);
+    let turns = plan.turns.iter().filter_map(|turn| {
+        let (_, automation, occurrence) = turn.of(view.config, view.roster);
+        let occurrence = occurrence.map(|occurrence| SafeText(occurrence).to_string());
+        let is_of_it = automation.as_str() == name;
+        is_of_it.then(|| planned(turn.kind(), occurrence.as_deref(), turn.reason()))
+    });
+    let others = let_go.chain(held).chain(withheld);
     let others = others.filter(|(_, key, _)| key.automation.as_str() == name);
     let others = others
         .map(|(action, key, reason)| planned(action, text(&key.occurrence).as_deref(), reason));
-    actions.chain(deferred).chain(others).collect()
+    actions.chain(deferred).chain(others).chain(turns).collect()
 }
 
 fn text(out: &mut dyn Write, explanation: &Explanation<'_>) -> io::Result<()> {

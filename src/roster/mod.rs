@@ -57,7 +57,8 @@ use suppressed::Suppressed;
 use crate::config::{Config, Diagnostic, Source};
 use crate::digest::{Digest, Hasher};
 use crate::field::{self, FieldValue};
-use crate::id::AutomationName;
+use crate::id::{AutomationName, ContactId, IdError, Occurrence};
+use crate::participation::Key;
 use crate::source::{SourceError, Table};
 
 /// All enrolments that a configuration and its sources add up to.
@@ -102,6 +103,20 @@ pub struct Enrolment<'r> {
     /// What it takes for it to be declared.
     pub class: Class,
     row: u64,
+}
+
+impl Enrolment<'_> {
+    /// The participation that it is of.
+    ///
+    /// # Errors
+    /// That an id is none; a roster takes no such.
+    pub fn key(&self, config: &Config) -> Result<Key, IdError> {
+        Ok(Key {
+            contact: ContactId::new(self.contact)?,
+            automation: config.automations[self.automation].name.clone(),
+            occurrence: self.occurrence.map(Occurrence::new).transpose()?,
+        })
+    }
 }
 
 /// A source as it was read.

@@ -1,7 +1,7 @@
 //! What becomes of who is suppressed: what may run is stopped, and what is declared is withheld.
 
 use super::{Pending, Planner};
-use crate::id::{ContactId, Occurrence};
+use crate::id::ContactId;
 use crate::participation::{Key, Move, Participation, SuppressedBy};
 use crate::plan::decide::{self, Decision};
 use crate::plan::{Withheld, suppressed_by};
@@ -82,22 +82,15 @@ impl<'a> Planner<'a> {
 
     pub(super) fn withhold(&mut self, enrolment: Enrolment<'_>, recorded: Option<&Participation>) {
         let automation = &self.config.automations[enrolment.automation];
-        // Both were checked when they were read.
-        let Ok(contact) = ContactId::new(enrolment.contact) else {
-            return;
-        };
-        let Ok(occurrence) = enrolment.occurrence.map(Occurrence::new).transpose() else {
+        // The ids were checked when they were read.
+        let Ok(key) = enrolment.key(self.config) else {
             return;
         };
         let suppression = self
             .roster
             .suppression(enrolment.contact, Some(enrolment.automation));
         self.plan.withheld.push(Withheld {
-            key: Key {
-                contact,
-                automation: automation.name.clone(),
-                occurrence,
-            },
+            key,
             before: recorded.map(|recorded| recorded.state),
             trigger_code: automation.trigger_code.clone(),
             reason: suppression.map_or_else(String::new, ToString::to_string),
