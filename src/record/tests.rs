@@ -665,16 +665,19 @@ async fn a_saved_plan_is_claimed_once(place: Place) {
     writing.end().await.unwrap();
 }
 
-/// A disk that keeps a commit and says that it does not, whenever it is asked to.
+/// A disk that does with the next commit what it is asked to.
 #[derive(Debug, Default)]
-struct Denies(std::sync::atomic::AtomicBool);
+struct Fails(std::sync::Mutex<Option<Disk>>);
 
-impl Fate for Denies {
+impl Fails {
+    fn next(&self, disk: Disk) {
+        *self.0.lock().unwrap() = Some(disk);
+    }
+}
+
+impl Fate for Fails {
     fn disk(&self) -> Disk {
-        match self.0.swap(false, std::sync::atomic::Ordering::SeqCst) {
-            true => Disk::KeepsAndDenies,
-            false => Disk::Keeps,
-        }
+        self.0.lock().unwrap().take().unwrap_or(Disk::Keeps)
     }
 }
 
@@ -682,12 +685,12 @@ impl Fate for Denies {
 async fn no_two_commits_have_one_serial_though_the_first_was_in_doubt() {
     let memory = Memory::default();
     Place::of(&memory).begin().await.end().await.unwrap();
-    let fate = std::sync::Arc::new(Denies::default());
+    let fate = std::sync::Arc::new(Fails::default());
     let place = Place::of(&memory.with(fate.clone()));
     let writing = place.begin().await;
     let journal = writing.journal();
     let adopt = |contact| vec![change(contact, "a", None, Move::Adopt)];
-    fate.0.store(true, std::sync::atomic::Ordering::SeqCst);
+    fate.next(Disk::KeepsAndDenies);
     assert!(journal.change(adopt("c-1")).await.is_err());
     // A plan that is saved here knows the first, and not what comes next.
     let saved_at = place.serial().await;
@@ -701,14 +704,14 @@ async fn no_two_commits_have_one_serial_though_the_first_was_in_doubt() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_left_open_is_told_though_it_is_in_doubt_whether_that_is_on_record() {
     let memory = Memory::default();
-    let fate = std::sync::Arc::new(Denies::default());
+    let fate = std::sync::Arc::new(Fails::default());
     let place = Place::of(&memory.with(fate.clone()));
     let writing = place.begin().await;
     let journal = writing.journal();
     journal.intend(trigger("c-1", None)).await.unwrap();
     drop(journal);
     place.kill(writing).await;
-    fate.0.store(true, std::sync::atomic::Ordering::SeqCst);
+    fate.next(Disk::KeepsAndDenies);
     let told = async || {
         let mut told = 0;
         let tell = |left: &[LeftOpen]| told += left.len();
@@ -719,6 +722,26 @@ async fn what_was_left_open_is_told_though_it_is_in_doubt_whether_that_is_on_rec
     assert!(place.listed().await[0].starts_with("c-1 / a uncertain"));
     // It was kept, so the next run has nothing to tell.
     assert_eq!(told().await, (true, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_that_could_not_be_written_are_in_doubt_where_they_come_for_somebody_else() {
+    let fate = std::sync::Arc::new(Fails::default());
+    let place = Place::of(&Memory::default().with(fate.clone()));
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    let id = journal.intend(trigger("c-1", None)).await.unwrap();
+    fate.next(Disk::IsFull);
+    let settled = journal.settle(id, settled(ACTIVE, &["p-1"])).wait().await;
+    assert!(settled.is_err());
+    call(&journal, trigger("c-2", None), ACTIVE, &["p-1"]).await;
+    call(&journal, trigger("c-3", None), ACTIVE, &["p-3"]).await;
+    let listed = place.listed().await;
+    let states = listed.iter().map(|line| line.split(" (").next().unwrap());
+    let expected = ["c-1 / a uncertain", "c-2 / a uncertain", "c-3 / a active"];
+    assert_eq!(states.collect::<Vec<_>>(), expected);
+    drop(journal);
+    writing.end().await.unwrap();
 }
 
 async fn what_has_ended_is_kept_as_that(place: Place) {

@@ -109,15 +109,15 @@ impl Writer {
                 Ok(0) => break,
                 Ok(_) => self.write(group.drain(..)).await,
                 // One that failed is noticed by the next transaction, which checks the lock itself.
-                Err(_) => drop(self.commit(Batch::now(&self.clock)).await),
+                Err(_) => drop(self.commit(&mut Batch::now(&self.clock)).await),
             }
         }
-        let end = Batch {
+        let mut end = Batch {
             run: Some(RunStep::End),
             ..Batch::now(&self.clock)
         };
         // Where that cannot be written, the run was cut short.
-        let _ = self.commit(end).await;
+        let _ = self.commit(&mut end).await;
         self.lease.release().await
     }
 
@@ -177,7 +177,14 @@ impl Writer {
     async fn commit_calls(&mut self, mut batch: Batch) -> Result<Mixups, JournalError> {
         let mixups = self.doubt_same_ids(&mut batch).await?;
         let at = batch.at;
-        let Batch { sent, settled, .. } = self.commit(batch).await?;
+        if let Err(error) = self.commit(&mut batch).await {
+            // Nobody knows whether these are on record. What comes with them for somebody else is not theirs for certain.
+            let ids = batch.settled.iter().map(|(_, settlement)| &settlement.ids);
+            let ids = ids.filter(|ids| !ids.is_empty());
+            self.doubted_ids.extend(ids.map(|ids| ids_json(ids)));
+            return Err(error);
+        }
+        let Batch { sent, settled, .. } = batch;
         for (id, _) in &settled {
             self.open.remove(id);
         }
@@ -186,8 +193,8 @@ impl Writer {
         Ok(mixups)
     }
 
-    /// Writes a batch, and gives it back.
-    async fn commit(&mut self, mut batch: Batch) -> Result<Batch, JournalError> {
+    /// Writes a batch.
+    async fn commit(&mut self, batch: &mut Batch) -> Result<(), JournalError> {
         let points = [
             (batch.claim.is_some(), "claim"),
             (!batch.start.moves.is_empty(), "moves"),
@@ -207,10 +214,10 @@ impl Writer {
         self.serial = batch.serial.unwrap_or(self.serial);
         let begun = (self.clock.uptime)();
         fail("before");
-        self.lease.commit(&batch).await?;
+        self.lease.commit(batch).await?;
         self.freshness.renew(begun);
         fail("after");
-        Ok(batch)
+        Ok(())
     }
 
     /// Notes that this run applies a saved plan, where the serial is the one that the plan was made at.
@@ -219,11 +226,11 @@ impl Writer {
     /// all, and not even where nothing else in the record changes.
     async fn claim(&mut self, plan: String, serial: u64) -> Result<u64, JournalError> {
         let found = self.serial;
-        let batch = Batch {
+        let mut batch = Batch {
             claim: (found == serial).then_some(plan),
             ..Batch::now(&self.clock)
         };
-        self.commit(batch).await?;
+        self.commit(&mut batch).await?;
         Ok(found)
     }
 
