@@ -64,6 +64,8 @@ pub struct Law {
     may_repeat: BTreeMap<Key, usize>,
     /// The calls that were left open, and that a run told of.
     named: BTreeSet<(CallId, String)>,
+    /// What ever was on record as running without an id.
+    nameless: BTreeSet<Key>,
     pub broken: Option<String>,
 }
 
@@ -140,6 +142,10 @@ impl Law {
             if kept == *key || value.is_none() || value != declared(&self.now, &kept) {
                 continue;
             }
+            // Where the person was in it under the id that is kept as well, with another value, that one changes.
+            if declared(&before, &kept).is_some_and(|of| Some(of) != value) {
+                continue;
+            }
             let place = |of: &Key, from_end| (of.clone(), self.history[of].len() - from_end);
             let (old, new) = (place(key, 2), place(&kept, 1));
             if let Some(at) = self.used.get(&old).copied() {
@@ -157,6 +163,11 @@ impl Law {
             let last = self.used.entry(of).or_insert(at);
             *last = at.max(*last);
         }
+    }
+
+    /// Whether a call of a run has left.
+    pub fn is_announced(&self, run: &str, call: CallId) -> bool {
+        self.announced.contains(&(run.to_owned(), call))
     }
 
     /// A call leaves. It must have been announced, for it alone.
@@ -298,15 +309,23 @@ impl Law {
     /// under it.
     pub fn nobody_is_lost(&mut self, spotler: &Spotler, memory: &Memory) {
         let is_open = |key: &Key| memory.is_open(key);
-        // An answer for another call is found where that call's own answer is on record.
-        let is_in_doubt = |id: &ParticipationId| {
+        // An answer for another call is found where that call's own answer is on record, and otherwise nobody can know.
+        let has_others = |key: &Key, id: &ParticipationId| {
             let mut started = spotler.started.iter();
             let owner = started.find(|of| of.id == *id).map(|of| &of.key);
-            owner.is_some_and(|key| match memory.triggered_as(key) {
-                Some(of) => is_open(&of.key) || of.state == State::Uncertain,
-                None => is_open(key),
+            let is_own = |of: &Key| of.is_same_run(key) && self.are_one(&of.contact, &key.contact);
+            owner.is_some_and(|owner| match memory.triggered_as(owner) {
+                _ if is_own(owner) => false,
+                Some(of) => is_open(&of.key) || !of.ids.contains(id),
+                None => is_open(owner),
             })
         };
+        let is_mistaken = |key: &&Key| {
+            let standing = memory.standing(key);
+            standing.is_some_and(|of| of.ids.iter().any(|id| has_others(key, id)))
+        };
+        let mistaken: Vec<Key> = self.history.keys().filter(is_mistaken).cloned().collect();
+        self.forgiven.extend(mistaken);
         for of in spotler.started.iter().filter(|of| of.is_running) {
             let standing = memory.triggered_as(&of.key);
             let state = standing.as_ref().map(|of| of.state);
@@ -314,7 +333,10 @@ impl Law {
             let is_known = state.is_some_and(State::may_run_at_spotler) || is_open;
             // It was carried out behind the stop of it.
             let is_late = of.is_late && state == Some(State::Stopped);
-            if is_late {
+            // Spotler has made one contact of two, where only an id tells this run from the other one.
+            let is_mixed =
+                spotler.merged.contains(&of.key.contact) && self.nameless.contains(&of.key);
+            if is_late || is_mixed {
                 self.forgiven.insert(of.key.clone());
             }
             if self.is_forgiven(&of.key) {
@@ -330,10 +352,6 @@ impl Law {
                 && !standing.ids.contains(&of.id)
             {
                 let ids = standing.ids;
-                if ids.iter().any(is_in_doubt) {
-                    self.forgiven.insert(of.key.clone());
-                    continue;
-                }
                 self.broke(format!("{} is on record with the ids {ids:?}", of.key));
             }
         }
@@ -344,6 +362,16 @@ impl Law {
         let calls = calls.iter();
         self.named
             .extend(calls.map(|of| (of.id, of.contact.clone())));
+    }
+
+    /// Notes what is on record as running without an id.
+    pub fn note_nameless(&mut self, memory: &Memory) {
+        let is_nameless = |key: &&Key| {
+            let of = memory.standing(key);
+            of.is_some_and(|of| of.state.may_run_at_spotler() && of.ids.is_empty())
+        };
+        let nameless = self.history.keys().filter(is_nameless).cloned();
+        self.nameless.extend(nameless.collect::<Vec<_>>());
     }
 
     /// Calls that were left open were told of, before they are on record as doubts.
@@ -368,7 +396,11 @@ impl Law {
             let of = memory.standing(&key);
             let state = of.as_ref().map(|of| of.state);
             // One of several occurrences cannot be stopped without an id.
-            let has_no_id = key.occurrence.is_some() && of.is_some_and(|of| of.ids.is_empty());
+            let has_none = |id: &Key| {
+                let of = memory.standing(id);
+                of.is_some_and(|of| of.state.may_run_at_spotler() && of.ids.is_empty())
+            };
+            let has_no_id = key.occurrence.is_some() && ids.iter().chain([&key]).any(has_none);
             let keeps = key.automation.as_str() == "a";
             let runs: usize = ids.iter().map(|key| spotler.running(key)).sum();
             let standing = self.now.get(&key).map(|(standing, _)| *standing);

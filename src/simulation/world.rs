@@ -21,7 +21,7 @@ use crate::engine::{
 use crate::id::{AutomationName, ContactId, Occurrence, ParticipationId, TriggerCode};
 use crate::participation::{Key, Move};
 use crate::plan::{Action, Filter};
-use crate::record::{CallKind, Memory, Purpose, Record};
+use crate::record::{CallId, CallKind, Memory, Purpose, Record};
 use crate::spotler::Credentials;
 
 /// One contact in the exports.
@@ -401,11 +401,14 @@ thread_local! {
 fn write(files: &Files) -> &'static Config {
     FOLDER.with_borrow_mut(|folder| {
         let folder = folder.get_or_insert_with(|| {
+            // Its name is drawn as the waits of a world are.
+            let drawn = fastrand::get_seed();
             let memory = std::path::Path::new("/dev/shm");
             let place = match memory.is_dir() {
                 true => tempfile::tempdir_in(memory),
                 false => tempfile::tempdir(),
             };
+            fastrand::seed(drawn);
             Folder {
                 place: place.unwrap(),
                 exports: HashMap::new(),
@@ -542,7 +545,9 @@ impl World {
     }
 
     pub fn run_ended(&self) {
-        self.law().each_doubt_is_named(&self.memory);
+        let mut law = self.law();
+        law.each_doubt_is_named(&self.memory);
+        law.note_nameless(&self.memory);
     }
 
     fn chance(&self, parts: u32) -> bool {
@@ -572,14 +577,20 @@ impl World {
             ));
             return None;
         }
-        let announced = |is_of: &dyn Fn(&ContactId) -> bool| {
+        let announced = |is_of: &dyn Fn(CallId, &ContactId) -> bool| {
             let name = &life.name;
             self.memory
                 .announced(name, kind, is_of, code, participation)
         };
-        // A stop may go to another id of the person.
-        let of_person = |of: &ContactId| kind == CallKind::Stop && law.are_one(of, contact);
-        let announced = announced(&|of| of == contact).or_else(|| announced(&of_person));
+        // A stop may go to another id of the person, and several to several ids at once.
+        let is_its_own = |id: CallId, of: &ContactId| {
+            of == contact && (kind == CallKind::Trigger || !law.is_announced(&life.name, id))
+        };
+        let is_of_person = |id: CallId, of: &ContactId| {
+            let is_new = !law.is_announced(&life.name, id);
+            kind == CallKind::Stop && is_new && law.are_one(of, contact)
+        };
+        let announced = announced(&is_its_own).or_else(|| announced(&is_of_person));
         let Some((id, key)) = announced else {
             law.broke(format!("{what} was sent without a durable intent"));
             return None;
@@ -712,6 +723,8 @@ impl World {
             self.tell(|| format!("{}: {event:?}", life.name));
             if let Event::Settled { action, settled } = event
                 && self.memory.holder().as_ref() == Some(&life.name)
+                // A replica may lack it.
+                && !self.memory.is_doubted()
             {
                 let key = key(planned, *action);
                 // What is stopped to be triggered again may have been by the time that it is reported.

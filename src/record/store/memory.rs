@@ -266,21 +266,21 @@ impl Memory {
         &self,
         holder: &str,
         kind: CallKind,
-        is_of: impl Fn(&ContactId) -> bool,
+        is_of: impl Fn(CallId, &ContactId) -> bool,
         code: &TriggerCode,
         participation: Option<&ParticipationId>,
     ) -> Option<(CallId, Key)> {
         let world = self.known_to(holder);
-        let is_it = |call: &Sent| {
+        let is_it = |id: CallId, call: &Sent| {
             let of = &call.intent;
             call.settled.is_none()
                 && of.kind == kind
-                && is_of(&call.key.contact)
+                && is_of(id, &call.key.contact)
                 && of.trigger_code == *code
                 && of.participation.as_ref() == participation
         };
         let mut calls = world.calls.iter().rev();
-        let found = calls.find(|(_, call)| is_it(call));
+        let found = calls.find(|(id, call)| is_it(**id, call));
         found.map(|(id, call)| (*id, call.key.clone()))
     }
 
