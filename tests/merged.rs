@@ -534,6 +534,29 @@ fn chains_are_followed() {
 }
 
 #[test]
+fn where_spotler_does_not_know_the_first_id_of_a_chain_a_stop_tries_each_of_the_others() {
+    let case = with_list();
+    case.crm(&["a", "z"]);
+    case.list(&[]);
+    case.apply();
+    case.list(&[("b", "c"), ("a", "b")]);
+    case.crm(&["z"]);
+    // Spotler may have made one contact of a and b, and none of that and c.
+    case.spotler.put("unknown", &json!(["a"]));
+    let calls = case.spotler.calls();
+    case.apply();
+    assert_eq!(case.spotler.calls(), calls + 3);
+    let history = case.repo.run(&["history", "c", "--format", "json"]).json();
+    let outcomes: Vec<_> = (history["calls"].as_array().unwrap().iter())
+        .map(|call| call["outcome"].as_str().unwrap())
+        .collect();
+    let tried = ["active", "not-carried-out", "not-carried-out", "stopped"];
+    assert_eq!(outcomes, tried);
+    let recorded = ["welcome c stopped", "welcome z active"];
+    assert_eq!(case.repo.recorded(), recorded);
+}
+
+#[test]
 fn a_circle_and_two_targets_for_one_id_are_errors_that_show_both() {
     let case = with_list();
     case.crm(&["a"]);

@@ -4,7 +4,7 @@ use super::gate::{End, Return};
 use super::outcome::{Outcome, Settled};
 use crate::participation::{StopOutcome, TriggerOutcome};
 use crate::record::{CallOutcome, Settlement};
-use crate::spotler::{CallError, Complaint, Entry, StopAnswer, TriggerAnswer};
+use crate::spotler::{CallError, Entry, StopAnswer, TriggerAnswer};
 
 /// What one attempt came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,10 +173,10 @@ impl Meaning {
         }
     }
 
-    /// That Spotler does not know the one id of a person, where another one is tried next: nothing was carried out.
-    pub(super) fn of_other_id(complaint: Complaint) -> Self {
+    /// That nothing runs at Spotler by the one id of a person, where another one is tried next: nothing was carried out.
+    pub(super) fn of_other_id(detail: Option<String>, http_status: u16) -> Self {
         let outcome = CallOutcome::Stop(StopOutcome::NotCarriedOut);
-        Self::answered(outcome, complaint.error_type, complaint.status)
+        Self::answered(outcome, detail, http_status)
     }
 
     /// Whether it is of a call that is made again for another id.

@@ -556,7 +556,8 @@ impl Worker {
         let job = &shared.job;
         let code = &stop.participation.trigger_code;
         let mut contact = stop.sent_to();
-        let mut instead = stop.instead.as_ref();
+        let mut instead = stop.instead.iter();
+        let mut is_first = true;
         let mut affected = affected;
         let mut waits = waits(FIRST_WAIT).take(STOP_TRIES);
         loop {
@@ -600,11 +601,17 @@ impl Worker {
             if let Err(broken) = check() {
                 return broken.settled(DOUBT).into();
             }
-            let has_other = instead.is_some();
+            let has_other = instead.len() > 0;
             let attempt = self.attempt(intent, check, is_part, || async {
                 let answer = job.caller.stop(code, contact, participation).await;
                 match answer {
-                    Ok(StopAnswer::UnknownContact(of)) if has_other => Meaning::of_other_id(of),
+                    Ok(StopAnswer::UnknownContact(of)) if has_other => {
+                        Meaning::of_other_id(of.error_type, of.status)
+                    }
+                    // What Spotler does not know by the first id may be under any of the others.
+                    Ok(StopAnswer::Stopped {
+                        already: Some(already),
+                    }) if has_other && !is_first => Meaning::of_other_id(Some(already), 404),
                     answer => Meaning::of_stop(answer, shared.account.knows_any()),
                 }
             });
@@ -616,7 +623,8 @@ impl Worker {
                 if let Err(broken) = self.durably(durable).await {
                     return broken.settled(DOUBT).into();
                 }
-                contact = instead.take().unwrap_or(contact);
+                contact = instead.next().unwrap_or(contact);
+                is_first = false;
                 continue;
             }
             if !matches!(meaning.then, Then::Again | Then::AgainByItself) {

@@ -98,13 +98,18 @@ impl Engine {
         interrupt: CancellationToken,
     ) -> Result<bool, Error> {
         let mut actions = Vec::new();
-        for id in self.record.same_person(contact).await? {
-            for Listed { participation, .. } in self.participations(&id).await? {
+        let ids = self.record.same_person(contact).await?;
+        for id in &ids {
+            for Listed { participation, .. } in self.participations(id).await? {
                 if !participation.state.may_run_at_spotler() {
                     continue;
                 }
-                let instead = (participation.triggered_as.is_some())
-                    .then(|| participation.key.contact.clone());
+                let kept = &participation.key.contact;
+                let instead = participation.triggered_as.iter().flat_map(|sent_to| {
+                    let others = ids.iter().filter(move |id| *id != sent_to && *id != kept);
+                    others.chain([kept]).cloned()
+                });
+                let instead = instead.collect();
                 actions.push(Action::Stop(Box::new(Stop {
                     participation,
                     // Like one of somebody who objected: it waits for nothing.

@@ -1,5 +1,6 @@
 //! `[[merged]]` in a plan: what is on record under one id of a person counts under the id that the person keeps.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::moves::Moves;
@@ -35,6 +36,8 @@ pub(super) struct Merging {
     merges: Merges,
     /// The places of its rows, by what comes of each.
     rows: HashMap<Key, usize>,
+    /// The ids that people do not keep, by the one that they do; made where it is asked for.
+    others: OnceCell<HashMap<ContactId, Vec<ContactId>>>,
 }
 
 impl Merging {
@@ -52,12 +55,34 @@ impl Merging {
             counts: Counts::new(),
             merges: Merges::default(),
             rows: HashMap::new(),
+            others: OnceCell::new(),
         }
     }
 
     /// Whether an id is another one's: what is on record of it comes with that one.
     pub(super) fn is_merged(&self, contact: &ContactId) -> bool {
         !self.ids.is_empty() && self.ids.contains_key(contact)
+    }
+
+    /// The ids to stop a person by where Spotler does not know the one that was triggered: the others that may be, sorted, and the
+    /// one that is kept.
+    pub(super) fn instead(
+        &self,
+        sent_to: &ContactId,
+        kept: &ContactId,
+        may_be: impl Fn(&ContactId) -> bool,
+    ) -> Vec<ContactId> {
+        let others = self.others.get_or_init(|| {
+            let mut others: HashMap<ContactId, Vec<ContactId>> = HashMap::new();
+            for (id, kept) in &self.ids {
+                others.entry(kept.clone()).or_default().push(id.clone());
+            }
+            others.values_mut().for_each(|ids| ids.sort());
+            others
+        });
+        let others = others.get(kept).into_iter().flatten();
+        let others = others.filter(|id| *id != sent_to && may_be(id));
+        others.chain([kept]).cloned().collect()
     }
 
     /// The next person of whom something is to be merged, where that one sorts before a contact, or any where there is none.

@@ -146,8 +146,9 @@ pub struct Stop {
     pub scope: StopScope,
     /// Why the enrolment is gone, in words; empty until [`Plan::give_reasons`].
     pub reason: Arc<str>,
-    /// The other id of the person, which is tried where Spotler does not know the one that was triggered.
-    pub instead: Option<ContactId>,
+    /// The other ids of the person, which are tried one by one where Spotler does not know the one that was triggered: Spotler may
+    /// have made one contact of any two. The id that is kept is the last.
+    pub instead: Vec<ContactId>,
     /// By what its contact is suppressed, where that is why.
     pub suppressed_by: Option<SuppressedBy>,
     /// Why it is not sent where the guard refuses the others, although its contact is suppressed.
@@ -166,11 +167,10 @@ pub enum NotAlone {
 impl Stop {
     /// The id that Spotler knows it by.
     pub fn sent_to(&self) -> &ContactId {
-        let of = &self.participation;
-        let of_other = of.triggered_as.as_ref();
-        of_other
-            .filter(|_| !is_planted(Planted::StopToKeptId))
-            .unwrap_or(&of.key.contact)
+        match is_planted(Planted::StopToKeptId) {
+            true => &self.participation.key.contact,
+            false => self.participation.sent_to(),
+        }
     }
 
     /// Whether the enrolment is gone, so that there is a reason to give.

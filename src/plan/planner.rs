@@ -25,6 +25,7 @@ use crate::config::{Config, Lot, OnLeave};
 use crate::id::{AutomationName, ContactId};
 use crate::participation::{GONE, Key, Move, Over, Participation, State, SuppressedBy};
 use crate::roster::{Enrolment, Roster};
+use elsewhere::Goes;
 
 /// A stop, before it is known which call it takes.
 struct Pending {
@@ -47,9 +48,11 @@ struct Planner<'a> {
     merging: Merging,
     /// What is stopped under an id that is not kept.
     twice: Vec<Action>,
-    /// What the contact under way is in under another id while nothing runs for certain under its own one, and whether that is
-    /// declared: sorted by automation and occurrence. Empty in between.
-    elsewhere: Vec<(Participation, bool)>,
+    /// What the contact under way is in under another id while nothing runs for certain under its own one, and how
+    /// that goes: sorted by automation and occurrence. Empty in between.
+    elsewhere: Vec<(Participation, Goes)>,
+    /// The ids under which anything of the contact under way may run beside what runs under its own one; empty in between.
+    twice_under: Vec<ContactId>,
     /// What the time does to what is on record of the contact under way, in its order: the state before, and what happens. Empty
     /// where runs do not end.
     timed: Vec<Option<(State, Move)>>,
@@ -105,6 +108,7 @@ pub(super) fn plan<E>(
         merging: Merging::new(merged),
         twice: Vec::new(),
         elsewhere: Vec::new(),
+        twice_under: Vec::new(),
         timed: Vec::new(),
         passed: None,
         withheld: (Box::new(roster.withheld()) as Box<dyn Iterator<Item = _>>).peekable(),
@@ -212,6 +216,8 @@ impl<'a> Planner<'a> {
         }
         self.end(group, |of| ended.contains(&of.key));
         self.find_elsewhere(&twice, group);
+        self.twice_under
+            .extend(twice.iter().map(|of| of.sent_to().clone()));
         let first_action = self.plan.actions.len();
         if next < self.roster.len() && order.is_eq() {
             next = self.contact(next, group);
@@ -221,6 +227,7 @@ impl<'a> Planner<'a> {
         }
         self.stop_twice(contact, &twice, group, first_action);
         self.elsewhere.clear();
+        self.twice_under.clear();
         self.timed.clear();
         group.clear();
         next
@@ -414,13 +421,15 @@ impl<'a> Planner<'a> {
         let decision = decide::declared(declared, recorded);
         // Active under either id is active: nothing is triggered beside what goes on under another one.
         if let Some(recorded) = recorded
-            && self.place_elsewhere(&recorded.key).is_some()
+            && !self.places_elsewhere(&recorded.key).is_empty()
         {
             match decision {
                 // It is active under both, and the other one is stopped.
                 Decision::GoOn { in_doubt: false } => {
-                    let is_same = |of: &Participation| of.key.is_same_run(&recorded.key);
-                    self.elsewhere.retain(|(of, _)| !is_same(of));
+                    let same = self.places_elsewhere(&recorded.key);
+                    for (_, goes) in &mut self.elsewhere[same] {
+                        *goes = Goes::Displaced;
+                    }
                 }
                 Decision::GoOn { in_doubt: true } => _ = self.stays_elsewhere(recorded),
                 _ => {
@@ -512,29 +521,6 @@ impl<'a> Planner<'a> {
             | Decision::Over(_)
             | Decision::Nothing => {}
         }
-    }
-
-    /// Takes for declared what goes on under other ids. Whether anything of it is held.
-    fn stays_elsewhere(&mut self, recorded: &Participation) -> bool {
-        let before = self.plan.held.len();
-        let is_same = |of: &Participation| of.key.is_same_run(&recorded.key);
-        for (of, is_declared) in self.elsewhere.iter_mut().filter(|(of, _)| is_same(of)) {
-            *is_declared = true;
-            if of.left_at.is_some() {
-                self.plan.marks.push(Mark {
-                    key: of.key.clone(),
-                    left_at: None,
-                });
-            }
-            let why = match of.state {
-                State::Refused => decide::WhyHeld::Refused,
-                state if state.is_doubtful_trigger() => decide::WhyHeld::Uncertain,
-                _ => continue,
-            };
-            let held = Held::of(of, of.state.as_str(), reason::held(why, of));
-            self.plan.held.push(held);
-        }
-        self.plan.held.len() > before
     }
 
     /// Plans what is declared and does not run for certain, beside what goes on under other ids: a doubt of it stays, and where a

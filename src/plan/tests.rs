@@ -303,7 +303,7 @@ fn active_under_both_ids_is_stopped_under_the_one_that_is_not_kept() {
     };
     assert_eq!((stop.why, stop.scope), (WhyStop::Merged, StopScope::One));
     assert_eq!(&*stop.reason, "merged with c-05, who is in it too");
-    assert_eq!(stop.instead, Some(ContactId::new("c-05").unwrap()));
+    assert_eq!(stop.instead, [ContactId::new("c-05").unwrap()]);
     // Where no id is on record, the call that stops all goes to the old one alone.
     let mut no_ids = on_record.clone();
     no_ids[2].has_ids = false;
@@ -311,7 +311,7 @@ fn active_under_both_ids_is_stopped_under_the_one_that_is_not_kept() {
     let Action::Stop(stop) = &plan.actions[0] else {
         panic!("{plan:?}")
     };
-    assert_eq!((stop.scope, &stop.instead), (StopScope::All, &None));
+    assert_eq!((stop.scope, stop.instead.len()), (StopScope::All, 0));
     let mut stopped = on_record.clone();
     stopped[2].state = State::Stopped;
     let (plan, _) = plan_merged(&config, &stopped, &merged, &merged);
@@ -352,7 +352,31 @@ fn a_stop_goes_to_the_id_that_was_triggered_and_then_to_the_one_that_is_kept() {
         panic!("{plan:?}")
     };
     assert_eq!(stop.sent_to().as_str(), "c-00");
-    assert_eq!(stop.instead.as_ref().map(ContactId::as_str), Some("c-01"));
+    assert_eq!(stop.instead, [ContactId::new("c-01").unwrap()]);
+}
+
+#[test]
+fn a_stop_tries_each_id_of_the_person_and_none_under_which_something_else_may_run() {
+    let config = config("", "", &people(5..6));
+    let mut old = recorded("c-00", "winback", State::Active);
+    old.trigger_code = TriggerCode::new("code-b").unwrap();
+    let merged = [("c-00", "c-05"), ("c-01", "c-05")];
+    let instead = |on_record: &[Participation]| {
+        let (plan, _) = plan_merged(&config, on_record, &merged, &[]);
+        let stops = plan.actions.iter().filter_map(|action| match action {
+            Action::Stop(stop) => Some(stop),
+            Action::Trigger(_) => None,
+        });
+        let [stop] = &stops.collect::<Vec<_>>()[..] else {
+            panic!("{plan:?}")
+        };
+        let ids = stop.instead.iter().map(ContactId::to_string);
+        ids.collect::<Vec<_>>().join(", ")
+    };
+    // Spotler may have made one contact of c-00 and c-01, and not of these and c-05.
+    assert_eq!(instead(std::slice::from_ref(&old)), "c-01, c-05");
+    let other = recorded("c-01", "welcome", State::Active);
+    assert_eq!(instead(&[old, other]), "c-05");
 }
 
 #[test]

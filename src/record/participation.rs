@@ -80,6 +80,11 @@ impl Participation {
         self.state.is_in() || self.has_ended_declared()
     }
 
+    /// The id that was triggered.
+    pub fn sent_to(&self) -> &ContactId {
+        self.triggered_as.as_ref().unwrap_or(&self.key.contact)
+    }
+
     /// Whether it ended by time and its enrolment was there all along: to be declared is no new enrolment.
     pub fn has_ended_declared(&self) -> bool {
         let is_gone = || self.detail.as_deref() == Some(GONE);

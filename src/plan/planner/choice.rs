@@ -152,7 +152,7 @@ impl Planner<'_> {
 
     /// What is on record, or where that was let go, what the contact is in under another id.
     fn under_either<'r>(&'r self, recorded: &'r Participation) -> &'r Participation {
-        let place = self.place_elsewhere(&recorded.key);
-        place.map_or(recorded, |place| &self.elsewhere[place].0)
+        let same = &self.elsewhere[self.places_elsewhere(&recorded.key)];
+        same.first().map_or(recorded, |(of, _)| of)
     }
 }

@@ -1,5 +1,6 @@
 //! What is on record of a person under another id than the one that is kept, and may run there: what is stopped.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
@@ -8,9 +9,20 @@ use super::Planner;
 use crate::failpoint::{Planted, is_planted};
 use crate::id::ContactId;
 use crate::participation::{Key, Participation, State};
-use crate::plan::decide::WhyStop;
-use crate::plan::{Action, Stop, StopScope, reason};
+use crate::plan::decide::{WhyHeld, WhyStop};
+use crate::plan::{Action, Held, Mark, Stop, StopScope, reason};
 use crate::roster::Roster;
+
+/// How that goes on which a person is in under another id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Goes {
+    /// As whatever is not declared.
+    Undeclared,
+    /// As what is declared.
+    Declared,
+    /// Not at all, since the person is in it under the id that is kept.
+    Displaced,
+}
 
 /// Puts stops in their places among actions, which are sorted by contact: they were planned together with what is on record of
 /// their person, under another id.
@@ -49,7 +61,7 @@ impl Planner<'_> {
             // Beside what runs for certain, nothing else of them goes on.
             let certain = same.iter().position(|of| of.state.runs_for_certain());
             let same = certain.map_or(same, |at| &same[at..=at]);
-            let same = same.iter().map(|of| ((*of).clone(), false));
+            let same = same.iter().map(|of| ((*of).clone(), Goes::Undeclared));
             self.elsewhere.extend(same);
         }
     }
@@ -71,31 +83,24 @@ impl Planner<'_> {
         for of in twice {
             let is_suppressed = self.is_suppressed(suppressions, &of.key);
             self.count(of, is_suppressed);
-            let from = self.place_elsewhere(&of.key);
-            let same = from.map_or(&[][..], |from| &self.elsewhere[from..]);
-            let mut same = same
-                .iter()
-                .take_while(|(it, _)| it.key.is_same_run(&of.key));
-            let elsewhere = same.find(|(it, _)| it.key == of.key);
-            let why = match elsewhere.map(|(_, is_declared)| *is_declared) {
+            let same = &self.elsewhere[self.places_elsewhere(&of.key)];
+            let elsewhere = same.iter().find(|(it, _)| it.key == of.key);
+            let why = match elsewhere.map(|(_, goes)| *goes) {
                 _ if !of.state.may_run_at_spotler() => None,
                 _ if is_suppressed => Some(WhyStop::Suppressed),
                 _ if of.state == State::LetGo => None,
-                Some(true) => None,
+                Some(Goes::Declared) => None,
                 // It is not in it under the id that it keeps, so that this one goes as any other.
-                Some(false) => {
+                Some(Goes::Undeclared) => {
                     self.gone(of);
                     self.stops.pop().map(|stop| stop.why)
                 }
-                None if self.freeze(of) => None,
-                None => Some(WhyStop::Merged),
+                _ if self.freeze(of) => None,
+                _ => Some(WhyStop::Merged),
             };
             stops.extend(why.map(|why| (of, why)));
         }
-        let called = |of: &Participation| {
-            let id = of.triggered_as.as_ref().unwrap_or(&of.key.contact);
-            (id.clone(), of.trigger_code.clone())
-        };
+        let called = |of: &Participation| (of.sent_to().clone(), of.trigger_code.clone());
         // Stops of who is suppressed may be sent without the others.
         let (mut goes_on, mut may_stay) = (HashSet::new(), HashSet::new());
         {
@@ -122,13 +127,16 @@ impl Planner<'_> {
             let id = called(of);
             let is_hit = goes_on.contains(&id) || is_suppressed && may_stay.contains(&id);
             let (scope, instead) = match of.can_be_stopped_alone() {
-                true => (StopScope::One, Some(contact.clone())),
+                true => (
+                    StopScope::One,
+                    self.merging.instead(of.sent_to(), contact, |_| true),
+                ),
                 false if is_hit => {
                     let state = of.state.as_str();
                     self.hold(of, state, reason::cannot_stop_alone(is_suppressed));
                     continue;
                 }
-                false => (StopScope::All, None),
+                false => (StopScope::All, Vec::new()),
             };
             self.twice.push(Action::Stop(Box::new(Stop {
                 why,
@@ -145,11 +153,36 @@ impl Planner<'_> {
         }
     }
 
-    /// The place of what the contact under way is in under another id while nothing runs for certain under its own one.
-    pub(super) fn place_elsewhere(&self, key: &Key) -> Option<usize> {
-        let is_before = |(of, _): &(Participation, bool)| of.key.run() < key.run();
-        let place = self.elsewhere.partition_point(is_before);
-        let found = self.elsewhere.get(place)?;
-        found.0.key.is_same_run(key).then_some(place)
+    /// The places of what the contact under way is in under other ids while nothing runs for certain under its own one.
+    pub(super) fn places_elsewhere(&self, key: &Key) -> Range<usize> {
+        let first = self
+            .elsewhere
+            .partition_point(|(of, _)| of.key.run() < key.run());
+        let same = self.elsewhere[first..].iter();
+        let same = same.take_while(|(of, _)| of.key.is_same_run(key));
+        first..first + same.count()
+    }
+
+    /// Takes for declared what goes on under other ids. Whether anything of it is held.
+    pub(super) fn stays_elsewhere(&mut self, recorded: &Participation) -> bool {
+        let before = self.plan.held.len();
+        let same = self.places_elsewhere(&recorded.key);
+        for (of, goes) in &mut self.elsewhere[same] {
+            *goes = Goes::Declared;
+            if of.left_at.is_some() {
+                self.plan.marks.push(Mark {
+                    key: of.key.clone(),
+                    left_at: None,
+                });
+            }
+            let why = match of.state {
+                State::Refused => WhyHeld::Refused,
+                state if state.is_doubtful_trigger() => WhyHeld::Uncertain,
+                _ => continue,
+            };
+            let held = Held::of(of, of.state.as_str(), reason::held(why, of));
+            self.plan.held.push(held);
+        }
+        self.plan.held.len() > before
     }
 }

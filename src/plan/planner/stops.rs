@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use hashbrown::HashSet;
+
 use super::Planner;
+use crate::id::ContactId;
 use crate::participation::Participation;
 use crate::plan::behind::Behind;
 use crate::plan::decide::{WhyStop, WhyTrigger};
@@ -46,6 +49,10 @@ impl Planner<'_> {
         let others = pending.iter().filter(|of| of.why != WhyStop::Suppressed);
         let others: Behind<'_> = others.map(|of| &of.participation.trigger_code).collect();
         let mut declared = declared.iter().map(|index| roster.get(*index)).peekable();
+        let under = recorded.iter().filter(|of| of.state.may_run_at_spotler());
+        let under = under.filter_map(|of| of.triggered_as.as_ref());
+        let twice_under = std::mem::take(&mut self.twice_under);
+        let under: HashSet<&ContactId> = under.chain(&twice_under).collect();
         for stop in &pending {
             let this = &stop.participation;
             let code = &this.trigger_code;
@@ -75,10 +82,13 @@ impl Planner<'_> {
                 why: stop.why,
                 scope,
                 reason: Arc::default(),
-                instead: this
-                    .triggered_as
-                    .is_some()
-                    .then(|| this.key.contact.clone()),
+                instead: match &this.triggered_as {
+                    // The call that stops all would hit what may run under that id besides.
+                    Some(sent_to) => self.merging.instead(sent_to, &this.key.contact, |id| {
+                        scope == StopScope::One || !under.contains(id)
+                    }),
+                    None => Vec::new(),
+                },
                 suppressed_by: (stop.why == WhyStop::Suppressed)
                     .then(|| self.by(this.key.contact.as_str(), &this.key)),
                 not_alone: reaches_others.then_some(NotAlone::ReachesOthers),
