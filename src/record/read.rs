@@ -256,10 +256,10 @@ impl Record {
         let serial = view.about().await?.serial;
         let standing = view.standing().await?;
         let mut asked = Vec::new();
+        let mut open = open_calls(view.as_mut(), &self.clock).await?;
         for contacts in contacts.chunks(ASKED_AT_ONCE) {
-            let open = open_calls(view.as_mut(), &self.clock).await?;
             let page = view.of_contacts(contacts).await?;
-            for listed in open.over(Pages::of(page)) {
+            for listed in open.of_contacts(contacts).over(Pages::of(page)) {
                 asked.push(listed?.participation);
             }
         }

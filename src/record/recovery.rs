@@ -166,6 +166,16 @@ impl OpenCalls {
         self.by_contact.is_empty()
     }
 
+    /// Takes out those of some contacts.
+    pub fn of_contacts(&mut self, contacts: &[ContactId]) -> Self {
+        let by_contact = contacts.iter();
+        let by_contact = by_contact.filter_map(|of| self.by_contact.remove_entry(of));
+        Self {
+            by_contact: by_contact.collect(),
+            detail: self.detail.clone(),
+        }
+    }
+
     /// Whose they are.
     pub fn contacts(&self) -> Vec<ContactId> {
         self.by_contact.keys().cloned().collect()

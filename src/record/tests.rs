@@ -170,6 +170,7 @@ on_every_store!(
     tries_in_a_row_are_counted,
     a_move_keeps_who_runs,
     two_ids_of_one_person_are_merged_and_stay_so,
+    who_asks_for_many_contacts_sees_the_open_calls_of_these_once,
     nothing_is_left_of_who_is_forgotten,
     what_was_applied_is_read_back,
     a_snapshot_stays_as_it_was,
@@ -1001,6 +1002,21 @@ async fn a_move_keeps_who_runs(place: Place) {
         [applied("new", "id")]
     );
     assert_eq!(snapshot.moved, moves);
+    drop(journal);
+    writing.end().await.unwrap();
+}
+
+async fn who_asks_for_many_contacts_sees_the_open_calls_of_these_once(place: Place) {
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    for contact in ["c-1", "somebody-else"] {
+        journal.intend(trigger(contact, None)).await.unwrap();
+    }
+    let ids = (0..10_001).map(|number| ContactId::new(format!("c-{number}")).unwrap());
+    let ids: Vec<ContactId> = ids.collect();
+    let asked = place.record.snapshot_with(&ids).await.unwrap().asked;
+    let asked: Vec<_> = asked.iter().map(|of| of.key.contact.as_str()).collect();
+    assert_eq!(asked, ["c-1"]);
     drop(journal);
     writing.end().await.unwrap();
 }
