@@ -50,10 +50,10 @@ pub struct Law {
     standings: BTreeMap<Key, Vec<(usize, Option<Standing>)>>,
     /// When the declarations of each key began and ended: one that is gone and comes back is a new one.
     history: BTreeMap<Key, Vec<(usize, bool)>>,
-    /// Declarations that were carried out.
-    used: BTreeMap<Declaration, Timestamp>,
-    /// Declarations that go on under the id that their person keeps.
-    goes_on: BTreeMap<Declaration, Declaration>,
+    /// Declarations that were carried out, and from which version on a run can know that.
+    used: BTreeMap<Declaration, (Timestamp, usize)>,
+    /// Declarations that go on under the id that their person keeps, and since when.
+    goes_on: BTreeMap<Declaration, (Declaration, usize)>,
     /// When each contact's triggers were sent that were carried out.
     sent: BTreeMap<ContactId, Vec<Timestamp>>,
     /// Each by its run: a replica may number another call like one that was lost.
@@ -148,20 +148,21 @@ impl Law {
             }
             let place = |of: &Key, from_end| (of.clone(), self.history[of].len() - from_end);
             let (old, new) = (place(key, 2), place(&kept, 1));
-            if let Some(at) = self.used.get(&old).copied() {
-                self.uses(&new, at);
+            if let Some((at, _)) = self.used.get(&old).copied() {
+                self.uses(&new, at, self.version);
             }
-            self.goes_on.insert(old, new);
+            self.goes_on.insert(old, (new, self.version));
         }
     }
 
     /// Notes that a declaration was carried out, also under the id that its person keeps.
-    fn uses(&mut self, declaration: &Declaration, at: Timestamp) {
-        let mut next = Some(declaration.clone());
-        while let Some(of) = next {
-            next = self.goes_on.get(&of).cloned();
-            let last = self.used.entry(of).or_insert(at);
-            *last = at.max(*last);
+    fn uses(&mut self, declaration: &Declaration, at: Timestamp, since: usize) {
+        let mut next = Some((declaration.clone(), since));
+        while let Some((of, since)) = next {
+            let other = self.goes_on.get(&of).cloned();
+            next = other.map(|(other, version)| (other, version.max(since)));
+            let (last, first) = self.used.entry(of).or_insert((at, since));
+            (*last, *first) = (at.max(*last), since.min(*first));
         }
     }
 
@@ -191,8 +192,10 @@ impl Law {
         let mut meant = (0..history.len())
             .filter(|at| history[*at].1 && history[*at].0 <= to && ends(*at) > from);
         let new = meant.find(|at| match self.used.get(&(key.clone(), *at)) {
+            // It goes on from another id that the run did not know of.
+            Some((_, since)) if *since > from => true,
+            Some((last, _)) => has_ends && *last + again_after <= call.sent_at,
             None => true,
-            Some(last) => has_ends && *last + again_after <= call.sent_at,
         });
         let standings = self.standings.get(key).map_or(&[][..], Vec::as_slice);
         let until = |at: usize| standings.get(at + 1).map_or(usize::MAX, |(next, _)| *next);
@@ -234,7 +237,7 @@ impl Law {
             broken.push("was triggered beside a run that has not ended");
         }
         match new {
-            Some(at) => self.uses(&(key.clone(), at), call.sent_at),
+            Some(at) => self.uses(&(key.clone(), at), call.sent_at, 0),
             None => {
                 let version = self.version;
                 let person = self.person(key, version);
