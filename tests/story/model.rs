@@ -241,14 +241,8 @@ pub fn merge(world: &World, record: &mut Record) {
     for key in keys {
         let person = world.person(&key);
         let own = record.get(&person);
-        let from = &record[&key];
-        let both_run = own.is_some_and(|own| from.state.may_run() && own.state.may_run());
-        // To be declared is no new enrolment for who was in until it ended, whatever comes of a stop under the other id.
-        let is_beside = |one: &Entry, other: &Entry| {
-            one.state == StopUncertain && other.state == Ended && other.over.is_none()
-        };
-        let is_beside = own.is_some_and(|own| is_beside(from, own) || is_beside(own, from));
-        if person == key || both_run || is_beside {
+        let both_run = record[&key].state.may_run() && own.is_some_and(|own| own.state.may_run());
+        if person == key || both_run {
             continue;
         }
         let own = record.remove(&person);
@@ -352,7 +346,6 @@ pub fn plan(world: &World, record: &Record, goes_first: impl Fn(&Key) -> bool) -
         for (other, row) in rows.iter().copied().filter(|(of, _)| **of != key) {
             match row.state {
                 LetGo => {}
-                Ended => is_elsewhere |= row.over.is_none(),
                 state if !state.may_run() => {}
                 // What runs beside it is stopped, whatever becomes of it.
                 _ if runs.is_some_and(|of| of != other) => _ = stops.insert(other.clone()),

@@ -171,19 +171,6 @@ fn a_run_that_has_ended_by_now_is_no_second_one() {
 }
 
 #[test]
-fn who_was_in_until_it_ended_is_no_new_enrolment_whatever_comes_of_a_stop_under_another_id() {
-    use State::{Ended, StopUncertain};
-    let settings = config("runs_for = \"2d\"\nagain_after = \"9d\"");
-    let planned = |old, new| {
-        let rows = [of("new", new, 4 * DAY), of("old", old, 5 * DAY)];
-        planned(&settings, &rows)
-    };
-    assert_eq!(planned(StopUncertain, Ended), ["stop old All"]);
-    assert_eq!(planned(Ended, StopUncertain), ["stop new All"]);
-    assert_eq!(planned(State::Active, StopUncertain), ["stop new All"]);
-}
-
-#[test]
 fn who_is_declared_again_leaves_under_no_id() {
     let mut old = of("old", State::Active, 3);
     old.left_at = Some(now() - 1.hour());

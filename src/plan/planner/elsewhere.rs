@@ -51,7 +51,7 @@ impl Planner<'_> {
     /// Finds what the contact is in under another id while nothing runs for certain under its own one. The group is sorted by
     /// automation and occurrence.
     pub(super) fn find_elsewhere(&mut self, twice: &[Participation], group: &[Participation]) {
-        let mut found: Vec<&Participation> = twice.iter().filter(|of| of.is_in()).collect();
+        let mut found: Vec<&Participation> = twice.iter().filter(|of| of.state.is_in()).collect();
         found.sort_by(|a, b| a.key.run().cmp(&b.key.run()));
         for same in found.chunk_by(|a, b| a.key.is_same_run(&b.key)) {
             let own = group.binary_search_by(|own| own.key.run().cmp(&same[0].key.run()));
@@ -169,8 +169,7 @@ impl Planner<'_> {
         let same = self.places_elsewhere(&recorded.key);
         for (of, goes) in &mut self.elsewhere[same] {
             *goes = Goes::Declared;
-            // Of what has ended, that is the time of the clock that said so.
-            if of.left_at.is_some() && of.state != State::Ended {
+            if of.left_at.is_some() {
                 self.plan.marks.push(Mark {
                     key: of.key.clone(),
                     left_at: None,
