@@ -175,14 +175,17 @@ impl Writer {
 
     /// Writes a batch of calls, of what came of them, and of whatever else.
     async fn commit_calls(&mut self, mut batch: Batch) -> Result<Mixups, JournalError> {
-        let mixups = self.doubt_same_ids(&mut batch).await?;
         let at = batch.at;
-        if let Err(error) = self.commit(&mut batch).await {
+        let written = match self.doubt_same_ids(&mut batch).await {
+            Ok(mixups) => self.commit(&mut batch).await.map(|()| mixups),
+            Err(error) => Err(error),
+        };
+        if written.is_err() {
             // Nobody knows whether these are on record. What comes with them for somebody else is not theirs for certain.
             let ids = batch.settled.iter().map(|(_, settlement)| &settlement.ids);
             let ids = ids.filter(|ids| !ids.is_empty());
             self.doubted_ids.extend(ids.map(|ids| ids_json(ids)));
-            return Err(error);
+            return written;
         }
         let Batch { sent, settled, .. } = batch;
         for (id, _) in &settled {
@@ -190,7 +193,7 @@ impl Writer {
         }
         let sent = sent.into_iter().map(|(id, intent)| (id, (intent, at)));
         self.open.extend(sent);
-        Ok(mixups)
+        written
     }
 
     /// Writes a batch.
