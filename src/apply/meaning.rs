@@ -63,7 +63,7 @@ impl Meaning {
         }
     }
 
-    fn sign(self, sign: Sign) -> Self {
+    pub(super) fn sign(self, sign: Sign) -> Self {
         Self { sign, ..self }
     }
 

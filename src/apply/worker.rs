@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::account::refusal;
 use super::gate::{End, Return, waits};
-use super::meaning::{Meaning, Then};
+use super::meaning::{Meaning, Sign, Then};
 use super::outcome::{Event, Outcome, Settled};
 use super::{Parked, Shared, lock};
 use crate::id::{AutomationName, ParticipationId, TriggerCode};
@@ -611,7 +611,9 @@ impl Worker {
                     // What Spotler does not know by the first id may be under any of the others.
                     Ok(StopAnswer::Stopped {
                         already: Some(already),
-                    }) if has_other && !is_first => Meaning::of_other_id(Some(already), 404),
+                    }) if has_other && !is_first => {
+                        Meaning::of_other_id(Some(already), 404).sign(Sign::Known)
+                    }
                     answer => Meaning::of_stop(answer, shared.account.knows_any()),
                 }
             });

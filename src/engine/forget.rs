@@ -104,12 +104,10 @@ impl Engine {
                 if !participation.state.may_run_at_spotler() {
                     continue;
                 }
-                let kept = &participation.key.contact;
-                let instead = participation.triggered_as.iter().flat_map(|sent_to| {
-                    let others = ids.iter().filter(move |id| *id != sent_to && *id != kept);
-                    others.chain([kept]).cloned()
-                });
-                let instead = instead.collect();
+                let (sent_to, last) = (participation.sent_to(), &participation.key.contact);
+                let others = ids.iter().filter(|id| *id != sent_to && *id != last);
+                let last = Some(last).filter(|id| *id != sent_to);
+                let instead = others.chain(last).cloned().collect();
                 actions.push(Action::Stop(Box::new(Stop {
                     participation,
                     // Like one of somebody who objected: it waits for nothing.
