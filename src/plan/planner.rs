@@ -51,8 +51,9 @@ struct Planner<'a> {
     /// What the contact under way is in under another id while nothing runs for certain under its own one, and how
     /// that goes: sorted by automation and occurrence. Empty in between.
     elsewhere: Vec<(Participation, Goes)>,
-    /// The ids under which anything of the contact under way may run beside what runs under its own one; empty in between.
-    twice_under: Vec<ContactId>,
+    /// What may run of the contact under way beside what runs under its own id: sorted by automation and occurrence. Empty in
+    /// between.
+    beside: Vec<Participation>,
     /// What the time does to what is on record of the contact under way, in its order: the state before, and what happens. Empty
     /// where runs do not end.
     timed: Vec<Option<(State, Move)>>,
@@ -108,7 +109,7 @@ pub(super) fn plan<E>(
         merging: Merging::new(merged),
         twice: Vec::new(),
         elsewhere: Vec::new(),
-        twice_under: Vec::new(),
+        beside: Vec::new(),
         timed: Vec::new(),
         passed: None,
         withheld: (Box::new(roster.withheld()) as Box<dyn Iterator<Item = _>>).peekable(),
@@ -216,8 +217,9 @@ impl<'a> Planner<'a> {
         }
         self.end(group, |of| ended.contains(&of.key));
         self.find_elsewhere(&twice, group);
-        self.twice_under
-            .extend(twice.iter().map(|of| of.sent_to().clone()));
+        let beside = twice.iter().filter(|of| of.state.may_run_at_spotler());
+        self.beside.extend(beside.cloned());
+        self.beside.sort_by(|a, b| a.key.run().cmp(&b.key.run()));
         let first_action = self.plan.actions.len();
         if next < self.roster.len() && order.is_eq() {
             next = self.contact(next, group);
@@ -227,7 +229,7 @@ impl<'a> Planner<'a> {
         }
         self.stop_twice(contact, &twice, group, first_action);
         self.elsewhere.clear();
-        self.twice_under.clear();
+        self.beside.clear();
         self.timed.clear();
         group.clear();
         next
@@ -439,6 +441,13 @@ impl<'a> Planner<'a> {
             }
         }
         match decision {
+            // Once it does not run under another id any more.
+            Decision::StopThenTrigger(WhyRenewed::FieldsChanged)
+                if recorded.is_some_and(|of| self.runs_beside(&of.key)) =>
+            {
+                self.plan.unchanged +=
+                    u64::from(recorded.is_some_and(|of| self.is_wanted(&of.key)));
+            }
             Decision::Unchanged => {
                 let name = automation.name.as_str();
                 if self.filter.lets_through(enrolment.contact, name) {

@@ -375,8 +375,16 @@ fn a_stop_tries_each_id_of_the_person_and_none_under_which_something_else_may_ru
     };
     // Spotler may have made one contact of c-00 and c-01, and not of these and c-05.
     assert_eq!(instead(std::slice::from_ref(&old)), "c-01, c-05");
-    let other = recorded("c-01", "welcome", State::Active);
-    assert_eq!(instead(&[old, other]), "c-05");
+    // What was let go under c-01 runs out beside it.
+    let kept = recorded("c-05", "welcome", State::Active);
+    let mut other = recorded("c-01", "welcome", State::LetGo);
+    other.trigger_code = old.trigger_code.clone();
+    let on_record = [old, kept, other];
+    assert_eq!(instead(&on_record), "c-01, c-05");
+    // By its id, it alone is stopped; the call that stops all would reach the other one.
+    let mut nameless = on_record;
+    nameless[0].has_ids = false;
+    assert_eq!(instead(&nameless), "c-05");
 }
 
 #[test]

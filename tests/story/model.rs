@@ -368,6 +368,9 @@ pub fn plan(world: &World, record: &Record, goes_first: impl Fn(&Key) -> bool) -
         let is_changed = entry.fields != *fields;
         let cools = (automation.cooldown.zip(entry.reached))
             .is_some_and(|(cooldown, reached)| reached + cooldown > world.now);
+        let runs_beside = rows
+            .iter()
+            .any(|(of, row)| **of != key && row.state.may_run() && row.state != LetGo);
         let mut hold = |why| _ = plan.held.insert((key.clone(), why));
         match entry.state {
             LetGo if goes_on => {
@@ -382,6 +385,8 @@ pub fn plan(world: &World, record: &Record, goes_first: impl Fn(&Key) -> bool) -
             LetGo | Refused if is_elsewhere => {}
             Active | StopFailed if automation.retriggers && is_changed => match cools {
                 true => hold("cooling"),
+                // What runs under another id is stopped first.
+                false if runs_beside => {}
                 false => {
                     stops.insert(key.clone());
                     renewals.insert(key.clone());

@@ -171,6 +171,25 @@ fn a_run_that_has_ended_by_now_is_no_second_one() {
 }
 
 #[test]
+fn a_stop_under_the_new_id_goes_by_its_own_id_where_the_old_one_goes_on() {
+    let mut kept = of("new", State::StopUncertain, 2);
+    kept.has_ids = true;
+    let rows = [kept, of("old", State::Active, 3)];
+    // Spotler may have made one contact of the two, whose runs one call would stop.
+    assert_eq!(planned(&config(""), &rows), ["stop new One"]);
+}
+
+#[test]
+fn fields_that_change_wait_until_it_is_stopped_under_the_other_id() {
+    let settings = config("on_change = \"retrigger\"");
+    let mut kept = of("new", State::Active, 2);
+    kept.fields = Some(crate::digest::Digest::from_bytes([1; 16]));
+    let old = of("old", State::Active, 3);
+    assert_eq!(planned(&settings, &[kept.clone(), old]), ["stop old One"]);
+    assert_eq!(planned(&settings, &[kept]), ["stop new All", "trigger new"]);
+}
+
+#[test]
 fn who_is_declared_again_leaves_under_no_id() {
     let mut old = of("old", State::Active, 3);
     old.left_at = Some(now() - 1.hour());

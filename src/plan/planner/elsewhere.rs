@@ -7,7 +7,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::Planner;
 use crate::failpoint::{Planted, is_planted};
-use crate::id::ContactId;
+use crate::id::{ContactId, TriggerCode};
 use crate::participation::{Key, Participation, State};
 use crate::plan::decide::{WhyHeld, WhyStop};
 use crate::plan::{Action, Held, Mark, Stop, StopScope, reason};
@@ -161,6 +161,25 @@ impl Planner<'_> {
         let same = self.elsewhere[first..].iter();
         let same = same.take_while(|(of, _)| of.key.is_same_run(key));
         first..first + same.count()
+    }
+
+    /// Whether anything of the contact under way is to be stopped under another id, beside what runs under its own one.
+    pub(super) fn runs_beside(&self, key: &Key) -> bool {
+        let first = self.beside.partition_point(|of| of.key.run() < key.run());
+        let same = self.beside[first..].iter();
+        let mut same = same.take_while(|of| of.key.is_same_run(key));
+        same.any(|of| of.state.needs_an_end())
+    }
+
+    /// The ids under which anything of the contact under way goes on, and its code.
+    pub(super) fn stays_under(&self) -> HashSet<(ContactId, TriggerCode)> {
+        let elsewhere = self.elsewhere.iter();
+        let elsewhere = elsewhere.filter(|(_, goes)| *goes == Goes::Declared);
+        let let_go = self.beside.iter().filter(|of| of.state == State::LetGo);
+        let stays = elsewhere.map(|(of, _)| of).chain(let_go);
+        stays
+            .map(|of| (of.sent_to().clone(), of.trigger_code.clone()))
+            .collect()
     }
 
     /// Takes for declared what goes on under other ids. Whether anything of it is held.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hashbrown::HashSet;
 
 use super::Planner;
-use crate::id::ContactId;
+use crate::id::TriggerCode;
 use crate::participation::Participation;
 use crate::plan::behind::Behind;
 use crate::plan::decide::{WhyStop, WhyTrigger};
@@ -49,10 +49,8 @@ impl Planner<'_> {
         let others = pending.iter().filter(|of| of.why != WhyStop::Suppressed);
         let others: Behind<'_> = others.map(|of| &of.participation.trigger_code).collect();
         let mut declared = declared.iter().map(|index| roster.get(*index)).peekable();
-        let under = recorded.iter().filter(|of| of.state.may_run_at_spotler());
-        let under = under.filter_map(|of| of.triggered_as.as_ref());
-        let twice_under = std::mem::take(&mut self.twice_under);
-        let under: HashSet<&ContactId> = under.chain(&twice_under).collect();
+        let stays_under = self.stays_under();
+        let beside: HashSet<&TriggerCode> = stays_under.iter().map(|(_, code)| code).collect();
         for stop in &pending {
             let this = &stop.participation;
             let code = &this.trigger_code;
@@ -68,7 +66,8 @@ impl Planner<'_> {
             // Where the guard refuses, a stop of somebody suppressed is sent without the others.
             let may_stay = stop.why == WhyStop::Suppressed && others.has_other(code, false);
             let scope = match this.can_be_stopped_alone() {
-                true if stays || comes || may_stay => StopScope::One,
+                // Spotler may know the other id by the same contact.
+                true if stays || comes || may_stay || beside.contains(code) => StopScope::One,
                 false if stays => {
                     let why = reason::cannot_stop_alone(stop.why == WhyStop::Suppressed);
                     self.hold(this, this.state.as_str(), why);
@@ -83,9 +82,10 @@ impl Planner<'_> {
                 scope,
                 reason: Arc::default(),
                 instead: match &this.triggered_as {
-                    // The call that stops all would hit what may run under that id besides.
+                    // The call that stops all would hit what goes on under that id.
                     Some(sent_to) => self.merging.instead(sent_to, &this.key.contact, |id| {
-                        scope == StopScope::One || !under.contains(id)
+                        scope == StopScope::One
+                            || !stays_under.contains(&(id.clone(), code.clone()))
                     }),
                     None => Vec::new(),
                 },
