@@ -13,9 +13,9 @@ use super::meaning::{Meaning, Sign, Then};
 use super::outcome::{Event, Outcome, Settled};
 use super::{Parked, Shared, lock};
 use crate::id::{AutomationName, ParticipationId, TriggerCode};
-use crate::participation::{Before, Key, Participation, State};
+use crate::participation::{Before, Key, Participation, State, StopOutcome};
 use crate::plan::{Action, Stop, StopScope, Trigger, WhyRenewed, WhyStop, WhyTrigger};
-use crate::record::{CallKind, Durable, Intent, JournalError, SAME_IDS};
+use crate::record::{CallKind, CallOutcome, Durable, Intent, JournalError, SAME_IDS};
 use crate::spotler::StopAnswer;
 
 /// How often a stop is tried again whose answer was lost, at the most.
@@ -602,6 +602,9 @@ impl Worker {
                 return broken.settled(DOUBT).into();
             }
             let has_other = instead.len() > 0;
+            // What a call that stops all found under one of the others may be another run of the person.
+            let is_one_of_many = has_other && !is_first && participation.is_none();
+            let is_part = is_part || is_one_of_many;
             let attempt = self.attempt(intent, check, is_part, || async {
                 let answer = job.caller.stop(code, contact, participation).await;
                 match answer {
@@ -621,9 +624,14 @@ impl Worker {
                 Ok(attempt) => attempt,
                 Err(broken) => return broken.settled(DOUBT).into(),
             };
-            if has_other && meaning.is_of_other_id() {
+            let is_stopped = meaning.outcome == CallOutcome::PartOfStop(StopOutcome::Stopped);
+            let goes_on = is_one_of_many && is_stopped;
+            if has_other && (meaning.is_of_other_id() || goes_on) {
                 if let Err(broken) = self.durably(durable).await {
                     return broken.settled(DOUBT).into();
+                }
+                for (_, before) in affected.iter_mut().filter(|_| goes_on) {
+                    *before = Some(State::StopUncertain);
                 }
                 contact = instead.next().unwrap_or(contact);
                 is_first = false;
