@@ -67,14 +67,17 @@ fn two_parts_are_a_test_and_what_is_between_them_the_control_group() {
     assert!(explained.contains("wanted 45% to 90%"), "{explained}");
 }
 
+/// All who are below a bound are to be in a, and the others in b.
+fn two_parts(spotler: &Spotler, bound: &str) -> String {
+    let a = format!("from = \"0%\", to = {bound:?}");
+    let b = format!("from = {bound:?}, to = \"100%\"");
+    config(spotler, &[("a", &a), ("b", &b)])
+}
+
 #[test]
 fn to_change_a_part_moves_nobody() {
     let spotler = Spotler::open();
-    let parts = |bound: &str| {
-        let a = format!("from = \"0%\", to = {bound:?}");
-        let b = format!("from = {bound:?}, to = \"100%\"");
-        config(&spotler, &[("a", &a), ("b", &b)])
-    };
+    let parts = |bound: &str| two_parts(&spotler, bound);
     let repo = repo(&parts("50%"));
     repo.apply().exits(0);
     let before = of(&repo, "a");
@@ -142,11 +145,7 @@ fn a_block_without_a_lot_takes_whoever_is_in_under_another_part() {
 #[test]
 fn whom_a_lot_leaves_out_is_not_withheld() {
     let spotler = Spotler::open();
-    let parts = |bound: &str| {
-        let a = format!("from = \"0%\", to = {bound:?}");
-        let b = format!("from = {bound:?}, to = \"100%\"");
-        config(&spotler, &[("a", &a), ("b", &b)])
-    };
+    let parts = |bound: &str| two_parts(&spotler, bound);
     let repo = repo(&parts("50%"));
     repo.apply().exits(0);
     let contact = &of(&repo, "a")[0];
