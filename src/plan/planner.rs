@@ -264,10 +264,7 @@ impl<'a> Planner<'a> {
             }
             _ => {}
         }
-        let over = match of.state {
-            State::LetGo => Over::Gone,
-            _ => Over::Declared,
-        };
+        let over = of.over_by_time();
         of.state = State::Ended;
         of.detail = (over == Over::Gone).then(|| GONE.to_owned());
         Some(Move::End(over))

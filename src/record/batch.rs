@@ -209,7 +209,6 @@ impl Batch {
             .collect::<Result<Vec<_>, _>>()?;
         for (change, state) in changes.into_iter().zip(states) {
             let Some(state) = state else { continue };
-            let detail = change.transition.detail(change.before);
             // An adopted participation takes its code and fields from the configuration of now, and counts as triggered now:
             // the contact may have had its first mail a moment ago. Who is withheld had none.
             if change.before.is_none() || change.transition == Move::Adopt {
@@ -219,16 +218,47 @@ impl Batch {
                     trigger_code: change.trigger_code,
                     ids: Vec::new(),
                     fields: change.fields,
-                    detail,
+                    detail: change.transition.detail(change.before),
                     triggered_at: (change.transition == Move::Adopt).then_some(self.at),
                 });
             } else {
-                let mut row = StateChange::new(change.key, change.before, state, detail);
-                row.ended_ahead = self.ahead.filter(|_| state == State::Ended);
-                self.states.push(row);
+                self.turn(change.key, change.before, state, change.transition);
             }
         }
         Ok(())
+    }
+
+    /// Adds what an apply begins with.
+    ///
+    /// # Errors
+    /// That the state machine does not allow the end of something that is merged.
+    pub fn begin(&mut self, start: ApplyStart) -> Result<(), IllegalMove> {
+        for merge in &start.merges.rows {
+            let Some((before, over)) = merge.ended else {
+                continue;
+            };
+            let key = Key {
+                contact: merge.to.clone(),
+                ..merge.of.clone()
+            };
+            let end = Move::End(over);
+            if let Some(state) = after(Some(before), end)? {
+                self.turn(key, Some(before), state, end);
+            }
+        }
+        self.start.moves.extend(start.moves);
+        self.start.applied.extend(start.applied);
+        self.start.merges.ids.extend(start.merges.ids);
+        self.start.merges.rows.extend(start.merges.rows);
+        self.start.moved = start.moved.or(self.start.moved.take());
+        Ok(())
+    }
+
+    fn turn(&mut self, key: Key, before: Option<State>, state: State, transition: Move) {
+        let detail = transition.detail(before);
+        let mut row = StateChange::new(key, before, state, detail);
+        row.ended_ahead = self.ahead.filter(|_| state == State::Ended);
+        self.states.push(row);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::participation::{Key, Participation, State};
+use super::participation::{Key, Over, Participation, State};
 use crate::id::ContactId;
 
 /// What the record writes of people who have two ids.
@@ -36,6 +36,9 @@ pub struct Merge {
     pub gone_at: Option<Timestamp>,
     /// When either was last released.
     pub released_at: Option<Timestamp>,
+    /// What it was on record, and how it is over, where it has ended by now: by the time of its own trigger, which is not on
+    /// record any more after this.
+    pub ended: Option<(State, Over)>,
 }
 
 /// Makes one of the participation of an id that is merged and that of the id that the person keeps, in the same automation and
@@ -67,6 +70,8 @@ pub fn merge(
         triggered_at: winner.triggered_at.max(loser.and_then(sent)),
         gone_at: later(|of| of.gone_at),
         released_at: later(|of| of.released_at),
+        ended: (state(winner) == State::Ended && winner.state != State::Ended)
+            .then(|| (winner.state, winner.over_by_time())),
     };
     let mut whole = winner.clone();
     merge.write_over(&mut whole);

@@ -100,6 +100,14 @@ impl Participation {
         }
     }
 
+    /// How it is over once it has ended by time: who was let go had left before.
+    pub fn over_by_time(&self) -> Over {
+        match self.state {
+            State::LetGo => Over::Gone,
+            _ => Over::Declared,
+        }
+    }
+
     /// When it ends, or has ended, by time, where runs last for `runs_for`.
     pub fn ends_at(&self, runs_for: Option<Duration>) -> Option<Timestamp> {
         let ends = self.ends_by_time() || self.state == State::Ended;

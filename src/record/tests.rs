@@ -169,6 +169,7 @@ on_every_store!(
     who_leaves_is_counted_on_the_day_on_which_that_began,
     tries_in_a_row_are_counted,
     a_move_keeps_who_runs,
+    what_ended_by_its_own_time_is_merged_as_that_with_a_later_trigger,
     two_ids_of_one_person_are_merged_and_stay_so,
     who_asks_for_many_contacts_sees_the_open_calls_of_these_once,
     nothing_is_left_of_who_is_forgotten,
@@ -1017,6 +1018,62 @@ async fn who_asks_for_many_contacts_sees_the_open_calls_of_these_once(place: Pla
     let asked = place.record.snapshot_with(&ids).await.unwrap().asked;
     let asked: Vec<_> = asked.iter().map(|of| of.key.contact.as_str()).collect();
     assert_eq!(asked, ["c-1"]);
+    drop(journal);
+    writing.end().await.unwrap();
+}
+
+async fn what_ended_by_its_own_time_is_merged_as_that_with_a_later_trigger(mut place: Place) {
+    let ahead = batch::now(&place.record.clock) + Duration::from_secs(86_400);
+    place.record.clock.pinned = Some(ahead);
+    let id = |text: &str| ContactId::new(text).unwrap();
+    let writing = place.begin().await;
+    let journal = writing.journal();
+    for number in 1..=2 {
+        let [old, new] = ["old", "new"].map(|of| format!("{of}-{number}"));
+        call(&journal, trigger(&old, None), ACTIVE, &[&old]).await;
+        call(&journal, trigger(&new, None), ACTIVE, &[&new]).await;
+        let stop = Intent {
+            affected: vec![(key(&new, "a"), Some(State::Active))],
+            ..stop(&[], true)
+        };
+        let stopped = CallOutcome::Stop(StopOutcome::Stopped);
+        call(&journal, stop, stopped, &[]).await;
+    }
+    let let_go = change("old-2", "a", Some(State::Active), Move::LetGo);
+    journal.change(vec![let_go]).await.unwrap();
+    let all = place.all().await;
+    let of = |contact: &str| {
+        let mut all = all.iter().map(|of| &of.participation);
+        all.find(|of| of.key.contact == id(contact)).unwrap()
+    };
+    let rows = (1..=2).map(|number| {
+        let [old, new] = ["old", "new"].map(|of| format!("{of}-{number}"));
+        let by_now = |of: &crate::participation::Participation| match of.key.contact == id(&old) {
+            true => State::Ended,
+            false => of.state,
+        };
+        merge(of(&old), &id(&new), Some(of(&new)), by_now)
+            .unwrap()
+            .0
+    });
+    let merges = Merges {
+        rows: rows.collect(),
+        ids: Vec::new(),
+    };
+    let later = ["new-1", "new-2"].map(|new| of(new).triggered_at);
+    let start = ApplyStart {
+        merges,
+        ..ApplyStart::default()
+    };
+    journal.begin(start).await.unwrap();
+    let ended = place.all().await;
+    let ended = ended.iter().map(|of| &of.participation);
+    let ended: Vec<_> = ended
+        .map(|of| (of.has_ended_declared(), of.left_at, of.triggered_at))
+        .collect();
+    let expected = [true, false].into_iter().zip(later);
+    let expected = expected.map(|(is_declared, at)| (is_declared, Some(ahead), at));
+    assert_eq!(ended, expected.collect::<Vec<_>>());
     drop(journal);
     writing.end().await.unwrap();
 }

@@ -431,13 +431,7 @@ fn add(write: Write, batch: &mut Batch) -> Result<(), IllegalMove> {
         Write::Change(changes) => return batch.change(changes),
         Write::Mark(marks) => batch.marks.extend(marks),
         Write::Sources(sources) => batch.sources.extend(sources),
-        Write::Begin(start) => {
-            batch.start.moves.extend(start.moves);
-            batch.start.applied.extend(start.applied);
-            batch.start.merges.ids.extend(start.merges.ids);
-            batch.start.merges.rows.extend(start.merges.rows);
-            batch.start.moved = start.moved.or(batch.start.moved.take());
-        }
+        Write::Begin(start) => return batch.begin(start),
         Write::CountAnew => batch.counts_anew = true,
         Write::Forget(contact) => batch.forgotten.push(contact),
         Write::Nothing => {}
