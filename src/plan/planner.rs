@@ -208,13 +208,9 @@ impl<'a> Planner<'a> {
         };
         let (mut twice, ended) = (self.merging).make(contact, &mut self.moves, group, by_now);
         group.sort_by(|a, b| a.key.run().cmp(&b.key.run()));
-        if !twice.is_empty() {
-            self.end(&mut twice, |_| false);
-            for (of, timed) in twice.iter().zip(std::mem::take(&mut self.timed)) {
-                self.passed = timed;
-                self.pass(of, None);
-            }
-        }
+        twice.sort_by(|a, b| a.key.cmp(&b.key));
+        self.end(&mut twice, |_| false);
+        let timed = std::mem::take(&mut self.timed);
         self.end(group, |of| ended.contains(&of.key));
         self.find_elsewhere(&twice, group);
         let beside = twice.iter().filter(|of| of.state.may_run_at_spotler());
@@ -227,7 +223,7 @@ impl<'a> Planner<'a> {
             self.note_lots(group, &[]);
             self.merge(&[], group);
         }
-        self.stop_twice(contact, &twice, group, first_action);
+        self.stop_twice(contact, &twice, timed, group, first_action);
         self.elsewhere.clear();
         self.beside.clear();
         self.timed.clear();
@@ -439,7 +435,8 @@ impl<'a> Planner<'a> {
         }
         match decision {
             // Once it does not run under another id any more.
-            Decision::StopThenTrigger(WhyRenewed::FieldsChanged)
+            Decision::Trigger(WhyTrigger::Again)
+            | Decision::StopThenTrigger(WhyRenewed::FieldsChanged)
                 if recorded.is_some_and(|of| self.runs_beside(&of.key)) =>
             {
                 self.plan.unchanged +=

@@ -241,8 +241,14 @@ pub fn merge(world: &World, record: &mut Record) {
     for key in keys {
         let person = world.person(&key);
         let own = record.get(&person);
-        let both_run = record[&key].state.may_run() && own.is_some_and(|own| own.state.may_run());
-        if person == key || both_run {
+        let from = &record[&key];
+        let both_run = own.is_some_and(|own| from.state.may_run() && own.state.may_run());
+        // To be declared is no new enrolment for who was in until it ended, whatever comes of a stop under the other id.
+        let is_beside = |one: &Entry, other: &Entry| {
+            one.state == StopUncertain && other.state == Ended && other.over.is_none()
+        };
+        let is_beside = own.is_some_and(|own| is_beside(from, own) || is_beside(own, from));
+        if person == key || both_run || is_beside {
             continue;
         }
         let own = record.remove(&person);
@@ -315,6 +321,11 @@ pub fn plan(world: &World, record: &Record, goes_first: impl Fn(&Key) -> bool) -
         if world.is_suppressed(&key) {
             let running = rows.iter().filter(|(_, entry)| entry.state.may_run());
             stops.extend(running.map(|(key, _)| (*key).clone()));
+            for (other, row) in rows.iter().filter(|(of, _)| **of != key) {
+                if row.state == Ended && row.over.is_none() {
+                    plan.ended.insert((*other).clone(), Some(Over::Suppressed));
+                }
+            }
             match entry.map(|entry| entry.state) {
                 Some(state) if state.may_run() => {}
                 Some(Ended) => _ = plan.ended.insert(key, Some(Over::Suppressed)),
@@ -346,6 +357,10 @@ pub fn plan(world: &World, record: &Record, goes_first: impl Fn(&Key) -> bool) -
         for (other, row) in rows.iter().copied().filter(|(of, _)| **of != key) {
             match row.state {
                 LetGo => {}
+                Ended if row.over.is_none() && declared.is_none() => {
+                    plan.leave(world, other, row, &mut stops)
+                }
+                Ended => is_elsewhere |= row.over.is_none(),
                 state if !state.may_run() => {}
                 // What runs beside it is stopped, whatever becomes of it.
                 _ if runs.is_some_and(|of| of != other) => _ = stops.insert(other.clone()),
@@ -407,6 +422,7 @@ pub fn plan(world: &World, record: &Record, goes_first: impl Fn(&Key) -> bool) -
                 match (entry.over, automation.again_after.map(is_due)) {
                     (None, None | Some(false)) => {}
                     (Some(_), Some(false)) => hold("ended"),
+                    (None, _) if runs_beside => {}
                     _ if cools => hold("cooling"),
                     _ => _ = triggers.insert(key),
                 }

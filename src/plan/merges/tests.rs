@@ -7,8 +7,8 @@ use jiff::{Timestamp, ToSpan};
 use super::*;
 use crate::config::{self, Config};
 use crate::id::{AutomationName, Occurrence, TriggerCode};
-use crate::participation::{GONE, State};
-use crate::plan::{Action, Filter, Plan};
+use crate::participation::{GONE, Move, Over, State};
+use crate::plan::{Action, Filter, Plan, Turned};
 use crate::roster;
 use crate::source::Recorded;
 
@@ -60,6 +60,13 @@ fn of(contact: &str, state: State, hours: i64) -> Participation {
 }
 
 fn build(config: &Config, rows: &[Participation]) -> Plan {
+    build_moved(config, rows, &[])
+}
+
+/// The same, with automations that have another name since.
+fn build_moved(config: &Config, rows: &[Participation], moves: &[(&str, &str)]) -> Plan {
+    let name = |text: &str| AutomationName::new(text).unwrap();
+    let moves = moves.iter().map(|(from, to)| (name(from), name(to)));
     let roster = roster::build(config, now(), Recorded::Rows(&[])).unwrap();
     let ids = roster.people().others();
     let ids: HashMap<_, _> = ids.map(|(id, kept)| (id.clone(), kept.clone())).collect();
@@ -79,7 +86,7 @@ fn build(config: &Config, rows: &[Participation]) -> Plan {
         recorded,
         &filter,
         times,
-        Vec::new(),
+        moves.collect(),
         merged,
     );
     plan
@@ -187,6 +194,53 @@ fn fields_that_change_wait_until_it_is_stopped_under_the_other_id() {
     let old = of("old", State::Active, 3);
     assert_eq!(planned(&settings, &[kept.clone(), old]), ["stop old One"]);
     assert_eq!(planned(&settings, &[kept]), ["stop new All", "trigger new"]);
+}
+
+#[test]
+fn who_was_in_until_it_ended_is_no_new_enrolment_whatever_comes_of_a_stop_under_another_id() {
+    use State::{Active, Ended, StopUncertain};
+    let declared = config("runs_for = \"2d\"\nagain_after = \"9d\"");
+    let due = config("runs_for = \"2d\"\nagain_after = \"3d\"");
+    let gone = without("runs_for = \"2d\"\nagain_after = \"3d\"");
+    for (old, new, stop, ended) in [
+        (StopUncertain, Ended, "stop old All", "new"),
+        (StopUncertain, Active, "stop old All", "new"),
+        (Ended, StopUncertain, "stop new All", "old"),
+        (Active, StopUncertain, "stop new All", "old"),
+    ] {
+        let rows = [of("new", new, 4 * DAY), of("old", old, 5 * DAY)];
+        // Nobody is triggered beside a stop in doubt, also once it is time.
+        for settings in [&declared, &due] {
+            assert_eq!(planned(settings, &rows), [stop], "{old} {new}");
+        }
+        // Who is gone meanwhile is a new enrolment when declared again.
+        let plan = build(&gone, &rows);
+        let over = plan.turns.iter().map(|turn| match &turn.of {
+            Turned::Other(of) => (of.0.contact.as_str(), turn.transition),
+            Turned::Enrolment(_) => panic!("nobody is declared"),
+        });
+        let over: Vec<_> = over.collect();
+        assert_eq!(over, [(ended, Move::End(Over::Gone))], "{old} {new}");
+        assert_eq!(planned(&gone, &rows), [stop], "{old} {new}");
+    }
+}
+
+#[test]
+fn stops_under_an_old_id_are_in_the_order_of_the_names_that_automations_have_now() {
+    let config = without("");
+    let in_it = |contact: &str, automation: &str| {
+        let mut of = of(contact, State::Active, 3);
+        of.key.automation = AutomationName::new(automation).unwrap();
+        of
+    };
+    let rows = ["new", "old"].map(|of| ["b", "c"].map(|name| in_it(of, name)));
+    let plan = build_moved(&config, rows.as_flattened(), &[("b", "d")]);
+    let stops = plan.actions.iter().map(|action| match action {
+        Action::Stop(stop) => stop.participation.key.to_string(),
+        Action::Trigger(_) => panic!("nobody is declared"),
+    });
+    let stops: Vec<_> = stops.collect();
+    assert_eq!(stops, ["new / c", "new / d", "old / c", "old / d"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use hashbrown::{HashMap, HashSet};
 use super::Planner;
 use crate::failpoint::{Planted, is_planted};
 use crate::id::{ContactId, TriggerCode};
-use crate::participation::{Key, Participation, State};
+use crate::participation::{Key, Move, Participation, State};
 use crate::plan::decide::{WhyHeld, WhyStop};
 use crate::plan::{Action, Held, Mark, Stop, StopScope, reason};
 use crate::roster::Roster;
@@ -51,7 +51,7 @@ impl Planner<'_> {
     /// Finds what the contact is in under another id while nothing runs for certain under its own one. The group is sorted by
     /// automation and occurrence.
     pub(super) fn find_elsewhere(&mut self, twice: &[Participation], group: &[Participation]) {
-        let mut found: Vec<&Participation> = twice.iter().filter(|of| of.state.is_in()).collect();
+        let mut found: Vec<&Participation> = twice.iter().filter(|of| of.is_in()).collect();
         found.sort_by(|a, b| a.key.run().cmp(&b.key.run()));
         for same in found.chunk_by(|a, b| a.key.is_same_run(&b.key)) {
             let own = group.binary_search_by(|own| own.key.run().cmp(&same[0].key.run()));
@@ -67,11 +67,13 @@ impl Planner<'_> {
     }
 
     /// Stops what may run under an id that is not kept beside what runs under the one that is. By its own id where it has one, since
-    /// Spotler may know both by one contact; the call that stops all goes to the id that it was triggered under alone.
+    /// Spotler may know both by one contact; the call that stops all goes to the id that it was triggered under alone. Notes what
+    /// the time does there, and what has ended and is over.
     pub(super) fn stop_twice(
         &mut self,
         contact: &ContactId,
         twice: &[Participation],
+        timed: Vec<Option<(State, Move)>>,
         group: &[Participation],
         first_action: usize,
     ) {
@@ -80,12 +82,24 @@ impl Planner<'_> {
         }
         let suppressions = self.roster.suppressions(contact.as_str());
         let mut stops = Vec::new();
+        let mut timed = timed.into_iter();
         for of in twice {
+            self.passed = timed.next().flatten();
             let is_suppressed = self.is_suppressed(suppressions, &of.key);
             self.count(of, is_suppressed);
             let same = &self.elsewhere[self.places_elsewhere(&of.key)];
             let elsewhere = same.iter().find(|(it, _)| it.key == of.key);
+            // All of them are declared, or none.
+            let is_gone = same.iter().any(|(_, goes)| *goes == Goes::Undeclared);
             let why = match elsewhere.map(|(_, goes)| *goes) {
+                _ if of.has_ended_declared() => {
+                    match is_suppressed {
+                        true => self.suppressed(of, None),
+                        false if is_gone => self.gone(of),
+                        false => {}
+                    }
+                    None
+                }
                 _ if !of.state.may_run_at_spotler() => None,
                 _ if is_suppressed => Some(WhyStop::Suppressed),
                 _ if of.state == State::LetGo => None,
@@ -98,6 +112,7 @@ impl Planner<'_> {
                 _ if self.freeze(of) => None,
                 _ => Some(WhyStop::Merged),
             };
+            self.pass(of, None);
             stops.extend(why.map(|why| (of, why)));
         }
         let called = |of: &Participation| (of.sent_to().clone(), of.trigger_code.clone());
@@ -174,7 +189,8 @@ impl Planner<'_> {
     /// The ids under which anything of the contact under way goes on, and its code.
     pub(super) fn stays_under(&self) -> HashSet<(ContactId, TriggerCode)> {
         let elsewhere = self.elsewhere.iter();
-        let elsewhere = elsewhere.filter(|(_, goes)| *goes == Goes::Declared);
+        let elsewhere =
+            elsewhere.filter(|(of, goes)| *goes == Goes::Declared && of.state.may_run_at_spotler());
         let let_go = self.beside.iter().filter(|of| of.state == State::LetGo);
         let stays = elsewhere.map(|(of, _)| of).chain(let_go);
         stays
@@ -188,7 +204,8 @@ impl Planner<'_> {
         let same = self.places_elsewhere(&recorded.key);
         for (of, goes) in &mut self.elsewhere[same] {
             *goes = Goes::Declared;
-            if of.left_at.is_some() {
+            // Of what has ended, that is the time of the clock that said so.
+            if of.left_at.is_some() && of.state != State::Ended {
                 self.plan.marks.push(Mark {
                     key: of.key.clone(),
                     left_at: None,
