@@ -335,7 +335,7 @@ impl Law {
             let is_open = standing.as_ref().is_some_and(|of| is_open(&of.key)) || is_open(&of.key);
             let is_known = state.is_some_and(State::may_run_at_spotler) || is_open;
             // It was carried out behind the stop of it.
-            let is_late = of.is_late && state == Some(State::Stopped);
+            let is_late = of.is_late && !is_known;
             // Spotler has made one contact of two, where only an id tells this run from the other one.
             let is_mixed =
                 spotler.merged.contains(&of.key.contact) && self.nameless.contains(&of.key);

@@ -26,7 +26,7 @@ pub struct Started {
     pub code: TriggerCode,
     pub id: ParticipationId,
     pub is_running: bool,
-    /// Whether the run that sent it had no answer by then.
+    /// Whether a stop of it was carried out while it was on its way.
     pub is_late: bool,
     pub sent_at: Timestamp,
 }
@@ -41,6 +41,8 @@ pub struct Spotler {
     pub inactive: BTreeSet<String>,
     /// Calls that are still to be carried out.
     pub late: Vec<Key>,
+    /// The stops that were carried out.
+    stops: Vec<Call>,
     rules: Rules,
 }
 
@@ -104,7 +106,7 @@ impl Spotler {
         self.started.iter().filter(runs).count()
     }
 
-    fn trigger(&mut self, call: &Call, is_late: bool) -> (TriggerAnswer, bool) {
+    fn trigger(&mut self, call: &Call) -> (TriggerAnswer, bool) {
         let code = call.code.as_str();
         let entry = |participation, result: &str| Entry {
             participation,
@@ -133,6 +135,10 @@ impl Spotler {
             return (TriggerAnswer::LimitReached(entries), false);
         }
         let id = ParticipationId::new(format!("p-{}", self.started.len())).unwrap();
+        let is_behind = |stop: &Call| stop.sent_at > call.sent_at;
+        let is_same = |stop: &Call| stop.code == call.code && stop.contact == call.contact;
+        let mut stops = self.stops.iter();
+        let is_late = stops.any(|stop| is_same(stop) && is_behind(stop));
         self.started.push(Started {
             key: call.key.clone(),
             contact: call.contact.clone(),
@@ -150,6 +156,7 @@ impl Spotler {
         if !self.knows(&call.contact) {
             return StopAnswer::UnknownContact(complaint(404, "CONTACT_NOTFOUND"));
         }
+        self.stops.push(call.clone());
         let mut any = false;
         for of in &mut self.started {
             let is_meant = of.code == call.code
@@ -212,7 +219,7 @@ impl Line {
                 doubt("time-out; it never arrived")
             }
             3 => {
-                world.carry_out(&call, false);
+                world.carry_out(&call);
                 sleep(long).await;
                 doubt("time-out; its answer was lost")
             }
@@ -223,17 +230,17 @@ impl Line {
             }
             5 => unavailable,
             6 => {
-                world.carry_out(&call, false);
+                world.carry_out(&call);
                 unavailable
             }
             7 => {
-                world.carry_out(&call, false);
+                world.carry_out(&call);
                 doubt("an answer that cannot be read")
             }
             8 if kind == CallKind::Trigger => {
                 // The answer to the last one comes once more.
                 let last = life.last.lock().unwrap().clone();
-                let answer = world.carry_out(&call, false);
+                let answer = world.carry_out(&call);
                 life.step("answered").await;
                 match last.filter(|(of, _)| *of != call.key.contact) {
                     Some((_, entries)) => Ok(Answer::Trigger(TriggerAnswer::Started(entries))),
@@ -241,7 +248,7 @@ impl Line {
                 }
             }
             _ => {
-                let answer = world.carry_out(&call, false);
+                let answer = world.carry_out(&call);
                 if let Answer::Trigger(TriggerAnswer::Started(entries)) = &answer {
                     let last = (call.key.contact.clone(), entries.clone());
                     *life.last.lock().unwrap() = Some(last);
@@ -255,7 +262,7 @@ impl Line {
 
 impl super::world::World {
     /// Carries a call out.
-    fn carry_out(&self, call: &Call, is_late: bool) -> Answer {
+    fn carry_out(&self, call: &Call) -> Answer {
         self.tell(|| format!("carried out: {call:?}"));
         if call.kind == CallKind::Stop {
             return Answer::Stop(self.spotler().stop(call));
@@ -264,7 +271,7 @@ impl super::world::World {
         let started = self.spotler().started.clone();
         let running = started.into_iter().filter(|of| of.is_running);
         let running: Vec<Key> = running.map(|of| of.key).collect();
-        let (answer, is_started) = self.spotler().trigger(call, is_late);
+        let (answer, is_started) = self.spotler().trigger(call);
         if is_started {
             self.law().started(call, &running);
         }
@@ -282,7 +289,7 @@ impl super::world::World {
             if call.kind == CallKind::Stop {
                 world.law().stopped_late(&call.key);
             }
-            world.carry_out(&call, true);
+            world.carry_out(&call);
         });
     }
 }
