@@ -42,7 +42,7 @@ pub struct Spotler {
     /// Calls that are still to be carried out.
     pub late: Vec<Key>,
     /// The stops that were carried out.
-    stops: Vec<Call>,
+    pub stops: Vec<Call>,
     rules: Rules,
 }
 
@@ -57,6 +57,8 @@ pub struct Call {
     /// The exports that it may have been made from.
     pub versions: (usize, usize),
     pub sent_at: Timestamp,
+    /// How many stops had been carried out by then.
+    pub after: usize,
 }
 
 /// What comes back, where anything does.
@@ -135,10 +137,8 @@ impl Spotler {
             return (TriggerAnswer::LimitReached(entries), false);
         }
         let id = ParticipationId::new(format!("p-{}", self.started.len())).unwrap();
-        let is_behind = |stop: &Call| stop.sent_at > call.sent_at;
         let is_same = |stop: &Call| stop.code == call.code && stop.contact == call.contact;
-        let mut stops = self.stops.iter();
-        let is_late = stops.any(|stop| is_same(stop) && is_behind(stop));
+        let is_late = self.stops[call.after..].iter().any(is_same);
         self.started.push(Started {
             key: call.key.clone(),
             contact: call.contact.clone(),

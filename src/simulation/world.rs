@@ -609,6 +609,7 @@ impl World {
             participation: participation.cloned(),
             versions: (life.version, law.version),
             sent_at: self.now(),
+            after: self.spotler().stops.len(),
         })
     }
 
