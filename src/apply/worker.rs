@@ -556,7 +556,7 @@ impl Worker {
         let job = &shared.job;
         let code = &stop.participation.trigger_code;
         let mut contact = stop.sent_to();
-        let mut instead = stop.instead.iter();
+        let mut instead = stop.instead().peekable();
         let mut is_first = true;
         let mut affected = affected;
         let mut waits = waits(FIRST_WAIT).take(STOP_TRIES);
@@ -601,7 +601,7 @@ impl Worker {
             if let Err(broken) = check() {
                 return broken.settled(DOUBT).into();
             }
-            let has_other = instead.len() > 0;
+            let has_other = instead.peek().is_some();
             // What a call that stops all found under one of the others may be another run of the person.
             let is_one_of_many = has_other && !is_first && participation.is_none();
             let is_part = is_part || is_one_of_many;

@@ -100,14 +100,12 @@ impl Engine {
         let mut actions = Vec::new();
         let ids = self.record.same_person(contact).await?;
         for id in &ids {
+            let others = ids.iter().filter(|other| *other != id);
+            let of_id: Arc<[ContactId]> = others.chain([id]).cloned().collect();
             for Listed { participation, .. } in self.participations(id).await? {
                 if !participation.state.may_run_at_spotler() {
                     continue;
                 }
-                let (sent_to, last) = (participation.sent_to(), &participation.key.contact);
-                let others = ids.iter().filter(|id| *id != sent_to && *id != last);
-                let last = Some(last).filter(|id| *id != sent_to);
-                let instead = others.chain(last).cloned().collect();
                 actions.push(Action::Stop(Box::new(Stop {
                     participation,
                     // Like one of somebody who objected: it waits for nothing.
@@ -116,7 +114,7 @@ impl Engine {
                     not_alone: None,
                     scope: StopScope::All,
                     reason: Arc::from("to be forgotten"),
-                    instead,
+                    ids: of_id.clone(),
                 })));
             }
         }

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::moves::Moves;
 use crate::failpoint::{Planted, is_planted};
@@ -36,8 +37,8 @@ pub(super) struct Merging {
     merges: Merges,
     /// The places of its rows, by what comes of each.
     rows: HashMap<Key, usize>,
-    /// The ids that people do not keep, by the one that they do; made where it is asked for.
-    others: OnceCell<HashMap<ContactId, Vec<ContactId>>>,
+    /// All ids of each person, by the one that is kept, which is the last of them; made where it is asked for.
+    all: OnceCell<HashMap<ContactId, Arc<[ContactId]>>>,
 }
 
 impl Merging {
@@ -55,7 +56,7 @@ impl Merging {
             counts: Counts::new(),
             merges: Merges::default(),
             rows: HashMap::new(),
-            others: OnceCell::new(),
+            all: OnceCell::new(),
         }
     }
 
@@ -64,25 +65,22 @@ impl Merging {
         !self.ids.is_empty() && self.ids.contains_key(contact)
     }
 
-    /// The ids to stop a person by where Spotler does not know the one that was triggered: the others that may be, sorted, and the
-    /// one that is kept.
-    pub(super) fn instead(
-        &self,
-        sent_to: &ContactId,
-        kept: &ContactId,
-        may_be: impl Fn(&ContactId) -> bool,
-    ) -> Vec<ContactId> {
-        let others = self.others.get_or_init(|| {
-            let mut others: HashMap<ContactId, Vec<ContactId>> = HashMap::new();
+    /// All ids of a person, sorted, and the one that is kept as the last.
+    pub(super) fn ids(&self, kept: &ContactId) -> Arc<[ContactId]> {
+        let all = self.all.get_or_init(|| {
+            let mut all: HashMap<ContactId, Vec<ContactId>> = HashMap::new();
             for (id, kept) in &self.ids {
-                others.entry(kept.clone()).or_default().push(id.clone());
+                all.entry(kept.clone()).or_default().push(id.clone());
             }
-            others.values_mut().for_each(|ids| ids.sort());
-            others
+            let all = all.into_iter().map(|(kept, mut ids)| {
+                ids.sort();
+                ids.push(kept.clone());
+                (kept, Arc::from(ids))
+            });
+            all.collect()
         });
-        let others = others.get(kept).into_iter().flatten();
-        let others = others.filter(|id| *id != sent_to && may_be(id));
-        others.chain([kept]).cloned().collect()
+        let ids = all.get(kept).cloned();
+        ids.unwrap_or_else(|| Arc::from([kept.clone()]))
     }
 
     /// The next person of whom something is to be merged, where that one sorts before a contact, or any where there is none.

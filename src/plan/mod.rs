@@ -146,9 +146,8 @@ pub struct Stop {
     pub scope: StopScope,
     /// Why the enrolment is gone, in words; empty until [`Plan::give_reasons`].
     pub reason: Arc<str>,
-    /// The other ids of the person, which are tried one by one where Spotler does not know the one that was triggered: Spotler may
-    /// have made one contact of any two. The id that is kept is the last.
-    pub instead: Vec<ContactId>,
+    /// The ids of the person that the call may go to; the one that is kept is the last. See [`Self::instead`].
+    pub ids: Arc<[ContactId]>,
     /// By what its contact is suppressed, where that is why.
     pub suppressed_by: Option<SuppressedBy>,
     /// Why it is not sent where the guard refuses the others, although its contact is suppressed.
@@ -171,6 +170,13 @@ impl Stop {
             true => &self.participation.key.contact,
             false => self.participation.sent_to(),
         }
+    }
+
+    /// The ids that are tried one by one where Spotler does not know the one that was triggered: it may have made one contact of
+    /// any two.
+    pub fn instead(&self) -> impl Iterator<Item = &ContactId> {
+        let sent_to = self.participation.sent_to();
+        self.ids.iter().filter(move |id| *id != sent_to)
     }
 
     /// Whether the enrolment is gone, so that there is a reason to give.

@@ -141,17 +141,14 @@ impl Planner<'_> {
             let is_suppressed = why == WhyStop::Suppressed;
             let id = called(of);
             let is_hit = goes_on.contains(&id) || is_suppressed && may_stay.contains(&id);
-            let (scope, instead) = match of.can_be_stopped_alone() {
-                true => (
-                    StopScope::One,
-                    self.merging.instead(of.sent_to(), contact, |_| true),
-                ),
+            let (scope, ids) = match of.can_be_stopped_alone() {
+                true => (StopScope::One, self.merging.ids(contact)),
                 false if is_hit => {
                     let state = of.state.as_str();
                     self.hold(of, state, reason::cannot_stop_alone(is_suppressed));
                     continue;
                 }
-                false => (StopScope::All, Vec::new()),
+                false => (StopScope::All, Arc::default()),
             };
             self.twice.push(Action::Stop(Box::new(Stop {
                 why,
@@ -160,7 +157,7 @@ impl Planner<'_> {
                     WhyStop::NotDeclared => Arc::default(),
                     _ => Arc::from(format!("merged with {contact}, who is in it too")),
                 },
-                instead,
+                ids,
                 suppressed_by: is_suppressed.then(|| self.by(contact.as_str(), &of.key)),
                 not_alone: None,
                 participation: of.clone(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hashbrown::HashSet;
 
 use super::Planner;
-use crate::id::TriggerCode;
+use crate::id::{ContactId, TriggerCode};
 use crate::participation::Participation;
 use crate::plan::behind::Behind;
 use crate::plan::decide::{WhyStop, WhyTrigger};
@@ -81,13 +81,20 @@ impl Planner<'_> {
                 why: stop.why,
                 scope,
                 reason: Arc::default(),
-                instead: match &this.triggered_as {
-                    // The call that stops all would hit what goes on under that id.
-                    Some(sent_to) => self.merging.instead(sent_to, &this.key.contact, |id| {
-                        scope == StopScope::One
-                            || !stays_under.contains(&(id.clone(), code.clone()))
-                    }),
-                    None => Vec::new(),
+                ids: match this.triggered_as {
+                    None => Arc::default(),
+                    Some(_) => {
+                        let ids = self.merging.ids(&this.key.contact);
+                        let is_beside =
+                            |id: &ContactId| stays_under.contains(&(id.clone(), code.clone()));
+                        match scope {
+                            // The call that stops all would hit what goes on under that id.
+                            StopScope::All if ids.iter().any(is_beside) => {
+                                ids.iter().filter(|id| !is_beside(id)).cloned().collect()
+                            }
+                            _ => ids,
+                        }
+                    }
                 },
                 suppressed_by: (stop.why == WhyStop::Suppressed)
                     .then(|| self.by(this.key.contact.as_str(), &this.key)),
