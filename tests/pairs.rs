@@ -330,6 +330,10 @@ fn merged_and_ends(case: &mut Case) {
     case.rows(&["c-9,x,ok"]).at(0, 12).apply();
     case.blocks(&(block + MERGED));
     assert_eq!((case.plan(), case.unchanged()), (does(&[]), 1.into()));
+    case.apply().at(23, 12);
+    assert_eq!(case.plan(), does(&[]));
+    case.settings("runs_for = \"21d\"\nagain_after = \"22d\"", "");
+    assert_eq!(case.plan(), does(&["trigger a c-9"]));
 }
 
 fn merged_and_the_guard(case: &mut Case) {
