@@ -75,7 +75,7 @@ pub enum SavedError {
     #[error("It is larger than {LARGEST} bytes, which is too large for a saved plan.")]
     TooLarge,
     /// It cannot be read.
-    #[error("It cannot be read: {0}.")]
+    #[error("It cannot be read: {0}. Save one with `rollcall plan --out FILE`.")]
     Io(#[from] std::io::Error),
 }
 
