@@ -205,3 +205,36 @@ fn what_cannot_be_meant_is_an_error_and_what_does_nothing_a_warning() {
         assert!(done.stderr.contains(said), "{}", done.stderr);
     }
 }
+
+#[test]
+fn a_source_that_ran_dry_makes_nobody_over_who_has_ended() {
+    let never = "runs_for = \"21d\"";
+    let with = |spotler: &Spotler, more: &str| {
+        let crm = "[source.crm]\ncsv = \"crm.csv\"\ncontact = \"id\"\n\
+                   [[enrol]]\nautomation = \"check\"\nsource = \"crm\"\n";
+        config(spotler, never, &[], &format!("{crm}{more}"))
+    };
+    let list = "[source.list]\ncsv = \"list.csv\"\ncontact = \"id\"\n\
+                [[require]]\nsource = \"list\"\n";
+    for (file, more) in [("crm.csv", ""), ("list.csv", list)] {
+        let spotler = Spotler::open();
+        let repo = Repo::with(&with(&spotler, more));
+        let rows = "id\nc-1\nc-2\n";
+        repo.write("crm.csv", rows);
+        repo.write("list.csv", rows);
+        repo.apply().exits(0);
+        apply(&repo, 22);
+        let recorded = repo.recorded();
+        assert_eq!(recorded, ["check c-1 ended", "check c-2 ended"], "{file}");
+        // Once it is whole again, they would all come as new enrolments, or as released.
+        repo.write(file, "id\n");
+        let now = after(23);
+        let refused = repo.run(&["apply", "--yes", "--now", &now]).exits(4);
+        let says = "has no rows, and had 2 at the last apply";
+        assert!(refused.stderr.contains(says), "{file}: {}", refused.stderr);
+        repo.write(file, rows);
+        apply(&repo, 24);
+        assert_eq!(actions(&repo, 25), NOTHING, "{file}");
+        assert_eq!(spotler.ledger().len(), 2, "{file}");
+    }
+}

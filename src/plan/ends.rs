@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
-use super::{Action, NotAlone, Plan, Stop, WhyStop};
+use super::{Action, NotAlone, Plan, WhyStop};
 use crate::config::{Config, Suppression};
 use crate::id::AutomationName;
-use crate::participation::Key;
+use crate::participation::{Key, Move, Over};
 use crate::record::AppliedSource;
 use crate::roster::{Enrolment, Roster, SourceRead};
 
@@ -19,7 +19,7 @@ pub struct Ended {
     pub how: HowEnded,
     /// How many would be triggered.
     pub triggers: u64,
-    /// How many would be stopped or let go, or begin to leave.
+    /// How many would be stopped or let go, begin to leave, or be over where they have ended.
     pub leaving: u64,
 }
 
@@ -48,6 +48,7 @@ impl Ended {
         roster: &Roster<'_>,
         applied: &BTreeMap<String, AppliedSource>,
     ) -> Vec<Self> {
+        let names = ended(roster, applied);
         let ended = roster.sources().filter_map(|read| {
             // Whom it says to be one person is not known, so that anybody may be concerned.
             let has_merges = config.merges.iter().filter_map(|merged| merged.listed());
@@ -82,7 +83,7 @@ impl Ended {
                 how,
                 triggers: triggers(plan, roster, may_be_due_to_it),
                 leaving: leaving(plan, config, roster, &automations, is_from_it)
-                    + doubtful(plan, config, roster, &read.source.name),
+                    + doubtful(plan, config, roster, (&read.source.name, &names)),
             };
             (ended.triggers + ended.leaving > 0).then_some(ended)
         });
@@ -103,30 +104,59 @@ fn how_ended(read: &SourceRead<'_>, applied: &BTreeMap<String, AppliedSource>) -
     }
 }
 
-/// The blocks that suppress the contact of a stop, where that is why it is stopped.
+/// The names of the sources that are not whole.
+fn ended<'r>(
+    roster: &'r Roster<'_>,
+    applied: &BTreeMap<String, AppliedSource>,
+) -> HashSet<&'r str> {
+    let sources = roster.sources();
+    let ended = sources.filter(|read| how_ended(read, applied).is_some());
+    ended.map(|read| read.source.name.as_str()).collect()
+}
+
+/// Whether a block is a list whose source is one of these.
+fn has_ended(of: &Suppression, ended: &HashSet<&str>) -> bool {
+    let source = of.source.as_deref();
+    source.is_some_and(|source| ended.contains(source))
+}
+
+/// The blocks that suppress a contact in an automation.
 fn blocks<'r>(
-    stop: &Stop,
+    contact: &str,
+    automation: &AutomationName,
     config: &Config,
     roster: &'r Roster<'_>,
 ) -> impl Iterator<Item = &'r Suppression> {
-    let key = &stop.participation.key;
     let mut names = config.automations.iter().map(|automation| &automation.name);
-    let automation = names.position(|name| *name == key.automation);
-    let is_it = stop.why == WhyStop::Suppressed;
-    let suppressions = is_it.then(|| roster.suppressions(key.contact.as_str()));
-    let suppressions = suppressions.flatten().into_iter();
+    let automation = names.position(|name| name == automation);
+    let suppressions = roster.suppressions(contact).into_iter();
     suppressions.flat_map(move |of| of.all(automation))
 }
 
-/// How many stops that may be wrong come of the lists of a source.
-fn doubtful(plan: &Plan, config: &Config, roster: &Roster<'_>, source: &str) -> u64 {
+/// How many stops, and ends, that may be wrong come of the lists of a source.
+fn doubtful(
+    plan: &Plan,
+    config: &Config,
+    roster: &Roster<'_>,
+    (source, ended): (&str, &HashSet<&str>),
+) -> u64 {
+    let is_of_it = |of: &&Suppression| of.source.as_deref() == Some(source);
     let is_it = |action: &&Action| match action {
         Action::Stop(stop) if stop.not_alone == Some(NotAlone::Doubtful) => {
-            blocks(stop, config, roster).any(|of| of.source.as_deref() == Some(source))
+            let key = &stop.participation.key;
+            blocks(key.contact.as_str(), &key.automation, config, roster).any(|of| is_of_it(&of))
         }
         _ => false,
     };
-    plan.actions.iter().filter(is_it).count() as u64
+    let stops = plan.actions.iter().filter(is_it);
+    // Once the list is whole again, they would be triggered as somebody who was stopped by it.
+    let ends = plan.turns.iter().filter(|turn| {
+        let (contact, automation, _) = turn.of(config, roster);
+        let blocks: Vec<_> = blocks(contact, automation, config, roster).collect();
+        let is_end = matches!(turn.transition, Move::End(Over::Suppressed(_)));
+        is_end && blocks.iter().any(is_of_it) && blocks.iter().all(|of| has_ended(of, ended))
+    });
+    (stops.count() + ends.count()) as u64
 }
 
 impl Plan {
@@ -138,21 +168,19 @@ impl Plan {
         roster: &Roster<'_>,
         applied: &BTreeMap<String, AppliedSource>,
     ) {
-        let ended = roster
-            .sources()
-            .filter(|read| how_ended(read, applied).is_some());
-        let ended: HashSet<&str> = ended.map(|read| read.source.name.as_str()).collect();
+        let ended = ended(roster, applied);
         if ended.is_empty() {
             return;
         }
         for action in &mut self.actions {
             let Action::Stop(stop) = action else { continue };
-            let mut blocks = blocks(stop, config, roster).peekable();
-            let has_ended = |of: &Suppression| {
-                let source = of.source.as_deref();
-                source.is_some_and(|source| ended.contains(source))
-            };
-            let is_doubtful = blocks.peek().is_some() && blocks.all(has_ended);
+            if stop.why != WhyStop::Suppressed {
+                continue;
+            }
+            let key = &stop.participation.key;
+            let of = blocks(key.contact.as_str(), &key.automation, config, roster);
+            let mut blocks = of.peekable();
+            let is_doubtful = blocks.peek().is_some() && blocks.all(|of| has_ended(of, &ended));
             drop(blocks);
             if is_doubtful {
                 stop.not_alone = Some(NotAlone::Doubtful);
@@ -183,12 +211,6 @@ fn leaving(
         .iter()
         .filter_map(|automation| Some((&config.automations.get(*automation)?.name, *automation)))
         .collect();
-    let is_of_it = |key: &&Key| {
-        names.get(&key.automation).is_some_and(|automation| {
-            let suppression = roster.suppression(key.contact.as_str(), Some(*automation));
-            suppression.is_none()
-        })
-    };
     let is_renewed_by_it = |key: &Key| {
         let automation = names.get(&key.automation)?;
         let occurrence = key
@@ -209,7 +231,20 @@ fn leaving(
     let let_go = plan.let_go.iter().map(|let_go| &let_go.participation.key);
     let marks = plan.marks.iter().filter(|mark| mark.left_at.is_some());
     let begin = marks.map(|mark| &mark.key);
-    stops.chain(let_go).chain(begin).filter(is_of_it).count() as u64
+    let keys = stops.chain(let_go).chain(begin);
+    let is_of_it = |contact: &str, name: &AutomationName| {
+        names.get(name).is_some_and(|automation| {
+            let suppression = roster.suppression(contact, Some(*automation));
+            suppression.is_none()
+        })
+    };
+    let leaving = keys.filter(|key| is_of_it(key.contact.as_str(), &key.automation));
+    // Declared again, they would be new enrolments.
+    let over = plan.turns.iter().filter(|turn| {
+        let (contact, name, _) = turn.of(config, roster);
+        turn.transition == Move::End(Over::Gone) && is_of_it(contact, name)
+    });
+    (leaving.count() + over.count()) as u64
 }
 
 impl fmt::Display for Ended {
