@@ -238,3 +238,22 @@ fn a_source_that_ran_dry_makes_nobody_over_who_has_ended() {
         assert_eq!(spotler.ledger().len(), 2, "{file}");
     }
 }
+
+#[test]
+fn a_plan_that_was_saved_for_a_time_to_come_ends_nothing_before_that() {
+    let spotler = Spotler::open();
+    let repo = Repo::with(&config(&spotler, CHECK, &["c-1"], ""));
+    repo.apply().exits(0);
+    repo.run(&["plan", "--out", "plan.json", "--now", &after(22)])
+        .exits(0);
+    let refused = repo.run(&["apply", "plan.json", "--yes"]).exits(1);
+    assert!(
+        refused.stderr.contains("nothing was sent"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(repo.recorded(), ["check c-1 active"]);
+    let then = ["apply", "plan.json", "--yes", "--now", &after(23)];
+    repo.run(&then).exits(0);
+    assert_eq!(repo.recorded(), ["check c-1 ended"]);
+}

@@ -186,7 +186,9 @@ impl Engine {
         saved.check_freezes(&planned, scope.now)?;
         let current = self.plan(scope).await?;
         let is_same_roster = planned.roster.digest() == current.roster.digest();
-        if !is_same_roster || !current.plan.covers(&planned.plan) {
+        let does_the_same =
+            current.plan.covers(&planned.plan) && current.plan.ends_the_same(&planned.plan);
+        if !is_same_roster || !does_the_same {
             return Err(saved.refuse(Stale::Time {
                 then: planned.scope.now,
                 now: current.scope.now,

@@ -619,6 +619,15 @@ impl Plan {
                 .all(|wanted| let_go.any(|item| item.participation.key == wanted.participation.key))
     }
 
+    /// Whether it notes each end that another plan of the same roster and record notes.
+    pub fn ends_the_same(&self, other: &Plan) -> bool {
+        let mut turns = self.turns.iter();
+        let mut ends = (other.turns.iter()).filter(|turn| matches!(turn.transition, Move::End(_)));
+        ends.all(|wanted| {
+            turns.any(|turn| (&turn.of, turn.transition) == (&wanted.of, wanted.transition))
+        })
+    }
+
     /// How many triggers it holds.
     pub fn triggers(&self) -> u64 {
         self.actions
