@@ -428,6 +428,8 @@ impl Law {
                 Some(State::Active) if has_no_id => runs > 0,
                 // What was let go runs out beside the next one.
                 Some(State::Active) => is_declared && (runs == 1 || keeps && runs > 0),
+                // What was not stopped goes on as it is declared again.
+                Some(State::StopFailed) if is_declared && runs == 1 => true,
                 _ => !is_declared && runs == 0 || may_be_out,
             };
             if !fits && !self.is_forgiven(&key) {

@@ -137,7 +137,10 @@ impl Spotler {
             return (TriggerAnswer::LimitReached(entries), false);
         }
         let id = ParticipationId::new(format!("p-{}", self.started.len())).unwrap();
-        let is_same = |stop: &Call| stop.code == call.code && stop.contact == call.contact;
+        let is_same = |stop: &Call| {
+            let is_of_all = stop.participation.is_none();
+            is_of_all && stop.code == call.code && stop.contact == call.contact
+        };
         let is_late = self.stops[call.after..].iter().any(is_same);
         self.started.push(Started {
             key: call.key.clone(),
