@@ -20,12 +20,12 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
-use model::{Entry, Key, Minutes, Plan, Record, State};
+use model::{Entry, Key, Minutes, Over, Plan, Record, State};
 use rollcall::apply::{Caller, MaySend, Outcome, Part, Run};
 use rollcall::engine::{ApplyOptions, Clock, Engine, Planned, Uncertain};
 use rollcall::field::FieldValue;
 use rollcall::id::{ContactId, ParticipationId, TriggerCode};
-use rollcall::participation::Move;
+use rollcall::participation::{Move, State as Recorded};
 use rollcall::plan::Filter;
 use rollcall::record::{self, Purpose, Selection};
 use rollcall::spotler::{CallError, Complaint, Credentials, Entry as Answer};
@@ -396,13 +396,36 @@ impl Month {
         let is_shown = |key: &Key, may_run: bool| may_run || world.person(key) == *key;
         let listed: BTreeMap<Key, String> = (listed.iter())
             .map(|of| &of.participation)
-            .map(|of| (of_record(&of.key), of.state))
-            .filter(|(key, state)| is_shown(key, state.may_run_at_spotler()))
-            .map(|(key, state)| (key, state.as_str().to_owned()))
+            .map(|of| (of_record(&of.key), of))
+            .filter(|(key, of)| {
+                is_shown(
+                    key,
+                    of.state.may_run_at_spotler() || of.has_ended_declared(),
+                )
+            })
+            .map(|(key, of)| {
+                let over = match of.state {
+                    _ if of.has_ended_declared() => " declared",
+                    Recorded::Ended if of.is_suppressed() => " suppressed",
+                    Recorded::Ended => " gone",
+                    _ => "",
+                };
+                (key, format!("{}{over}", of.state))
+            })
             .collect();
         let record = self.record.iter();
-        let record = record.filter(|(key, entry)| is_shown(key, entry.state.may_run()));
-        let expected = record.map(|(key, entry)| (key.clone(), entry.state.word().to_owned()));
+        let is_declared = |of: &Entry| of.state == State::Ended && of.over.is_none();
+        let record = record
+            .filter(|(key, entry)| is_shown(key, entry.state.may_run() || is_declared(entry)));
+        let expected = record.map(|(key, entry)| {
+            let over = match entry.over {
+                _ if entry.state != State::Ended => "",
+                None => " declared",
+                Some(Over::Suppressed) => " suppressed",
+                Some(Over::Gone) => " gone",
+            };
+            (key.clone(), format!("{}{over}", entry.state.word()))
+        });
         self.same(
             &format!("records after {after}"),
             &listed,

@@ -427,6 +427,10 @@ impl<'a> Planner<'a> {
                     }
                 }
                 Decision::GoOn { in_doubt: true } => _ = self.stays_elsewhere(recorded),
+                // It has ended, and waits as if nothing were in doubt.
+                Decision::Hold(_) if recorded.state == State::Ended => {
+                    self.stays_elsewhere(recorded);
+                }
                 _ => {
                     let is_held = self.stays_elsewhere(recorded);
                     return self.stays_beside(recorded, is_held);
@@ -435,8 +439,7 @@ impl<'a> Planner<'a> {
         }
         match decision {
             // Once it does not run under another id any more.
-            Decision::Trigger(WhyTrigger::Again)
-            | Decision::StopThenTrigger(WhyRenewed::FieldsChanged)
+            Decision::StopThenTrigger(WhyRenewed::FieldsChanged)
                 if recorded.is_some_and(|of| self.runs_beside(&of.key)) =>
             {
                 self.plan.unchanged +=

@@ -42,8 +42,8 @@ pub struct Merge {
 }
 
 /// Makes one of the participation of an id that is merged and that of the id that the person keeps, in the same automation and
-/// occurrence. `None` where both may run at Spotler by the state that each is in by now, or a stop of the one is in doubt and the
-/// other has ended while it was declared: then each stays under its own id.
+/// occurrence. `None` where both may run at Spotler by the state that each is in by now, or the one is in doubt and the other has
+/// ended: then each stays under its own id.
 pub fn merge(
     from: &Participation,
     to: &ContactId,
@@ -52,16 +52,13 @@ pub fn merge(
 ) -> Option<(Merge, Participation)> {
     let may_run = |of: &Participation| state(of).may_run_at_spotler();
     let both_run = |other: &Participation| may_run(from) && may_run(other);
-    let was_in = |of: &Participation| {
-        let is_declared = of.state.is_running() || of.has_ended_declared();
-        state(of) == State::Ended && is_declared
+    // Whatever comes of a doubt, what has ended tells whether, and from when on, anything is triggered again.
+    let is_beside = |one: &Participation, other: &Participation| {
+        one.is_in_doubt() && state(other) == State::Ended
     };
-    // To be declared is no new enrolment then, whatever comes of the stop.
-    let is_stopped_beside =
-        |one: &Participation, other: &Participation| state(one).is_doubtful_stop() && was_in(other);
-    if other.is_some_and(|other| {
-        both_run(other) || is_stopped_beside(from, other) || is_stopped_beside(other, from)
-    }) {
+    if other
+        .is_some_and(|other| both_run(other) || is_beside(from, other) || is_beside(other, from))
+    {
         return None;
     }
     // Who has ended under either id and was there all along is in.

@@ -185,6 +185,14 @@ impl Entry {
         }
     }
 
+    fn is_in_doubt(&self) -> bool {
+        match self.state {
+            Uncertain | StopUncertain => true,
+            LetGo => self.was == Uncertain,
+            _ => false,
+        }
+    }
+
     /// What counts of two that are not both running: what is in or may run, then what ran, then what was to run; the later one of
     /// the like. What was sent to either counts.
     fn or(self, other: Entry) -> Entry {
@@ -243,10 +251,8 @@ pub fn merge(world: &World, record: &mut Record) {
         let own = record.get(&person);
         let from = &record[&key];
         let both_run = own.is_some_and(|own| from.state.may_run() && own.state.may_run());
-        // To be declared is no new enrolment for who was in until it ended, whatever comes of a stop under the other id.
-        let is_beside = |one: &Entry, other: &Entry| {
-            one.state == StopUncertain && other.state == Ended && other.over.is_none()
-        };
+        // What has ended tells when anything is triggered again, whatever comes of a doubt.
+        let is_beside = |one: &Entry, other: &Entry| one.is_in_doubt() && other.state == Ended;
         let is_beside = own.is_some_and(|own| is_beside(from, own) || is_beside(own, from));
         if person == key || both_run || is_beside {
             continue;
@@ -328,7 +334,13 @@ pub fn plan(world: &World, record: &Record, goes_first: impl Fn(&Key) -> bool) -
             }
             match entry.map(|entry| entry.state) {
                 Some(state) if state.may_run() => {}
-                Some(Ended) => _ = plan.ended.insert(key, Some(Over::Suppressed)),
+                Some(Ended) => {
+                    let over = entry.and_then(|entry| entry.over);
+                    // Who was gone before, and still is, was not stopped by it.
+                    if over.is_none() || declared.is_some() {
+                        plan.ended.insert(key, Some(Over::Suppressed));
+                    }
+                }
                 _ if declared.is_some() => {
                     plan.held.insert((key.clone(), "withheld"));
                     plan.withheld.insert(key);
@@ -360,7 +372,7 @@ pub fn plan(world: &World, record: &Record, goes_first: impl Fn(&Key) -> bool) -
                 Ended if row.over.is_none() && declared.is_none() => {
                     plan.leave(world, other, row, &mut stops)
                 }
-                Ended => is_elsewhere |= row.over.is_none(),
+                Ended => is_elsewhere = true,
                 state if !state.may_run() => {}
                 // What runs beside it is stopped, whatever becomes of it.
                 _ if runs.is_some_and(|of| of != other) => _ = stops.insert(other.clone()),
@@ -422,8 +434,8 @@ pub fn plan(world: &World, record: &Record, goes_first: impl Fn(&Key) -> bool) -
                 match (entry.over, automation.again_after.map(is_due)) {
                     (None, None | Some(false)) => {}
                     (Some(_), Some(false)) => hold("ended"),
-                    (None, _) if runs_beside => {}
                     _ if cools => hold("cooling"),
+                    _ if runs_beside => {}
                     _ => _ = triggers.insert(key),
                 }
             }

@@ -7,7 +7,8 @@ use jiff::{Timestamp, ToSpan};
 use super::*;
 use crate::config::{self, Config};
 use crate::id::{AutomationName, Occurrence, TriggerCode};
-use crate::participation::{GONE, Move, Over, State};
+use crate::participation::{GONE, Move, Over, SUPPRESSED, State};
+use crate::plan::decide::{WhyRenewed, WhyStop};
 use crate::plan::{Action, Filter, Plan, Turned};
 use crate::roster;
 use crate::source::Recorded;
@@ -222,6 +223,49 @@ fn who_was_in_until_it_ended_is_no_new_enrolment_whatever_comes_of_a_stop_under_
         let over: Vec<_> = over.collect();
         assert_eq!(over, [(ended, Move::End(Over::Gone))], "{old} {new}");
         assert_eq!(planned(&gone, &rows), [stop], "{old} {new}");
+        // Spotler may know the one by the id of the other, and nothing goes on there.
+        let stops = [&declared, &gone].map(|settings| match &build(settings, &rows).actions[0] {
+            Action::Stop(stop) => (stop.why, stop.instead().count()),
+            Action::Trigger(_) => panic!("nobody is triggered"),
+        });
+        let renewed = WhyStop::Renewed(WhyRenewed::Returned);
+        // A call under new goes to no other id: it was sent there first.
+        let others = if new == StopUncertain { 0 } else { 2 };
+        assert_eq!(stops, [(renewed, others), (WhyStop::Again, others)]);
+    }
+}
+
+#[test]
+fn what_has_ended_and_is_over_outlives_a_doubt_under_another_id() {
+    use State::{Ended, LetGo, StopUncertain, Uncertain};
+    let again = |days: i64, settings: &str| {
+        config(&format!(
+            "runs_for = \"2d\"\nagain_after = \"{days}d\"\n{settings}"
+        ))
+    };
+    for doubt in [StopUncertain, Uncertain, LetGo] {
+        for detail in [None, Some(GONE), Some(SUPPRESSED)] {
+            let mut ended = of("old", Ended, 4 * DAY);
+            ended.detail = detail.map(str::to_owned);
+            let mut other = of("new", doubt, 5 * DAY);
+            other.detail = (doubt == LetGo).then(|| Uncertain.to_string());
+            for swapped in [false, true] {
+                let (mut ended, mut other) = (ended.clone(), other.clone());
+                if swapped {
+                    std::mem::swap(&mut ended.key, &mut other.key);
+                }
+                let rows = match swapped {
+                    true => [ended, other],
+                    false => [other, ended],
+                };
+                for settings in ["", "participation = \"once\""] {
+                    let triggers = planned(&again(9, settings), &rows);
+                    let is_trigger = |of: &&String| of.starts_with("trigger");
+                    let triggers = triggers.iter().filter(is_trigger).count();
+                    assert_eq!(triggers, 0, "{doubt} {detail:?} {swapped} {settings}");
+                }
+            }
+        }
     }
 }
 

@@ -150,9 +150,10 @@ impl Planner<'_> {
         recorded.is_in().then_some(recorded)
     }
 
-    /// What is on record, or where that was let go, what the contact is in under another id.
+    /// What the contact is in under another id while nothing runs for certain under its own one, or else what is on record there.
     fn under_either<'r>(&'r self, recorded: &'r Participation) -> &'r Participation {
         let same = &self.elsewhere[self.places_elsewhere(&recorded.key)];
-        same.first().map_or(recorded, |(of, _)| of)
+        let mut same = same.iter().map(|(of, _)| of);
+        same.find(|of| of.is_in()).unwrap_or(recorded)
     }
 }

@@ -9,7 +9,7 @@ use super::Planner;
 use crate::failpoint::{Planted, is_planted};
 use crate::id::{ContactId, TriggerCode};
 use crate::participation::{Key, Move, Participation, State};
-use crate::plan::decide::{WhyHeld, WhyStop};
+use crate::plan::decide::{WhyHeld, WhyRenewed, WhyStop};
 use crate::plan::{Action, Held, Mark, Stop, StopScope, reason};
 use crate::roster::Roster;
 
@@ -48,20 +48,24 @@ pub(super) fn put_in(actions: &mut Vec<Action>, mut stops: Vec<Action>, roster: 
 }
 
 impl Planner<'_> {
-    /// Finds what the contact is in under another id while nothing runs for certain under its own one. The group is sorted by
-    /// automation and occurrence.
+    /// Finds what the contact is in, or was until it ended, under another id while nothing runs for certain under its own one; and
+    /// the stops in doubt there, where it has ended under its own one. The group is sorted by automation and occurrence.
     pub(super) fn find_elsewhere(&mut self, twice: &[Participation], group: &[Participation]) {
-        let mut found: Vec<&Participation> = twice.iter().filter(|of| of.is_in()).collect();
+        let counts = |of: &&Participation| of.state.needs_an_end() || of.state == State::Ended;
+        let mut found: Vec<&Participation> = twice.iter().filter(counts).collect();
         found.sort_by(|a, b| a.key.run().cmp(&b.key.run()));
         for same in found.chunk_by(|a, b| a.key.is_same_run(&b.key)) {
             let own = group.binary_search_by(|own| own.key.run().cmp(&same[0].key.run()));
-            if own.is_ok_and(|own| group[own].state.runs_for_certain()) {
+            let own = own.ok().map(|own| group[own].state);
+            if own.is_some_and(State::runs_for_certain) {
                 continue;
             }
             // Beside what runs for certain, nothing else of them goes on.
             let certain = same.iter().position(|of| of.state.runs_for_certain());
-            let same = certain.map_or(same, |at| &same[at..=at]);
-            let same = same.iter().map(|of| ((*of).clone(), Goes::Undeclared));
+            let same = certain.map_or(same, |at| &same[at..=at]).iter();
+            let same = same
+                .filter(|of| own == Some(State::Ended) || !of.state.is_doubtful_stop())
+                .map(|of| ((*of).clone(), Goes::Undeclared));
             self.elsewhere.extend(same);
         }
     }
@@ -103,6 +107,9 @@ impl Planner<'_> {
                 _ if !of.state.may_run_at_spotler() => None,
                 _ if is_suppressed => Some(WhyStop::Suppressed),
                 _ if of.state == State::LetGo => None,
+                Some(Goes::Declared) if of.state.is_doubtful_stop() => {
+                    (!self.freeze(of)).then_some(WhyStop::Renewed(WhyRenewed::Returned))
+                }
                 Some(Goes::Declared) => None,
                 // It is not in it under the id that it keeps, so that this one goes as any other.
                 Some(Goes::Undeclared) => {
@@ -118,14 +125,20 @@ impl Planner<'_> {
         let called = |of: &Participation| (of.sent_to().clone(), of.trigger_code.clone());
         // Stops of who is suppressed may be sent without the others.
         let (mut goes_on, mut may_stay) = (HashSet::new(), HashSet::new());
+        let mut busy: HashSet<TriggerCode> = HashSet::new();
         {
-            let planned = self.plan.actions[first_action..].iter();
-            let planned = planned.filter_map(|action| match action {
-                Action::Stop(stop) => Some((&stop.participation.key, stop.why)),
-                Action::Trigger(_) => None,
-            });
             let twice_stopped = stops.iter().map(|(of, why)| (&of.key, *why));
-            let stopped: HashMap<&Key, WhyStop> = planned.chain(twice_stopped).collect();
+            let mut stopped: HashMap<&Key, WhyStop> = twice_stopped.collect();
+            for action in &self.plan.actions[first_action..] {
+                match action {
+                    Action::Stop(stop) => _ = stopped.insert(&stop.participation.key, stop.why),
+                    Action::Trigger(trigger) => {
+                        let enrolment = self.roster.get(trigger.enrolment as usize);
+                        let automation = &self.config.automations[enrolment.automation];
+                        busy.insert(automation.trigger_code.clone());
+                    }
+                }
+            }
             let running = group.iter().chain(twice);
             for of in running.filter(|of| of.state.may_run_at_spotler()) {
                 let automation = of.key.automation.as_str();
@@ -137,9 +150,13 @@ impl Planner<'_> {
                 }
             }
         }
+        busy.extend(goes_on.iter().map(|(_, code)| code.clone()));
+        let may_stay_behind: HashSet<_> = may_stay.iter().map(|(_, code)| code.clone()).collect();
         for (of, why) in stops {
             let is_suppressed = why == WhyStop::Suppressed;
             let id = called(of);
+            let is_busy =
+                |code| busy.contains(code) || is_suppressed && may_stay_behind.contains(code);
             let is_hit = goes_on.contains(&id) || is_suppressed && may_stay.contains(&id);
             let (scope, ids) = match of.can_be_stopped_alone() {
                 true => (StopScope::One, self.merging.ids(contact)),
@@ -148,14 +165,18 @@ impl Planner<'_> {
                     self.hold(of, state, reason::cannot_stop_alone(is_suppressed));
                     continue;
                 }
-                false => (StopScope::All, Arc::default()),
+                // Under another id of the person it would hit what goes on or comes behind the same code.
+                false if is_busy(&of.trigger_code) => (StopScope::All, Arc::default()),
+                false => (StopScope::All, self.merging.ids(contact)),
             };
             self.twice.push(Action::Stop(Box::new(Stop {
                 why,
                 scope,
                 reason: match why {
-                    WhyStop::NotDeclared => Arc::default(),
-                    _ => Arc::from(format!("merged with {contact}, who is in it too")),
+                    WhyStop::Merged => {
+                        Arc::from(format!("merged with {contact}, who is in it too"))
+                    }
+                    _ => Arc::default(),
                 },
                 ids,
                 suppressed_by: is_suppressed.then(|| self.by(contact.as_str(), &of.key)),
@@ -186,8 +207,7 @@ impl Planner<'_> {
     /// The ids under which anything of the contact under way goes on, and its code.
     pub(super) fn stays_under(&self) -> HashSet<(ContactId, TriggerCode)> {
         let elsewhere = self.elsewhere.iter();
-        let elsewhere =
-            elsewhere.filter(|(of, goes)| *goes == Goes::Declared && of.state.may_run_at_spotler());
+        let elsewhere = elsewhere.filter(|(of, goes)| *goes == Goes::Declared && of.state.is_in());
         let let_go = self.beside.iter().filter(|of| of.state == State::LetGo);
         let stays = elsewhere.map(|(of, _)| of).chain(let_go);
         stays
