@@ -232,6 +232,9 @@ fn a_source_that_ran_dry_makes_nobody_over_who_has_ended() {
         let refused = repo.run(&["apply", "--yes", "--now", &now]).exits(4);
         let says = "has no rows, and had 2 at the last apply";
         assert!(refused.stderr.contains(says), "{file}: {}", refused.stderr);
+        let told = refused.stderr.replace("\n  ", " ");
+        let says = "0 stopped or let go, and 2 that have ended taken for gone";
+        assert!(told.contains(says), "{file}: {told}");
         repo.write(file, rows);
         apply(&repo, 24);
         assert_eq!(actions(&repo, 25), NOTHING, "{file}");

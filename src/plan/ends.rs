@@ -19,8 +19,10 @@ pub struct Ended {
     pub how: HowEnded,
     /// How many would be triggered.
     pub triggers: u64,
-    /// How many would be stopped or let go, begin to leave, or be over where they have ended.
+    /// How many would be stopped or let go, or begin to leave.
     pub leaving: u64,
+    /// How many that have ended would be taken for gone, or for suppressed: declared again, they would be triggered as anybody new.
+    pub over: u64,
 }
 
 /// In which way a source is not whole.
@@ -78,14 +80,16 @@ impl Ended {
                 true => (0..config.automations.len()).collect(),
                 false => drawn.flat_map(|enrol| enrol.automations.clone()).collect(),
             };
+            let (leaving, gone) = leaving(plan, config, roster, &automations, is_from_it);
+            let (stops, ends) = doubtful(plan, config, roster, (&read.source.name, &names));
             let ended = Self {
                 source: read.source.name.clone(),
                 how,
                 triggers: triggers(plan, roster, may_be_due_to_it),
-                leaving: leaving(plan, config, roster, &automations, is_from_it)
-                    + doubtful(plan, config, roster, (&read.source.name, &names)),
+                leaving: leaving + stops,
+                over: gone + ends,
             };
-            (ended.triggers + ended.leaving > 0).then_some(ended)
+            (ended.triggers + ended.leaving + ended.over > 0).then_some(ended)
         });
         ended.collect()
     }
@@ -133,13 +137,13 @@ fn blocks<'r>(
     suppressions.flat_map(move |of| of.all(automation))
 }
 
-/// How many stops, and ends, that may be wrong come of the lists of a source.
+/// How many stops that may be wrong come of the lists of a source, and how many of who has ended are suppressed by these alone.
 fn doubtful(
     plan: &Plan,
     config: &Config,
     roster: &Roster<'_>,
     (source, ended): (&str, &HashSet<&str>),
-) -> u64 {
+) -> (u64, u64) {
     let is_of_it = |of: &&Suppression| of.source.as_deref() == Some(source);
     let is_it = |action: &&Action| match action {
         Action::Stop(stop) if stop.not_alone == Some(NotAlone::Doubtful) => {
@@ -149,14 +153,13 @@ fn doubtful(
         _ => false,
     };
     let stops = plan.actions.iter().filter(is_it);
-    // Once the list is whole again, they would be triggered as somebody who was stopped by it.
     let ends = plan.turns.iter().filter(|turn| {
         let (contact, automation, _) = turn.of(config, roster);
         let blocks: Vec<_> = blocks(contact, automation, config, roster).collect();
         let is_end = matches!(turn.transition, Move::End(Over::Suppressed(_)));
         is_end && blocks.iter().any(is_of_it) && blocks.iter().all(|of| has_ended(of, ended))
     });
-    (stops.count() + ends.count()) as u64
+    (stops.count() as u64, ends.count() as u64)
 }
 
 impl Plan {
@@ -200,13 +203,14 @@ fn triggers(plan: &Plan, roster: &Roster<'_>, is_from_it: impl Fn(Enrolment<'_>)
         .count() as u64
 }
 
+/// How many go from the automations that draw on a source, and how many that have ended.
 fn leaving(
     plan: &Plan,
     config: &Config,
     roster: &Roster<'_>,
     automations: &HashSet<usize>,
     is_from_it: impl Fn(Enrolment<'_>) -> bool,
-) -> u64 {
+) -> (u64, u64) {
     let names: HashMap<&AutomationName, usize> = automations
         .iter()
         .filter_map(|automation| Some((&config.automations.get(*automation)?.name, *automation)))
@@ -239,12 +243,11 @@ fn leaving(
         })
     };
     let leaving = keys.filter(|key| is_of_it(key.contact.as_str(), &key.automation));
-    // Declared again, they would be new enrolments.
     let over = plan.turns.iter().filter(|turn| {
         let (contact, name, _) = turn.of(config, roster);
         turn.transition == Move::End(Over::Gone) && is_of_it(contact, name)
     });
-    (leaving.count() + over.count()) as u64
+    (leaving.count() as u64, over.count() as u64)
 }
 
 impl fmt::Display for Ended {
@@ -254,6 +257,7 @@ impl fmt::Display for Ended {
             how,
             triggers,
             leaving,
+            over,
         } = self;
         match how {
             HowEnded::Dry { had } => write!(
@@ -268,8 +272,11 @@ impl fmt::Display for Ended {
         }
         write!(
             f,
-            "; in the automations that use it, {triggers} would be triggered and {leaving} stopped or let go (make the export \
-             again)"
-        )
+            "; in the automations that use it, {triggers} would be triggered and {leaving} stopped or let go"
+        )?;
+        if *over > 0 {
+            write!(f, ", and {over} that have ended taken for gone")?;
+        }
+        f.write_str(" (make the export again)")
     }
 }
