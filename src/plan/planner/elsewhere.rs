@@ -24,6 +24,19 @@ pub(super) enum Goes {
     Displaced,
 }
 
+/// Runs that go on.
+#[derive(Default)]
+struct GoingOn<'p> {
+    /// By which id and code Spotler knows them.
+    called: HashSet<(&'p ContactId, &'p TriggerCode)>,
+    /// Behind which codes there are any.
+    behind: HashSet<&'p TriggerCode>,
+}
+
+fn called(of: &Participation) -> (&ContactId, &TriggerCode) {
+    (of.sent_to(), &of.trigger_code)
+}
+
 /// Puts stops in their places among actions, which are sorted by contact: they were planned together with what is on record of
 /// their person, under another id.
 pub(super) fn put_in(actions: &mut Vec<Action>, mut stops: Vec<Action>, roster: &Roster<'_>) {
@@ -71,8 +84,8 @@ impl Planner<'_> {
     }
 
     /// Stops what may run under an id that is not kept beside what runs under the one that is. By its own id where it has one, since
-    /// Spotler may know both by one contact; the call that stops all goes to the id that it was triggered under alone. Notes what
-    /// the time does there, and what has ended and is over.
+    /// Spotler may know both by one contact; the call that stops all goes to the id that it was triggered under alone where anything
+    /// else goes on. Notes what the time does there, and what has ended and is over.
     pub(super) fn stop_twice(
         &mut self,
         contact: &ContactId,
@@ -91,82 +104,28 @@ impl Planner<'_> {
             self.passed = timed.next().flatten();
             let is_suppressed = self.is_suppressed(suppressions, &of.key);
             self.count(of, is_suppressed);
-            let same = &self.elsewhere[self.places_elsewhere(&of.key)];
-            let elsewhere = same.iter().find(|(it, _)| it.key == of.key);
-            // All of them are declared, or none.
-            let is_gone = same.iter().any(|(_, goes)| *goes == Goes::Undeclared);
-            let why = match elsewhere.map(|(_, goes)| *goes) {
-                _ if of.has_ended_declared() => {
-                    match is_suppressed {
-                        true => self.suppressed(of, None),
-                        false if is_gone => self.gone(of),
-                        false => {}
-                    }
-                    None
-                }
-                _ if !of.state.may_run_at_spotler() => None,
-                _ if is_suppressed => Some(WhyStop::Suppressed),
-                _ if of.state == State::LetGo => None,
-                Some(Goes::Declared) if of.state.is_doubtful_stop() => {
-                    (!self.freeze(of)).then_some(WhyStop::Renewed(WhyRenewed::Returned))
-                }
-                Some(Goes::Declared) => None,
-                // It is not in it under the id that it keeps, so that this one goes as any other.
-                Some(Goes::Undeclared) => {
-                    self.gone(of);
-                    self.stops.pop().map(|stop| stop.why)
-                }
-                _ if self.freeze(of) => None,
-                _ => Some(WhyStop::Merged),
-            };
+            let why = self.why_stopped_twice(of, is_suppressed);
             self.pass(of, None);
             stops.extend(why.map(|why| (of, why)));
         }
-        let called = |of: &Participation| (of.sent_to().clone(), of.trigger_code.clone());
-        // Stops of who is suppressed may be sent without the others.
-        let (mut goes_on, mut may_stay) = (HashSet::new(), HashSet::new());
-        let mut busy: HashSet<TriggerCode> = HashSet::new();
-        {
-            let twice_stopped = stops.iter().map(|(of, why)| (&of.key, *why));
-            let mut stopped: HashMap<&Key, WhyStop> = twice_stopped.collect();
-            for action in &self.plan.actions[first_action..] {
-                match action {
-                    Action::Stop(stop) => _ = stopped.insert(&stop.participation.key, stop.why),
-                    Action::Trigger(trigger) => {
-                        let enrolment = self.roster.get(trigger.enrolment as usize);
-                        let automation = &self.config.automations[enrolment.automation];
-                        busy.insert(automation.trigger_code.clone());
-                    }
-                }
-            }
-            let running = group.iter().chain(twice);
-            for of in running.filter(|of| of.state.may_run_at_spotler()) {
-                let automation = of.key.automation.as_str();
-                let is_of_part = self.filter.lets_through(contact.as_str(), automation);
-                match stopped.get(&of.key) {
-                    Some(WhyStop::Suppressed) => {}
-                    Some(_) if is_of_part => _ = may_stay.insert(called(of)),
-                    _ => _ = goes_on.insert(called(of)),
-                }
-            }
-        }
-        busy.extend(goes_on.iter().map(|(_, code)| code.clone()));
-        let may_stay_behind: HashSet<_> = may_stay.iter().map(|(_, code)| code.clone()).collect();
+        let all = group.iter().chain(twice);
+        let [goes_on, may_stay] = self.going_on(contact, all, &stops, first_action);
         for (of, why) in stops {
             let is_suppressed = why == WhyStop::Suppressed;
-            let id = called(of);
-            let is_busy =
-                |code| busy.contains(code) || is_suppressed && may_stay_behind.contains(code);
-            let is_hit = goes_on.contains(&id) || is_suppressed && may_stay.contains(&id);
+            let is_hit = |is_hit: fn(&GoingOn<'_>, &Participation) -> bool| {
+                is_hit(&goes_on, of) || is_suppressed && is_hit(&may_stay, of)
+            };
             let (scope, ids) = match of.can_be_stopped_alone() {
                 true => (StopScope::One, self.merging.ids(contact)),
-                false if is_hit => {
+                false if is_hit(|on, of| on.called.contains(&called(of))) => {
                     let state = of.state.as_str();
                     self.hold(of, state, reason::cannot_stop_alone(is_suppressed));
                     continue;
                 }
-                // Under another id of the person it would hit what goes on or comes behind the same code.
-                false if is_busy(&of.trigger_code) => (StopScope::All, Arc::default()),
+                // Spotler may have made one contact of another id and that under which it goes on.
+                false if is_hit(|on, of| on.behind.contains(&of.trigger_code)) => {
+                    (StopScope::All, Arc::default())
+                }
                 false => (StopScope::All, self.merging.ids(contact)),
             };
             self.twice.push(Action::Stop(Box::new(Stop {
@@ -184,6 +143,77 @@ impl Planner<'_> {
                 participation: of.clone(),
             })));
         }
+    }
+
+    /// Why something under an id that is not kept is stopped, if it is.
+    fn why_stopped_twice(&mut self, of: &Participation, is_suppressed: bool) -> Option<WhyStop> {
+        let same = &self.elsewhere[self.places_elsewhere(&of.key)];
+        let elsewhere = same.iter().find(|(it, _)| it.key == of.key);
+        // All of them are declared, or none.
+        let is_gone = same.iter().any(|(_, goes)| *goes == Goes::Undeclared);
+        match elsewhere.map(|(_, goes)| *goes) {
+            _ if of.has_ended_declared() => {
+                match is_suppressed {
+                    true => self.suppressed(of, None),
+                    false if is_gone => self.gone(of),
+                    false => {}
+                }
+                None
+            }
+            _ if !of.state.may_run_at_spotler() => None,
+            _ if is_suppressed => Some(WhyStop::Suppressed),
+            _ if of.state == State::LetGo => None,
+            Some(Goes::Declared) if of.state.is_doubtful_stop() => {
+                (!self.freeze(of)).then_some(WhyStop::Renewed(WhyRenewed::Returned))
+            }
+            Some(Goes::Declared) => None,
+            // It is not in it under the id that it keeps, so that this one goes as any other.
+            Some(Goes::Undeclared) => {
+                self.gone(of);
+                self.stops.pop().map(|stop| stop.why)
+            }
+            _ if self.freeze(of) => None,
+            _ => Some(WhyStop::Merged),
+        }
+    }
+
+    /// What goes on of a contact whatever is stopped, or comes; and what goes on where the stops of who is suppressed are sent
+    /// without the others.
+    fn going_on<'p>(
+        &self,
+        contact: &ContactId,
+        all: impl Iterator<Item = &'p Participation>,
+        stops: &[(&Participation, WhyStop)],
+        first_action: usize,
+    ) -> [GoingOn<'p>; 2]
+    where
+        Self: 'p,
+    {
+        let [mut goes_on, mut may_stay] = [GoingOn::default(), GoingOn::default()];
+        let twice_stopped = stops.iter().map(|(of, why)| (&of.key, *why));
+        let mut stopped: HashMap<&Key, WhyStop> = twice_stopped.collect();
+        for action in &self.plan.actions[first_action..] {
+            match action {
+                Action::Stop(stop) => _ = stopped.insert(&stop.participation.key, stop.why),
+                Action::Trigger(trigger) => {
+                    let enrolment = self.roster.get(trigger.enrolment as usize);
+                    let automation = &self.config.automations[enrolment.automation];
+                    goes_on.behind.insert(&automation.trigger_code);
+                }
+            }
+        }
+        for of in all.filter(|of| of.state.may_run_at_spotler()) {
+            let automation = of.key.automation.as_str();
+            let is_of_part = self.filter.lets_through(contact.as_str(), automation);
+            let on = match stopped.get(&of.key) {
+                Some(WhyStop::Suppressed) => continue,
+                Some(_) if is_of_part => &mut may_stay,
+                _ => &mut goes_on,
+            };
+            on.called.insert(called(of));
+            on.behind.insert(&of.trigger_code);
+        }
+        [goes_on, may_stay]
     }
 
     /// The places of what the contact under way is in under other ids while nothing runs for certain under its own one.
