@@ -295,6 +295,27 @@ fn the_stops_of_a_list_of_consents_that_ran_dry_or_was_cut_are_not_sent() {
 }
 
 #[test]
+fn the_stop_of_who_objected_reaches_nothing_that_a_dry_list_would_stop() {
+    let spotler = Spotler::open();
+    let second = "[automation.news]\ntrigger_code = \"care\"\n\
+                  [[enrol]]\nautomation = \"news\"\nsource = \"crm\"\n";
+    let blocks = format!("{CONSENTS}{second}");
+    let repo = repo(&spotler, &blocks, &people(2), &confirmed(1..=2));
+    repo.apply().exits(0);
+    let objected = "[[suppress]]\ncontacts = [\"c-01\"]\nautomation = \"care\"\n";
+    let more = format!("{blocks}{objected}");
+    repo.write("rollcall.toml", config(&spotler.url(), &more));
+    repo.write("list.csv", "id,state\n");
+    repo.apply().exits(4);
+    assert_eq!(of(&repo, "stopped"), ["care c-01"]);
+    let running = spotler.running();
+    let of_it = running
+        .iter()
+        .filter(|of| (&*of.0, &*of.1) == ("c-01", "care"));
+    assert_eq!(of_it.count(), 1, "{running:?}");
+}
+
+#[test]
 fn one_who_would_be_stopped_by_a_dry_list_is_enough_to_refuse() {
     let spotler = Spotler::open();
     let repo = repo(&spotler, CONSENTS, &people(1), &confirmed([1]));

@@ -731,6 +731,31 @@ fn a_list_that_ran_dry_makes_nobody_two_people() {
 }
 
 #[test]
+fn a_list_that_was_cut_merges_nobody() {
+    let case = with_list();
+    case.crm(&["old-1", "old-2", "new-1", "new-2"]);
+    case.list(&[("old-1", "new-1")]);
+    case.apply();
+    // The last row was to say new-22.
+    case.repo
+        .write("merges.csv", "old,new\nold-1,new-1\nold-2,new-2");
+    let refused = case.repo.apply().exits(4).stderr;
+    let told = refused.replace("\n  ", " ");
+    assert!(
+        told.contains("source merges ends in the middle of a line"),
+        "{told}"
+    );
+    assert!(told.contains("1 id merged"), "{told}");
+    case.list(&[("old-1", "new-1"), ("old-2", "new-22")]);
+    case.apply();
+    assert!(
+        case.repo
+            .recorded()
+            .contains(&"welcome new-2 active".to_owned())
+    );
+}
+
+#[test]
 fn what_a_merge_explains_is_not_the_same_people_under_another_name() {
     let case = with_list();
     case.crm(&["00012", "c-2"]);

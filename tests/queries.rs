@@ -45,6 +45,25 @@ fn enrols(query: &str, more: &str, wanted: &[&str]) {
 }
 
 #[test]
+fn an_export_that_was_cut_beneath_a_query_does_nothing() {
+    let query = "select customer_no, status from crm where status <> 'prospect'";
+    let repo = repo(query, "");
+    repo.apply().exits(0);
+    let (cut, _) = CRM.split_once("4,customer").unwrap();
+    repo.write("crm.csv", format!("{cut}4,customer,h"));
+    // Its last row is read as it stands.
+    repo.apply().exits(0);
+    repo.write("crm.csv", format!("{cut}44,customer,h"));
+    let refused = plain(&repo.apply().exits(4));
+    assert!(
+        refused.contains("source crm ends in the middle of a line"),
+        "{refused}"
+    );
+    repo.write("crm.csv", CRM);
+    assert_eq!(repo.plan().exits(0).actions(), [""; 0]);
+}
+
+#[test]
 fn who_is_no_longer_in_what_a_query_gives_is_stopped() {
     let query = "select customer_no, status from crm where status <> 'prospect'";
     for more in [

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
-use super::{Action, NotAlone, Plan, WhyStop};
+use super::{Action, NotAlone, Plan, Stop, StopScope, WhyStop};
 use crate::config::{Config, Suppression};
 use crate::id::AutomationName;
-use crate::participation::{Key, Move, Over};
+use crate::participation::{Key, Move, Over, State};
 use crate::record::AppliedSource;
-use crate::roster::{Enrolment, Roster, SourceRead};
+use crate::roster::{Enrolment, Roster, SourceRead, drawing_on};
+use crate::text::plural;
 
 /// A source that is not whole, and what would be done because of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Ended {
     pub leaving: u64,
     /// How many that have ended would be taken for gone, or for suppressed: declared again, they would be triggered as anybody new.
     pub over: u64,
+    /// How many ids would become those of another person, where it says who is one.
+    pub merged: u64,
 }
 
 /// In which way a source is not whole.
@@ -50,48 +53,46 @@ impl Ended {
         roster: &Roster<'_>,
         applied: &BTreeMap<String, AppliedSource>,
     ) -> Vec<Self> {
-        let names = ended(roster, applied);
-        let ended = roster.sources().filter_map(|read| {
+        let ended = ended(config, roster, applied);
+        let all = roster.sources().filter_map(|read| {
+            let how = how_ended(&read, applied)?;
+            let drawing = drawing_on(config, &read.source.name);
+            let draws = |source: usize| drawing.contains(config.sources[source].name.as_str());
             // Whom it says to be one person is not known, so that anybody may be concerned.
             let has_merges = config.merges.iter().filter_map(|merged| merged.listed());
-            let has_merges = has_merges
-                .filter_map(|listed| config.sources.get(listed.source))
-                .any(|source| source.name == read.source.name);
+            let has_merges = has_merges.clone().any(|listed| draws(listed.source));
             let is_from_it = |enrolment: Enrolment<'_>| {
-                let source = config.enrols[enrolment.block].source;
-                has_merges
-                    || source.is_some_and(|source| config.sources[source].name == read.source.name)
+                has_merges || config.enrols[enrolment.block].source.is_some_and(draws)
             };
-            let how = how_ended(&read, applied)?;
             let lists = || {
                 let blocks = config.suppressions.iter();
-                blocks.filter(|of| of.source.as_deref() == Some(&read.source.name))
+                blocks.filter(|of| is_one_of(of, &drawing))
             };
             // Who is missing from a list cannot be known either.
             let may_be_due_to_it = |enrolment: Enrolment<'_>| {
                 let automation = Some(enrolment.automation);
                 is_from_it(enrolment) || lists().any(|list| list.holds_in(automation))
             };
-            let drawn = config.enrols.iter().filter(|enrol| {
-                let source = enrol.source.and_then(|source| config.sources.get(source));
-                source.is_some_and(|source| source.name == read.source.name)
-            });
+            let drawn = config.enrols.iter();
+            let drawn = drawn.filter(|enrol| enrol.source.is_some_and(draws));
             let automations: HashSet<usize> = match has_merges {
                 true => (0..config.automations.len()).collect(),
                 false => drawn.flat_map(|enrol| enrol.automations.clone()).collect(),
             };
             let (leaving, gone) = leaving(plan, config, roster, &automations, is_from_it);
-            let (stops, ends) = doubtful(plan, config, roster, (&read.source.name, &names));
-            let ended = Self {
+            let (stops, ends) = doubtful(plan, config, roster, (&drawing, &ended));
+            let merged = if has_merges { plan.merged.len() } else { 0 };
+            let of = Self {
                 source: read.source.name.clone(),
                 how,
                 triggers: triggers(plan, roster, may_be_due_to_it),
                 leaving: leaving + stops,
                 over: gone + ends,
+                merged: merged as u64,
             };
-            (ended.triggers + ended.leaving + ended.over > 0).then_some(ended)
+            (of.triggers + of.leaving + of.over + of.merged > 0).then_some(of)
         });
-        ended.collect()
+        all.collect()
     }
 }
 
@@ -108,20 +109,27 @@ fn how_ended(read: &SourceRead<'_>, applied: &BTreeMap<String, AppliedSource>) -
     }
 }
 
-/// The names of the sources that are not whole.
-fn ended<'r>(
-    roster: &'r Roster<'_>,
+/// The names of the sources that are not whole, and of those that ask them.
+fn ended<'c>(
+    config: &'c Config,
+    roster: &Roster<'_>,
     applied: &BTreeMap<String, AppliedSource>,
-) -> HashSet<&'r str> {
+) -> Drawing<'c> {
     let sources = roster.sources();
     let ended = sources.filter(|read| how_ended(read, applied).is_some());
-    ended.map(|read| read.source.name.as_str()).collect()
+    ended
+        .flat_map(|read| drawing_on(config, &read.source.name))
+        .collect()
 }
 
-/// Whether a block is a list whose source is one of these.
-fn has_ended(of: &Suppression, ended: &HashSet<&str>) -> bool {
-    let source = of.source.as_deref();
-    source.is_some_and(|source| ended.contains(source))
+/// Names of sources.
+type Drawing<'c> = hashbrown::HashSet<&'c str>;
+
+/// Whether a block is a list of one of these sources.
+fn is_one_of(of: &Suppression, sources: &Drawing<'_>) -> bool {
+    of.source
+        .as_deref()
+        .is_some_and(|source| sources.contains(source))
 }
 
 /// The blocks that suppress a contact in an automation.
@@ -142,9 +150,9 @@ fn doubtful(
     plan: &Plan,
     config: &Config,
     roster: &Roster<'_>,
-    (source, ended): (&str, &HashSet<&str>),
+    (drawing, ended): (&Drawing<'_>, &Drawing<'_>),
 ) -> (u64, u64) {
-    let is_of_it = |of: &&Suppression| of.source.as_deref() == Some(source);
+    let is_of_it = |of: &&Suppression| is_one_of(of, drawing);
     let is_it = |action: &&Action| match action {
         Action::Stop(stop) if stop.not_alone == Some(NotAlone::Doubtful) => {
             let key = &stop.participation.key;
@@ -157,7 +165,7 @@ fn doubtful(
         let (contact, automation, _) = turn.of(config, roster);
         let blocks: Vec<_> = blocks(contact, automation, config, roster).collect();
         let is_end = matches!(turn.transition, Move::End(Over::Suppressed(_)));
-        is_end && blocks.iter().any(is_of_it) && blocks.iter().all(|of| has_ended(of, ended))
+        is_end && blocks.iter().any(is_of_it) && blocks.iter().all(|of| is_one_of(of, ended))
     });
     (stops.count() as u64, ends.count() as u64)
 }
@@ -171,7 +179,7 @@ impl Plan {
         roster: &Roster<'_>,
         applied: &BTreeMap<String, AppliedSource>,
     ) {
-        let ended = ended(roster, applied);
+        let ended = ended(config, roster, applied);
         if ended.is_empty() {
             return;
         }
@@ -183,10 +191,35 @@ impl Plan {
             let key = &stop.participation.key;
             let of = blocks(key.contact.as_str(), &key.automation, config, roster);
             let mut blocks = of.peekable();
-            let is_doubtful = blocks.peek().is_some() && blocks.all(|of| has_ended(of, &ended));
+            let is_doubtful = blocks.peek().is_some() && blocks.all(|of| is_one_of(of, &ended));
             drop(blocks);
             if is_doubtful {
                 stop.not_alone = Some(NotAlone::Doubtful);
+            }
+        }
+        self.spare_doubtful();
+    }
+
+    /// Lets no call for somebody suppressed stop with it what a doubtful list alone would stop.
+    fn spare_doubtful(&mut self) {
+        let call = |stop: &Stop| {
+            let code = stop.participation.trigger_code.clone();
+            (stop.participation.key.contact.clone(), code)
+        };
+        let stops = self.actions.iter().filter_map(|action| match action {
+            Action::Stop(stop) if stop.not_alone == Some(NotAlone::Doubtful) => Some(call(stop)),
+            _ => None,
+        });
+        let doubtful: HashSet<_> = stops.collect();
+        for action in &mut self.actions {
+            let Action::Stop(stop) = action else { continue };
+            let reaches_all = stop.is_of_suppressed() && stop.scope == StopScope::All;
+            if !reaches_all || !doubtful.contains(&call(stop)) {
+                continue;
+            }
+            match stop.participation.can_be_stopped_alone() {
+                true => stop.scope = StopScope::One,
+                false => stop.not_alone = Some(NotAlone::ReachesOthers),
             }
         }
     }
@@ -243,9 +276,12 @@ fn leaving(
         })
     };
     let leaving = keys.filter(|key| is_of_it(key.contact.as_str(), &key.automation));
-    let over = plan.turns.iter().filter(|turn| {
+    // Who was let go before has not gone because of it.
+    let ends = (plan.turns.iter())
+        .filter(|turn| turn.transition == Move::End(Over::Gone) && turn.before != State::LetGo);
+    let over = ends.filter(|turn| {
         let (contact, name, _) = turn.of(config, roster);
-        turn.transition == Move::End(Over::Gone) && is_of_it(contact, name)
+        is_of_it(contact, name)
     });
     (leaving.count() as u64, over.count() as u64)
 }
@@ -258,6 +294,7 @@ impl fmt::Display for Ended {
             triggers,
             leaving,
             over,
+            merged,
         } = self;
         match how {
             HowEnded::Dry { had } => write!(
@@ -276,6 +313,9 @@ impl fmt::Display for Ended {
         )?;
         if *over > 0 {
             write!(f, ", and {over} that have ended taken for gone")?;
+        }
+        if *merged > 0 {
+            write!(f, ", and {} merged", plural(*merged, "id"))?;
         }
         f.write_str(" (make the export again)")
     }

@@ -41,6 +41,7 @@ pub use entries::Class;
 pub use exclusive::goes_first;
 pub use explain::BlockVerdict;
 pub use merged::People;
+pub use open::drawing_on;
 pub use suppressed::Suppressions;
 
 use hashbrown::{HashMap, HashSet};

@@ -1,5 +1,6 @@
 //! Opening the sources: files one after the other, servers side by side, and queries over others once these are open.
 
+use hashbrown::HashSet;
 use jiff::Timestamp;
 
 use super::problems::plain;
@@ -106,6 +107,18 @@ pub(super) fn with_inputs(config: &Config, mut needed: Vec<bool>) -> Vec<bool> {
         }
     }
     needed
+}
+
+/// The names of a source and of the queries that ask it, also by way of others.
+pub fn drawing_on<'c>(config: &'c Config, source: &str) -> HashSet<&'c str> {
+    let all = config.sources.iter().zip(0..);
+    let draws = all.filter(|(_, index)| {
+        let mut needed = vec![false; config.sources.len()];
+        needed[*index] = true;
+        let needed = with_inputs(config, needed).into_iter().zip(&config.sources);
+        needed.into_iter().any(|(is, of)| is && of.name == source)
+    });
+    draws.map(|(of, _)| of.name.as_str()).collect()
 }
 
 /// For each source, how many others lie below it: none below a file, and more below a query than below what it asks. The
