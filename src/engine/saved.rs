@@ -186,8 +186,9 @@ impl Engine {
         saved.check_freezes(&planned, scope.now)?;
         let current = self.plan(scope).await?;
         let is_same_roster = planned.roster.digest() == current.roster.digest();
+        let (now, then) = (&current.plan, &planned.plan);
         let does_the_same =
-            current.plan.covers(&planned.plan) && current.plan.ends_the_same(&planned.plan);
+            now.covers(then) && now.ends_the_same(then) && now.merges == then.merges;
         if !is_same_roster || !does_the_same {
             return Err(saved.refuse(Stale::Time {
                 then: planned.scope.now,
