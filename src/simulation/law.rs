@@ -58,6 +58,8 @@ pub struct Law {
     sent: BTreeMap<ContactId, Vec<Timestamp>>,
     /// Each by its run: a replica may number another call like one that was lost.
     announced: BTreeSet<(String, CallId)>,
+    /// Those of them that may have been another one of the same person.
+    exchanged: BTreeSet<(String, CallId)>,
     /// Of these a person said what is not so, or a call was carried out behind a later one: nobody can know.
     forgiven: BTreeSet<Key>,
     /// How often a person said that a trigger was not sent.
@@ -171,8 +173,21 @@ impl Law {
         self.announced.contains(&(run.to_owned(), call))
     }
 
-    /// A call leaves. It must have been announced, for it alone.
-    pub fn announced(&mut self, call: (String, CallId), what: &str) {
+    /// Whether a call that has left may have been another one of the same person.
+    pub fn may_be_other(&self, run: &str, call: CallId) -> bool {
+        self.exchanged.contains(&(run.to_owned(), call))
+    }
+
+    /// The other one leaves.
+    pub fn announced_again(&mut self, call: &(String, CallId)) {
+        self.exchanged.remove(call);
+    }
+
+    /// A call leaves. It must have been announced, for it alone; or it was another one of the same person.
+    pub fn announced(&mut self, call: (String, CallId), is_either: bool, what: &str) {
+        if is_either {
+            self.exchanged.insert(call.clone());
+        }
         if !self.announced.insert(call) {
             self.broke(format!("{what} was sent twice for one intent"));
         }

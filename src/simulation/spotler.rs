@@ -13,7 +13,7 @@ use super::world::{A_WHILE, RUNS_FOR, Rules};
 use crate::apply::{Caller, MaySend};
 use crate::field::FieldValue;
 use crate::id::{ContactId, ParticipationId, TriggerCode};
-use crate::participation::Key;
+use crate::participation::{Key, State};
 use crate::record::{CallKind, Fate};
 use crate::spotler::{CallError, Complaint, Entry, StopAnswer, TriggerAnswer};
 
@@ -272,8 +272,14 @@ impl super::world::World {
         }
         self.spotler().end(self.now() + A_WHILE);
         let started = self.spotler().started.clone();
+        // What was let go under another id runs out beside what is declared.
+        let runs_out = |key: &Key| {
+            let standing = self.memory.triggered_as(key);
+            *key != call.key && standing.is_some_and(|of| of.state == State::LetGo)
+        };
         let running = started.into_iter().filter(|of| of.is_running);
-        let running: Vec<Key> = running.map(|of| of.key).collect();
+        let running = running.map(|of| of.key).filter(|key| !runs_out(key));
+        let running: Vec<Key> = running.collect();
         let (answer, is_started) = self.spotler().trigger(call);
         if is_started {
             self.law().started(call, &running);

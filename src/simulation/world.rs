@@ -590,17 +590,31 @@ impl World {
             let is_new = !law.is_announced(&life.name, id);
             kind == CallKind::Stop && is_new && law.are_one(of, contact)
         };
-        let announced = announced(&is_its_own).or_else(|| announced(&is_of_person));
-        let Some((id, key)) = announced else {
+        let own = announced(&is_its_own);
+        let other = announced(&|id, of| {
+            own.as_ref().is_none_or(|(own, _)| *own != id) && is_of_person(id, of)
+        });
+        // Which of two it was is not told; the other one is sent later.
+        let exchanged = || announced(&|id, _| law.may_be_other(&life.name, id));
+        let is_either = own.is_some() && other.is_some();
+        let (found, is_new) = match own.or(other) {
+            None => (exchanged(), false),
+            found => (found, true),
+        };
+        let Some((id, key)) = found else {
             law.broke(format!("{what} was sent without a durable intent"));
             return None;
         };
+        let call = (life.name.clone(), id);
         if self.memory.is_cut_off(&life.name) {
             law.sent_when_cut_off(&key);
         } else if self.memory.is_doubted() {
             law.broke(format!("{what} was sent by a record that nobody accepted"));
         }
-        law.announced((life.name.clone(), id), &what);
+        match is_new {
+            true => law.announced(call, is_either, &what),
+            false => law.announced_again(&call),
+        }
         Some(Call {
             kind,
             code: code.clone(),
