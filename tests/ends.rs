@@ -260,3 +260,51 @@ fn a_plan_that_was_saved_for_a_time_to_come_ends_nothing_before_that() {
     repo.run(&then).exits(0);
     assert_eq!(repo.recorded(), ["check c-1 ended"]);
 }
+
+#[test]
+fn few_of_those_who_have_ended_may_be_taken_for_gone_or_suppressed_at_once() {
+    let spotler = Spotler::open();
+    let names: Vec<String> = (1..=30).map(|number| format!("c-{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let never = "runs_for = \"21d\"";
+    let of = |names: &[&str], more: &str| config(&spotler, never, names, more);
+    let repo = Repo::with(&of(&names, ""));
+    repo.apply().exits(0);
+    apply(&repo, 22);
+    let everybody = "[[suppress]]\ncontacts = \"c-*\"\n";
+    let everybody = everybody.replace("\"c-*\"", &format!("{names:?}"));
+    for wrong in [of(&names[..1], ""), of(&names, &everybody)] {
+        repo.write("rollcall.toml", wrong);
+        let refused = repo
+            .run(&["apply", "--yes", "--now", &after(23)])
+            .exits(4)
+            .stderr
+            .replace("\n  ", " ");
+        let says = "too many who have ended in check would be taken for gone or suppressed: ";
+        assert!(refused.contains(says), "{refused}");
+        // It is mended: nobody comes as anybody new.
+        repo.write("rollcall.toml", of(&names, ""));
+        apply(&repo, 24);
+        assert_eq!(actions(&repo, 25), NOTHING);
+    }
+    // A few may go, as may a few who run.
+    repo.write("rollcall.toml", of(&names[..25], ""));
+    let few = ["apply", "--yes", "--now", &after(24)];
+    repo.run(&few).exits(0);
+    assert_eq!(spotler.ledger().len(), 30);
+}
+
+#[test]
+fn a_freeze_of_all_keeps_those_who_have_ended_from_being_taken_for_gone() {
+    let spotler = Spotler::open();
+    let never = "runs_for = \"21d\"";
+    let declared = config(&spotler, never, &["c-1"], "");
+    let repo = Repo::with(&declared);
+    repo.apply().exits(0);
+    apply(&repo, 22);
+    let frozen = "[[freeze]]\nall = true\nreason = \"the CRM moves\"\n";
+    repo.write("rollcall.toml", config(&spotler, never, &[], frozen));
+    apply(&repo, 23);
+    repo.write("rollcall.toml", declared);
+    assert_eq!(actions(&repo, 24), NOTHING);
+}

@@ -91,6 +91,19 @@ pub enum Breach {
         /// Where that is set.
         place: Option<Place>,
     },
+    /// Too many of those who have ended would be taken for gone or suppressed.
+    Ends {
+        /// In which automation.
+        automation: AutomationName,
+        /// How many.
+        count: u64,
+        /// Of how many.
+        ended: u64,
+        /// How many there may be.
+        limit: StopLimit,
+        /// Where that is set.
+        place: Option<Place>,
+    },
     /// Too large a share that is stopped and triggered again with other fields.
     Renewed {
         /// Whose.
@@ -149,6 +162,7 @@ impl Guard {
         let mut breaches = Vec::new();
         triggers(plan, config, roster, &mut breaches);
         stops(plan, config, roster, &mut breaches);
+        ends(plan, config, &mut breaches);
         released(plan, config, roster, &mut breaches);
         let (count, most) = (plan.merged.len() as u64, &config.guard.max_merges);
         breaches.extend((count > most.value).then(|| Breach::Merges {
@@ -200,6 +214,7 @@ impl Guard {
                 Breach::Triggers { .. }
                     | Breach::Stops { .. }
                     | Breach::Share { .. }
+                    | Breach::Ends { .. }
                     | Breach::Released { .. }
                     | Breach::Merges { .. }
             )
@@ -428,6 +443,27 @@ fn check_stops(whose: Whose, of: Leaving, limit: &Limit<StopLimit>, breaches: &m
     }
 }
 
+/// Whether too many who have ended go. Nothing is stopped, but declared again they are triggered as anybody new: so the limit on
+/// stops holds for them in each automation, of those who have ended in it.
+fn ends(plan: &Plan, config: &Config, breaches: &mut Vec<Breach>) {
+    for (name, figures) in &plan.figures {
+        let automation = config.automations.iter().find(|a| a.name == *name);
+        let own = automation.and_then(|automation| automation.max_stops.as_ref());
+        let limit = own.unwrap_or(&config.guard.max_stops);
+        let is_beyond = match limit.value {
+            StopLimit::Count(most) => figures.ends > most,
+            StopLimit::Percent(most) => is_beyond(figures.ends, figures.ended, most),
+        };
+        breaches.extend(is_beyond.then(|| Breach::Ends {
+            automation: name.clone(),
+            count: figures.ends,
+            ended: figures.ended,
+            limit: limit.value,
+            place: limit.place.clone(),
+        }));
+    }
+}
+
 fn check_renewed(whose: Whose, of: Leaving, breaches: &mut Vec<Breach>) {
     if is_beyond(of.renewed, of.ran, MOST_RENEWED) {
         breaches.push(Breach::Renewed {
@@ -587,6 +623,24 @@ impl fmt::Display for Breach {
                     whose.of(TOGETHER),
                     count.all,
                     count.day(GONE)
+                )?;
+                ("max_stops", place)
+            }
+            Breach::Ends {
+                automation,
+                count,
+                ended,
+                limit,
+                place,
+            } => {
+                let limit = match limit {
+                    StopLimit::Count(most) => most.to_string(),
+                    StopLimit::Percent(most) => format!("{most}%"),
+                };
+                write!(
+                    f,
+                    "too many who have ended in {automation} would be taken for gone or suppressed: {count} of {ended}, the \
+                     limit is {limit}; declared again, they would be triggered as anybody new"
                 )?;
                 ("max_stops", place)
             }

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hasher};
 use super::{Action, Plan, Trigger};
 use crate::config::{Config, Enrol};
 use crate::id::{AutomationName, ContactId, folded};
-use crate::participation::Participation;
+use crate::participation::{Move, Over, Participation};
 use crate::record::AppliedWith;
 use crate::roster::Roster;
 
@@ -335,7 +335,7 @@ pub(super) fn reapplied(
                 && new.all(|read| read.rows == 0)
         };
         let gone = plan.gone.count(&name);
-        if gone > 0 && (count > 0 || is_dry() && lets_go(plan, &name)) {
+        if gone > 0 && (count > 0 || is_dry() && lets_go(plan, config, roster, &name)) {
             list.push(Reapplied {
                 automation: name,
                 changed,
@@ -348,7 +348,7 @@ pub(super) fn reapplied(
 }
 
 /// Whether a plan stops anybody in an automation whose contact is not suppressed, lets go of one, or notes one as gone.
-fn lets_go(plan: &Plan, name: &AutomationName) -> bool {
+fn lets_go(plan: &Plan, config: &Config, roster: &Roster<'_>, name: &AutomationName) -> bool {
     plan.actions.iter().any(|action| {
         matches!(action, Action::Stop(stop)
             if !stop.is_of_suppressed() && stop.participation.key.automation == *name)
@@ -360,6 +360,9 @@ fn lets_go(plan: &Plan, name: &AutomationName) -> bool {
             .marks
             .iter()
             .any(|mark| mark.left_at.is_some() && mark.key.automation == *name)
+        || plan.turns.iter().any(|turn| {
+            turn.transition == Move::End(Over::Gone) && turn.of(config, roster).1 == name
+        })
 }
 
 /// What was changed, where it can make the same people others. A source that comes or goes adds or takes away people; one

@@ -111,6 +111,10 @@ pub struct Figures {
     pub leaving: u64,
     /// How many are triggered again by this plan who were stopped or let go within that day.
     pub returning: u64,
+    /// How many have ended while they were declared.
+    pub ended: u64,
+    /// How many of these are taken for gone or suppressed by this plan.
+    pub ends: u64,
 }
 
 /// One thing that a plan will do.

@@ -598,7 +598,7 @@ impl<'a> Planner<'a> {
         let decision = decide::gone(recorded, leave);
         let goes = matches!(
             decision,
-            Decision::Stop(_) | Decision::LetGo | Decision::Leaving { .. }
+            Decision::Stop(_) | Decision::LetGo | Decision::Leaving { .. } | Decision::Over(_)
         );
         if goes && self.freeze(recorded) {
             return;
@@ -610,7 +610,10 @@ impl<'a> Planner<'a> {
                 trigger: None,
             }),
             Decision::LetGo => self.let_go(recorded),
-            Decision::Over(over) => self.turn(recorded, Move::End(over)),
+            Decision::Over(over) => {
+                self.count_end(recorded);
+                self.turn(recorded, Move::End(over));
+            }
             Decision::Leaving { since, until } => {
                 if recorded.left_at.is_none() && !self.went(recorded) && self.is_wanted(key) {
                     self.figures(&key.automation).leaving += 1;

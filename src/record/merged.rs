@@ -54,7 +54,7 @@ pub fn merge(
     let both_run = |other: &Participation| may_run(from) && may_run(other);
     // Whatever comes of a doubt, what has ended tells whether, and from when on, anything is triggered again.
     let is_beside = |one: &Participation, other: &Participation| {
-        one.is_in_doubt() && state(other) == State::Ended
+        one.state.is_in_doubt() && state(other) == State::Ended
     };
     if other
         .is_some_and(|other| both_run(other) || is_beside(from, other) || is_beside(other, from))

@@ -141,14 +141,6 @@ impl Participation {
         word.map(|word| word.parse().unwrap_or(State::Uncertain))
     }
 
-    /// Whether nobody knows if it runs, also where it was let go since.
-    pub fn is_in_doubt(&self) -> bool {
-        let state = self.state;
-        state.is_doubtful_trigger()
-            || state.is_doubtful_stop()
-            || self.let_go_from() == Some(State::Uncertain)
-    }
-
     /// Whether it does not run because its contact was suppressed.
     pub fn is_suppressed(&self) -> bool {
         self.suppressed_by().is_some()
@@ -349,6 +341,11 @@ impl State {
     /// Whether nobody knows if its last stop was carried out.
     pub fn is_doubtful_stop(self) -> bool {
         matches!(self, State::StopUncertain | State::Stopping)
+    }
+
+    /// Whether nobody knows what came of its last call.
+    pub fn is_in_doubt(self) -> bool {
+        self.is_doubtful_trigger() || self.is_doubtful_stop()
     }
 
     /// Whether a stop may be sent.

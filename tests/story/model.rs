@@ -186,11 +186,7 @@ impl Entry {
     }
 
     fn is_in_doubt(&self) -> bool {
-        match self.state {
-            Uncertain | StopUncertain => true,
-            LetGo => self.was == Uncertain,
-            _ => false,
-        }
+        matches!(self.state, Uncertain | StopUncertain)
     }
 
     /// What counts of two that are not both running: what is in or may run, then what ran, then what was to run; the later one of

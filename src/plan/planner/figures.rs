@@ -46,10 +46,18 @@ impl Planner<'_> {
         let went = self.went(participation);
         let figures = self.figures(&participation.key.automation);
         figures.running += u64::from(state.needs_an_end());
+        figures.ended += u64::from(participation.has_ended_declared());
         figures.triggered += u64::from(was_triggered);
         figures.gone += u64::from(went);
         figures.gone_suppressed += u64::from(went && is_suppressed);
         figures.over += u64::from(went && !state.needs_an_end());
+    }
+
+    /// Counts that what has ended is taken for gone or suppressed, for the guard.
+    pub(super) fn count_end(&mut self, of: &Participation) {
+        if of.has_ended_declared() && self.is_wanted(&of.key) {
+            self.figures(&of.key.automation).ends += 1;
+        }
     }
 
     /// Counts who runs without an occurrence, or with one, in an automation that has got a `repeat_by`, or lost it, and is

@@ -89,7 +89,7 @@ impl Planner<'_> {
                             |id: &ContactId| stays_under.contains(&(id.clone(), code.clone()));
                         match scope {
                             // The call that stops all would hit what goes on under that id.
-                            StopScope::All if ids.iter().any(is_beside) => {
+                            StopScope::All if beside.contains(code) => {
                                 ids.iter().filter(|id| !is_beside(id)).cloned().collect()
                             }
                             _ => ids,
