@@ -271,6 +271,11 @@ impl Law {
         }
     }
 
+    /// A trigger was carried out behind the stop of it: nobody can know of it.
+    pub fn triggered_late(&mut self, key: &Key) {
+        self.forgiven.insert(key.clone());
+    }
+
     /// A stop was carried out behind whatever came after it.
     pub fn stopped_late(&mut self, key: &Key) {
         // It stops all of the contact behind the code: whoever is in one automation of it.
@@ -312,7 +317,13 @@ impl Law {
             Outcome::Active => matches!(state, Some(State::Active | State::Uncertain)),
             Outcome::Stopped => state == Some(State::Stopped),
             Outcome::Refused => matches!(state, Some(State::Refused | State::Uncertain)),
-            Outcome::Waiting => matches!(state, Some(State::Waiting | State::Uncertain)),
+            // That it failed says nothing of the one that was let go in doubt.
+            Outcome::Waiting => {
+                matches!(
+                    state,
+                    Some(State::Waiting | State::Uncertain | State::LetGo)
+                )
+            }
             // A disk may have kept what it said that it did not: then more is known than the doubt that is reported.
             _ => true,
         };
@@ -344,17 +355,21 @@ impl Law {
         };
         let mistaken: Vec<Key> = self.history.keys().filter(is_mistaken).cloned().collect();
         self.forgiven.extend(mistaken);
-        for of in spotler.started.iter().filter(|of| of.is_running) {
+        let started = spotler.started.iter().enumerate();
+        for (place, of) in started.filter(|(_, of)| of.is_running) {
             let standing = memory.triggered_as(&of.key);
             let state = standing.as_ref().map(|of| of.state);
             let is_open = standing.as_ref().is_some_and(|of| is_open(&of.key)) || is_open(&of.key);
             let is_known = state.is_some_and(State::may_run_at_spotler) || is_open;
-            // It was carried out behind the stop of it.
-            let is_late = of.is_late && !is_known;
+            // It was let go and triggered again: the record has one place for both.
+            let mut later = spotler.started[place + 1..].iter();
+            let is_let_go =
+                of.key.automation.as_str() == "a" && later.any(|later| later.key == of.key);
+            let is_forgotten = is_let_go && state == Some(State::Stopped);
             // Spotler has made one contact of two, where only an id tells this run from the other one.
             let is_mixed =
                 spotler.merged.contains(&of.key.contact) && self.nameless.contains(&of.key);
-            if is_late || is_mixed {
+            if is_forgotten || is_mixed {
                 self.forgiven.insert(of.key.clone());
             }
             if self.is_forgiven(&of.key) {
@@ -443,6 +458,7 @@ impl Law {
                 Some(State::Active) if has_no_id => runs > 0,
                 // What was let go runs out beside the next one.
                 Some(State::Active) => is_declared && (runs == 1 || keeps && runs > 0),
+                Some(State::StopUncertain) if has_no_id => true,
                 // What was not stopped goes on as it is declared again.
                 Some(State::StopFailed) if is_declared && runs == 1 => true,
                 _ => !is_declared && runs == 0 || may_be_out,

@@ -59,6 +59,8 @@ pub struct Call {
     pub sent_at: Timestamp,
     /// How many stops had been carried out by then.
     pub after: usize,
+    /// How many triggers had.
+    pub behind: usize,
 }
 
 /// What comes back, where anything does.
@@ -268,6 +270,11 @@ impl super::world::World {
     fn carry_out(&self, call: &Call) -> Answer {
         self.tell(|| format!("carried out: {call:?}"));
         if call.kind == CallKind::Stop {
+            let is_of_it = |of: &Started| of.code == call.code && of.contact == call.contact;
+            let is_late = self.spotler().started[call.behind..].iter().any(is_of_it);
+            if is_late {
+                self.law().stopped_late(&call.key);
+            }
             return Answer::Stop(self.spotler().stop(call));
         }
         self.spotler().end(self.now() + A_WHILE);
@@ -283,6 +290,9 @@ impl super::world::World {
         let (answer, is_started) = self.spotler().trigger(call);
         if is_started {
             self.law().started(call, &running);
+            if self.spotler().started.last().is_some_and(|of| of.is_late) {
+                self.law().triggered_late(&call.key);
+            }
         }
         Answer::Trigger(answer)
     }

@@ -615,6 +615,10 @@ impl World {
             true => law.announced(call, is_either, &what),
             false => law.announced_again(&call),
         }
+        let (after, behind) = {
+            let spotler = self.spotler();
+            (spotler.stops.len(), spotler.started.len())
+        };
         Some(Call {
             kind,
             code: code.clone(),
@@ -623,7 +627,8 @@ impl World {
             participation: participation.cloned(),
             versions: (life.version, law.version),
             sent_at: self.now(),
-            after: self.spotler().stops.len(),
+            after,
+            behind,
         })
     }
 
