@@ -59,8 +59,8 @@ impl Ended {
             let drawing = drawing_on(config, &read.source.name);
             let draws = |source: usize| drawing.contains(config.sources[source].name.as_str());
             // Whom it says to be one person is not known, so that anybody may be concerned.
-            let has_merges = config.merges.iter().filter_map(|merged| merged.listed());
-            let has_merges = has_merges.clone().any(|listed| draws(listed.source));
+            let mut merges = config.merges.iter().filter_map(|merged| merged.listed());
+            let has_merges = merges.any(|listed| draws(listed.source));
             let is_from_it = |enrolment: Enrolment<'_>| {
                 has_merges || config.enrols[enrolment.block].source.is_some_and(draws)
             };
@@ -161,11 +161,12 @@ fn doubtful(
         _ => false,
     };
     let stops = plan.actions.iter().filter(is_it);
-    let ends = plan.turns.iter().filter(|turn| {
+    let ends = plan.turns.iter();
+    let ends = ends.filter(|turn| matches!(turn.transition, Move::End(Over::Suppressed(_))));
+    let ends = ends.filter(|turn| {
         let (contact, automation, _) = turn.of(config, roster);
         let blocks: Vec<_> = blocks(contact, automation, config, roster).collect();
-        let is_end = matches!(turn.transition, Move::End(Over::Suppressed(_)));
-        is_end && blocks.iter().any(is_of_it) && blocks.iter().all(|of| is_one_of(of, ended))
+        blocks.iter().any(is_of_it) && blocks.iter().all(|of| is_one_of(of, ended))
     });
     (stops.count() as u64, ends.count() as u64)
 }
