@@ -58,9 +58,9 @@ pub struct Call {
     pub versions: (usize, usize),
     pub sent_at: Timestamp,
     /// How many stops had been carried out by then.
-    pub after: usize,
-    /// How many triggers had.
-    pub behind: usize,
+    pub stops_before: usize,
+    /// How many triggers had been.
+    pub triggers_before: usize,
 }
 
 /// What comes back, where anything does.
@@ -143,7 +143,7 @@ impl Spotler {
             let is_of_all = stop.participation.is_none();
             is_of_all && stop.code == call.code && stop.contact == call.contact
         };
-        let is_late = self.stops[call.after..].iter().any(is_same);
+        let is_late = self.stops[call.stops_before..].iter().any(is_same);
         self.started.push(Started {
             key: call.key.clone(),
             contact: call.contact.clone(),
@@ -271,7 +271,9 @@ impl super::world::World {
         self.tell(|| format!("carried out: {call:?}"));
         if call.kind == CallKind::Stop {
             let is_of_it = |of: &Started| of.code == call.code && of.contact == call.contact;
-            let is_late = self.spotler().started[call.behind..].iter().any(is_of_it);
+            let is_late = self.spotler().started[call.triggers_before..]
+                .iter()
+                .any(is_of_it);
             if is_late {
                 self.law().stopped_late(&call.key);
             }

@@ -615,7 +615,7 @@ impl World {
             true => law.announced(call, is_either, &what),
             false => law.announced_again(&call),
         }
-        let (after, behind) = {
+        let (stops_before, triggers_before) = {
             let spotler = self.spotler();
             (spotler.stops.len(), spotler.started.len())
         };
@@ -627,8 +627,8 @@ impl World {
             participation: participation.cloned(),
             versions: (life.version, law.version),
             sent_at: self.now(),
-            after,
-            behind,
+            stops_before,
+            triggers_before,
         })
     }
 
