@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::{Action, NotAlone, Plan, Stop, StopScope, WhyStop};
 use crate::config::{Config, Suppression};
-use crate::id::AutomationName;
+use crate::id::{AutomationName, ContactId, TriggerCode};
 use crate::participation::{Key, Move, Over, State};
 use crate::record::AppliedSource;
 use crate::roster::{Enrolment, Roster, SourceRead, drawing_on};
@@ -203,19 +203,19 @@ impl Plan {
 
     /// Lets no call for somebody suppressed stop with it what a doubtful list alone would stop.
     fn spare_doubtful(&mut self) {
-        let call = |stop: &Stop| {
-            let code = stop.participation.trigger_code.clone();
-            (stop.participation.key.contact.clone(), code)
-        };
+        fn calls(stop: &Stop) -> impl Iterator<Item = (ContactId, TriggerCode)> {
+            let ids = std::iter::once(stop.sent_to()).chain(stop.instead());
+            ids.map(|id| (id.clone(), stop.participation.trigger_code.clone()))
+        }
         let stops = self.actions.iter().filter_map(|action| match action {
-            Action::Stop(stop) if stop.not_alone == Some(NotAlone::Doubtful) => Some(call(stop)),
+            Action::Stop(stop) if stop.not_alone == Some(NotAlone::Doubtful) => Some(calls(stop)),
             _ => None,
         });
-        let doubtful: HashSet<_> = stops.collect();
+        let doubtful: HashSet<_> = stops.flatten().collect();
         for action in &mut self.actions {
             let Action::Stop(stop) = action else { continue };
             let reaches_all = stop.is_of_suppressed() && stop.scope == StopScope::All;
-            if !reaches_all || !doubtful.contains(&call(stop)) {
+            if !reaches_all || !calls(stop).any(|call| doubtful.contains(&call)) {
                 continue;
             }
             match stop.participation.can_be_stopped_alone() {
