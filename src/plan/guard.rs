@@ -22,6 +22,9 @@ pub const SMALLEST_FOR_PERCENT: u64 = 20;
 /// `max_stops` allows: a limit on stops is no wish that everybody gets the same mail again.
 pub const MOST_RENEWED: f64 = 20.0;
 
+/// The share, in per cent, that may have ended and be taken for gone at once where `max_stops` is no share.
+const MOST_ENDED_GONE: f64 = 20.0;
+
 /// What the guard says of a plan.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Guard {
@@ -91,17 +94,17 @@ pub enum Breach {
         /// Where that is set.
         place: Option<Place>,
     },
-    /// Too many of those who have ended would be taken for gone or suppressed.
-    Ends {
+    /// Too large a share that has ended would be taken for gone or suppressed.
+    EndedGone {
         /// In which automation.
         automation: AutomationName,
         /// How many.
         count: u64,
-        /// Of how many.
-        ended: u64,
-        /// How many there may be.
-        limit: StopLimit,
-        /// Where that is set.
+        /// Of how many who are in it: who run, and who have ended.
+        all: u64,
+        /// How many per cent there may be.
+        limit: f64,
+        /// Where that is set; nowhere if `max_stops` is a number.
         place: Option<Place>,
     },
     /// Too large a share that is stopped and triggered again with other fields.
@@ -162,7 +165,7 @@ impl Guard {
         let mut breaches = Vec::new();
         triggers(plan, config, roster, &mut breaches);
         stops(plan, config, roster, &mut breaches);
-        ends(plan, config, &mut breaches);
+        ended_gone(plan, config, &mut breaches);
         released(plan, config, roster, &mut breaches);
         let (count, most) = (plan.merged.len() as u64, &config.guard.max_merges);
         breaches.extend((count > most.value).then(|| Breach::Merges {
@@ -214,7 +217,7 @@ impl Guard {
                 Breach::Triggers { .. }
                     | Breach::Stops { .. }
                     | Breach::Share { .. }
-                    | Breach::Ends { .. }
+                    | Breach::EndedGone { .. }
                     | Breach::Released { .. }
                     | Breach::Merges { .. }
             )
@@ -443,24 +446,28 @@ fn check_stops(whose: Whose, of: Leaving, limit: &Limit<StopLimit>, breaches: &m
     }
 }
 
-/// Whether too many who have ended go. Nothing is stopped, but declared again they are triggered as anybody new: so the limit on
-/// stops holds for them in each automation, of those who have ended in it.
-fn ends(plan: &Plan, config: &Config, breaches: &mut Vec<Breach>) {
+/// Finds the automations in which too many who have ended go. Nothing is stopped, but declared again they are triggered as anybody
+/// new. The share is of all who are in, as it would be if runs did not end: who end and leave day by day are few of these. A number
+/// in `max_stops` is of stops alone.
+fn ended_gone(plan: &Plan, config: &Config, breaches: &mut Vec<Breach>) {
     for (name, figures) in &plan.figures {
         let automation = config.automations.iter().find(|a| a.name == *name);
         let own = automation.and_then(|automation| automation.max_stops.as_ref());
         let limit = own.unwrap_or(&config.guard.max_stops);
-        let is_beyond = match limit.value {
-            StopLimit::Count(most) => figures.ends > most,
-            StopLimit::Percent(most) => is_beyond(figures.ends, figures.ended, most),
+        let (most, place) = match limit.value {
+            StopLimit::Percent(most) => (most, limit.place.clone()),
+            StopLimit::Count(_) => (MOST_ENDED_GONE, None),
         };
-        breaches.extend(is_beyond.then(|| Breach::Ends {
-            automation: name.clone(),
-            count: figures.ends,
-            ended: figures.ended,
-            limit: limit.value,
-            place: limit.place.clone(),
-        }));
+        let all = figures.ran() + figures.ended;
+        if is_beyond(figures.ended_gone, all, most) {
+            breaches.push(Breach::EndedGone {
+                automation: name.clone(),
+                count: figures.ended_gone,
+                all,
+                limit: most,
+                place,
+            });
+        }
     }
 }
 
@@ -626,21 +633,18 @@ impl fmt::Display for Breach {
                 )?;
                 ("max_stops", place)
             }
-            Breach::Ends {
+            Breach::EndedGone {
                 automation,
                 count,
-                ended,
+                all,
                 limit,
                 place,
             } => {
-                let limit = match limit {
-                    StopLimit::Count(most) => most.to_string(),
-                    StopLimit::Percent(most) => format!("{most}%"),
-                };
+                let share = *count as f64 * 100.0 / *all as f64;
                 write!(
                     f,
-                    "too many who have ended in {automation} would be taken for gone or suppressed: {count} of {ended}, the \
-                     limit is {limit}; declared again, they would be triggered as anybody new"
+                    "too many who have ended in {automation} would be taken for gone or suppressed: {share:.1}% ({count} of \
+                     {all} who are in it) is over {limit}%; declared again, they would be triggered as anybody new"
                 )?;
                 ("max_stops", place)
             }

@@ -114,7 +114,7 @@ pub struct Figures {
     /// How many have ended while they were declared.
     pub ended: u64,
     /// How many of these are taken for gone or suppressed by this plan.
-    pub ends: u64,
+    pub ended_gone: u64,
 }
 
 /// One thing that a plan will do.

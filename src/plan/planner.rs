@@ -611,7 +611,7 @@ impl<'a> Planner<'a> {
             }),
             Decision::LetGo => self.let_go(recorded),
             Decision::Over(over) => {
-                self.count_end(recorded);
+                self.count_ended_gone(recorded);
                 self.turn(recorded, Move::End(over));
             }
             Decision::Leaving { since, until } => {

@@ -123,6 +123,27 @@ fn a_stop_of_a_contact_goes_before_its_trigger() {
 }
 
 #[test]
+fn of_all_who_are_in_few_who_have_ended_may_go_at_once() {
+    let refused = |running: usize, ended: usize, settings: &str| {
+        let config = config(settings, "", &people(0..running));
+        let mut on_record = active(&people(0..running));
+        let gone = people(running..running + ended);
+        on_record.extend(gone.iter().map(|of| recorded(of, "welcome", State::Ended)));
+        plan(&config, on_record).1.len()
+    };
+    // Of a week, one day's people have ended, and leave.
+    assert_eq!(refused(60, 10, ""), 0);
+    // A number is of stops, and nothing is stopped.
+    assert_eq!(refused(60, 10, "max_stops = 3"), 0);
+    for settings in ["", "max_stops = 3"] {
+        assert_eq!(refused(20, 10, settings), 1, "{settings}");
+        assert_eq!(refused(1, 30, settings), 1, "{settings}");
+    }
+    assert_eq!(refused(20, 10, "max_stops = \"50%\""), 0);
+    assert_eq!(refused(1, 18, ""), 0);
+}
+
+#[test]
 fn the_guard_counts_the_plan_and_the_day_before() {
     let settings = "max_triggers = 10";
     let (_, refused) = plan(&config(settings, "", &people(0..10)), Vec::new());

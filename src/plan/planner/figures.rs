@@ -54,9 +54,9 @@ impl Planner<'_> {
     }
 
     /// Counts that what has ended is taken for gone or suppressed, for the guard.
-    pub(super) fn count_end(&mut self, of: &Participation) {
+    pub(super) fn count_ended_gone(&mut self, of: &Participation) {
         if of.has_ended_declared() && self.is_wanted(&of.key) {
-            self.figures(&of.key.automation).ends += 1;
+            self.figures(&of.key.automation).ended_gone += 1;
         }
     }
 

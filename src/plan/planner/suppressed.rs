@@ -48,7 +48,7 @@ impl<'a> Planner<'a> {
                 if !participation.is_suppressed()
                     && (enrolment.is_some() || participation.has_ended_declared()) =>
             {
-                self.count_end(participation);
+                self.count_ended_gone(participation);
                 self.turn(participation, Move::End(over));
             }
             _ => {}
