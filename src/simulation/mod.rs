@@ -31,6 +31,7 @@ fn live(seed: u64, is_traced: bool) -> (Option<String>, Vec<String>) {
         runtime.block_on(async {
             let world = World::new(seed, is_traced);
             let broken = world.live().await;
+            world.forget_runs();
             (broken, world.trace())
         })
     }));

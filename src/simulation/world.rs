@@ -544,6 +544,11 @@ impl World {
             .any(|of| of.name == name && !of.is_over())
     }
 
+    /// A run has hold of its world: a world that has hold of its runs would never be given back.
+    pub fn forget_runs(&self) {
+        lock(&self.lives).clear();
+    }
+
     pub fn run_ended(&self) {
         let mut law = self.law();
         law.each_doubt_is_named(&self.memory);
