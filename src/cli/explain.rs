@@ -10,6 +10,8 @@ pub(super) async fn run(args: &ExplainArgs, common: &Common) -> Result<Exit, Com
     let (engine, contact) = (&session.engine, &args.contact);
     session.check_shown().await?;
     let explained = engine.explain(contact).await?;
+    let files = &engine.config().files;
+    session.output.warnings(&explained.lost, files);
     let (verdicts, listed) = (&explained.verdicts, &explained.listed);
     let known = explained.is_listed(contact) || engine.knows(contact, verdicts, listed);
     let mut explanation = Explanation::new(contact, explained.view(), verdicts, listed, known);

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::plan::give_reasons;
 use super::{Engine, Error};
-use crate::config::Config;
+use crate::config::{Config, Diagnostic};
 use crate::id::ContactId;
 use crate::plan::{Action, Filter, Guard, Merged, Plan};
 use crate::record::Listed;
@@ -26,6 +26,8 @@ pub struct Explained {
     pub verdicts: Vec<BlockVerdict>,
     /// What is on record of it, under the names that automations have after the moves that are to be made.
     pub listed: Vec<Listed>,
+    /// What sources have lost since the last apply: a plan of all is refused because of it.
+    pub lost: Vec<Diagnostic>,
 }
 
 impl Explained {
@@ -109,6 +111,7 @@ impl Engine {
         }
         Ok(Explained {
             verdicts: roster.explain(contact.as_str())?,
+            lost: self.not_whole(&roster).await?,
             guard: Guard::default(),
             config,
             now,

@@ -72,6 +72,7 @@ impl Engine {
     /// Returns why it is suppressed, where it is.
     async fn check_undeclared(&self, contact: &ContactId) -> Result<Option<String>, Error> {
         let roster = self.roster_of(contact, self.now()).await?;
+        self.check_whole(&roster).await?;
         let name = |automation: usize| self.config.automations[automation].name.as_str();
         let declared = roster.enrolments().map(|of| name(of.automation));
         let declared: Vec<&str> = declared.collect::<BTreeSet<_>>().into_iter().collect();

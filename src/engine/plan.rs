@@ -212,21 +212,38 @@ impl Engine {
 
     /// Checks that sources have not lost their rows since the last apply, besides those of which that is allowed, and what
     /// the configuration expects of its roster.
-    async fn check_roster(
+    pub(super) async fn check_roster(
         &self,
         roster: &Arc<Roster<'static>>,
         scope: &Scope,
     ) -> Result<(), Error> {
-        let mut list = Vec::new();
-        if self.config.sources.iter().any(|s| s.max_shrink.is_some()) {
-            let applied = self.applied_sources().await?;
-            list = roster.shrunk(|name| {
-                let source = applied.get(name)?;
-                let is_allowed = scope.allow_shrink.iter().any(|allowed| allowed == name);
-                (!is_allowed).then_some((source.rows, source.at))
-            });
-        }
+        let list = match self.config.sources.iter().any(|s| s.max_shrink.is_some()) {
+            true => shrunk(roster, &self.applied_sources().await?, &scope.allow_shrink),
+            false => Vec::new(),
+        };
         self.check_expected(roster, list).await
+    }
+
+    /// Checks that sources have what they had at the last apply. In one that has not, somebody may be missing who is declared.
+    pub(super) async fn check_whole(&self, roster: &Roster<'_>) -> Result<(), Error> {
+        self.none_of(self.not_whole(roster).await?)
+    }
+
+    /// What sources have lost since the last apply.
+    pub(super) async fn not_whole(&self, roster: &Roster<'_>) -> Result<Vec<Diagnostic>, Error> {
+        let applied = self.applied_sources().await?;
+        let mut list = shrunk(roster, &applied, &[]);
+        list.extend(plan::not_whole(roster, &applied));
+        Ok(list)
+    }
+
+    /// That there are problems, where there are any.
+    fn none_of(&self, list: Vec<Diagnostic>) -> Result<(), Error> {
+        if list.is_empty() {
+            return Ok(());
+        }
+        let files = self.config.files.clone();
+        Err(Problems { list, files }.into())
     }
 
     /// Checks what the configuration expects of its roster. Where it is not so, or anything else is wrong, nothing is to be
@@ -237,11 +254,7 @@ impl Engine {
         mut list: Vec<Diagnostic>,
     ) -> Result<(), Error> {
         list.extend(self.unmet(roster).await?);
-        if list.is_empty() {
-            return Ok(());
-        }
-        let files = self.config.files.clone();
-        Err(Problems { list, files }.into())
+        self.none_of(list)
     }
 
     /// Makes the roster and the plan.
@@ -430,6 +443,19 @@ impl Engine {
             config,
         })
     }
+}
+
+/// The sources that have lost their rows since the last apply, besides those of which that is allowed.
+fn shrunk(
+    roster: &Roster<'_>,
+    applied: &BTreeMap<String, AppliedSource>,
+    allowed: &[String],
+) -> Vec<Diagnostic> {
+    roster.shrunk(|name| {
+        let source = applied.get(name)?;
+        let is_allowed = allowed.iter().any(|allowed| allowed == name);
+        (!is_allowed).then_some((source.rows, source.at))
+    })
 }
 
 /// Does what may take its time on a thread of its own.

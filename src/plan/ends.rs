@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 use super::{Action, NotAlone, Plan, Stop, StopScope, WhyStop};
-use crate::config::{Config, Suppression};
+use crate::config::{Config, Diagnostic, Suppression};
 use crate::id::{AutomationName, ContactId, TriggerCode};
 use crate::participation::{Key, Move, Over, State};
 use crate::record::AppliedSource;
@@ -107,6 +107,20 @@ fn how_ended(read: &SourceRead<'_>, applied: &BTreeMap<String, AppliedSource>) -
         }
         _ => None,
     }
+}
+
+/// Every source that is not whole, and in which way.
+pub fn not_whole(
+    roster: &Roster<'_>,
+    applied: &BTreeMap<String, AppliedSource>,
+) -> Vec<Diagnostic> {
+    let ended = roster.sources().filter_map(|read| {
+        let how = how_ended(&read, applied)?;
+        let source = read.source;
+        let message = format!("source {} {how}", source.name);
+        Some(Diagnostic::at(source.place.clone(), message).help("make the export again"))
+    });
+    ended.collect()
 }
 
 /// The names of the sources that are not whole, and of those that ask them.
@@ -287,6 +301,18 @@ fn leaving(
     (leaving.count() as u64, over.count() as u64)
 }
 
+impl fmt::Display for HowEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dry { had } => write!(f, "has no rows, and had {had} at the last apply"),
+            Self::Cut => f.write_str(
+                "ends in the middle of a line, and ended with a line end at the last apply: it may be cut short, and its last \
+                 row may be wrong",
+            ),
+        }
+    }
+}
+
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -297,20 +323,9 @@ impl fmt::Display for Ended {
             over,
             merged,
         } = self;
-        match how {
-            HowEnded::Dry { had } => write!(
-                f,
-                "source {source} has no rows, and had {had} at the last apply"
-            )?,
-            HowEnded::Cut => write!(
-                f,
-                "source {source} ends in the middle of a line, and ended with a line end at the last apply: it may be cut short, \
-                 and its last row may be wrong"
-            )?,
-        }
         write!(
             f,
-            "; in the automations that use it, {triggers} would be triggered and {leaving} stopped or let go"
+            "source {source} {how}; in the automations that use it, {triggers} would be triggered and {leaving} stopped or let go"
         )?;
         if *over > 0 {
             write!(f, ", and {over} that have ended taken for gone")?;

@@ -21,7 +21,7 @@ mod window;
 
 pub use decide::{WhyRenewed, WhyStop, WhyTrigger};
 pub use defer::{Deferred, Sent, WhyDeferred, day};
-pub use ends::{Ended, HowEnded};
+pub use ends::{Ended, HowEnded, not_whole};
 pub use freeze::{FROZEN, Frozen};
 pub use guard::{Breach, Guard, Whose};
 pub use identity::{Changed, Found, Reapplied, SamePeople, applied_with};

@@ -26,7 +26,7 @@ impl Roster<'_> {
                 at.strftime("%Y-%m-%dT%H:%M:%SZ")
             );
             let help = format!(
-                "nothing is planned from it; make a new export, or go on with --allow-shrink {name} if this one is right"
+                "nothing is planned from it; make a new export, or apply this one with --allow-shrink {name} if it is right"
             );
             let place = place.clone().unwrap_or_else(|| source.place.clone());
             Some(Diagnostic::at(place, message).help(help))
