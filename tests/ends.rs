@@ -194,6 +194,7 @@ fn what_cannot_be_meant_is_an_error_and_what_does_nothing_a_warning() {
             1,
             "is shorter than `runs_for`",
         ),
+        ("runs_for = \"0d\"", 1, "every run would be over at once"),
         (
             "again_after = \"20d\"",
             0,

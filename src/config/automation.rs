@@ -83,9 +83,16 @@ pub(super) fn automation(item: &Item<'_>) -> Option<Automation> {
     let leave_after = table
         .get("leave_after")
         .and_then(|item| duration(&item, "\"48h\""));
-    let runs_for = table
-        .get("runs_for")
-        .and_then(|item| duration(&item, "\"21d\""));
+    let runs_for = table.get("runs_for").and_then(|item| {
+        let runs_for = duration(&item, "\"21d\"")?;
+        if runs_for.is_zero() {
+            item.wrong(
+                "`runs_for` is zero, so that every run would be over at once",
+                "write how long a run lasts; where runs have no end, leave it out",
+            );
+        }
+        Some(runs_for)
+    });
     let again_after = table.get("again_after").and_then(|item| {
         let again_after = duration(&item, "\"90d\"")?;
         match runs_for {
