@@ -453,3 +453,49 @@ fn a_person_with_two_ids_is_on_a_list_by_either() {
         assert!(explained.contains("objected by web form"), "{explained}");
     }
 }
+
+#[test]
+fn a_list_of_consents_that_changed_how_it_writes_ids_stops_nobody() {
+    for runs_for in ["", "runs_for = \"21d\"\n"] {
+        let spotler = Spotler::open();
+        let blocks = format!("{CONSENTS}[automation.short]\ntrigger_code = \"short\"\n{runs_for}");
+        let enrol = "[[enrol]]\nautomation = \"short\"\nsource = \"crm\"\n";
+        let repo = repo(
+            &spotler,
+            &format!("{blocks}{enrol}"),
+            &people(30),
+            &confirmed(1..=30),
+        );
+        repo.apply().exits(0);
+        let calls = spotler.calls();
+        let list = confirmed(1..=30)
+            .replace("c-07", "C-07")
+            .replace("c-08", "c-8");
+        repo.write("list.csv", list);
+        let gone = repo.plan();
+        let why = gone.json()["guard"]["reasons"].to_string();
+        let says = "2 contacts would be stopped whose ids a required list writes differently: c-07 is C-07 on it";
+        assert!(why.contains(says), "{why}");
+        let refused = repo.run(&["apply", "--yes"]).exits(4);
+        assert!(
+            refused.stderr.contains("whose ids a required list writes"),
+            "{}",
+            refused.stderr
+        );
+        assert_eq!(spotler.calls(), calls);
+        if !runs_for.is_empty() {
+            let days = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * 30);
+            let later = ["plan", "--format", "json", "--now", &days.to_string()];
+            let plan = repo.run(&later).exits(0).json();
+            let why = plan["guard"]["reasons"].to_string();
+            assert!(why.contains("2 contacts would be stopped"), "{why}");
+        }
+        // Who is not on the list in any letters has withdrawn.
+        let list = confirmed((1..=30).filter(|of| *of != 9)).replace("c-07", "C-07");
+        repo.write("list.csv", list);
+        repo.run(&["apply", "--yes"]).exits(4);
+        assert_eq!(spotler.calls(), calls + 2);
+        repo.write("list.csv", confirmed(1..=30));
+        assert_eq!(of(&repo, "active").len(), 90 - 2);
+    }
+}

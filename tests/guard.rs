@@ -399,6 +399,52 @@ fn a_few_ids_that_changed_their_writing_are_refused() {
 }
 
 #[test]
+fn who_went_long_ago_and_would_be_held_is_not_triggered_under_another_writing_or_name() {
+    let begin = |settings: &str| {
+        let setup = Setup::new().automation(settings);
+        setup.rows(["c-1", "x-1"]);
+        setup.applies();
+        setup.rows(["x-1"]);
+        let large = ["apply", "--yes", "--allow-large"];
+        setup.repo.run(&large).exits(0);
+        // From here on the day before does not count.
+        setup.rows(["x-1", "x-2"]);
+        setup.repo.run(&large).exits(0);
+        setup
+    };
+    let says = "1 contact would be triggered again in welcome, where their ids are written differently: C-1 is on record as c-1";
+    let setup = begin("cooldown = \"30d\"\n");
+    setup.rows(["x-1", "x-2", "c-1"]);
+    setup.applies();
+    setup.rows(["x-1", "x-2", "C-1"]);
+    setup.refuses(says);
+    // Who would not be held is a new enrolment, whatever the letters are.
+    let setup = begin("");
+    setup.rows(["x-1", "x-2", "C-1"]);
+    setup.applies();
+}
+
+#[test]
+fn a_list_of_merges_that_writes_an_id_in_other_letters_triggers_nobody_again() {
+    let merged = "[source.merged]\ncsv = \"merged.csv\"\n[[merged]]\nsource = \"merged\"\nfrom = \"old\"\nto = \"new\"\n";
+    for from in ["C-17", "c-017"] {
+        let setup = Setup::new().head(merged);
+        setup.repo.write("merged.csv", "old,new\n");
+        setup.rows(["c-17", "x-1"]);
+        setup.applies();
+        setup.rows(["c-9001", "x-1"]);
+        setup
+            .repo
+            .write("merged.csv", format!("old,new\n{from},c-9001\n"));
+        setup.refuses(
+            "1 contact would be triggered again in welcome, where their ids are written differently: c-9001 is on record as c-17",
+        );
+        setup.repo.write("merged.csv", "old,new\nc-17,c-9001\n");
+        setup.applies();
+    }
+}
+
+#[test]
 fn a_filter_does_not_hide_who_changed_their_writing() {
     let setup = Setup::new();
     setup.rows(["302", "x-1"]);

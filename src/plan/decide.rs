@@ -163,7 +163,7 @@ pub enum WhyHeld {
 }
 
 /// A time and a span after it, as far as the calendar goes.
-fn plus(at: Timestamp, span: Duration) -> Timestamp {
+pub(super) fn plus(at: Timestamp, span: Duration) -> Timestamp {
     SignedDuration::try_from(span)
         .and_then(|span| at.checked_add(span))
         .unwrap_or(Timestamp::MAX)

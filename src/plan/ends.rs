@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
+use super::lists::{self, blocks};
 use super::{Action, NotAlone, Plan, Stop, StopScope, WhyStop};
 use crate::config::{Config, Diagnostic, Suppression};
 use crate::id::{AutomationName, ContactId, TriggerCode};
@@ -146,19 +147,6 @@ fn is_one_of(of: &Suppression, sources: &Drawing<'_>) -> bool {
         .is_some_and(|source| sources.contains(source))
 }
 
-/// The blocks that suppress a contact in an automation.
-fn blocks<'r>(
-    contact: &str,
-    automation: &AutomationName,
-    config: &Config,
-    roster: &'r Roster<'_>,
-) -> impl Iterator<Item = &'r Suppression> {
-    let mut names = config.automations.iter().map(|automation| &automation.name);
-    let automation = names.position(|name| name == automation);
-    let suppressions = roster.suppressions(contact).into_iter();
-    suppressions.flat_map(move |of| of.all(automation))
-}
-
 /// How many stops that may be wrong come of the lists of a source, and how many of who has ended are suppressed by these alone.
 fn doubtful(
     plan: &Plan,
@@ -186,8 +174,8 @@ fn doubtful(
 }
 
 impl Plan {
-    /// Marks the stops of suppressed contacts that lists alone cause which have run dry or were cut since the last apply: these
-    /// are not sent where the guard refuses.
+    /// Marks the stops of suppressed contacts that lists alone cause which have run dry or were cut since the last apply, or which
+    /// have the contact in other letters: these are not sent where the guard refuses.
     pub fn doubt_lists(
         &mut self,
         config: &Config,
@@ -195,9 +183,14 @@ impl Plan {
         applied: &BTreeMap<String, AppliedSource>,
     ) {
         let ended = ended(config, roster, applied);
-        if ended.is_empty() {
+        let otherwise = lists::required_otherwise(self, config, roster);
+        if ended.is_empty() && otherwise.is_empty() {
             return;
         }
+        let is_required = |contact: &ContactId, of: &Suppression| {
+            let lists = otherwise.get(contact.as_str()).into_iter().flatten();
+            lists.into_iter().any(|(list, _)| list.place == of.place)
+        };
         for action in &mut self.actions {
             let Action::Stop(stop) = action else { continue };
             if stop.why != WhyStop::Suppressed {
@@ -206,7 +199,8 @@ impl Plan {
             let key = &stop.participation.key;
             let of = blocks(key.contact.as_str(), &key.automation, config, roster);
             let mut blocks = of.peekable();
-            let is_doubtful = blocks.peek().is_some() && blocks.all(|of| is_one_of(of, &ended));
+            let is_doubtful = blocks.peek().is_some()
+                && blocks.all(|of| is_one_of(of, &ended) || is_required(&key.contact, of));
             drop(blocks);
             if is_doubtful {
                 stop.not_alone = Some(NotAlone::Doubtful);

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hasher};
 
+use super::lists::{blocks, required_otherwise, suppressed};
 use super::{Action, Plan, Trigger};
-use crate::config::{Config, Enrol};
+use crate::config::{Config, Enrol, Suppression};
 use crate::id::{AutomationName, ContactId, folded};
 use crate::participation::{Move, Over, Participation};
 use crate::record::AppliedWith;
@@ -27,13 +28,22 @@ struct Identity {
     contact: ContactId,
     /// Its place in [`Identities::automations`].
     automation: u32,
-    /// Whether it goes now, and not before.
-    goes: bool,
+    went: Went,
+}
+
+/// When somebody went who is not declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Went {
+    /// By this plan.
+    Now,
+    /// Within the guard's day.
+    Lately,
+    /// Before that, and would be held if declared again: by a cooldown, or until `again_after`.
+    Long,
 }
 
 impl Identities {
-    /// `goes` is whether it goes now, and not before.
-    pub(super) fn add(&mut self, of: &Participation, goes: bool) {
+    pub(super) fn add(&mut self, of: &Participation, went: Went) {
         let name = &of.key.automation;
         let place = self.automations.iter().position(|known| known == name);
         let place = place.unwrap_or_else(|| {
@@ -46,7 +56,7 @@ impl Identities {
             occurrence: occurrence.map_or(0, occurrence_of),
             contact: of.key.contact.clone(),
             automation: u32::try_from(place).unwrap_or(u32::MAX),
-            goes,
+            went,
         });
     }
 
@@ -68,7 +78,7 @@ impl Identities {
         let Some(place) = self.automations.iter().position(|known| known == name) else {
             return 0;
         };
-        let of = |identity: &&Identity| identity.goes && identity.automation as usize == place;
+        let of = |of: &&Identity| of.went == Went::Now && of.automation as usize == place;
         self.list.iter().filter(of).count() as u64
     }
 }
@@ -114,16 +124,18 @@ pub enum SamePeople {
     },
     /// They are suppressed under another writing of their ids.
     Suppressed,
+    /// They would be stopped, or taken for suppressed, and are on the list of a `[[require]]` under another writing of their ids.
+    Required,
 }
 
 /// How many they are, with one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// How many would be triggered.
+    /// How many would be triggered; or stopped, where they are on a list that is required.
     pub count: u64,
-    /// The id of one of them on record, or as it is suppressed.
+    /// The id of one of them on record, or as it is on a list.
     pub was: String,
-    /// The id that would be triggered.
+    /// The id that would be triggered, or stopped.
     pub now: String,
 }
 
@@ -143,6 +155,27 @@ pub(super) fn same_people(
     roster: &Roster<'_>,
 ) -> BTreeMap<SamePeople, Found> {
     let mut all: BTreeMap<SamePeople, Found> = BTreeMap::new();
+    let otherwise = required_otherwise(plan, config, roster);
+    let mut required = BTreeMap::new();
+    for (contact, automation) in suppressed(plan, config, roster) {
+        let Some(lists) = otherwise.get(contact) else {
+            continue;
+        };
+        let on_it = |of: &Suppression| lists.iter().find(|(list, _)| list.place == of.place);
+        let blocks = blocks(contact, automation, config, roster);
+        let listed: Option<Vec<_>> = blocks.map(on_it).collect();
+        if let Some((_, was)) = listed.and_then(|listed| listed.first().copied()) {
+            required.insert(contact, *was);
+        }
+    }
+    if let Some((now, was)) = required.first_key_value() {
+        let found = Found {
+            count: required.len() as u64,
+            was: (*was).to_owned(),
+            now: (*now).to_owned(),
+        };
+        all.insert(SamePeople::Required, found);
+    }
     let mut suppressed: HashMap<_, Vec<&str>> = HashMap::new();
     if roster.suppressed_contacts().next().is_some() {
         let contacts = triggers(plan).map(|of| roster.get(of.enrolment as usize).contact);
@@ -195,20 +228,30 @@ pub(super) fn same_people(
             continue;
         }
         let occurrence = enrolment.occurrence.map_or(0, occurrence_of);
-        let person = person(&codes[enrolment.automation], enrolment.contact);
-        let same = plan.gone.of(person).find_map(|(of, name)| {
+        let code = &codes[enrolment.automation];
+        // A list of merges may write an id in other letters than the record has it in.
+        let ids = roster.people().ids(enrolment.contact);
+        let mut of_person = ids.flat_map(|id| plan.gone.of(person(code, id)));
+        let same = of_person.find_map(|(of, name)| {
+            let is_same_contact = of.contact.as_str() == enrolment.contact;
+            // What is on record under another id, as the list has it, is looked at where the two are merged.
+            if !is_same_contact && roster.people().kept(of.contact.as_str()) == enrolment.contact {
+                return None;
+            }
             let both = of.occurrence != 0 && occurrence != 0;
             let is_same_occurrence = !both || of.occurrence == occurrence;
             let is_same_automation = *name == automation.name;
-            let is_same_contact = of.contact.as_str() == enrolment.contact;
+            let is_configured = is_configured(name, enrolment.automation);
             let what = match (is_same_contact, is_same_automation) {
                 _ if !is_same_occurrence => return None,
+                // A cooldown in one automation holds nobody in another.
+                _ if of.went == Went::Long && is_configured && !is_same_automation => return None,
                 // What repeats now and did not before, or the other way round, is counted by itself.
                 (true, true) if !both => return None,
                 (true, false) => SamePeople::Renamed {
                     from: name.clone(),
                     to: automation.name.clone(),
-                    is_configured: is_configured(name, enrolment.automation),
+                    is_configured,
                 },
                 _ => SamePeople::Rewritten {
                     automation: automation.name.clone(),

@@ -10,6 +10,7 @@ mod ends;
 mod freeze;
 mod guard;
 mod identity;
+mod lists;
 mod merges;
 mod moves;
 mod planner;
@@ -80,7 +81,7 @@ pub struct Plan {
     pub merges: Merges,
     /// After which time the guard counts what was done.
     counted_since: Timestamp,
-    /// Who runs, or ran within the guard's day, and is not declared.
+    /// Who is not declared, and runs, ran within the guard's day, or would be held if declared again.
     gone: Identities,
     /// Who is on record as withheld, or as stopped since suppressed, and is triggered by this plan or was within the guard's
     /// day: `true` for these. Sorted by contact.

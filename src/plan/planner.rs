@@ -14,6 +14,7 @@ use hashbrown::HashMap;
 use jiff::Timestamp;
 
 use super::decide::{self, Decision, Declared, Leave, WhyRenewed, WhyStop, WhyTrigger};
+use super::identity::Went;
 use super::merges::{Merged, Merging};
 use super::moves::Moves;
 use super::reason;
@@ -21,7 +22,7 @@ use super::{
     Action, FROZEN, Figures, Filter, Held, LEAVING, LetGo, Mark, Plan, Trigger, Turn, Turned,
     suppressed_by,
 };
-use crate::config::{Config, Lot, OnLeave};
+use crate::config::{Automation, Config, Lot, OnLeave};
 use crate::id::{AutomationName, ContactId};
 use crate::participation::{GONE, Key, Move, Over, Participation, State, SuppressedBy};
 use crate::roster::{Enrolment, Roster};
@@ -581,12 +582,41 @@ impl<'a> Planner<'a> {
         }));
     }
 
+    /// Whether what is over would be held if it were declared again, here or where this automation has another name now.
+    fn would_wait(&self, recorded: &Participation) -> bool {
+        let Some(at) = recorded.triggered_at else {
+            return false;
+        };
+        let has_ended = recorded.state == State::Ended;
+        if !has_ended && recorded.state != State::Stopped {
+            return false;
+        }
+        let holds = |automation: &Automation| {
+            let again_after = automation.again_after.filter(|_| has_ended);
+            let mut times = [automation.cooldown, again_after].into_iter().flatten();
+            times.any(|time| decide::plus(at, time) > self.now)
+        };
+        match self.by_name.get(recorded.key.automation.as_str()) {
+            Some(index) => holds(&self.config.automations[*index]),
+            None => {
+                let code = recorded.trigger_code.as_str();
+                let is_it = |of: &&Automation| of.trigger_code.as_str().eq_ignore_ascii_case(code);
+                self.config.automations.iter().filter(is_it).any(holds)
+            }
+        }
+    }
+
     fn gone(&mut self, recorded: &Participation) {
         let key = &recorded.key;
         // What is not asked for is gone all the same.
         let runs = recorded.state.needs_an_end() || recorded.has_ended_declared();
-        if runs || self.went(recorded) {
-            self.plan.gone.add(recorded, runs);
+        let went = match self.went(recorded) {
+            _ if runs => Some(Went::Now),
+            true => Some(Went::Lately),
+            false => self.would_wait(recorded).then_some(Went::Long),
+        };
+        if let Some(went) = went {
+            self.plan.gone.add(recorded, went);
         }
         let automation = self.by_name.get(key.automation.as_str()).copied();
         let of = automation.map(|index| &self.config.automations[index]);

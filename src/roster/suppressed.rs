@@ -6,7 +6,7 @@ use super::Roster;
 use super::merged::People;
 use crate::config::{Config, Suppression};
 use crate::failpoint::{Planted, is_planted};
-use crate::id::ContactId;
+use crate::id::{ContactId, folded};
 
 /// The contacts on the lists of suppressions.
 #[derive(Debug)]
@@ -171,6 +171,36 @@ impl Roster<'_> {
     /// It is asked nowhere else who is suppressed.
     pub fn suppression(&self, contact: &str, automation: Option<usize>) -> Option<&Suppression> {
         self.suppressions(contact)?.of(automation)
+    }
+
+    /// Who of these contacts is on the list of a `[[require]]` under an id in other letters: with each such list, and the id.
+    pub fn required_in_other_letters<'c>(
+        &self,
+        contacts: impl Iterator<Item = &'c str>,
+    ) -> HashMap<String, Vec<(&Suppression, &str)>> {
+        let mut found: HashMap<String, Vec<_>> = HashMap::new();
+        let mut forms: HashMap<_, Vec<&str>> = HashMap::new();
+        for contact in contacts {
+            for id in self.people.ids(contact) {
+                forms.entry(folded(id)).or_default().push(contact);
+            }
+        }
+        if forms.is_empty() {
+            return found;
+        }
+        for (listed, blocks) in self.suppressed.contacts() {
+            let Some(contacts) = forms.get(&folded(listed)) else {
+                continue;
+            };
+            let blocks = blocks.iter().map(|block| &self.config.suppressions[*block]);
+            for block in blocks.filter(|block| block.is_required) {
+                for contact in contacts {
+                    let lists = found.entry_ref(*contact).or_default();
+                    lists.push((block, listed));
+                }
+            }
+        }
+        found
     }
 
     /// Everybody on the list of any `[[suppress]]`.

@@ -55,6 +55,9 @@ impl Breach {
                 "{} would be triggered under an id that is written differently",
                 plural(found.count, "suppressed contact")
             ),
+            SamePeople::Required => {
+                format!("{contacts} would be stopped whose ids a required list writes differently")
+            }
         }
     }
 }
@@ -231,6 +234,11 @@ fn same(f: &mut fmt::Formatter<'_>, what: &SamePeople, found: &Found) -> fmt::Re
             "{} would be triggered under an id that is written differently: {now} is suppressed as {was} (write the ids in \
              [[suppress]] as the source does)",
             plural(*count, "suppressed contact")
+        ),
+        SamePeople::Required => write!(
+            f,
+            "{contacts} would be stopped whose ids a required list writes differently: {now} is {was} on it (write the ids in the \
+             list of [[require]] as the source does)"
         ),
     }
 }
