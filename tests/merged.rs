@@ -587,6 +587,14 @@ fn a_circle_and_two_targets_for_one_id_are_errors_that_show_both() {
         empty.contains("column old, which [[merged]] reads, is empty; all 2 rows are so"),
         "{empty}"
     );
+    // Nor does a merge that was made hide one.
+    case.list(&[("a", "z")]);
+    case.set("");
+    case.repo.apply().exits(0);
+    case.repo.apply().exits(0);
+    let hidden = refused(&[("a", "b"), ("b", "a")], "");
+    assert!(hidden.contains("in a circle: a → b → a"), "{hidden}");
+    case.set("");
     // The same pair twice is none.
     case.list(&[("a", "b"), ("a", "b")]);
     case.set(&by_name(&["a"], "b"));

@@ -300,6 +300,8 @@ impl<'c> Lists<'_, 'c> {
         }
         read.problems
             .extend(more("[[merged]]", count - count.min(MOST)));
+        // The list's own first: a merge that was made must not hide one.
+        self.open_circles(&mut steps, read);
         let mut said: Vec<(ContactId, ContactId)> = Vec::new();
         for (from, to) in on_record {
             let before = steps.insert(from.clone(), (to.clone(), None));
