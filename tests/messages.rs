@@ -217,6 +217,10 @@ fn wrong_types_and_values() {
             "[source.x]\ncsv = \"crm.csv\"\ncontact = \"\"",
         ),
         (
+            "an address in place of a file",
+            "[source.x]\ncsv = \"https://me:hush@x/crm.csv?sig=hush\"\ncontact = \"id\"",
+        ),
+        (
             "an age that no file keeps",
             "[source.x]\ncsv = \"crm.csv\"\ncontact = \"id\"\nmax_age = \"0s\"",
         ),
@@ -376,6 +380,18 @@ fn contacts_and_blocks() {
             "a control character",
             "[[enrol]]\nautomation = \"welcome\"\ncontacts = [\"a\\u001b[31mb\"]",
         ),
+        (
+            "an attribute with what cannot be seen",
+            "[contact.c-7]\n\"sta\u{200b}tus\" = \"hush\"",
+        ),
+        (
+            "an attribute without a name",
+            "[contact.c-7]\n\"\" = \"hush\"",
+        ),
+        (
+            "contacts by another name",
+            "[contacts.c-1]\ncompany = \"hush\"",
+        ),
         ("a padded id", "[[suppress]]\ncontacts = [\" c-1\"]"),
         (
             "a contact twice",
@@ -462,6 +478,10 @@ fn fields() {
         (
             "a name with another space",
             field("\"my\u{a0}field\" = \"x\""),
+        ),
+        (
+            "a name with what cannot be seen",
+            field("\"my\u{200b}field\" = \"x\""),
         ),
         ("no name", field("\"\" = \"x\"")),
         ("a name twice", field("a = \"x\"\nb = \"y\"\na = \"z\"")),

@@ -12,6 +12,7 @@ use super::settings::stop_limit;
 use super::value::duration;
 use crate::field::{is_other_list, is_web_address};
 use crate::id::{AutomationName, TriggerCode};
+use crate::text::is_unseen;
 
 pub(super) fn automation(item: &Item<'_>) -> Option<Automation> {
     let table = item.table(format!("[automation.{}]", item.key))?;
@@ -204,12 +205,12 @@ fn field(item: &Item<'_>) -> Option<Field> {
     if item.key.is_empty()
         || item
             .key
-            .contains(|c: char| c.is_whitespace() || c.is_control())
+            .contains(|c: char| c.is_whitespace() || is_unseen(c))
     {
         item.ctx.problem(
             item.key_span.clone(),
             format!(
-                "{:?} is not a name for a field: it is empty or holds a space",
+                "{:?} is not a name for a field: it is empty, or holds a space or what cannot be seen",
                 item.key
             ),
             "write the name of the placeholder in the message, such as customerCompany",

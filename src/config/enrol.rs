@@ -23,6 +23,14 @@ pub(super) fn contact(item: &Item<'_>, zone: &TimeZone) -> Option<(ContactId, De
     });
     let (mut attributes, mut written) = (BTreeMap::new(), BTreeMap::new());
     for item in table.items() {
+        if let Err(error) = crate::id::check(item.key) {
+            item.ctx.problem(
+                item.key_span.clone(),
+                format!("{:?} is not a name for an attribute: {error}", item.key),
+                "write it as the conditions do that read it",
+            );
+            continue;
+        }
         let text = match item.value.get_ref() {
             DeValue::Float(number) => Some(number.as_str().replace('_', "")),
             DeValue::Datetime(datetime) => Some(datetime.to_string()),

@@ -189,8 +189,8 @@ fn fitting(text: &str, most: usize) -> usize {
     over.map_or(text.len(), |(at, _)| at)
 }
 
-/// A file's text in which nothing can steer a terminal and neither a setting of a secret nor a URL's user and password is
-/// shown, with every byte and every end of a line in its place.
+/// A file's text in which nothing can steer a terminal and neither a setting of a secret nor a URL's user, password or parameters
+/// are shown, with every byte and every end of a line in its place.
 pub(super) fn masked(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     // The quotes that end a secret of several lines.
@@ -215,13 +215,20 @@ pub(super) fn masked(text: &str) -> String {
 
 fn mask_line(line: &str, secret: &Range<usize>, out: &mut String) {
     let mut user_until = 0;
+    let mut is_url = false;
+    let mut is_behind = false;
     for (at, c) in line.char_indices() {
         if line[at..].starts_with("://") {
             user_until = user_until.max(end_of_user(line, at + 3));
+            is_url = true;
+        }
+        if c.is_whitespace() || "\"'".contains(c) {
+            (is_url, is_behind) = (false, false);
         }
         let filler = match c {
             '\n' => None,
             _ if at < user_until && !"/:".contains(c) => Some('*'),
+            _ if is_behind => Some('*'),
             _ if secret.contains(&at) && !"='\" \r".contains(c) => Some('*'),
             '\r' | '\t' => Some(' '),
             c if is_unseen(c) => Some('?'),
@@ -231,6 +238,7 @@ fn mask_line(line: &str, secret: &Range<usize>, out: &mut String) {
             Some(filler) => out.extend(std::iter::repeat_n(filler, c.len_utf8())),
             None => out.push(c),
         }
+        is_behind |= is_url && "?#".contains(c);
     }
 }
 
@@ -265,6 +273,10 @@ mod tests {
         for (text, shown) in [
             ("a = \"https://me:hush@x/y\"", "a = \"https://**:****@x/y\""),
             ("https://x/y@z", "https://x/y@z"),
+            (
+                "\"https://x/y?sig=hush&b=c\" ? d",
+                "\"https://x/y?************\" ? d",
+            ),
             ("https://é@x", "https://**@x"),
             ("a\u{1b}b\r\n", "a?b \n"),
             (

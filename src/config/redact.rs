@@ -1,12 +1,40 @@
 //! What declared contacts are like is personal, the URL of a database may hold a password, and the address of a webhook is a
-//! secret: where a problem shows lines of a file, all are covered.
+//! secret: where a problem shows lines of a file, all are covered. So is what stands under a name that means nothing, which may
+//! be meant for one of these.
 
 use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// The text with the values of all `[contact.*]` tables covered: as long as before, with the same line breaks.
+/// What a file may have at its top.
+const TOP: [&str; 19] = [
+    "automation",
+    "contact",
+    "enrol",
+    "exclusive",
+    "expect",
+    "freeze",
+    "guard",
+    "include",
+    "limit",
+    "merged",
+    "moved",
+    "notify",
+    "record",
+    "require",
+    "source",
+    "spotler",
+    "suppress",
+    "time",
+    "window",
+];
+
+/// What `[spotler]` has, to which keys and secrets do not belong.
+const SPOTLER: [&str; 5] = ["base_url", "concurrency", "paths", "rate", "timeout"];
+
+/// The text with the values of all `[contact.*]` tables, and of what has no meaning, covered: as long as before, with the same
+/// line breaks.
 pub(super) fn redacted(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
     let mut cover = |span: Range<usize>| {
@@ -17,17 +45,24 @@ pub(super) fn redacted(text: &str) -> String {
         }
     };
     let (tree, errors) = DeTable::parse_recoverable(text);
-    if let Some(contacts) = tree.get_ref().get("contact") {
-        leaves(contacts, &mut cover);
-    }
-    if let Some(notify) = tree.get_ref().get("notify") {
-        // The name of an environment variable is no secret.
-        leaves(notify, &mut |span: Range<usize>| {
-            let value = text.get(span.clone()).unwrap_or_default();
-            if !value.trim_start_matches(['"', '\'']).starts_with('$') {
-                cover(span);
+    for (name, value) in tree.get_ref() {
+        match (name.get_ref().as_ref(), value.get_ref()) {
+            // The name of an environment variable is no secret.
+            ("notify", _) => leaves(value, &mut |span: Range<usize>| {
+                let value = text.get(span.clone()).unwrap_or_default();
+                if !value.trim_start_matches(['"', '\'']).starts_with('$') {
+                    cover(span);
+                }
+            }),
+            ("spotler", DeValue::Table(settings)) => {
+                let known = |name: &str| SPOTLER.contains(&name);
+                let unknown = settings.iter().filter(|(name, _)| !known(name.get_ref()));
+                unknown.for_each(|(_, value)| leaves(value, &mut cover));
             }
-        });
+            ("contact", _) => leaves(value, &mut cover),
+            (name, _) if !TOP.contains(&name) => leaves(value, &mut cover),
+            _ => {}
+        }
     }
     if !errors.is_empty() {
         lines(text, &mut cover);
@@ -58,15 +93,18 @@ fn leaves(value: &Spanned<DeValue<'_>>, cover: &mut impl FnMut(Range<usize>)) {
     }
 }
 
-/// Covers, in what is not all TOML, everything behind the keys of the lines below a contact's header.
+/// Covers, in what is not all TOML, everything behind the keys of the lines below the header of a contact, or of what has no
+/// meaning.
 fn lines(text: &str, cover: &mut impl FnMut(Range<usize>)) {
-    let (mut start, mut is_contact) = (0, false);
+    let (mut start, mut is_covered) = (0, false);
     for line in text.split_inclusive('\n') {
         let bare = line.trim_start();
         if bare.starts_with('[') {
             let name = bare.trim_start_matches(['[', ' ', '"', '\'']);
-            is_contact = name.starts_with("contact") || name.starts_with("notify");
-        } else if is_contact || is_attribute(bare) {
+            let end = name.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '-');
+            let name = &name[..end.unwrap_or(name.len())];
+            is_covered = ["contact", "notify"].contains(&name) || !TOP.contains(&name);
+        } else if is_covered || is_attribute(bare) {
             let key = line.find('=').map_or(0, |at| at + 1);
             cover(start + key..start + line.len());
         }
@@ -93,7 +131,13 @@ mod tests {
             "[contact]\na.x = \"hush\"\nb = { x = \"hush\", y = [\"hush\"] }\n",
             "contact.a.x = \"hush\"\n",
             "contact = { a = { x = \"hush\" } }\n",
+            // Most likely meant for a contact, or for credentials.
+            "[contacts.a]\nx = \"hush\"\n",
+            "[secrets]\nkey = \"hush\"\n",
+            "[spotler]\nrate = \"20/s\"\nkey = \"hush\"\nmore = { x = \"hush\" }\n",
+            "pass = \"hush\"\n",
             // Not TOML.
+            "[contacts.a]\nx = \"hush\ny = hush\n",
             "[contact.a]\nx = \"hush\ny = \"hush\"\nhush\n[guard]\n",
             "[contact.a\nx = \"hush\"\n",
             "contact.a.x = hush\n",
@@ -119,6 +163,18 @@ mod tests {
         }
         let text = "[record]\nurl = \"postgres://db.example/x\"\n";
         assert_eq!(redacted(text), text);
+    }
+
+    #[test]
+    fn what_has_a_meaning_is_known() {
+        let schema: serde_json::Value =
+            serde_json::from_str(&crate::config::schema::schema()).unwrap();
+        let names = |at: &str| {
+            let properties = schema.pointer(at).and_then(|of| of.as_object()).unwrap();
+            properties.keys().map(String::as_str).collect::<Vec<_>>()
+        };
+        assert_eq!(names("/properties"), TOP);
+        assert_eq!(names("/definitions/Spotler/properties"), SPOTLER);
     }
 
     #[test]

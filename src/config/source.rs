@@ -216,6 +216,14 @@ fn file(table: &Table<'_>, root: &Path) -> Option<SourceKind> {
         );
         return None;
     }
+    // It may hold a password, so it is not shown.
+    if shown.contains("://") {
+        item.wrong(
+            "`csv` is an address, and Rollcall fetches no files",
+            "let another program write the file, and write its path here",
+        );
+        return None;
+    }
     let path = within(root, shown, &item)?;
     Some(SourceKind::Csv {
         path,
