@@ -495,7 +495,13 @@ fn a_list_of_consents_that_changed_how_it_writes_ids_stops_nobody() {
         repo.write("list.csv", list);
         repo.run(&["apply", "--yes"]).exits(4);
         assert_eq!(spotler.calls(), calls + 2);
-        repo.write("list.csv", confirmed(1..=30));
         assert_eq!(of(&repo, "active").len(), 90 - 2);
+        // Where both are declared, they are two people, and one has withdrawn.
+        let others = (1..=30).filter(|of| *of != 10);
+        repo.write("list.csv", confirmed(others) + "C-10,confirmed\n");
+        repo.write("crm.csv", people(30) + "C-10\n");
+        let plan = repo.plan();
+        assert_eq!(plan.json()["guard"]["reasons"], serde_json::json!([]));
+        assert!(plan.actions().contains(&"stop care c-10".to_owned()));
     }
 }

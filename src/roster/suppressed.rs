@@ -192,6 +192,10 @@ impl Roster<'_> {
             let Some(contacts) = forms.get(&folded(listed)) else {
                 continue;
             };
+            // Where both are declared, they are two.
+            if self.has(listed) {
+                continue;
+            }
             let blocks = blocks.iter().map(|block| &self.config.suppressions[*block]);
             for block in blocks.filter(|block| block.is_required) {
                 for contact in contacts {
@@ -201,6 +205,16 @@ impl Roster<'_> {
             }
         }
         found
+    }
+
+    /// Whether anything is declared for a contact.
+    fn has(&self, contact: &str) -> bool {
+        [&self.entries, &self.withheld].iter().any(|entries| {
+            let of = |entry: &_| entries.enrolment(entry).contact;
+            let list = entries.list();
+            let place = list.partition_point(|entry| of(entry) < contact);
+            list.get(place).is_some_and(|entry| of(entry) == contact)
+        })
     }
 
     /// Everybody on the list of any `[[suppress]]`.
