@@ -215,15 +215,22 @@ pub(super) fn masked(text: &str) -> String {
 
 fn mask_line(line: &str, secret: &Range<usize>, out: &mut String) {
     let mut user_until = 0;
-    let mut is_url = false;
+    // What ends the URL that goes on here.
+    let mut ends: Option<char> = None;
+    let mut quote = None;
     let mut is_behind = false;
     for (at, c) in line.char_indices() {
         if line[at..].starts_with("://") {
             user_until = user_until.max(end_of_user(line, at + 3));
-            is_url = true;
+            // One with a template is a link, and what is wrong with it is to be seen.
+            let is_link = line[at..].contains('{');
+            ends = (!is_link).then(|| quote.unwrap_or(' '));
         }
-        if c.is_whitespace() || "\"'".contains(c) {
-            (is_url, is_behind) = (false, false);
+        if ends == Some(c) || c == '\n' {
+            (ends, is_behind) = (None, false);
+        }
+        if ends.is_none() && "\"'".contains(c) {
+            quote = Some(c);
         }
         let filler = match c {
             '\n' => None,
@@ -238,7 +245,7 @@ fn mask_line(line: &str, secret: &Range<usize>, out: &mut String) {
             Some(filler) => out.extend(std::iter::repeat_n(filler, c.len_utf8())),
             None => out.push(c),
         }
-        is_behind |= is_url && "?#".contains(c);
+        is_behind |= ends.is_some() && "?#".contains(c);
     }
 }
 
@@ -273,6 +280,12 @@ mod tests {
         for (text, shown) in [
             ("a = \"https://me:hush@x/y\"", "a = \"https://**:****@x/y\""),
             ("https://x/y@z", "https://x/y@z"),
+            (
+                "\"https://x/y?a=b'hush\" ? d",
+                "\"https://x/y?********\" ? d",
+            ),
+            ("https://x/y?a=hush z", "https://x/y?****** z"),
+            ("\"https://x/y?id={{ a }}\"", "\"https://x/y?id={{ a }}\""),
             (
                 "\"https://x/y?sig=hush&b=c\" ? d",
                 "\"https://x/y?************\" ? d",

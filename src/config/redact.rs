@@ -59,7 +59,7 @@ pub(super) fn redacted(text: &str) -> String {
                 let unknown = settings.iter().filter(|(name, _)| !known(name.get_ref()));
                 unknown.for_each(|(_, value)| leaves(value, &mut cover));
             }
-            ("contact", _) => leaves(value, &mut cover),
+            ("contact", _) | ("spotler", DeValue::Array(_)) => leaves(value, &mut cover),
             (name, _) if !TOP.contains(&name) => leaves(value, &mut cover),
             _ => {}
         }
@@ -89,6 +89,10 @@ pub(super) fn redacted(text: &str) -> String {
 fn leaves(value: &Spanned<DeValue<'_>>, cover: &mut impl FnMut(Range<usize>)) {
     match value.get_ref() {
         DeValue::Table(table) => table.values().for_each(|value| leaves(value, cover)),
+        // A list of tables is shown where its headers are.
+        DeValue::Array(list) if list.iter().any(|value| value.get_ref().is_table()) => {
+            list.iter().for_each(|value| leaves(value, cover));
+        }
         _ => cover(value.span()),
     }
 }
@@ -136,6 +140,13 @@ mod tests {
             "[secrets]\nkey = \"hush\"\n",
             "[spotler]\nrate = \"20/s\"\nkey = \"hush\"\nmore = { x = \"hush\" }\n",
             "pass = \"hush\"\n",
+            "[[contacts]]\nx = \"hush\"\n",
+            "[[contact]]\nx = \"hush\"\n",
+            "[[contact.a]]\nx = \"hush\"\n",
+            "[[contact.a.b]]\nx = \"hush\"\ny = [{ z = \"hush\" }, \"hush\"]\n",
+            "[[spotler]]\nkey = \"hush\"\n",
+            "[[spotler.keys]]\nkey = \"hush\"\n",
+            "[[notify]]\nurl = \"hush\"\n",
             // Not TOML.
             "[contacts.a]\nx = \"hush\ny = hush\n",
             "[contact.a]\nx = \"hush\ny = \"hush\"\nhush\n[guard]\n",
