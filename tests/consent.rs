@@ -474,7 +474,7 @@ fn a_list_of_consents_that_changed_how_it_writes_ids_stops_nobody() {
         repo.write("list.csv", list);
         let gone = repo.plan();
         let why = gone.json()["guard"]["reasons"].to_string();
-        let says = "2 contacts would be stopped whose ids a required list writes differently: c-07 is C-07 on it";
+        let says = "2 contacts would be stopped, or taken for suppressed, whose ids a required list writes differently: c-07 is C-07 on it";
         assert!(why.contains(says), "{why}");
         let refused = repo.run(&["apply", "--yes"]).exits(4);
         assert!(
@@ -489,6 +489,15 @@ fn a_list_of_consents_that_changed_how_it_writes_ids_stops_nobody() {
             let plan = repo.run(&later).exits(0).json();
             let why = plan["guard"]["reasons"].to_string();
             assert!(why.contains("2 contacts would be stopped"), "{why}");
+            // Of what has ended alone.
+            let only = ["--automation", "short"];
+            let plan = repo.run(&[&later[..], &only].concat()).exits(0).json();
+            assert_eq!(plan["actions"], serde_json::json!([]));
+            let why = plan["guard"]["reasons"].to_string();
+            assert!(
+                why.contains("2 contacts would be stopped, or taken for"),
+                "{why}"
+            );
         }
         // Who is not on the list in any letters has withdrawn.
         let list = confirmed((1..=30).filter(|of| *of != 9)).replace("c-07", "C-07");

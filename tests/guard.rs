@@ -413,6 +413,13 @@ fn who_went_long_ago_and_would_be_held_is_not_triggered_under_another_writing_or
         setup
     };
     let says = "1 contact would be triggered again in welcome, where their ids are written differently: C-1 is on record as c-1";
+    // What was let go goes on.
+    let setup = begin("runs_for = \"21d\"\non_leave = \"keep\"\n");
+    setup.rows(["x-1", "x-2", "C-1"]);
+    setup.refuses(says);
+    let setup = begin("cooldown = \"30d\"\non_leave = \"keep\"\n");
+    setup.rows(["x-1", "x-2", "C-1"]);
+    setup.refuses(says);
     let setup = begin("cooldown = \"30d\"\n");
     setup.rows(["x-1", "x-2", "c-1"]);
     setup.applies();
@@ -439,9 +446,34 @@ fn a_list_of_merges_that_writes_an_id_in_other_letters_triggers_nobody_again() {
         setup.refuses(
             "1 contact would be triggered again in welcome, where their ids are written differently: c-9001 is on record as c-17",
         );
+        // As long as the export has both.
+        setup.rows(["c-17", "c-9001", "x-1"]);
+        setup.refuses("written differently: c-9001 is on record as c-17");
         setup.repo.write("merged.csv", "old,new\nc-17,c-9001\n");
         setup.applies();
     }
+    let setup = Setup::new().head(&format!("{merged}[[suppress]]\ncontacts = [\"c-17\"]\n"));
+    setup.repo.write("merged.csv", "old,new\nC-17,c-9001\n");
+    setup.rows(["c-9001", "x-1"]);
+    setup.refuses("c-9001 is suppressed as c-17");
+}
+
+#[test]
+fn an_export_and_a_list_of_consents_that_both_changed_their_writing_mail_nobody_again() {
+    let require =
+        "[source.list]\ncsv = \"list.csv\"\ncontact = \"id\"\n[[require]]\nsource = \"list\"\n";
+    let setup = Setup::new().head(require);
+    let rows = |ids: [&str; 2]| {
+        setup.rows(ids);
+        setup
+            .repo
+            .write("list.csv", format!("id\n{}\n{}\n", ids[0], ids[1]));
+    };
+    rows(["c-1", "x-1"]);
+    setup.applies();
+    rows(["C-1", "x-1"]);
+    setup.refuses("where their ids are written differently: C-1 is on record as c-1");
+    assert_eq!(setup.repo.recorded().len(), 2);
 }
 
 #[test]

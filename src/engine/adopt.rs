@@ -43,7 +43,7 @@ impl Engine {
     pub async fn adoption(&self, filter: Filter) -> Result<Adoption, Error> {
         let scope = self.scope(filter, &[]);
         let (roster, snapshot) = self.roster(scope.now).await?;
-        self.check_roster(&roster, &scope).await?;
+        self.check_expected(&roster, Vec::new()).await?;
         let planned = self.merge(roster, snapshot, scope, false).await?;
         Self::adoption_of(planned)
     }

@@ -212,7 +212,7 @@ impl Engine {
 
     /// Checks that sources have not lost their rows since the last apply, besides those of which that is allowed, and what
     /// the configuration expects of its roster.
-    pub(super) async fn check_roster(
+    async fn check_roster(
         &self,
         roster: &Arc<Roster<'static>>,
         scope: &Scope,

@@ -54,7 +54,7 @@ impl Ended {
         roster: &Roster<'_>,
         applied: &BTreeMap<String, AppliedSource>,
     ) -> Vec<Self> {
-        let ended = ended(config, roster, applied);
+        let doubted = Doubted::new(plan, config, roster, applied);
         let all = roster.sources().filter_map(|read| {
             let how = how_ended(&read, applied)?;
             let drawing = drawing_on(config, &read.source.name);
@@ -81,7 +81,7 @@ impl Ended {
                 false => drawn.flat_map(|enrol| enrol.automations.clone()).collect(),
             };
             let (leaving, gone) = leaving(plan, config, roster, &automations, is_from_it);
-            let (stops, ends) = doubtful(plan, config, roster, (&drawing, &ended));
+            let (stops, ends) = doubtful(plan, config, roster, (&drawing, &doubted));
             let merged = if has_merges { plan.merged.len() } else { 0 };
             let of = Self {
                 source: read.source.name.clone(),
@@ -115,12 +115,15 @@ pub fn not_whole(
     roster: &Roster<'_>,
     applied: &BTreeMap<String, AppliedSource>,
 ) -> Vec<Diagnostic> {
-    let ended = roster.sources().filter_map(|read| {
-        let how = how_ended(&read, applied)?;
-        let source = read.source;
-        let message = format!("source {} {how}", source.name);
-        Some(Diagnostic::at(source.place.clone(), message).help("make the export again"))
-    });
+    let ended =
+        roster.sources().filter_map(|read| {
+            let how = how_ended(&read, applied)?;
+            let source = read.source;
+            let message = format!("source {} {how}", source.name);
+            Some(Diagnostic::at(source.place.clone(), message).help(
+                "make the export again; or if this one is right, apply it with --allow-large",
+            ))
+        });
     ended.collect()
 }
 
@@ -147,12 +150,40 @@ fn is_one_of(of: &Suppression, sources: &Drawing<'_>) -> bool {
         .is_some_and(|source| sources.contains(source))
 }
 
+/// The lists that may be wrong: for anybody, or for some.
+struct Doubted<'r> {
+    /// Those that are not whole.
+    ended: Drawing<'r>,
+    /// Those that have somebody in other letters.
+    otherwise: lists::Otherwise<'r>,
+}
+
+impl<'r> Doubted<'r> {
+    fn new(
+        plan: &Plan,
+        config: &'r Config,
+        roster: &'r Roster<'_>,
+        applied: &BTreeMap<String, AppliedSource>,
+    ) -> Self {
+        Self {
+            ended: ended(config, roster, applied),
+            otherwise: lists::required_otherwise(plan, config, roster),
+        }
+    }
+
+    /// Whether a block may keep a contact out by mistake.
+    fn has(&self, of: &Suppression, contact: &str) -> bool {
+        is_one_of(of, &self.ended)
+            || lists::in_other_letters(&self.otherwise, of, contact).is_some()
+    }
+}
+
 /// How many stops that may be wrong come of the lists of a source, and how many of who has ended are suppressed by these alone.
 fn doubtful(
     plan: &Plan,
     config: &Config,
     roster: &Roster<'_>,
-    (drawing, ended): (&Drawing<'_>, &Drawing<'_>),
+    (drawing, doubted): (&Drawing<'_>, &Doubted<'_>),
 ) -> (u64, u64) {
     let is_of_it = |of: &&Suppression| is_one_of(of, drawing);
     let is_it = |action: &&Action| match action {
@@ -168,7 +199,7 @@ fn doubtful(
     let ends = ends.filter(|turn| {
         let (contact, automation, _) = turn.of(config, roster);
         let blocks: Vec<_> = blocks(contact, automation, config, roster).collect();
-        blocks.iter().any(is_of_it) && blocks.iter().all(|of| is_one_of(of, ended))
+        blocks.iter().any(is_of_it) && blocks.iter().all(|of| doubted.has(of, contact))
     });
     (stops.count() as u64, ends.count() as u64)
 }
@@ -182,15 +213,10 @@ impl Plan {
         roster: &Roster<'_>,
         applied: &BTreeMap<String, AppliedSource>,
     ) {
-        let ended = ended(config, roster, applied);
-        let otherwise = lists::required_otherwise(self, config, roster);
-        if ended.is_empty() && otherwise.is_empty() {
+        let doubted = Doubted::new(self, config, roster, applied);
+        if doubted.ended.is_empty() && doubted.otherwise.is_empty() {
             return;
         }
-        let is_required = |contact: &ContactId, of: &Suppression| {
-            let lists = otherwise.get(contact.as_str()).into_iter().flatten();
-            lists.into_iter().any(|(list, _)| list.place == of.place)
-        };
         for action in &mut self.actions {
             let Action::Stop(stop) = action else { continue };
             if stop.why != WhyStop::Suppressed {
@@ -199,8 +225,8 @@ impl Plan {
             let key = &stop.participation.key;
             let of = blocks(key.contact.as_str(), &key.automation, config, roster);
             let mut blocks = of.peekable();
-            let is_doubtful = blocks.peek().is_some()
-                && blocks.all(|of| is_one_of(of, &ended) || is_required(&key.contact, of));
+            let is_doubtful =
+                blocks.peek().is_some() && blocks.all(|of| doubted.has(of, key.contact.as_str()));
             drop(blocks);
             if is_doubtful {
                 stop.not_alone = Some(NotAlone::Doubtful);

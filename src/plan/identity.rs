@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hasher};
 
-use super::lists::{blocks, required_otherwise, suppressed};
+use super::lists::{blocks, in_other_letters, required_otherwise, suppressed};
 use super::{Action, Plan, Trigger};
-use crate::config::{Config, Enrol, Suppression};
+use crate::config::{Config, Enrol};
 use crate::id::{AutomationName, ContactId, folded};
 use crate::participation::{Move, Over, Participation};
 use crate::record::AppliedWith;
@@ -36,7 +36,7 @@ struct Identity {
 pub(super) enum Went {
     /// By this plan.
     Now,
-    /// Within the guard's day.
+    /// Within the guard's day; or now, for want of a consent.
     Lately,
     /// Before that, and would be held if declared again: by a cooldown, or until `again_after`.
     Long,
@@ -158,14 +158,14 @@ pub(super) fn same_people(
     let otherwise = required_otherwise(plan, config, roster);
     let mut required = BTreeMap::new();
     for (contact, automation) in suppressed(plan, config, roster) {
-        let Some(lists) = otherwise.get(contact) else {
+        if !otherwise.contains_key(contact) {
             continue;
-        };
-        let on_it = |of: &Suppression| lists.iter().find(|(list, _)| list.place == of.place);
+        }
         let blocks = blocks(contact, automation, config, roster);
-        let listed: Option<Vec<_>> = blocks.map(on_it).collect();
-        if let Some((_, was)) = listed.and_then(|listed| listed.first().copied()) {
-            required.insert(contact, *was);
+        let listed = blocks.map(|of| in_other_letters(&otherwise, of, contact));
+        let listed: Option<Vec<_>> = listed.collect();
+        if let Some(was) = listed.and_then(|listed| listed.first().copied()) {
+            required.insert(contact, was);
         }
     }
     if let Some((now, was)) = required.first_key_value() {
@@ -179,7 +179,8 @@ pub(super) fn same_people(
     let mut suppressed: HashMap<_, Vec<&str>> = HashMap::new();
     if roster.suppressed_contacts().next().is_some() {
         let contacts = triggers(plan).map(|of| roster.get(of.enrolment as usize).contact);
-        let forms: HashSet<_> = contacts.map(folded).collect();
+        let ids = contacts.flat_map(|contact| roster.people().ids(contact));
+        let forms: HashSet<_> = ids.map(folded).collect();
         for contact in roster.suppressed_contacts() {
             let form = folded(contact);
             if forms.contains(&form) {
@@ -187,7 +188,8 @@ pub(super) fn same_people(
             }
         }
     }
-    if plan.gone.list.is_empty() && suppressed.is_empty() {
+    let doubles = doubles(plan, roster);
+    if plan.gone.list.is_empty() && suppressed.is_empty() && doubles.is_empty() {
         return all;
     }
     let codes: Vec<DefaultHasher> = config
@@ -213,16 +215,21 @@ pub(super) fn same_people(
             });
             found.count += 1;
         };
-        if !suppressed.is_empty()
-            && let Some(others) = suppressed.get(&folded(enrolment.contact))
-        {
+        if !suppressed.is_empty() {
             let is_suppressed = |other: &&&str| {
                 let suppression = roster.suppression(other, Some(enrolment.automation));
                 suppression.is_some_and(|of| !of.is_required)
             };
-            if let Some(other) = others.iter().find(is_suppressed) {
+            let ids = roster.people().ids(enrolment.contact);
+            let mut others = ids.filter_map(|id| suppressed.get(&folded(id))).flatten();
+            if let Some(other) = others.find(is_suppressed) {
                 found(SamePeople::Suppressed, other);
             }
+        }
+        if let Some(double) = doubles.get(&(enrolment.contact, enrolment.automation)) {
+            let automation = automation.name.clone();
+            found(SamePeople::Rewritten { automation }, double);
+            continue;
         }
         if plan.gone.list.is_empty() {
             continue;
@@ -264,6 +271,29 @@ pub(super) fn same_people(
         }
     }
     all
+}
+
+/// Who would be triggered and is declared there as somebody else too, whose id a list of merges writes in other letters.
+fn doubles<'r>(plan: &Plan, roster: &'r Roster<'_>) -> HashMap<(&'r str, usize), &'r str> {
+    let mut doubles = HashMap::new();
+    let mut forms: HashMap<_, &str> = HashMap::new();
+    for trigger in triggers(plan) {
+        let contact = roster.get(trigger.enrolment as usize).contact;
+        // The first is the one that is kept.
+        let others = roster.people().ids(contact).skip(1);
+        forms.extend(others.map(|id| (folded(id), contact)));
+    }
+    if forms.is_empty() {
+        return doubles;
+    }
+    for enrolment in roster.enrolments() {
+        if let Some(contact) = forms.get(&folded(enrolment.contact))
+            && roster.people().kept(enrolment.contact) != *contact
+        {
+            doubles.insert((*contact, enrolment.automation), enrolment.contact);
+        }
+    }
+    doubles
 }
 
 /// What an automation has been given in place of what it was last applied with.

@@ -21,12 +21,27 @@ pub(super) fn blocks<'r>(
     suppressions.flat_map(move |of| of.all(automation))
 }
 
+/// Contacts, each with the lists that have it in other letters, and how.
+pub(super) type Otherwise<'r> = HashMap<String, Vec<(&'r Suppression, &'r str)>>;
+
+/// How a block has a contact in other letters, if it does.
+pub(super) fn in_other_letters<'r>(
+    otherwise: &Otherwise<'r>,
+    of: &Suppression,
+    contact: &str,
+) -> Option<&'r str> {
+    let mut lists = otherwise.get(contact)?.iter();
+    lists
+        .find(|(list, _)| list.place == of.place)
+        .map(|(_, was)| *was)
+}
+
 /// Who is suppressed and on the list of a `[[require]]` in other letters, of those whom the plan stops or takes for suppressed.
 pub(super) fn required_otherwise<'r>(
     plan: &Plan,
     config: &Config,
     roster: &'r Roster<'_>,
-) -> HashMap<String, Vec<(&'r Suppression, &'r str)>> {
+) -> Otherwise<'r> {
     if config.suppressions.iter().all(|block| !block.is_required) {
         return HashMap::new();
     }

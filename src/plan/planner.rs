@@ -332,6 +332,12 @@ impl<'a> Planner<'a> {
                     self.withhold(next, None);
                 }
                 let enrolment = withheld.next_if(|next| self.is_same(*next, key));
+                let automation = self.by_name.get(key.automation.as_str()).copied();
+                let by = suppressions.and_then(|of| of.of(automation));
+                // A list that is required may have changed how it writes ids with the export.
+                if enrolment.is_none() && by.is_some_and(|of| of.is_required) {
+                    self.note_gone(participation, Went::Lately);
+                }
                 self.suppressed(participation, enrolment);
                 self.pass(participation, None);
                 continue;
@@ -587,13 +593,16 @@ impl<'a> Planner<'a> {
         let Some(at) = recorded.triggered_at else {
             return false;
         };
-        let has_ended = recorded.state == State::Ended;
-        if !has_ended && recorded.state != State::Stopped {
+        let is = |states: &[State]| states.contains(&recorded.state);
+        if !is(&[State::Stopped, State::Ended, State::LetGo, State::Withheld]) {
             return false;
         }
         let holds = |automation: &Automation| {
-            let again_after = automation.again_after.filter(|_| has_ended);
-            let mut times = [automation.cooldown, again_after].into_iter().flatten();
+            let again_after = automation.again_after.filter(|_| is(&[State::Ended]));
+            // What was let go goes on, until it ends.
+            let goes_on = automation.runs_for.filter(|_| is(&[State::LetGo]));
+            let times = [automation.cooldown, again_after, goes_on];
+            let mut times = times.into_iter().flatten();
             times.any(|time| decide::plus(at, time) > self.now)
         };
         match self.by_name.get(recorded.key.automation.as_str()) {
@@ -606,18 +615,23 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn gone(&mut self, recorded: &Participation) {
-        let key = &recorded.key;
+    /// Notes who goes, so that nobody comes in their place who is the same person. `now` is how one counts who runs.
+    fn note_gone(&mut self, recorded: &Participation, now: Went) {
         // What is not asked for is gone all the same.
         let runs = recorded.state.needs_an_end() || recorded.has_ended_declared();
         let went = match self.went(recorded) {
-            _ if runs => Some(Went::Now),
+            _ if runs => Some(now),
             true => Some(Went::Lately),
             false => self.would_wait(recorded).then_some(Went::Long),
         };
         if let Some(went) = went {
             self.plan.gone.add(recorded, went);
         }
+    }
+
+    fn gone(&mut self, recorded: &Participation) {
+        self.note_gone(recorded, Went::Now);
+        let key = &recorded.key;
         let automation = self.by_name.get(key.automation.as_str()).copied();
         let of = automation.map(|index| &self.config.automations[index]);
         let leave = Leave {

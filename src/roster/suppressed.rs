@@ -1,6 +1,6 @@
 //! Who is suppressed in which automation: the one place that says so.
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::Roster;
 use super::merged::People;
@@ -180,6 +180,7 @@ impl Roster<'_> {
     ) -> HashMap<String, Vec<(&Suppression, &str)>> {
         let mut found: HashMap<String, Vec<_>> = HashMap::new();
         let mut forms: HashMap<_, Vec<&str>> = HashMap::new();
+        let contacts: HashSet<&str> = contacts.collect();
         for contact in contacts {
             for id in self.people.ids(contact) {
                 forms.entry(folded(id)).or_default().push(contact);
@@ -193,12 +194,11 @@ impl Roster<'_> {
                 continue;
             };
             // Where both are declared, they are two.
-            if self.has(listed) {
-                continue;
-            }
+            let is_declared = self.has(listed);
             let blocks = blocks.iter().map(|block| &self.config.suppressions[*block]);
             for block in blocks.filter(|block| block.is_required) {
-                for contact in contacts {
+                let are_one = |contact: &&&str| !is_declared || !self.has(contact);
+                for contact in contacts.iter().filter(are_one) {
                     let lists = found.entry_ref(*contact).or_default();
                     lists.push((block, listed));
                 }

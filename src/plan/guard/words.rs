@@ -56,7 +56,9 @@ impl Breach {
                 plural(found.count, "suppressed contact")
             ),
             SamePeople::Required => {
-                format!("{contacts} would be stopped whose ids a required list writes differently")
+                format!(
+                    "{contacts} would be stopped, or taken for suppressed, whose ids a required list writes differently"
+                )
             }
         }
     }
@@ -237,8 +239,9 @@ fn same(f: &mut fmt::Formatter<'_>, what: &SamePeople, found: &Found) -> fmt::Re
         ),
         SamePeople::Required => write!(
             f,
-            "{contacts} would be stopped whose ids a required list writes differently: {now} is {was} on it (write the ids in the \
-             list of [[require]] as the source does)"
+            "{contacts} would be stopped, or taken for suppressed, whose ids a required list writes differently: {now} is {was} \
+             on it (write the ids in the list of [[require]] as the source does; or if {now} has withdrawn, and {was} is \
+             somebody else, suppress {now} by name)"
         ),
     }
 }
