@@ -67,6 +67,8 @@ pub(super) struct Entries {
     digests: Vec<Digest>,
     /// How many there were when the row under way began.
     row_start: usize,
+    /// Whether any two are out of order, or are of one contact, automation and occurrence.
+    is_mixed: bool,
 }
 
 /// The text of all ids together has outgrown 4 GiB.
@@ -87,7 +89,15 @@ impl Entries {
             } = self;
             list[*row_start..].sort_unstable_by(|a, b| order(text, a, b));
         }
+        self.look_behind(self.row_start);
         self.row_start = self.list.len();
+    }
+
+    /// Notes whether those from a place on are out of order: they are still at hand.
+    fn look_behind(&mut self, from: usize) {
+        let new = &self.list[from.saturating_sub(1)..];
+        let is_before = |a: &Entry, b: &Entry| key_order(&self.text, a, b).is_lt();
+        self.is_mixed |= !new.is_sorted_by(is_before);
     }
 
     /// Adds an enrolment of the row under way. The ids follow the rules for ids, by which they are short.
@@ -161,6 +171,7 @@ impl Entries {
             }
             entry
         }));
+        self.look_behind(self.row_start);
         self.row_start = self.list.len();
         Ok(())
     }
@@ -169,13 +180,14 @@ impl Entries {
     pub(super) fn sort(&mut self) {
         let Self { list, text, .. } = self;
         // Exports mostly come sorted.
-        if !list.is_sorted_by(|a, b| order(text, a, b).is_le()) {
-            let shared = shared_start(text, list);
-            let key = |entry: &Entry| sort_key(text, entry, shared);
-            list.sort_by_cached_key(key);
-            for same in list.chunk_by_mut(|a, b| a.contact_at == b.contact_at || key(a) == key(b)) {
-                same.sort_by(|a, b| order(text, a, b));
-            }
+        if !self.is_mixed || list.is_sorted_by(|a, b| order(text, a, b).is_le()) {
+            return;
+        }
+        let shared = shared_start(text, list);
+        let key = |entry: &Entry| sort_key(text, entry, shared);
+        list.sort_by_cached_key(key);
+        for same in list.chunk_by_mut(|a, b| a.contact_at == b.contact_at || key(a) == key(b)) {
+            same.sort_by(|a, b| order(text, a, b));
         }
     }
 
@@ -225,9 +237,13 @@ impl Entries {
             list,
             text,
             digests,
+            is_mixed,
             ..
         } = self;
         let (mut pairs, mut count) = (Vec::new(), 0);
+        if !*is_mixed {
+            return (pairs, count);
+        }
         list.dedup_by(|later, first| {
             let same = key_order(text, later, first).is_eq();
             let differs = same && digest(digests, later) != digest(digests, first);
@@ -258,6 +274,11 @@ impl Entries {
 
     pub(super) fn contact(&self, entry: &Entry) -> &str {
         piece(&self.text, entry.contact_at, entry.contact_len)
+    }
+
+    /// Whether two are of one contact. Those of one row have one text.
+    pub(super) fn is_same_contact(&self, a: &Entry, b: &Entry) -> bool {
+        a.contact_at == b.contact_at || contact(&self.text, a) == contact(&self.text, b)
     }
 
     pub(super) fn occurrence(&self, entry: &Entry) -> Option<&str> {
@@ -292,8 +313,14 @@ fn digest(digests: &[Digest], entry: &Entry) -> Option<Digest> {
     digests.get(entry.fields as usize).copied()
 }
 
+/// A piece to compare, for which it does not matter where characters begin.
+fn bytes(text: &str, at: u32, len: u16) -> &[u8] {
+    let at = at as usize;
+    &text.as_bytes()[at..at + usize::from(len)]
+}
+
 fn contact<'t>(text: &'t str, entry: &Entry) -> &'t [u8] {
-    piece(text, entry.contact_at, entry.contact_len).as_bytes()
+    bytes(text, entry.contact_at, entry.contact_len)
 }
 
 /// How many bytes all contacts begin with alike: ids often differ in their last few characters only.
@@ -316,7 +343,7 @@ fn sort_key(text: &str, entry: &Entry, shared: usize) -> u64 {
 }
 
 fn key_order(text: &str, a: &Entry, b: &Entry) -> Ordering {
-    let occurrence = |entry: &Entry| piece(text, entry.occurrence_at, entry.occurrence_len);
+    let occurrence = |entry: &Entry| bytes(text, entry.occurrence_at, entry.occurrence_len);
     let contacts = match a.contact_at == b.contact_at {
         true => Ordering::Equal,
         false => contact(text, a).cmp(contact(text, b)),

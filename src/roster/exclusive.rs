@@ -20,8 +20,14 @@ impl Roster<'_> {
         }
         let mut start = 0;
         while start < self.len() {
-            let end = start + self.of_contact(start);
-            for exclusive in &self.config.exclusives {
+            let end = self.end_of_contact(start);
+            let comes_in = |place: &usize| self.entries.list()[*place].class() == Class::ComesIn;
+            // Most come into one alone.
+            let exclusives = match (start..end).filter(comes_in).nth(1) {
+                None => &[][..],
+                Some(_) => &self.config.exclusives,
+            };
+            for exclusive in exclusives {
                 let comes_in =
                     |place: &usize| self.entries.list()[*place].class() == Class::ComesIn;
                 let first = exclusive
@@ -49,15 +55,6 @@ impl Roster<'_> {
         let is_of_it = |entry: &Entry| entry.automation as usize == automation;
         let to = from + list[from..].partition_point(is_of_it);
         contact.start + from..contact.start + to
-    }
-
-    /// How many enrolments the contact has whose first is at a place.
-    fn of_contact(&self, start: usize) -> usize {
-        let list = &self.entries.list()[start..];
-        let contact = self.entries.contact(&list[0]);
-        list.iter()
-            .take_while(|entry| self.entries.contact(entry) == contact)
-            .count()
     }
 
     /// Every enrolment that another automation displaces, without the record. In the order of the enrolments.

@@ -223,6 +223,20 @@ impl<'c> Roster<'c> {
         self.enrolment(&self.entries.list()[place])
     }
 
+    /// The contact of the enrolment at a place.
+    pub fn contact(&self, place: usize) -> &str {
+        self.entries.contact(&self.entries.list()[place])
+    }
+
+    /// Where the enrolments of the next contact begin, behind those of the one that is at a place.
+    pub fn end_of_contact(&self, place: usize) -> usize {
+        let list = &self.entries.list()[place..];
+        let same = list
+            .iter()
+            .take_while(|of| self.entries.is_same_contact(of, &list[0]));
+        place + same.count()
+    }
+
     /// How many enrolments of any class there are.
     pub fn len(&self) -> usize {
         self.entries.list().len()
