@@ -156,13 +156,19 @@ impl<'c> Block<'c> {
         self.entrance.iter().chain(&self.clauses)
     }
 
-    /// What a row that it takes makes of its contact; `None` where it does not take it.
+    /// What a row that it takes makes of its contact; `None` where it does not take it. `tested` is a condition that holds.
     pub(super) fn class<C: Cells>(
         &self,
         cells: &C,
+        tested: Option<&Clause<'c>>,
         lot_takes: impl FnOnce(&'c Lot) -> bool,
     ) -> Option<Class> {
-        let hold = |clauses: &[Clause<'c>]| clauses.iter().all(|clause| clause.holds(cells));
+        let is_tested =
+            |clause: &Clause<'c>| tested.is_some_and(|tested| std::ptr::eq(tested, clause));
+        let hold = |clauses: &[Clause<'c>]| {
+            let mut clauses = clauses.iter();
+            clauses.all(|clause| is_tested(clause) || clause.holds(cells))
+        };
         hold(&self.clauses).then(|| match hold(&self.entrance) {
             false => Class::Stays,
             true if self.enrol.lot.as_ref().is_none_or(lot_takes) => Class::ComesIn,

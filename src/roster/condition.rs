@@ -155,6 +155,11 @@ impl<'c> Clause<'c> {
         })
     }
 
+    /// Whether it holds wherever the cell is one of these values.
+    pub(super) fn wants_no_more(&self) -> bool {
+        self.checks.len() == 1 && self.wanted().is_some()
+    }
+
     /// Whether all its tests hold.
     pub(super) fn holds<C: Cells>(&self, cells: &C) -> bool {
         self.checks.iter().all(|check| {

@@ -11,7 +11,7 @@ use super::condition::{Clause, Issue};
 #[derive(Debug)]
 pub(super) struct Dispatch<'s, 'c> {
     zone: &'c TimeZone,
-    blocks: Vec<&'s Block<'c>>,
+    blocks: Vec<Candidate<'s, 'c>>,
     /// For each column and kind that conditions read a cell as, the first condition that does. A cell that cannot be read
     /// is reported even of a row that is out for another reason: the order of conditions never decides whether a table is
     /// good.
@@ -25,6 +25,9 @@ pub(super) struct Dispatch<'s, 'c> {
 }
 
 type Places<'c> = HashMap<Key<'c>, Vec<usize>>;
+
+/// A block that a row may be in, and the condition of it that the look-up has tested already.
+type Candidate<'s, 'c> = (&'s Block<'c>, Option<&'s Clause<'c>>);
 
 impl<'s, 'c> Dispatch<'s, 'c> {
     /// `all_text` says that every cell of the table can be read as text.
@@ -47,7 +50,9 @@ impl<'s, 'c> Dispatch<'s, 'c> {
         let mut any = Vec::new();
         let mut by_contact: HashMap<&str, Vec<usize>> = HashMap::new();
         let mut by_value: HashMap<(usize, Kind), Places<'c>> = HashMap::new();
-        for (place, block) in blocks.iter().enumerate() {
+        let mut all = Vec::with_capacity(blocks.len());
+        for (place, block) in blocks.into_iter().enumerate() {
+            let mut tested = None;
             // The condition that the fewest blocks share tells the most.
             let shared = |clause: &&Clause<'c>| {
                 let keys = clause.wanted()?;
@@ -64,14 +69,16 @@ impl<'s, 'c> Dispatch<'s, 'c> {
                 for key in clause.wanted().into_iter().flatten() {
                     places.entry(key).or_default().push(place);
                 }
+                tested = Some(clause).filter(|clause| clause.wants_no_more());
             } else {
                 any.push(place);
             }
+            all.push((block, tested));
         }
         let by_value = by_value.into_iter();
         Self {
             zone,
-            blocks,
+            blocks: all,
             reads,
             any,
             by_contact,
@@ -91,21 +98,23 @@ impl<'s, 'c> Dispatch<'s, 'c> {
         self.reads.iter().filter_map(|clause| clause.issue(cells))
     }
 
-    /// The blocks that a row of a contact may be in, in the order of the configuration. Their conditions are still to be
-    /// tested. `places` is used over and over.
+    /// The blocks that a row of a contact may be in, in the order of the configuration, with the condition that holds. The others
+    /// are still to be tested. `places` is used over and over.
     pub(super) fn candidates<C: Cells>(
         &self,
         contact: &str,
         cells: &C,
         places: &mut Vec<usize>,
-    ) -> impl Iterator<Item = &'s Block<'c>> {
+    ) -> impl Iterator<Item = Candidate<'s, 'c>> {
         places.clear();
         places.extend_from_slice(&self.any);
         places.extend(self.by_contact.get(contact).into_iter().flatten());
         for (column, kind, by_value) in &self.by_value {
             if let Ok(Some(cell)) = cells.cell(*column, *kind) {
                 for key in cell.keys(false, self.zone) {
-                    places.extend(by_value.get(&key).into_iter().flatten());
+                    if let Some(wanting) = by_value.get(&key) {
+                        places.extend_from_slice(wanting);
+                    }
                 }
             }
         }

@@ -355,11 +355,11 @@ impl<'c> Selector<'_, 'c> {
     ) {
         issues.extend(self.blocks.issues(cells).map(RowIssue::Unreadable));
         let mut suppressions = None;
-        for block in self.blocks.candidates(contact, cells, places) {
+        for (block, tested) in self.blocks.candidates(contact, cells, places) {
             if !draws(block) {
                 continue;
             }
-            let Some(class) = block.class(cells, |lot| lots.takes(lot, contact)) else {
+            let Some(class) = block.class(cells, tested, |lot| lots.takes(lot, contact)) else {
                 continue;
             };
             if let Some(list) = block.list {
