@@ -182,23 +182,20 @@ pub fn declared(declared: Declared<'_>, recorded: Option<&Participation>) -> Dec
                 | WhyTrigger::Again
         )
     );
+    let waits = ran || matches!(decision, Decision::StopThenTrigger(_));
     let triggered_at = recorded.and_then(|recorded| recorded.triggered_at);
-    match (declared.cooldown, triggered_at) {
-        (Some(cooldown), Some(at)) if plus(at, cooldown) > declared.now => {
-            let until = plus(at, cooldown);
-            match decision {
-                Decision::StopThenTrigger(WhyRenewed::Returned) => {
-                    Decision::StopThenHold(WhyHeld::Cooling { until })
-                }
-                // Stopped now, it would get neither the old steps nor the new ones for a while.
-                Decision::StopThenTrigger(WhyRenewed::FieldsChanged) => {
-                    Decision::Hold(WhyHeld::ChangeCooling { until })
-                }
-                _ if ran => Decision::Hold(WhyHeld::Cooling { until }),
-                decision => decision,
-            }
+    let cooling = declared.cooldown.zip(triggered_at).filter(|_| waits);
+    let until = cooling.map(|(cooldown, at)| plus(at, cooldown));
+    match (until.filter(|until| *until > declared.now), decision) {
+        (None, decision) => decision,
+        (Some(until), Decision::StopThenTrigger(WhyRenewed::Returned)) => {
+            Decision::StopThenHold(WhyHeld::Cooling { until })
         }
-        _ => decision,
+        // Stopped now, it would get neither the old steps nor the new ones for a while.
+        (Some(until), Decision::StopThenTrigger(WhyRenewed::FieldsChanged)) => {
+            Decision::Hold(WhyHeld::ChangeCooling { until })
+        }
+        (Some(until), _) => Decision::Hold(WhyHeld::Cooling { until }),
     }
 }
 

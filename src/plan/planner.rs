@@ -25,7 +25,8 @@ use super::{
 use crate::config::{Automation, Config, Lot, OnLeave};
 use crate::id::{AutomationName, ContactId};
 use crate::participation::{GONE, Key, Move, Over, Participation, State, SuppressedBy};
-use crate::roster::{Enrolment, Roster};
+use crate::roster::{Enrolment, Roster, Suppressions};
+use choice::Candidate;
 use elsewhere::Goes;
 
 /// A stop, before it is known which call it takes.
@@ -33,7 +34,7 @@ struct Pending {
     participation: Participation,
     why: WhyStop,
     /// The enrolment of which a trigger follows, if any.
-    trigger: Option<usize>,
+    trigger: Option<u32>,
 }
 
 /// The state of a merge.
@@ -64,8 +65,10 @@ struct Planner<'a> {
     withheld: Peekable<Box<dyn Iterator<Item = Enrolment<'a>> + 'a>>,
     /// The stops of the contact under way, until it is known which calls they take.
     stops: Vec<Pending>,
-    /// The enrolments of the contact under way; empty in between.
-    declared: Vec<usize>,
+    /// The enrolments of the contact under way: in the end, those that are declared.
+    candidates: Vec<Candidate<'a>>,
+    /// Those that are chosen of them, while that goes on; empty in between.
+    chosen: Vec<Candidate<'a>>,
     /// The lots of the blocks of each automation; empty where there are none at all.
     lots: Vec<Vec<&'a Lot>>,
     /// The automations that the contact under way, or the one before it, is in under a lot.
@@ -115,7 +118,8 @@ pub(super) fn plan<E>(
         passed: None,
         withheld: (Box::new(roster.withheld()) as Box<dyn Iterator<Item = _>>).peekable(),
         stops: Vec::new(),
-        declared: Vec::new(),
+        candidates: Vec::new(),
+        chosen: Vec::new(),
         lots: choice::lots(config),
         holding: Vec::new(),
         ends: config.automations.iter().any(|of| of.runs_for.is_some()),
@@ -144,7 +148,7 @@ pub(super) fn plan<E>(
         next = planner.group(next, &contact, &mut group);
     }
     while next < roster.len() {
-        next = planner.contact(next, &[]);
+        next = planner.contact(next, &[], None);
     }
     while let Some(next) = planner.withheld.peek().copied() {
         planner.withheld.next();
@@ -194,11 +198,11 @@ impl<'a> Planner<'a> {
     ) -> usize {
         let mut order = Ordering::Greater;
         while next < self.roster.len() {
-            order = self.roster.get(next).contact.cmp(contact.as_str());
+            order = self.roster.contact(next).cmp(contact.as_str());
             if order.is_ge() {
                 break;
             }
-            next = self.contact(next, &[]);
+            next = self.contact(next, &[], None);
         }
         // All are of one contact.
         self.moves.make(group);
@@ -214,17 +218,19 @@ impl<'a> Planner<'a> {
         let timed = std::mem::take(&mut self.timed);
         self.end(group, |of| ended.contains(&of.key));
         self.find_elsewhere(&twice, group);
+        let suppressions = self.roster.suppressions(contact.as_str());
         let beside = twice.iter().filter(|of| of.state.may_run_at_spotler());
         self.beside.extend(beside.cloned());
         self.beside.sort_by(|a, b| a.key.run().cmp(&b.key.run()));
         let first_action = self.plan.actions.len();
         if next < self.roster.len() && order.is_eq() {
-            next = self.contact(next, group);
+            next = self.contact(next, group, suppressions);
         } else {
-            self.note_lots(group, &[]);
-            self.merge(&[], group);
+            self.candidates.clear();
+            self.note_lots(group, suppressions);
+            self.merge(group, suppressions);
         }
-        self.stop_twice(contact, &twice, timed, group, first_action);
+        self.stop_twice((contact, suppressions), &twice, timed, group, first_action);
         self.elsewhere.clear();
         self.beside.clear();
         self.timed.clear();
@@ -275,14 +281,13 @@ impl<'a> Planner<'a> {
     }
 
     /// Notes what the time does to a participation, of which this may be the enrolment.
-    fn pass(&mut self, of: &Participation, enrolment: Option<usize>) {
+    fn pass(&mut self, of: &Participation, enrolment: Option<u32>) {
         let Some((before, transition)) = self.passed.take() else {
             return;
         };
         self.plan.turns.push(Turn {
             of: match enrolment {
-                // A roster refuses to grow beyond what a u32 counts.
-                Some(place) => Turned::Enrolment(place as u32),
+                Some(place) => Turned::Enrolment(place),
                 None => Turned::Other(Box::new((of.key.clone(), of.trigger_code.clone()))),
             },
             before,
@@ -291,29 +296,26 @@ impl<'a> Planner<'a> {
     }
 
     /// Plans the contact whose enrolments begin at `from`. Returns where the next contact's begin.
-    fn contact(&mut self, from: usize, recorded: &[Participation]) -> usize {
-        let contact = self.roster.get(from).contact;
-        let mut to = from + 1;
-        while to < self.roster.len() && self.roster.get(to).contact == contact {
-            to += 1;
+    fn contact(
+        &mut self,
+        from: usize,
+        recorded: &[Participation],
+        suppressions: Option<Suppressions<'_>>,
+    ) -> usize {
+        let to = self.look_up(from, recorded);
+        if self.roster.needs_record() {
+            self.choose(recorded, suppressions);
         }
-        let mut declared = std::mem::take(&mut self.declared);
-        match self.roster.needs_record() {
-            false => declared.extend(from..to),
-            true => self.choose(from..to, recorded, &mut declared),
-        }
-        self.merge(&declared, recorded);
-        declared.clear();
-        self.declared = declared;
+        self.merge(recorded, suppressions);
         to
     }
 
-    /// Merges one contact's enrolments and participations, both sorted by automation and occurrence.
-    fn merge(&mut self, declared: &[usize], recorded: &[Participation]) {
+    /// Merges one contact's declared enrolments and its participations, both sorted by automation and occurrence.
+    fn merge(&mut self, recorded: &[Participation], suppressions: Option<Suppressions<'_>>) {
+        let declared = std::mem::take(&mut self.candidates);
         let first_action = self.plan.actions.len();
-        let mut declared_after = declared;
+        let mut declared_after = declared.iter().peekable();
         let contact = recorded.first().map(|first| &first.key.contact);
-        let suppressions = contact.and_then(|of| self.roster.suppressions(of.as_str()));
         let mut withheld = match (contact, suppressions) {
             (Some(contact), Some(_)) => self.withheld_of(contact),
             _ => Vec::new(),
@@ -342,31 +344,26 @@ impl<'a> Planner<'a> {
                 self.pass(participation, None);
                 continue;
             }
-            let mut enrolment = None;
-            while let [next, after @ ..] = declared_after {
-                let order = self.order(self.roster.get(*next), key);
-                if order.is_gt() {
-                    break;
-                }
-                enrolment = order.is_eq().then_some(*next);
-                self.declared(*next, enrolment.map(|_| participation));
-                declared_after = after;
-                if enrolment.is_some() {
-                    break;
-                }
+            let is_new = |next: &&Candidate<'_>| next.recorded.is_none_or(|of| of < place);
+            while let Some(next) = declared_after.next_if(is_new) {
+                self.declared(next, None);
+            }
+            let enrolment = declared_after.next_if(|next| next.recorded == Some(place));
+            if let Some(enrolment) = enrolment {
+                self.declared(enrolment, Some(participation));
             }
             if enrolment.is_none() {
                 self.gone(participation);
             }
-            self.pass(participation, enrolment);
+            self.pass(participation, enrolment.map(|of| of.place));
         }
-        for index in declared_after {
-            self.declared(*index, None);
+        for new in declared_after {
+            self.declared(new, None);
         }
         for enrolment in withheld {
             self.withhold(enrolment, None);
         }
-        self.stops(declared, recorded);
+        self.stops(&declared, recorded);
         self.count_reshaped(first_action..self.plan.actions.len(), recorded);
         self.count_released(first_action, recorded, suppressions);
         // Stops come first, and are sorted by automation and occurrence already; so are enrolments in the roster.
@@ -374,6 +371,7 @@ impl<'a> Planner<'a> {
             Action::Stop(_) => None,
             Action::Trigger(trigger) => Some(trigger.enrolment),
         });
+        self.candidates = declared;
     }
 
     fn name(&self, enrolment: Enrolment<'_>) -> &str {
@@ -398,8 +396,8 @@ impl<'a> Planner<'a> {
             .lets_through(key.contact.as_str(), key.automation.as_str())
     }
 
-    fn declared(&mut self, index: usize, recorded: Option<&Participation>) {
-        let enrolment = self.roster.get(index);
+    fn declared(&mut self, declared: &Candidate<'a>, recorded: Option<&Participation>) {
+        let (place, enrolment) = (declared.place, declared.enrolment);
         let automation = &self.config.automations[enrolment.automation];
         let declared = Declared {
             trigger_code: &automation.trigger_code,
@@ -471,7 +469,7 @@ impl<'a> Planner<'a> {
                         self.plan.unlisted.push(unlisted);
                     }
                 }
-                self.trigger(index, recorded, why);
+                self.trigger(place, recorded, why);
             }
             Decision::Hold(why) => {
                 if let Some(recorded) = recorded {
@@ -491,7 +489,7 @@ impl<'a> Planner<'a> {
                     self.stops.push(Pending {
                         participation: recorded.clone(),
                         why: WhyStop::Renewed(why),
-                        trigger: Some(index),
+                        trigger: Some(place),
                     });
                 }
             }
@@ -557,14 +555,14 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn trigger(&mut self, index: usize, recorded: Option<&Participation>, why: WhyTrigger) {
+    fn trigger(&mut self, place: u32, recorded: Option<&Participation>, why: WhyTrigger) {
         let detail = match why {
             WhyTrigger::TryAgain | WhyTrigger::FieldsChanged | WhyTrigger::CodeChanged => {
                 recorded.and_then(|r| r.detail.as_deref()).map(Box::from)
             }
             _ => None,
         };
-        let automation = &self.config.automations[self.roster.get(index).automation];
+        let automation = &self.config.automations[self.roster.get(place as usize).automation];
         let has_ramp = automation.max_per_run.is_some() || automation.max_per_day.is_some();
         let was_tried = matches!(
             why,
@@ -577,11 +575,10 @@ impl<'a> Planner<'a> {
             && was_tried
             && let Some(at) = recorded.and_then(|recorded| recorded.triggered_at)
         {
-            self.plan.tried.push((index as u32, at));
+            self.plan.tried.push((place, at));
         }
         self.plan.actions.push(Action::Trigger(Trigger {
-            // A roster refuses to grow beyond what a u32 counts.
-            enrolment: index as u32,
+            enrolment: place,
             before: recorded.map(|r| r.state),
             why,
             detail,

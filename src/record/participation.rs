@@ -116,18 +116,27 @@ impl Participation {
         Some(at.checked_add(span).unwrap_or(Timestamp::MAX))
     }
 
+    /// Whether it has run for as long as runs last, by then; `None` where it does not end by time. A plan asks it of a million.
+    fn has_run_out(&self, runs_for: Option<Duration>, now: Timestamp) -> Option<bool> {
+        let ends = self.ends_by_time() || self.state == State::Ended;
+        let (at, span) = self.triggered_at.zip(runs_for).filter(|_| ends)?;
+        let ran = Duration::try_from(now.duration_since(at));
+        Some(ran.is_ok_and(|ran| ran >= span))
+    }
+
     /// Whether it ended by a clock that was ahead, and runs by this one, where runs last for `runs_for`.
     pub fn runs_again(&self, runs_for: Option<Duration>, now: Timestamp) -> bool {
-        let is_to_come = |at: Option<Timestamp>| at.is_some_and(|at| at > now);
-        self.state == State::Ended && is_to_come(self.left_at) && is_to_come(self.ends_at(runs_for))
+        self.state == State::Ended
+            && self.left_at.is_some_and(|at| at > now)
+            && self.has_run_out(runs_for, now) == Some(false)
     }
 
     /// What it is by now, where runs last for `runs_for`: what ran for so long has ended, and what ended by a clock that was
     /// ahead runs.
     pub fn state_at(&self, runs_for: Option<Duration>, now: Timestamp) -> State {
-        match self.ends_at(runs_for) {
+        match self.has_run_out(runs_for, now) {
             _ if self.runs_again(runs_for, now) => State::Active,
-            Some(until) if until <= now => State::Ended,
+            Some(true) => State::Ended,
             _ => self.state,
         }
     }

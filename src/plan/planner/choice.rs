@@ -5,7 +5,7 @@ use crate::config::{Config, Lot};
 use crate::failpoint::{Planted, is_planted};
 use crate::participation::Participation;
 use crate::plan::Displaced;
-use crate::roster::{Class, Enrolment};
+use crate::roster::{Class, Enrolment, Suppressions};
 
 /// The lots of the blocks of each automation; empty where there are none at all.
 pub(super) fn lots(config: &Config) -> Vec<Vec<&Lot>> {
@@ -21,77 +21,109 @@ pub(super) fn lots(config: &Config) -> Vec<Vec<&Lot>> {
     lots
 }
 
-impl Planner<'_> {
-    /// Chooses of a contact's enrolments those that are declared, at most one for an automation and occurrence: those by which it
+/// An enrolment of the contact under way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Candidate<'a> {
+    /// Its place in the roster, which refuses to grow beyond what a u32 counts.
+    pub(super) place: u32,
+    pub(super) enrolment: Enrolment<'a>,
+    /// The place of what is on record of it, among all that is of the contact.
+    pub(super) recorded: Option<usize>,
+}
+
+impl<'a> Planner<'a> {
+    /// Looks up the enrolments of a contact, of which the first is at a place, each with what is on record of it: both are sorted
+    /// by automation and occurrence. Returns where the next contact's begin.
+    pub(super) fn look_up(&mut self, from: usize, recorded: &[Participation]) -> usize {
+        self.candidates.clear();
+        let (roster, mut at) = (self.roster, 0);
+        let to = roster.end_of_contact(from);
+        for place in from..to {
+            let enrolment = roster.get(place);
+            let order = |of: &Participation| self.order(enrolment, &of.key);
+            while recorded.get(at).is_some_and(|of| order(of).is_gt()) {
+                at += 1;
+            }
+            let is_same = recorded.get(at).is_some_and(|of| order(of).is_eq());
+            // Who is not in does not stay.
+            if enrolment.class == Class::Stays && !is_same && !is_planted(Planted::StaysComesIn) {
+                continue;
+            }
+            self.candidates.push(Candidate {
+                place: place as u32,
+                enrolment,
+                recorded: is_same.then_some(at),
+            });
+        }
+        to
+    }
+
+    /// Leaves of a contact's enrolments those that are declared, at most one for an automation and occurrence: those by which it
     /// comes in, and where it is in already, those by which it stays.
     pub(super) fn choose(
         &mut self,
-        of: std::ops::Range<usize>,
         recorded: &[Participation],
-        to: &mut Vec<usize>,
+        suppressions: Option<Suppressions<'_>>,
     ) {
-        let mut next = of.start;
-        while next < of.end {
-            let (start, first) = (next, self.roster.get(next));
-            let key = (first.automation, first.occurrence);
-            next += 1;
-            while next < of.end
-                && let other = self.roster.get(next)
-                && (other.automation, other.occurrence) == key
-            {
-                next += 1;
-            }
-            match self.is_in(first, recorded) {
+        self.note_lots(recorded, suppressions);
+        let mut chosen = std::mem::take(&mut self.chosen);
+        let key = |of: &Candidate<'a>| (of.enrolment.automation, of.enrolment.occurrence);
+        for same in self.candidates.chunk_by(|a, b| key(a) == key(b)) {
+            let first = &same[0];
+            let on_record = first.recorded.map(|at| self.under_either(&recorded[at]));
+            let comes_in = || {
+                let stays = first.enrolment.class == Class::Stays;
+                (!stays || is_planted(Planted::StaysComesIn)) && self.is_drawn(first.enrolment)
+            };
+            match on_record.filter(|of| of.is_in()) {
                 // Where it was triggered with the fields of one of them, it has not changed.
-                Some(recorded) => {
-                    let mut all = start..next;
-                    let same = |place: &usize| self.roster.get(*place).fields == recorded.fields;
-                    to.push(all.find(same).unwrap_or(start));
+                Some(of) => {
+                    let mut same = same.iter();
+                    let unchanged = same.find(|same| same.enrolment.fields == of.fields);
+                    chosen.push(*unchanged.unwrap_or(first));
                 }
-                None if first.class == Class::Stays && !is_planted(Planted::StaysComesIn) => {}
-                None => to.push(start),
+                None => chosen.extend(comes_in().then_some(first)),
             }
         }
-        self.draw(recorded, to);
-        self.exclude(to);
-        let mut chosen = to.iter().copied().peekable();
-        for place in of {
-            let is_chosen = chosen.next_if_eq(&place).is_some();
-            if is_chosen != (self.roster.get(place).class == Class::ComesIn) {
-                // A roster refuses to grow beyond what a u32 counts.
-                self.plan.by_record.push(place as u32);
+        self.exclude(&mut chosen);
+        let mut left = chosen.iter().map(|of| of.place).peekable();
+        for of in &self.candidates {
+            let is_chosen = left.next_if_eq(&of.place).is_some();
+            if is_chosen != (of.enrolment.class == Class::ComesIn) {
+                self.plan.by_record.push(of.place);
             }
         }
-    }
-
-    /// Takes out again who is not in and is left out by lot.
-    fn draw(&mut self, recorded: &[Participation], chosen: &mut Vec<usize>) {
-        self.note_lots(recorded, chosen);
-        chosen.retain(|place| {
-            let enrolment = self.roster.get(*place);
-            self.is_in(enrolment, recorded).is_some() || self.is_drawn(enrolment)
-        });
+        self.chosen = std::mem::replace(&mut self.candidates, chosen);
+        self.chosen.clear();
     }
 
     /// Notes the automations that a contact is in under a lot: those that it does not leave now.
-    pub(super) fn note_lots(&mut self, recorded: &[Participation], chosen: &[usize]) {
+    pub(super) fn note_lots(
+        &mut self,
+        recorded: &[Participation],
+        suppressions: Option<Suppressions<'_>>,
+    ) {
         let mut holding = std::mem::take(&mut self.holding);
         holding.clear();
-        if let (Some(first), false) = (recorded.first(), self.lots.is_empty()) {
-            let suppressions = self.roster.suppressions(first.key.contact.as_str());
-            holding.extend(recorded.iter().filter_map(|of| {
-                let automation = *self.by_name.get(of.key.automation.as_str())?;
-                let stays = || {
-                    let leaves_later = self.config.automations[automation].leave_after.is_some();
-                    let order = |place: &usize| self.order(self.roster.get(*place), &of.key);
-                    leaves_later || chosen.binary_search_by(order).is_ok()
+        if !self.lots.is_empty() {
+            let of_record = |of: &Candidate<'_>| Some((of.recorded?, of.enrolment.automation));
+            let mut declared = self.candidates.iter().filter_map(of_record).peekable();
+            for (at, of) in recorded.iter().enumerate() {
+                while declared.next_if(|(place, _)| *place < at).is_some() {}
+                let stays = declared.peek().filter(|(place, _)| *place == at);
+                let leaves_later = |of: &usize| self.config.automations[*of].leave_after.is_some();
+                let gone = || self.by_name.get(of.key.automation.as_str()).copied();
+                let automation = match stays {
+                    Some((_, automation)) => Some(*automation),
+                    None => gone().filter(leaves_later),
                 };
-                let is_held = self.under_either(of).is_in()
-                    && !self.lots[automation].is_empty()
-                    && !self.is_suppressed(suppressions, &of.key)
-                    && stays();
-                is_held.then_some(automation)
-            }));
+                let is_held = |automation: &usize| {
+                    !self.lots[*automation].is_empty()
+                        && self.under_either(of).is_in()
+                        && !self.is_suppressed(suppressions, &of.key)
+                };
+                holding.extend(automation.filter(is_held));
+            }
             // All occurrences of an automation stand together.
             holding.dedup();
         }
@@ -115,21 +147,24 @@ impl Planner<'_> {
     }
 
     /// Leaves a contact in the first automation of each `[[exclusive]]` that declares it.
-    pub(super) fn exclude(&mut self, chosen: &mut Vec<usize>) {
+    fn exclude(&mut self, chosen: &mut Vec<Candidate<'a>>) {
+        if chosen.len() < 2 {
+            return;
+        }
         for (exclusive, place) in self.config.exclusives.iter().zip(0..) {
-            let of = |place: usize| self.roster.get(place).automation;
+            let of = |candidate: &Candidate<'_>| candidate.enrolment.automation;
             // They are sorted by automation.
-            let is_chosen = |of_it| chosen.binary_search_by_key(&of_it, |at| of(*at)).is_ok();
+            let is_chosen = |of_it| chosen.binary_search_by_key(&of_it, of).is_ok();
             let Some(first) = exclusive.first(is_chosen) else {
                 continue;
             };
             chosen.retain(|at| {
-                let stays = of(*at) == first
-                    || !exclusive.automations.contains(&of(*at))
+                let stays = of(at) == first
+                    || !exclusive.automations.contains(&of(at))
                     || is_planted(Planted::ExclusionForgotten);
                 if !stays {
                     self.plan.displaced.push(Displaced {
-                        enrolment: *at as u32,
+                        enrolment: at.place,
                         by: first as u32,
                         exclusive: place,
                     });
@@ -137,17 +172,6 @@ impl Planner<'_> {
                 stays
             });
         }
-    }
-
-    /// What is on record of an enrolment whose contact is in.
-    pub(super) fn is_in<'r>(
-        &'r self,
-        enrolment: Enrolment<'_>,
-        recorded: &'r [Participation],
-    ) -> Option<&'r Participation> {
-        let place = recorded.binary_search_by(|of| self.order(enrolment, &of.key).reverse());
-        let recorded = self.under_either(&recorded[place.ok()?]);
-        recorded.is_in().then_some(recorded)
     }
 
     /// What the contact is in under another id while nothing runs for certain under its own one, or else what is on record there.

@@ -11,7 +11,7 @@ use crate::id::{ContactId, TriggerCode};
 use crate::participation::{Key, Move, Participation, State};
 use crate::plan::decide::{WhyHeld, WhyRenewed, WhyStop};
 use crate::plan::{Action, Held, Mark, Stop, StopScope, reason};
-use crate::roster::Roster;
+use crate::roster::{Roster, Suppressions};
 
 /// How that goes on which a person is in under another id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Planner<'_> {
     /// else goes on. Notes what the time does there, and what has ended and is over.
     pub(super) fn stop_twice(
         &mut self,
-        contact: &ContactId,
+        (contact, suppressions): (&ContactId, Option<Suppressions<'_>>),
         twice: &[Participation],
         timed: Vec<Option<(State, Move)>>,
         group: &[Participation],
@@ -97,7 +97,6 @@ impl Planner<'_> {
         if twice.is_empty() || is_planted(Planted::TwiceNotStopped) {
             return;
         }
-        let suppressions = self.roster.suppressions(contact.as_str());
         let mut stops = Vec::new();
         let mut timed = timed.into_iter();
         for of in twice {
@@ -218,6 +217,10 @@ impl Planner<'_> {
 
     /// The places of what the contact under way is in under other ids while nothing runs for certain under its own one.
     pub(super) fn places_elsewhere(&self, key: &Key) -> Range<usize> {
+        // Few have two ids.
+        if self.elsewhere.is_empty() {
+            return 0..0;
+        }
         let first = self
             .elsewhere
             .partition_point(|(of, _)| of.key.run() < key.run());

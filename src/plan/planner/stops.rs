@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hashbrown::HashSet;
 
 use super::Planner;
+use super::choice::Candidate;
 use crate::id::{ContactId, TriggerCode};
 use crate::participation::Participation;
 use crate::plan::behind::Behind;
@@ -19,17 +20,12 @@ impl Planner<'_> {
     /// run, behind the same code that is not stopped with it. Where another one only comes behind that code in this run,
     /// what has an id is stopped by it; what has none is stopped by the call for all, and the other one is triggered once
     /// that is certain.
-    pub(super) fn stops(&mut self, declared: &[usize], recorded: &[Participation]) {
+    pub(super) fn stops(&mut self, declared: &[Candidate<'_>], recorded: &[Participation]) {
         let pending = std::mem::take(&mut self.stops);
         if pending.is_empty() {
             return;
         }
-        let Self {
-            config,
-            roster,
-            filter,
-            ..
-        } = *self;
+        let Self { config, filter, .. } = *self;
         // All are of one contact, and sorted by automation and occurrence.
         let stays_running = |of: &Participation| {
             let is_of_part =
@@ -44,11 +40,11 @@ impl Planner<'_> {
             |enrolment: Enrolment<'_>| &config.automations[enrolment.automation].trigger_code;
         let staying = recorded.iter().filter(|of| stays_running(of));
         let staying: Behind<'_> = staying.map(|of| &of.trigger_code).collect();
-        let coming = declared.iter().map(|index| code_of(roster.get(*index)));
+        let coming = declared.iter().map(|of| code_of(of.enrolment));
         let coming: Behind<'_> = coming.collect();
         let others = pending.iter().filter(|of| of.why != WhyStop::Suppressed);
         let others: Behind<'_> = others.map(|of| &of.participation.trigger_code).collect();
-        let mut declared = declared.iter().map(|index| roster.get(*index)).peekable();
+        let mut declared = declared.iter().map(|of| of.enrolment).peekable();
         let stays_under = self.stays_under();
         let beside: HashSet<&TriggerCode> = stays_under.iter().map(|(_, code)| code).collect();
         for stop in &pending {
@@ -100,8 +96,8 @@ impl Planner<'_> {
                     .then(|| self.by(this.key.contact.as_str(), &this.key)),
                 not_alone: reaches_others.then_some(NotAlone::ReachesOthers),
             })));
-            if let (Some(index), WhyStop::Renewed(why)) = (stop.trigger, stop.why) {
-                self.trigger(index, Some(this), WhyTrigger::AfterStop(why));
+            if let (Some(place), WhyStop::Renewed(why)) = (stop.trigger, stop.why) {
+                self.trigger(place, Some(this), WhyTrigger::AfterStop(why));
             }
         }
     }

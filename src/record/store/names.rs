@@ -1,6 +1,6 @@
 //! Automation names and trigger codes are written once each and pointed to by number.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use crate::id::{AutomationName, TriggerCode};
 use crate::record::batch::Batch;
