@@ -136,6 +136,11 @@ macro_rules! text {
                 Ok(Self(Arc::from(text)))
             }
 
+            /// A copy with a text of its own. Threads that share one wait for each other wherever they count who holds it.
+            pub fn own(&self) -> Self {
+                Self(Arc::from(self.as_str()))
+            }
+
             /// The identifier as text.
             pub fn as_str(&self) -> &str {
                 &self.0

@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc};
 use jiff::Timestamp;
 
 use super::call::CallId;
-use super::error::{Holder, LockError, RecordError};
+use super::error::{Holder, LockError, RecordError, corrupt};
 use super::guarded::{AppliedSource, AppliedWith};
 use super::overview::Overview;
 use super::participation::{Participation, State};
@@ -259,7 +259,7 @@ impl Record {
         let mut open = open_calls(view.as_mut(), &self.clock).await?;
         for contacts in contacts.chunks(ASKED_AT_ONCE) {
             let page = view.of_contacts(contacts).await?;
-            for listed in open.of_contacts(contacts).over(Pages::of(page)) {
+            for listed in open.of_contacts(contacts).over(page) {
                 asked.push(listed?.participation);
             }
         }
@@ -286,9 +286,7 @@ impl Record {
         let pages = Ahead::of(self.path(), PAGES_AHEAD, async move || {
             view.next_page(is_whole).await
         });
-        let pages = pages.await?;
-        let pages = Pages { pages, page: None };
-        Ok(Participations(open.over(pages)))
+        Ok(Participations::over(pages.await?, open))
     }
 
     /// The `[[moved]]` blocks that were last applied.
@@ -342,8 +340,8 @@ impl Record {
                 for id in same_person(view.as_mut(), contact).await? {
                     pages.push(view.of_contacts(&[id]).await?);
                 }
-                let page = Box::new(pages.into_iter().flatten());
-                Participations(open.over(Pages::of(page)))
+                let page: Page = Box::new(pages.into_iter().flatten());
+                Participations::over(Ahead::one(page), open)
             }
         };
         // A contact may be on record under another id, too.
@@ -352,7 +350,7 @@ impl Record {
             ..selection
         };
         Ok(Listing {
-            rows: rows.0.peekable(),
+            rows: Rows(rows).peekable(),
             selection,
             group: Vec::new().into_iter(),
         })
@@ -544,8 +542,24 @@ pub(super) async fn open_calls(
     Ok(OpenCalls::new(calls, holder.as_ref(), clock))
 }
 
-/// All participations of a snapshot, one by one, for a thread that may wait.
-pub struct Participations(Overlaid<Pages>);
+/// All participations of a snapshot, for threads that may wait: one by one, or part by part.
+pub struct Participations {
+    pages: Ahead<Page>,
+    /// The page that comes next, where it was looked at, and the contact that it begins with.
+    next: Option<(ContactId, Peekable<Page>)>,
+    /// The open calls of contacts that come.
+    open: OpenCalls,
+    /// The part under way, where they are asked for one by one.
+    part: Option<Part>,
+}
+
+/// The participations of some contacts: all that these have.
+pub struct Part {
+    path: PathBuf,
+    rows: Overlaid<Peekable<Page>>,
+    /// The contact that the next part begins with.
+    to: Option<ContactId>,
+}
 
 impl Participations {
     fn none() -> Self {
@@ -555,7 +569,16 @@ impl Participations {
     /// These, which are sorted by contact.
     pub fn of(listed: Vec<Listed>) -> Self {
         let page: Page = Box::new(listed.into_iter().map(Ok));
-        Self(OpenCalls::default().over(Pages::of(page)))
+        Self::over(Ahead::one(page), OpenCalls::default())
+    }
+
+    fn over(pages: Ahead<Page>, open: OpenCalls) -> Self {
+        Self {
+            pages,
+            next: None,
+            open,
+            part: None,
+        }
     }
 
     /// All of them, with all that is on record of them where the snapshot is whole; sorted by contact, automation and
@@ -564,9 +587,64 @@ impl Participations {
     /// # Errors
     /// Why they cannot be read.
     pub fn listed(self) -> Result<Vec<Listed>, RecordError> {
-        let mut listed = self.0.collect::<Result<Vec<_>, _>>()?;
+        let mut listed = Rows(self).collect::<Result<Vec<_>, _>>()?;
         listed.sort_by(|a, b| a.participation.key.cmp(&b.participation.key));
         Ok(listed)
+    }
+
+    /// The parts, which several threads may read, each with the contact that it begins with. Sorted by contact (bytewise).
+    pub fn parts(mut self) -> impl Iterator<Item = Result<(ContactId, Part), RecordError>> + Send {
+        std::iter::from_fn(move || self.next_part().transpose())
+    }
+
+    fn next_part(&mut self) -> Result<Option<(ContactId, Part)>, RecordError> {
+        let page = match self.next.take() {
+            Some(page) => Some(page),
+            None => self.next_page()?,
+        };
+        self.next = self.next_page()?;
+        let to = self.next.as_ref().map(|(from, _)| from.clone());
+        let open = self.open.before(to.as_ref());
+        let (first, page) = page.unzip();
+        let from = first
+            .as_ref()
+            .into_iter()
+            .chain(open.first())
+            .min()
+            .cloned();
+        let nobody = || (Box::new(std::iter::empty()) as Page).peekable();
+        let part = Part {
+            path: self.pages.path.clone(),
+            rows: open.over(page.unwrap_or_else(nobody)),
+            to,
+        };
+        Ok(from.map(|from| (from, part)))
+    }
+
+    /// The next page that is not empty, and the contact that it begins with.
+    fn next_page(&mut self) -> Result<Option<(ContactId, Peekable<Page>)>, RecordError> {
+        for page in &mut self.pages {
+            let mut page = page?.peekable();
+            if let Some(error) = page.next_if(Result::is_err) {
+                error?;
+            }
+            if let Some(Ok(first)) = page.peek() {
+                return Ok(Some((first.participation.key.contact.clone(), page)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn next_listed(&mut self) -> Option<Result<Listed, RecordError>> {
+        loop {
+            if let Some(listed) = self.part.as_mut().and_then(Part::next_listed) {
+                return Some(listed);
+            }
+            match self.next_part().transpose()? {
+                Ok((_, part)) => self.part = Some(part),
+                Err(error) => return Some(Err(error)),
+            }
+        }
     }
 }
 
@@ -574,8 +652,45 @@ impl Iterator for Participations {
     type Item = Result<Participation, RecordError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let listed = self.0.next()?;
+        let listed = self.next_listed()?;
         Some(listed.map(|listed| listed.participation))
+    }
+}
+
+impl Part {
+    fn next_listed(&mut self) -> Option<Result<Listed, RecordError>> {
+        let listed = self.rows.next()?;
+        let is_behind = |listed: &Listed| {
+            let to = self.to.as_ref();
+            to.is_some_and(|to| listed.participation.key.contact >= *to)
+        };
+        // Whoever plans the next part would not know of it.
+        Some(match listed {
+            Ok(listed) if is_behind(&listed) => {
+                Err(corrupt(&self.path, "contacts out of their order"))
+            }
+            listed => listed,
+        })
+    }
+}
+
+impl Iterator for Part {
+    type Item = Result<Participation, RecordError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let listed = self.next_listed()?;
+        Some(listed.map(|listed| listed.participation))
+    }
+}
+
+/// The same, with all that is on record of them.
+struct Rows(Participations);
+
+impl Iterator for Rows {
+    type Item = Result<Listed, RecordError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next_listed()
     }
 }
 
@@ -587,6 +702,18 @@ struct Ahead<T> {
 }
 
 impl<T: Send + 'static> Ahead<T> {
+    /// What is at hand, and no more.
+    fn one(part: T) -> Self {
+        let (sender, parts) = mpsc::channel();
+        // The receiver is there.
+        _ = sender.send(Ok(Some(part)));
+        _ = sender.send(Ok(None));
+        Self {
+            path: PathBuf::new(),
+            parts: Some(parts),
+        }
+    }
+
     /// Reads part after part until there is none; so many wait at the most. A runtime of a single thread reads them first.
     async fn of(
         path: &Path,
@@ -655,41 +782,6 @@ impl<T> Iterator for Ahead<T> {
     }
 }
 
-/// Pages as they are read.
-struct Pages {
-    pages: Ahead<Page>,
-    page: Option<Page>,
-}
-
-impl Pages {
-    /// One page alone.
-    fn of(page: Page) -> Self {
-        Self {
-            pages: Ahead {
-                path: PathBuf::new(),
-                parts: None,
-            },
-            page: Some(page),
-        }
-    }
-}
-
-impl Iterator for Pages {
-    type Item = Result<Listed, RecordError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(listed) = self.page.as_mut().and_then(Iterator::next) {
-                return Some(listed);
-            }
-            match self.pages.next()? {
-                Ok(page) => self.page = Some(page),
-                Err(error) => return Some(Err(error)),
-            }
-        }
-    }
-}
-
 /// Calls that are about to be read, one by one.
 #[derive(Default)]
 pub struct History {
@@ -715,7 +807,7 @@ impl Iterator for History {
 
 /// Participations that are about to be read, one by one, sorted by contact, automation and occurrence.
 pub struct Listing {
-    rows: Peekable<Overlaid<Pages>>,
+    rows: Peekable<Rows>,
     selection: Selection,
     /// Those of one contact.
     group: std::vec::IntoIter<Listed>,
@@ -750,6 +842,98 @@ impl Iterator for Listing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::TriggerCode;
+    use crate::record::call::CallKind;
+    use crate::record::participation::Key;
+    use crate::record::recovery::OpenCall;
+
+    fn id(text: &str) -> ContactId {
+        ContactId::new(text).unwrap()
+    }
+
+    fn key(contact: &str) -> Key {
+        Key {
+            contact: id(contact),
+            automation: AutomationName::new("welcome").unwrap(),
+            occurrence: None,
+        }
+    }
+
+    fn listed(contact: &str) -> Result<Listed, RecordError> {
+        Ok(Listed {
+            participation: Participation {
+                key: key(contact),
+                state: State::Active,
+                trigger_code: TriggerCode::new("code").unwrap(),
+                fields: None,
+                has_ids: false,
+                detail: None,
+                triggered_at: None,
+                left_at: None,
+                tries: 0,
+                gone_at: None,
+                released_at: None,
+                triggered_as: None,
+            },
+            changed_at: Timestamp::UNIX_EPOCH,
+            ids: Vec::new(),
+        })
+    }
+
+    /// The parts of pages and of triggers that are open, in short: `a: a b`.
+    fn parts(pages: &[&[&str]], open: &[&str]) -> Result<Vec<String>, RecordError> {
+        let (sender, parts) = mpsc::channel();
+        for page in pages {
+            let page: Vec<_> = page.iter().map(|contact| listed(contact)).collect();
+            let page: Page = Box::new(page.into_iter());
+            sender.send(Ok(Some(page))).unwrap();
+        }
+        sender.send(Ok(None)).unwrap();
+        let pages = Ahead {
+            path: PathBuf::from("rollcall.db"),
+            parts: Some(parts),
+        };
+        let open = open.iter().zip(0..).map(|(contact, number)| OpenCall {
+            id: CallId(number),
+            kind: CallKind::Trigger,
+            key: key(contact),
+            all: false,
+            trigger_code: TriggerCode::new("code").unwrap(),
+            fields: None,
+            sent_at: Timestamp::UNIX_EPOCH,
+        });
+        let open = OpenCalls::new(open.collect(), None, &Clock::system());
+        let parts = Participations::over(pages, open).parts().map(|part| {
+            let (from, part) = part?;
+            let contacts = part.map(|of| Ok(of?.key.contact.to_string()));
+            let contacts = contacts.collect::<Result<Vec<_>, RecordError>>()?;
+            Ok(format!("{from}: {}", contacts.join(" ")))
+        });
+        parts.collect()
+    }
+
+    #[test]
+    fn a_part_has_all_that_its_contacts_have() {
+        type Case<'c> = (&'c [&'c [&'c str]], &'c [&'c str], &'c [&'c str]);
+        let cases: [Case<'_>; 5] = [
+            (&[], &[], &[]),
+            (&[&[]], &[], &[]),
+            (&[], &["b", "a"], &["a: a b"]),
+            (&[&["b", "b", "d"], &[], &["f"]], &[], &["b: b b d", "f: f"]),
+            (
+                &[&["b", "d"], &["f", "h"]],
+                &["a", "c", "e", "f", "g", "i"],
+                &["a: a b c d e", "f: f g h i"],
+            ),
+        ];
+        for (pages, open, wanted) in cases {
+            assert_eq!(parts(pages, open).unwrap(), wanted, "{pages:?} {open:?}");
+        }
+        // As it would be if a store put somebody on two pages.
+        for pages in [&[&["b", "d"][..], &["d", "f"]], &[&["b", "f"], &["d"]]] {
+            assert!(parts(pages, &[]).is_err(), "{pages:?}");
+        }
+    }
 
     #[test]
     fn what_is_cut_short_is_never_taken_for_the_whole() {
@@ -769,12 +953,12 @@ mod tests {
                 path: PathBuf::from("rollcall.db"),
                 parts: Some(pages),
             };
-            let mut pages = Pages { pages, page: None };
-            match pages.next() {
+            let mut rows = Participations::over(pages, OpenCalls::default());
+            match rows.next() {
                 None => assert!(is_whole),
                 Some(read) => assert!(!is_whole && read.is_err()),
             }
-            assert!(pages.next().is_none());
+            assert!(rows.next().is_none());
         }
     }
 }

@@ -176,6 +176,22 @@ impl OpenCalls {
         }
     }
 
+    /// Takes out those of contacts that sort before this one, or of all.
+    pub fn before(&mut self, contact: Option<&ContactId>) -> Self {
+        let behind = contact.map(|contact| self.by_contact.split_off(contact));
+        Self {
+            by_contact: std::mem::replace(&mut self.by_contact, behind.unwrap_or_default()),
+            detail: self.detail.clone(),
+        }
+    }
+
+    /// Whose come first.
+    pub fn first(&self) -> Option<&ContactId> {
+        self.by_contact
+            .first_key_value()
+            .map(|(contact, _)| contact)
+    }
+
     /// Whose they are.
     pub fn contacts(&self) -> Vec<ContactId> {
         self.by_contact.keys().cloned().collect()

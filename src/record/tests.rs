@@ -1361,6 +1361,19 @@ async fn many_participations_are_read_in_their_order(place: Place) {
     assert!(keys.is_sorted_by_key(|key| key.contact.clone()));
     keys.sort();
     assert_eq!(keys, expected);
+    // Nobody is in two parts: a plan of one would stop whom the other one has.
+    let snapshot = place.record.snapshot().await.unwrap();
+    let mut last: Option<ContactId> = None;
+    let mut count = 0;
+    for part in snapshot.participations.parts() {
+        let (from, part) = part.unwrap();
+        assert!(last.is_none_or(|last| last < from));
+        let contacts: Vec<ContactId> = part.map(|of| of.unwrap().key.contact).collect();
+        assert_eq!(contacts.first(), Some(&from));
+        count += contacts.len();
+        last = contacts.last().cloned();
+    }
+    assert_eq!(count, expected.len());
     drop(journal);
     writing.end().await.unwrap();
 }

@@ -1,6 +1,9 @@
 //! Automation names and trigger codes are written once each and pointed to by number.
 
+use std::sync::Arc;
+
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 
 use crate::id::{AutomationName, TriggerCode};
 use crate::record::batch::Batch;
@@ -15,6 +18,40 @@ pub(super) struct Names {
     codes: HashMap<TriggerCode, i64>,
     automations_by_number: HashMap<i64, AutomationName>,
     codes_by_number: HashMap<i64, TriggerCode>,
+}
+
+/// The names and codes on one page, as copies of its own: several threads read pages.
+#[derive(Debug)]
+pub(super) struct OwnNames {
+    all: Arc<Names>,
+    automations: HashMap<i64, AutomationName>,
+    codes: HashMap<i64, TriggerCode>,
+}
+
+impl OwnNames {
+    pub(super) fn new(all: Arc<Names>) -> Self {
+        Self {
+            all,
+            automations: HashMap::new(),
+            codes: HashMap::new(),
+        }
+    }
+
+    /// The name with a number.
+    pub(super) fn automation(&mut self, number: i64) -> Result<AutomationName, String> {
+        Ok(match self.automations.entry(number) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(new) => new.insert(self.all.automation(number)?.own()).clone(),
+        })
+    }
+
+    /// The code with a number.
+    pub(super) fn code(&mut self, number: i64) -> Result<TriggerCode, String> {
+        Ok(match self.codes.entry(number) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(new) => new.insert(self.all.code(number)?.own()).clone(),
+        })
+    }
 }
 
 impl Names {

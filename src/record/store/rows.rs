@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Applied;
-use super::names::Names;
+use super::names::{Names, OwnNames};
 use crate::digest::Digest;
 use crate::id::{AutomationName, ContactId, Occurrence, ParticipationId};
 use crate::record::batch::{count, time};
@@ -47,7 +47,7 @@ pub(super) struct ParticipationRow<'r> {
 
 impl ParticipationRow<'_> {
     /// What it says.
-    pub(super) fn listed(self, names: &Names) -> Result<Listed, String> {
+    pub(super) fn listed(self, names: &mut OwnNames) -> Result<Listed, String> {
         let (occurrence, state, detail, left_at, tries, gone_at, released_at, triggered_as) =
             match self.rest {
                 None => (None, State::Active, None, None, 0, None, None, None),

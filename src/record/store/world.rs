@@ -21,8 +21,9 @@ use crate::record::read::{Call, Listed};
 use crate::record::recovery::OpenCall;
 use crate::record::writer::{SAME_IDS, ids_json};
 
-/// So many participations are on a page, or a few more: a contact is on one page.
-const PAGE: usize = 4096;
+/// So many participations are on a page, or a few more: a contact is on one page. Few in tests, so that what is planned there is
+/// put together of many parts.
+const PAGE: usize = if cfg!(test) { 3 } else { 4096 };
 
 /// All that is on record.
 #[derive(Debug, Clone, Default)]

@@ -5,12 +5,11 @@
 
 use std::cmp::Ordering;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use crate::id::ContactId;
 use crate::record::error::{RecordError, corrupt};
 use crate::record::read::Listed;
-use crate::record::store::names::{BITS, Names};
+use crate::record::store::names::{BITS, OwnNames};
 use crate::record::store::rows::{ParticipationRow, read_contact, read_digest};
 
 const HAS_IDS: i64 = 1;
@@ -45,7 +44,7 @@ impl Row<'_> {
     /// What it says, where the contact is not the one of the row before.
     pub(super) fn listed(
         &self,
-        names: &Names,
+        names: &mut OwnNames,
         contact: Option<ContactId>,
     ) -> Result<Listed, String> {
         let contact = match contact {
@@ -72,7 +71,7 @@ impl Row<'_> {
 /// A part of the stream, of which one row after the other is taken: whole rows, each as PostgreSQL sends it.
 pub(super) struct Rows {
     pub path: PathBuf,
-    pub names: Arc<Names>,
+    pub names: OwnNames,
     pub bytes: Vec<u8>,
     pub at: usize,
     pub contact: Option<ContactId>,
@@ -94,7 +93,7 @@ impl Rows {
             Some(Ordering::Greater) => return Err("contacts out of their order".to_owned()),
             _ => None,
         };
-        let listed = row.listed(&self.names, contact)?;
+        let listed = row.listed(&mut self.names, contact)?;
         self.contact = Some(listed.participation.key.contact.clone());
         self.at = self.bytes.len() - left;
         Ok(listed)
@@ -114,6 +113,14 @@ impl Iterator for Rows {
             corrupt(&self.path, what)
         }))
     }
+}
+
+/// The contact of a row as PostgreSQL sends it: its first value, behind how many there are.
+pub(super) fn contact(row: &[u8]) -> Option<&[u8]> {
+    let mut reader = Reader {
+        rest: row.get(2..)?,
+    };
+    reader.value().flatten()
 }
 
 /// The values of rows as PostgreSQL sends them: each with its length before it, or -1 where there is none.

@@ -10,7 +10,7 @@ use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgRow};
 use tokio::sync::mpsc;
 
-use super::columns::{HEADER, Row, Rows, columns};
+use super::columns::{self, HEADER, Row, Rows, columns};
 use super::error::sql;
 use super::link::Link;
 use super::statement::Statement;
@@ -26,11 +26,11 @@ use crate::record::overview::Overview;
 use crate::record::participation::{Key, State};
 use crate::record::read::{Call, Listed};
 use crate::record::recovery::OpenCall;
-use crate::record::store::names::Names;
+use crate::record::store::names::{Names, OwnNames};
 use crate::record::store::rows::{self, OpenCallRow, read_digest};
 use crate::record::store::{Applied, Page, View};
 
-/// So many bytes of participations are on a page.
+/// So many bytes of participations are on a page, or a few more: a contact is on one page.
 const PAGE: usize = 256 << 10;
 
 /// So many pages are read ahead of who passes them on.
@@ -109,7 +109,7 @@ enum Pages {
     /// Nobody asked for them yet.
     NotAsked,
     /// They come from a task that has the connection.
-    Coming(mpsc::Receiver<Result<Vec<u8>, sqlx::Error>>),
+    Coming(mpsc::Receiver<Result<Option<Vec<u8>>, sqlx::Error>>),
     /// That was all.
     Ended,
 }
@@ -155,17 +155,20 @@ impl Db {
         let rows = self
             .rows(statement, |query| query.bind(values.to_vec()))
             .await?;
-        let (names, path) = (self.names.clone(), self.link.place.path.clone());
-        let listed = rows.into_iter().map(move |row| match listed(&row, &names) {
-            Ok(listed) => listed.map_err(|what| corrupt(&path, what)),
-            Err(error) => Err(sql(&path, "read")(error)),
-        });
+        let path = self.link.place.path.clone();
+        let mut names = OwnNames::new(self.names.clone());
+        let listed = rows
+            .into_iter()
+            .map(move |row| match listed(&row, &mut names) {
+                Ok(listed) => listed.map_err(|what| corrupt(&path, what)),
+                Err(error) => Err(sql(&path, "read")(error)),
+            });
         Ok(Box::new(listed))
     }
 }
 
 /// Reads a row of the statements for a few participations.
-fn listed(row: &PgRow, names: &Names) -> Result<Result<Listed, String>, sqlx::Error> {
+fn listed(row: &PgRow, names: &mut OwnNames) -> Result<Result<Listed, String>, sqlx::Error> {
     let fields: Option<Vec<u8>> = row.try_get(3)?;
     let row = Row {
         contact: row.try_get(0)?,
@@ -179,18 +182,23 @@ fn listed(row: &PgRow, names: &Names) -> Result<Result<Listed, String>, sqlx::Er
     Ok(row.listed(names, None))
 }
 
-/// Passes on all rows of a copy, many at once. Who is asked ends with an error, or with nothing after the last row.
+fn short() -> sqlx::Error {
+    sqlx::Error::Protocol("the participations were cut short".to_owned())
+}
+
+/// Passes on all rows of a copy, many at once, and that there is none any more, or an error.
 async fn copy(
     mut connection: PgConnection,
     statement: String,
-    pages: mpsc::Sender<Result<Vec<u8>, sqlx::Error>>,
+    pages: mpsc::Sender<Result<Option<Vec<u8>>, sqlx::Error>>,
 ) {
     /// What comes after the last row.
     const END: &[u8] = &[0xff, 0xff];
-    let short = || sqlx::Error::Protocol("the participations were cut short".to_owned());
     let mut read = async || {
         let mut rows = connection.copy_out_raw(&statement).await?;
         let mut page = Vec::with_capacity(PAGE + 1024);
+        // Where the last row begins.
+        let mut last = 0;
         let mut is_first = true;
         while let Some(row) = rows.next().await {
             let row = row?;
@@ -199,17 +207,20 @@ async fn copy(
                 row = row.strip_prefix(HEADER).ok_or_else(short)?;
             }
             if row == END {
-                let _ = pages.send(Ok(std::mem::take(&mut page))).await;
+                let _ = pages.send(Ok(Some(std::mem::take(&mut page)))).await;
+                let _ = pages.send(Ok(None)).await;
                 return Ok(());
             }
-            page.extend_from_slice(row);
-            if page.len() >= PAGE {
+            // A contact is on one page.
+            if page.len() >= PAGE && columns::contact(&page[last..]) != columns::contact(row) {
                 let full = std::mem::replace(&mut page, Vec::with_capacity(PAGE + 1024));
                 // Who no longer listens needs no more.
-                if pages.send(Ok(full)).await.is_err() {
+                if pages.send(Ok(Some(full))).await.is_err() {
                     return Ok(());
                 }
             }
+            last = page.len();
+            page.extend_from_slice(row);
         }
         Err(short())
     };
@@ -319,14 +330,16 @@ impl View for Db {
         let Pages::Coming(pages) = &mut self.pages else {
             return Ok(None);
         };
-        let Some(page) = pages.recv().await else {
+        // Whoever reads may be gone before it said that this is all.
+        let page = pages.recv().await.unwrap_or_else(|| Err(short()));
+        let Some(page) = page.map_err(&failed)? else {
             self.pages = Pages::Ended;
             return Ok(None);
         };
         Ok(Some(Box::new(Rows {
             path: self.link.place.path.clone(),
-            names: self.names.clone(),
-            bytes: page.map_err(failed)?,
+            names: OwnNames::new(self.names.clone()),
+            bytes: page,
             at: 0,
             contact: None,
         })))

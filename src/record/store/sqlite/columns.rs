@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::id::ContactId;
 use crate::record::error::{RecordError, corrupt};
 use crate::record::read::Listed;
-use crate::record::store::names::{BITS, Names};
+use crate::record::store::names::{BITS, Names, OwnNames};
 use crate::record::store::rows::{ParticipationRow, Rest, read_contact};
 
 /// Stands between the values of a column. No id can hold it, and JSON never does.
@@ -99,7 +99,7 @@ impl Column {
 /// A page, of which one row after the other is put together.
 pub(super) struct Columns {
     path: PathBuf,
-    names: Arc<Names>,
+    names: OwnNames,
     rows: i64,
     contacts: Column,
     kinds: Column,
@@ -116,7 +116,7 @@ impl Columns {
         let (rows, contacts, kinds, triggered, fields, changed, ids) = row;
         Self {
             path,
-            names,
+            names: OwnNames::new(names),
             rows,
             contacts: Column::of(contacts),
             kinds: Column::of(kinds),
@@ -182,7 +182,7 @@ impl Columns {
             // A plan only asks whether there are any.
             ids: if has(HAS_IDS) { self.ids.take() } else { None },
         };
-        row.listed(&self.names)
+        row.listed(&mut self.names)
     }
 }
 
