@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -39,7 +40,7 @@ pub(super) enum Cell<'a> {
 }
 
 /// By which a cell is looked up among the values that it may equal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Key<'a> {
     Text(&'a str),
     Integer(i64),
@@ -50,6 +51,20 @@ pub(super) enum Key<'a> {
     Moment(Timestamp),
     /// Some moment of a day.
     Within(Date),
+}
+
+impl Hash for Key<'_> {
+    /// Only the value: all keys of a look-up are of one kind or two, and each row hashes some.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Key::Text(text) => state.write(text.as_bytes()),
+            Key::Integer(number) => number.hash(state),
+            Key::Decimal(number) => number.hash(state),
+            Key::Boolean(truth) => truth.hash(state),
+            Key::Day(day) | Key::Within(day) => day.hash(state),
+            Key::Moment(moment) => moment.hash(state),
+        }
+    }
 }
 
 /// A cell cannot be read as what a condition wants.

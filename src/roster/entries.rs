@@ -48,6 +48,11 @@ impl Entry {
         self.class_and_block as usize & (WITH_LOT - 1)
     }
 
+    /// What stands for its contact, once all are sorted.
+    pub(super) fn contact(&self) -> u32 {
+        self.contact_at
+    }
+
     /// What it takes for it to be declared.
     pub(super) fn class(&self) -> Class {
         match self.class_and_block >> BLOCK_BITS {
@@ -67,7 +72,7 @@ pub(super) struct Entries {
     digests: Vec<Digest>,
     /// How many there were when the row under way began.
     row_start: usize,
-    /// Whether any two are out of order, or are of one contact, automation and occurrence.
+    /// Whether any two may be out of order, or of one contact, automation and occurrence, or of one contact with two texts.
     is_mixed: bool,
 }
 
@@ -89,15 +94,11 @@ impl Entries {
             } = self;
             list[*row_start..].sort_unstable_by(|a, b| order(text, a, b));
         }
-        self.look_behind(self.row_start);
-        self.row_start = self.list.len();
-    }
-
-    /// Notes whether those from a place on are out of order: they are still at hand.
-    fn look_behind(&mut self, from: usize) {
-        let new = &self.list[from.saturating_sub(1)..];
+        // They are still at hand.
+        let new = &self.list[self.row_start.saturating_sub(1)..];
         let is_before = |a: &Entry, b: &Entry| key_order(&self.text, a, b).is_lt();
         self.is_mixed |= !new.is_sorted_by(is_before);
+        self.row_start = self.list.len();
     }
 
     /// Adds an enrolment of the row under way. The ids follow the rules for ids, by which they are short.
@@ -112,8 +113,13 @@ impl Entries {
         let block = u32::try_from(block)
             .ok()
             .filter(|block| block >> BLOCK_BITS == 0);
-        let (contact_at, contact_len) = match self.list.get(self.row_start) {
-            Some(first) => (first.contact_at, first.contact_len),
+        // Those of one contact have one text.
+        let before = match self.list.get(self.row_start) {
+            Some(first) => Some(first),
+            None => self.list.last().filter(|of| self.contact(of) == contact),
+        };
+        let (contact_at, contact_len) = match before {
+            Some(before) => (before.contact_at, before.contact_len),
             None => self.store(contact)?,
         };
         let (occurrence_at, occurrence_len) = match occurrence {
@@ -150,6 +156,9 @@ impl Entries {
 
     /// Takes over all of another's.
     pub(super) fn append(&mut self, other: Entries) -> Result<(), Full> {
+        if other.list.is_empty() {
+            return Ok(());
+        }
         if self.list.is_empty() {
             *self = other;
             return Ok(());
@@ -171,23 +180,30 @@ impl Entries {
             }
             entry
         }));
-        self.look_behind(self.row_start);
+        self.is_mixed = true;
         self.row_start = self.list.len();
         Ok(())
     }
 
-    /// Sorts them by contact, automation and occurrence, and equal ones by class, block and row.
+    /// Sorts them by contact, automation and occurrence, and equal ones by class, block and row. All of one contact have one text
+    /// then.
     pub(super) fn sort(&mut self) {
         let Self { list, text, .. } = self;
         // Exports mostly come sorted.
-        if !self.is_mixed || list.is_sorted_by(|a, b| order(text, a, b).is_le()) {
+        if !self.is_mixed {
             return;
         }
-        let shared = shared_start(text, list);
-        let key = |entry: &Entry| sort_key(text, entry, shared);
-        list.sort_by_cached_key(key);
-        for same in list.chunk_by_mut(|a, b| a.contact_at == b.contact_at || key(a) == key(b)) {
-            same.sort_by(|a, b| order(text, a, b));
+        if !list.is_sorted_by(|a, b| order(text, a, b).is_le()) {
+            let shared = shared_start(text, list);
+            let key = |entry: &Entry| sort_key(text, entry, shared);
+            list.sort_by_cached_key(key);
+            for same in list.chunk_by_mut(|a, b| a.contact_at == b.contact_at || key(a) == key(b)) {
+                same.sort_by(|a, b| order(text, a, b));
+            }
+        }
+        for of_one in list.chunk_by_mut(|a, b| contact(text, a) == contact(text, b)) {
+            let text = of_one[0].contact_at;
+            of_one.iter_mut().for_each(|entry| entry.contact_at = text);
         }
     }
 
@@ -276,9 +292,12 @@ impl Entries {
         piece(&self.text, entry.contact_at, entry.contact_len)
     }
 
-    /// Whether two are of one contact. Those of one row have one text.
-    pub(super) fn is_same_contact(&self, a: &Entry, b: &Entry) -> bool {
-        a.contact_at == b.contact_at || contact(&self.text, a) == contact(&self.text, b)
+    /// The places of those of the contact that the one at a place is of. They must be sorted.
+    pub(super) fn of_contact(&self, place: usize) -> Range<usize> {
+        let is_same = |of: &&Entry| of.contact_at == self.list[place].contact_at;
+        let before = self.list[..place].iter().rev().take_while(is_same);
+        let behind = self.list[place..].iter().take_while(is_same);
+        place - before.count()..place + behind.count()
     }
 
     pub(super) fn occurrence(&self, entry: &Entry) -> Option<&str> {

@@ -18,32 +18,46 @@ impl Roster<'_> {
         if self.config.exclusives.is_empty() {
             return;
         }
-        let mut start = 0;
-        while start < self.len() {
-            let end = self.end_of_contact(start);
-            let comes_in = |place: &usize| self.entries.list()[*place].class() == Class::ComesIn;
-            // Most come into one alone.
-            let exclusives = match (start..end).filter(comes_in).nth(1) {
-                None => &[][..],
-                Some(_) => &self.config.exclusives,
-            };
-            for exclusive in exclusives {
-                let comes_in =
-                    |place: &usize| self.entries.list()[*place].class() == Class::ComesIn;
-                let first = exclusive
-                    .first(|of| self.of_automation(start..end, of).any(|at| comes_in(&at)));
-                let others = exclusive
-                    .automations
-                    .iter()
-                    .filter(|of| Some(**of) != first);
-                let others = others.filter(|_| first.is_some());
-                let others = others.flat_map(|of| self.of_automation(start..end, *of));
+        let mut of_automation = vec![Vec::new(); self.config.automations.len()];
+        for (place, exclusive) in self.config.exclusives.iter().enumerate() {
+            for automation in &exclusive.automations {
+                of_automation[*automation].push(place);
+            }
+        }
+        let comes_in = |entry: &Entry| entry.class() == Class::ComesIn;
+        // Of each exclusive, whose enrolment was the last.
+        let mut last = vec![None; self.config.exclusives.len()];
+        let mut several = Vec::new();
+        for (place, entry) in self.entries.list().iter().enumerate() {
+            if !comes_in(entry) {
+                continue;
+            }
+            for exclusive in &of_automation[entry.automation as usize] {
+                let contact = Some(entry.contact());
+                if std::mem::replace(&mut last[*exclusive], contact) == contact {
+                    several.push(place);
+                }
+            }
+        }
+        let mut end = 0;
+        for place in several {
+            if place < end {
+                continue;
+            }
+            let of_contact = self.entries.of_contact(place);
+            for exclusive in &self.config.exclusives {
+                let comes_in = |place: &usize| comes_in(&self.entries.list()[*place]);
+                let places = |of| self.of_automation(of_contact.clone(), of);
+                let first = exclusive.first(|of| places(of).any(|at| comes_in(&at)));
+                let others = exclusive.automations.iter();
+                let others = others.filter(|of| first.is_some_and(|first| **of != first));
+                let others = others.flat_map(|of| places(*of));
                 let displaced: Vec<usize> = others.filter(comes_in).collect();
                 for place in displaced {
                     self.entries.displace(place);
                 }
             }
-            start = end;
+            end = of_contact.end;
         }
     }
 

@@ -44,6 +44,8 @@ pub use merged::People;
 pub use open::drawing_on;
 pub use suppressed::Suppressions;
 
+use std::ops::Range;
+
 use hashbrown::{HashMap, HashSet};
 use jiff::Timestamp;
 
@@ -228,13 +230,18 @@ impl<'c> Roster<'c> {
         self.entries.contact(&self.entries.list()[place])
     }
 
-    /// Where the enrolments of the next contact begin, behind those of the one that is at a place.
-    pub fn end_of_contact(&self, place: usize) -> usize {
-        let list = &self.entries.list()[place..];
-        let same = list
-            .iter()
-            .take_while(|of| self.entries.is_same_contact(of, &list[0]));
-        place + same.count()
+    /// How many enrolments are of contacts that sort before this one, and how many that are withheld.
+    pub fn before(&self, contact: &str) -> (usize, usize) {
+        let before = |of: &Entries| {
+            let list = of.list();
+            list.partition_point(|entry| of.contact(entry) < contact)
+        };
+        (before(&self.entries), before(&self.withheld))
+    }
+
+    /// The places of all enrolments of the contact that has one at a place.
+    pub fn of_contact(&self, place: usize) -> Range<usize> {
+        self.entries.of_contact(place)
     }
 
     /// How many enrolments of any class there are.
@@ -273,7 +280,15 @@ impl<'c> Roster<'c> {
     /// Every enrolment that is withheld, since its contact is suppressed, in the same order. They are not among the
     /// [`Roster::enrolments`], and have no fields.
     pub fn withheld(&self) -> impl ExactSizeIterator<Item = Enrolment<'_>> {
-        let entries = self.withheld.list().iter();
+        self.withheld_at(0..self.withheld.list().len())
+    }
+
+    /// Those of them at some places.
+    pub fn withheld_at(
+        &self,
+        places: Range<usize>,
+    ) -> impl ExactSizeIterator<Item = Enrolment<'_>> {
+        let entries = self.withheld.list()[places].iter();
         entries.map(|entry| self.withheld.enrolment(entry))
     }
 

@@ -37,7 +37,7 @@ impl<'a> Planner<'a> {
     pub(super) fn look_up(&mut self, from: usize, recorded: &[Participation]) -> usize {
         self.candidates.clear();
         let (roster, mut at) = (self.roster, 0);
-        let to = roster.end_of_contact(from);
+        let to = roster.of_contact(from).end;
         for place in from..to {
             let enrolment = roster.get(place);
             let order = |of: &Participation| self.order(enrolment, &of.key);
