@@ -72,8 +72,9 @@ pub fn side_by_side<J: Sync, T: Send>(jobs: &[J], work: impl Fn(&J) -> T + Sync)
     })
 }
 
-/// How many threads a command has at once beside those of the runtime: for the sources, the record and the plan.
-const BESIDE: usize = 8;
+/// How many threads a command has at once beside those of the runtime: for the sources and the record, or for the record and the
+/// parts of the plan.
+const BESIDE: usize = 12;
 
 /// How many threads a runtime is to have.
 pub fn workers() -> usize {

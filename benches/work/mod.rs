@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rollcall::config::{self, Config};
 use rollcall::id::{AutomationName, ContactId, ParticipationId, TriggerCode};
 use rollcall::participation::{Key, Move, TriggerOutcome};
-use rollcall::plan::{Filter, Plan};
+use rollcall::plan::{Filter, Merged, Plan};
 use rollcall::record::{
     CallKind, CallOutcome, Change, Expected, Intent, LockRequest, Purpose, Record, Settlement,
     Writing,
@@ -165,15 +165,15 @@ pub fn select(config: &Config) -> Roster<'_> {
 pub fn diff(runtime: &Runtime, config: &Config, roster: &Roster<'_>) -> Plan {
     let record = Record::of(&config.record.at);
     let snapshot = runtime.block_on(record.snapshot()).unwrap();
-    let recorded = snapshot.participations;
+    let recorded = snapshot.participations.parts();
     Plan::build(
         config,
         roster,
         recorded,
         &Filter::default(),
-        now(),
-        now(),
+        (now(), now()),
         Vec::new(),
+        Merged::default(),
     )
     .unwrap()
 }

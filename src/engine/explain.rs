@@ -1,7 +1,6 @@
 //! Explaining: of one contact, what each block says of it, what the record says, and what a plan would do.
 
 use std::collections::HashSet;
-use std::convert::Infallible;
 
 use jiff::Timestamp;
 
@@ -9,7 +8,7 @@ use super::plan::give_reasons;
 use super::{Engine, Error};
 use crate::config::{Config, Diagnostic};
 use crate::id::ContactId;
-use crate::plan::{Action, Filter, Guard, Merged, Plan};
+use crate::plan::{self, Action, Filter, Guard, Merged, Plan};
 use crate::record::Listed;
 use crate::report::PlanView;
 use crate::roster::{BlockVerdict, Roster};
@@ -88,10 +87,16 @@ impl Engine {
             contact: ContactId::new(people.kept(contact.as_str())).ok(),
             automation: None,
         };
-        let recorded = recorded.into_iter().map(Ok::<_, Infallible>);
         let times = (now, Timestamp::MAX);
-        let Ok(mut plan) =
-            Plan::build_merged(config, &roster, recorded, &filter, times, moves, merged);
+        let Ok(mut plan) = Plan::build(
+            config,
+            &roster,
+            plan::parts(recorded),
+            &filter,
+            times,
+            moves,
+            merged,
+        );
         give_reasons(config, &roster, &mut plan)?;
         // What is about to be moved is reported under its new name.
         for listed in &mut listed {

@@ -395,7 +395,7 @@ impl Engine {
         let steps = config.steps_of_moves(&done);
         let planning = {
             let (roster, filter) = (roster.clone(), scope.filter.clone());
-            let recorded = snapshot.participations;
+            let recorded = snapshot.participations.parts();
             let ids = people.others();
             let merged = Merged {
                 ids: ids.map(|(id, kept)| (id.clone(), kept.clone())).collect(),
@@ -408,7 +408,7 @@ impl Engine {
             };
             move || {
                 let times = (now, since);
-                Plan::build_merged(config, &roster, recorded, &filter, times, steps, merged)
+                Plan::build(config, &roster, recorded, &filter, times, steps, merged)
             }
         };
         let mut plan = apart("plan", planning).await??;

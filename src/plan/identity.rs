@@ -44,20 +44,36 @@ pub(super) enum Went {
 
 impl Identities {
     pub(super) fn add(&mut self, of: &Participation, went: Went) {
-        let name = &of.key.automation;
-        let place = self.automations.iter().position(|known| known == name);
-        let place = place.unwrap_or_else(|| {
-            self.automations.push(name.clone());
-            self.automations.len() - 1
-        });
+        let automation = self.place(&of.key.automation);
         let occurrence = of.key.occurrence.as_ref().map(|o| o.as_str());
         self.list.push(Identity {
             person: person(&code(of.trigger_code.as_str()), of.key.contact.as_str()),
             occurrence: occurrence.map_or(0, occurrence_of),
             contact: of.key.contact.clone(),
-            automation: u32::try_from(place).unwrap_or(u32::MAX),
+            automation,
             went,
         });
+    }
+
+    /// Adds all of others.
+    pub(super) fn append(&mut self, others: Identities) {
+        let places: Vec<u32> = (others.automations.iter())
+            .map(|name| self.place(name))
+            .collect();
+        self.list.extend(others.list.into_iter().map(|of| Identity {
+            automation: places[of.automation as usize],
+            ..of
+        }));
+    }
+
+    /// The place of an automation.
+    fn place(&mut self, name: &AutomationName) -> u32 {
+        let place = self.automations.iter().position(|known| known == name);
+        let place = place.unwrap_or_else(|| {
+            self.automations.push(name.clone());
+            self.automations.len() - 1
+        });
+        u32::try_from(place).unwrap_or(u32::MAX)
     }
 
     /// To be called once all are added.

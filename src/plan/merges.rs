@@ -1,8 +1,7 @@
 //! `[[merged]]` in a plan: what is on record under one id of a person counts under the id that the person keeps.
 
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::moves::Moves;
 use crate::failpoint::{Planted, is_planted};
@@ -24,52 +23,87 @@ pub struct Merged {
 /// How many participations take another id, by the id before and the one after.
 type Counts = BTreeMap<(ContactId, ContactId), u64>;
 
-/// The merges while a plan is being made.
-#[derive(Debug, Default)]
-pub(super) struct Merging {
+impl Merged {
+    /// The ids of people, and what is on record under those that are not kept, by the one that is.
+    pub(super) fn by_person(self) -> (Ids, BTreeMap<ContactId, Vec<Participation>>) {
+        let mut waiting: BTreeMap<ContactId, Vec<Participation>> = BTreeMap::new();
+        for of in self.on_record {
+            if let Some(to) = self.ids.get(&of.key.contact) {
+                waiting.entry(to.clone()).or_default().push(of);
+            }
+        }
+        let ids = Ids {
+            ids: self.ids,
+            done: self.done,
+            all: OnceLock::new(),
+        };
+        (ids, waiting)
+    }
+}
+
+/// The ids of people who have two.
+#[derive(Debug)]
+pub(super) struct Ids {
     ids: HashMap<ContactId, ContactId>,
     done: HashMap<ContactId, ContactId>,
+    /// All ids of each person, by the one that is kept, which is the last of them; made where it is asked for.
+    all: OnceLock<HashMap<ContactId, Arc<[ContactId]>>>,
+}
+
+impl Ids {
+    /// Adds to what the record is to write the ids whose person has got another one since.
+    pub(super) fn finish(self, merges: &mut Merges) {
+        let known: HashSet<&ContactId> = merges.ids.iter().map(|(from, _)| from).collect();
+        let more = self.done.iter().filter_map(|(from, to)| {
+            let now = self.ids.get(from)?;
+            (now != to && !known.contains(from)).then(|| (from.clone(), now.clone()))
+        });
+        let more: Vec<_> = more.collect();
+        merges.ids.extend(more);
+        merges.ids.sort();
+        if is_planted(Planted::MergeNotWritten) {
+            merges.rows.clear();
+        }
+    }
+}
+
+/// The merges while a part of a plan is being made.
+#[derive(Debug)]
+pub(super) struct Merging<'a> {
+    people: &'a Ids,
     /// What is still to be merged, by the id that the person keeps.
-    waiting: BTreeMap<ContactId, Vec<Participation>>,
+    pub(super) waiting: BTreeMap<ContactId, Vec<Participation>>,
     /// How many participations are merged, by the id before and the one after.
     counts: Counts,
     /// What the record is to write.
     merges: Merges,
     /// The places of its rows, by what comes of each.
     rows: HashMap<Key, usize>,
-    /// All ids of each person, by the one that is kept, which is the last of them; made where it is asked for.
-    all: OnceCell<HashMap<ContactId, Arc<[ContactId]>>>,
 }
 
-impl Merging {
-    pub(super) fn new(merged: Merged) -> Self {
-        let mut waiting: BTreeMap<ContactId, Vec<Participation>> = BTreeMap::new();
-        for of in merged.on_record {
-            if let Some(to) = merged.ids.get(&of.key.contact) {
-                waiting.entry(to.clone()).or_default().push(of);
-            }
-        }
+impl<'a> Merging<'a> {
+    pub(super) fn new(people: &'a Ids) -> Self {
         Self {
-            ids: merged.ids,
-            done: merged.done,
-            waiting,
+            people,
+            waiting: BTreeMap::new(),
             counts: Counts::new(),
             merges: Merges::default(),
             rows: HashMap::new(),
-            all: OnceCell::new(),
         }
     }
 
     /// Whether an id is another one's: what is on record of it comes with that one.
     pub(super) fn is_merged(&self, contact: &ContactId) -> bool {
-        !self.ids.is_empty() && self.ids.contains_key(contact)
+        let ids = &self.people.ids;
+        !ids.is_empty() && ids.contains_key(contact)
     }
 
     /// All ids of a person, sorted, and the one that is kept as the last.
     pub(super) fn ids(&self, kept: &ContactId) -> Arc<[ContactId]> {
-        let all = self.all.get_or_init(|| {
+        let people = self.people;
+        let all = people.all.get_or_init(|| {
             let mut all: HashMap<ContactId, Vec<ContactId>> = HashMap::new();
-            for (id, kept) in &self.ids {
+            for (id, kept) in &people.ids {
                 all.entry(kept.clone()).or_default().push(id.clone());
             }
             let all = all.into_iter().map(|(kept, mut ids)| {
@@ -114,7 +148,7 @@ impl Merging {
         let mut places: HashMap<_, usize> = places.collect();
         for of_id in waiting.chunk_by_mut(|a, b| a.key.contact == b.key.contact) {
             let id = of_id[0].key.contact.clone();
-            let is_done = self.done.get(&id) == Some(contact);
+            let is_done = self.people.done.get(&id) == Some(contact);
             let mut of_id = of_id.to_vec();
             let count = of_id.len() as u64;
             moves.make(&mut of_id);
@@ -179,28 +213,8 @@ impl Merging {
         }
     }
 
-    /// How many participations are merged, and what the record is to write: with it, ids whose person has got another one since.
-    pub(super) fn finish(mut self) -> (Counts, Merges) {
-        let known: HashMap<&ContactId, &ContactId> = self
-            .merges
-            .ids
-            .iter()
-            .map(|(from, to)| (from, to))
-            .collect();
-        let mut more: Vec<(ContactId, ContactId)> = Vec::new();
-        for (from, to) in &self.done {
-            if let Some(now) = self.ids.get(from)
-                && now != to
-                && !known.contains_key(from)
-            {
-                more.push((from.clone(), now.clone()));
-            }
-        }
-        self.merges.ids.extend(more);
-        self.merges.ids.sort();
-        if is_planted(Planted::MergeNotWritten) {
-            self.merges.rows.clear();
-        }
+    /// How many participations are merged, and what the record is to write.
+    pub(super) fn done(self) -> (Counts, Merges) {
         (self.counts, self.merges)
     }
 }

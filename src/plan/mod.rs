@@ -29,6 +29,7 @@ pub use identity::{Changed, Found, Reapplied, SamePeople, applied_with};
 pub use merges::Merged;
 
 use std::collections::{BTreeMap, HashSet};
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -394,6 +395,30 @@ impl Turn {
     }
 }
 
+/// Participations that are at hand, sorted by contact, as [`Plan::build`] takes them: each contact is a part.
+pub fn parts(
+    recorded: Vec<Participation>,
+) -> impl Iterator<
+    Item = Result<
+        (
+            ContactId,
+            impl Iterator<Item = Result<Participation, Infallible>>,
+        ),
+        Infallible,
+    >,
+> {
+    let mut recorded = recorded.into_iter().peekable();
+    std::iter::from_fn(move || {
+        let first = recorded.next()?;
+        let from = first.key.contact.clone();
+        let mut part = vec![Ok(first)];
+        while let Some(of) = recorded.next_if(|of| of.key.contact == from) {
+            part.push(Ok(of));
+        }
+        Some(Ok((from, part.into_iter())))
+    })
+}
+
 /// What part of a plan is wanted.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
@@ -445,48 +470,30 @@ impl Filter {
 }
 
 impl Plan {
-    /// Merges the roster with the participations on record, which come sorted by contact (bytewise). `since` is after which
-    /// time the guard counts what was done, by the real clock; `moves` are the moves that are to be made, in steps.
+    /// Merges the roster with the participations on record, which come in parts, each with the contact that it begins with: all are
+    /// sorted by contact (bytewise), and nobody is in two. `since` is after which time the guard counts what was done, by the real
+    /// clock; `moves` are the moves that are to be made, in steps; `merged` are the people who have two ids, whom the roster has
+    /// under the one that they keep.
     ///
     /// The plan is of all, for what is deferred or refused depends on others too; [`Plan::narrow`] cuts the wanted part out
     /// of it. What is as declared is counted in that part alone, and a stop of it does not rely on what goes outside it.
     ///
     /// # Errors
-    /// The first error of `recorded`.
-    pub fn build<E>(
+    /// An error of `recorded`.
+    pub fn build<I, R, E>(
         config: &Config,
         roster: &Roster<'_>,
-        recorded: impl IntoIterator<Item = Result<Participation, E>>,
-        filter: &Filter,
-        now: Timestamp,
-        since: Timestamp,
-        moves: Vec<(AutomationName, AutomationName)>,
-    ) -> Result<Self, E> {
-        let merged = Merged::default();
-        Self::build_merged(
-            config,
-            roster,
-            recorded,
-            filter,
-            (now, since),
-            moves,
-            merged,
-        )
-    }
-
-    /// The same, of people of whom some have two ids. The roster has them under the one that they keep.
-    ///
-    /// # Errors
-    /// The first error of `recorded`.
-    pub fn build_merged<E>(
-        config: &Config,
-        roster: &Roster<'_>,
-        recorded: impl IntoIterator<Item = Result<Participation, E>>,
+        recorded: I,
         filter: &Filter,
         (now, since): (Timestamp, Timestamp),
         moves: Vec<(AutomationName, AutomationName)>,
         merged: Merged,
-    ) -> Result<Self, E> {
+    ) -> Result<Self, E>
+    where
+        I: Iterator<Item = Result<(ContactId, R), E>> + Send,
+        R: Iterator<Item = Result<Participation, E>> + Send,
+        E: Send,
+    {
         planner::plan(
             config,
             roster,

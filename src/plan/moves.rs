@@ -8,7 +8,7 @@ use crate::id::{AutomationName, Occurrence};
 use crate::participation::Participation;
 
 /// The moves of a configuration, and how many participations each of them takes along.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Moves {
     /// From one name to another, to be made one after the other.
     pub(super) steps: Vec<(AutomationName, AutomationName)>,

@@ -3,6 +3,7 @@
 mod choice;
 mod elsewhere;
 mod figures;
+mod parts;
 mod stops;
 mod suppressed;
 
@@ -15,7 +16,7 @@ use jiff::Timestamp;
 
 use super::decide::{self, Decision, Declared, Leave, WhyRenewed, WhyStop, WhyTrigger};
 use super::identity::Went;
-use super::merges::{Merged, Merging};
+use super::merges::{Ids, Merged, Merging};
 use super::moves::Moves;
 use super::reason;
 use super::{
@@ -28,6 +29,7 @@ use crate::participation::{GONE, Key, Move, Over, Participation, State, Suppress
 use crate::roster::{Enrolment, Roster, Suppressions};
 use choice::Candidate;
 use elsewhere::Goes;
+use parts::{Part, Whole};
 
 /// A stop, before it is known which call it takes.
 struct Pending {
@@ -37,8 +39,8 @@ struct Pending {
     trigger: Option<u32>,
 }
 
-/// The state of a merge.
-struct Planner<'a> {
+/// What all parts of a plan are made from.
+struct Given<'a> {
     config: &'a Config,
     by_name: HashMap<&'a str, usize>,
     roster: &'a Roster<'a>,
@@ -47,7 +49,33 @@ struct Planner<'a> {
     /// After which time the guard counts what was done.
     since: Timestamp,
     moves: Moves,
-    merging: Merging,
+    people: Ids,
+    /// The lots of the blocks of each automation; empty where there are none at all.
+    lots: Vec<Vec<&'a Lot>>,
+    /// Whether runs of any automation end by time.
+    ends: bool,
+    /// Whether a freeze keeps stops back now.
+    freezes_stops: bool,
+    /// The blocks of suppressions, by what they are known by on record.
+    blocks: HashMap<SuppressedBy, usize>,
+}
+
+/// The state of a merge of one part.
+struct Planner<'a> {
+    config: &'a Config,
+    by_name: &'a HashMap<&'a str, usize>,
+    roster: &'a Roster<'a>,
+    filter: &'a Filter,
+    now: Timestamp,
+    since: Timestamp,
+    lots: &'a [Vec<&'a Lot>],
+    ends: bool,
+    freezes_stops: bool,
+    blocks: &'a HashMap<SuppressedBy, usize>,
+    /// Where the part's enrolments end in the roster.
+    end: usize,
+    moves: Moves,
+    merging: Merging<'a>,
     /// What is stopped under an id that is not kept.
     twice: Vec<Action>,
     /// What the contact under way is in under another id while nothing runs for certain under its own one, and how
@@ -69,110 +97,133 @@ struct Planner<'a> {
     candidates: Vec<Candidate<'a>>,
     /// Those that are chosen of them, while that goes on; empty in between.
     chosen: Vec<Candidate<'a>>,
-    /// The lots of the blocks of each automation; empty where there are none at all.
-    lots: Vec<Vec<&'a Lot>>,
     /// The automations that the contact under way, or the one before it, is in under a lot.
     holding: Vec<usize>,
-    /// Whether runs of any automation end by time.
-    ends: bool,
-    /// Whether a freeze keeps stops back now.
-    freezes_stops: bool,
-    /// The blocks of suppressions, by what they are known by on record.
-    blocks: HashMap<SuppressedBy, usize>,
     /// What the guard counts, by automation.
     figures: HashMap<AutomationName, Figures>,
     plan: Plan,
 }
 
-/// Walks along both; see [`Plan::build_merged`].
+/// Walks along both; see [`Plan::build`].
 ///
 /// # Errors
-/// The first error of `recorded`.
-pub(super) fn plan<E>(
+/// An error of `recorded`.
+pub(super) fn plan<I, R, E>(
     config: &Config,
     roster: &Roster<'_>,
-    recorded: impl IntoIterator<Item = Result<Participation, E>>,
+    recorded: I,
     filter: &Filter,
     (now, since): (Timestamp, Timestamp),
     moves: Vec<(AutomationName, AutomationName)>,
     merged: Merged,
-) -> Result<Plan, E> {
-    let mut planner = Planner {
+) -> Result<Plan, E>
+where
+    I: Iterator<Item = Result<(ContactId, R), E>> + Send,
+    R: Iterator<Item = Result<Participation, E>> + Send,
+    E: Send,
+{
+    let automations = config.automations.iter().enumerate();
+    let (people, waiting) = merged.by_person();
+    let given = Given {
         config,
-        by_name: config
-            .automations
-            .iter()
-            .enumerate()
-            .map(|(ix, a)| (a.name.as_str(), ix))
-            .collect(),
+        by_name: automations.map(|(ix, a)| (a.name.as_str(), ix)).collect(),
         roster,
         filter,
         now,
         since,
         moves: Moves::new(moves),
-        merging: Merging::new(merged),
-        twice: Vec::new(),
-        elsewhere: Vec::new(),
-        beside: Vec::new(),
-        timed: Vec::new(),
-        passed: None,
-        withheld: (Box::new(roster.withheld()) as Box<dyn Iterator<Item = _>>).peekable(),
-        stops: Vec::new(),
-        candidates: Vec::new(),
-        chosen: Vec::new(),
+        people,
         lots: choice::lots(config),
-        holding: Vec::new(),
         ends: config.automations.iter().any(|of| of.runs_for.is_some()),
         freezes_stops: config.freezes_at(now).any(|freeze| freeze.all),
         blocks: (config.suppressions.iter().map(suppressed_by).zip(0..)).collect(),
-        figures: HashMap::new(),
-        plan: Plan::default(),
     };
-    let mut next = 0;
-    let mut group: Vec<Participation> = Vec::new();
-    for participation in recorded {
-        let participation = participation?;
-        if planner.merging.is_merged(&participation.key.contact) {
-            continue;
-        }
-        if group
-            .first()
-            .is_some_and(|first| first.key.contact != participation.key.contact)
-        {
-            next = planner.up_to(next, &mut group);
-        }
-        group.push(participation);
-    }
-    next = planner.up_to(next, &mut group);
-    while let Some(contact) = planner.merging.next_before(None) {
-        next = planner.group(next, &contact, &mut group);
-    }
-    while next < roster.len() {
-        next = planner.contact(next, &[], None);
-    }
-    while let Some(next) = planner.withheld.peek().copied() {
-        planner.withheld.next();
-        planner.withhold(next, None);
-    }
-    let mut plan = planner.plan;
-    let figures = planner.figures.iter();
+    let mut plan = parts::plan(&given, recorded, waiting)?;
+    let figures = plan.figures.iter();
     let running = figures.filter(|(_, figures)| figures.running > 0);
     plan.running = running
         .map(|(name, figures)| (name.clone(), figures.running))
         .collect();
-    plan.figures = planner.figures.into_iter().collect();
     plan.counted_since = since;
-    plan.moved = planner.moves.counts;
-    plan.moves = planner.moves.steps;
-    (plan.merged, plan.merges) = planner.merging.finish();
-    if !planner.twice.is_empty() {
-        elsewhere::put_in(&mut plan.actions, planner.twice, roster);
-    }
+    plan.moves = given.moves.steps;
+    given.people.finish(&mut plan.merges);
     plan.gone.sort();
     plan.displaced.sort_unstable();
     // Those of suppressed contacts come when the next one with anything on record does.
     plan.withheld.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(plan)
+}
+
+impl<'a> Planner<'a> {
+    fn new<R>(given: &'a Given<'a>, part: &Part<R>) -> Self {
+        let withheld = given.roster.withheld_at(part.withheld.clone());
+        Self {
+            config: given.config,
+            by_name: &given.by_name,
+            roster: given.roster,
+            filter: given.filter,
+            now: given.now,
+            since: given.since,
+            lots: &given.lots,
+            ends: given.ends,
+            freezes_stops: given.freezes_stops,
+            blocks: &given.blocks,
+            end: part.enrolments.end,
+            moves: given.moves.clone(),
+            merging: Merging::new(&given.people),
+            twice: Vec::new(),
+            elsewhere: Vec::new(),
+            beside: Vec::new(),
+            timed: Vec::new(),
+            passed: None,
+            withheld: (Box::new(withheld) as Box<dyn Iterator<Item = _>>).peekable(),
+            stops: Vec::new(),
+            candidates: Vec::new(),
+            chosen: Vec::new(),
+            holding: Vec::new(),
+            figures: HashMap::new(),
+            plan: Plan::default(),
+        }
+    }
+
+    /// Plans a part.
+    fn plan<R, E>(mut self, part: Part<R>) -> Result<Whole, E>
+    where
+        R: Iterator<Item = Result<Participation, E>>,
+    {
+        self.merging.waiting = part.waiting;
+        let mut next = part.enrolments.start;
+        let mut group: Vec<Participation> = Vec::new();
+        for participation in part.recorded.into_iter().flatten() {
+            let participation = participation?;
+            if self.merging.is_merged(&participation.key.contact) {
+                continue;
+            }
+            if group
+                .first()
+                .is_some_and(|first| first.key.contact != participation.key.contact)
+            {
+                next = self.up_to(next, &mut group);
+            }
+            group.push(participation);
+        }
+        next = self.up_to(next, &mut group);
+        while let Some(contact) = self.merging.next_before(None) {
+            next = self.group(next, &contact, &mut group);
+        }
+        while next < self.end {
+            next = self.contact(next, &[], None);
+        }
+        while let Some(next) = self.withheld.next() {
+            self.withhold(next, None);
+        }
+        let mut plan = self.plan;
+        plan.figures = self.figures.into_iter().collect();
+        plan.moved = self.moves.counts;
+        (plan.merged, plan.merges) = self.merging.done();
+        let twice = self.twice;
+        Ok(Whole { plan, twice })
+    }
 }
 
 impl<'a> Planner<'a> {
@@ -197,7 +248,7 @@ impl<'a> Planner<'a> {
         group: &mut Vec<Participation>,
     ) -> usize {
         let mut order = Ordering::Greater;
-        while next < self.roster.len() {
+        while next < self.end {
             order = self.roster.contact(next).cmp(contact.as_str());
             if order.is_ge() {
                 break;
@@ -223,7 +274,7 @@ impl<'a> Planner<'a> {
         self.beside.extend(beside.cloned());
         self.beside.sort_by(|a, b| a.key.run().cmp(&b.key.run()));
         let first_action = self.plan.actions.len();
-        if next < self.roster.len() && order.is_eq() {
+        if next < self.end && order.is_eq() {
             next = self.contact(next, group, suppressions);
         } else {
             self.candidates.clear();

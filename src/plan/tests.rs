@@ -1,13 +1,13 @@
 //! The merge, the guard and the ramps, on a configuration of one file and participations that are given.
 
 use std::collections::HashMap;
-
 use std::convert::Infallible;
 
 use jiff::{Timestamp, ToSpan};
 
 use super::*;
 use crate::config;
+use crate::id::Occurrence;
 use crate::roster;
 use crate::source::Recorded;
 
@@ -66,15 +66,14 @@ fn active(contacts: &[String]) -> Vec<Participation> {
 fn plan(config: &Config, recorded: Vec<Participation>) -> (Plan, Vec<String>) {
     let roster = roster::build(config, now(), Recorded::Rows(&[])).unwrap();
     let since = now().saturating_sub(24.hours()).unwrap();
-    let recorded = recorded.into_iter().map(Ok::<_, Infallible>);
     let Ok(plan) = Plan::build(
         config,
         &roster,
-        recorded,
+        parts(recorded),
         &Filter::default(),
-        now(),
-        since,
+        (now(), since),
         Vec::new(),
+        Merged::default(),
     );
     let guard = Guard::check(&plan, config, &roster, &BTreeMap::new(), &BTreeMap::new());
     let reasons = guard.breaches.iter().map(ToString::to_string);
@@ -98,6 +97,197 @@ fn actions(plan: &Plan, config: &Config) -> Vec<String> {
         }
     };
     plan.actions.iter().map(of).collect()
+}
+
+/// A configuration in which the rules meet.
+fn rules() -> Config {
+    let mut toml = r#"
+[automation.welcome]
+trigger_code = "code-w"
+runs_for = "21d"
+again_after = "90d"
+cooldown = "3d"
+max_per_run = 5
+[automation.winback]
+trigger_code = "code-b"
+leave_after = "48h"
+[automation.orders]
+trigger_code = "code-o"
+repeat_by = "order"
+on_leave = "keep"
+[[moved]]
+from = "hello"
+to = "welcome"
+[[enrol]]
+automation = "welcome"
+where.status = "new"
+stay.status = ["new", "old"]
+lot = { name = "half", from = "0%", to = "50%" }
+[[enrol]]
+automation = "winback"
+where.status = "old"
+lot = { name = "most", from = "20%", to = "100%" }
+[[enrol]]
+automation = "orders"
+where.order = { exists = true }
+[[exclusive]]
+automations = ["winback", "welcome"]
+[[suppress]]
+contacts = ["c-07", "c-16", "c-25", "c-34", "c-43", "c-52", "c-61"]
+"#
+    .to_owned();
+    for (place, contact) in people(0..60).into_iter().enumerate() {
+        let status = ["new", "old", "lost"][place % 3];
+        toml += &format!("[contact.{contact}]\nstatus = \"{status}\"\n");
+        if place % 4 == 0 {
+            toml += &format!("order = \"o-{place}\"\n");
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rollcall.toml");
+    std::fs::write(&file, toml).unwrap();
+    config::load(&file).unwrap()
+}
+
+/// Of those who are in and of those who are gone, what each may be in; of some nothing is on record.
+fn lives() -> Vec<Participation> {
+    let states = [
+        State::Active,
+        State::Uncertain,
+        State::Stopped,
+        State::Ended,
+        State::Failed,
+        State::LetGo,
+        State::StopUncertain,
+        State::Failed,
+    ];
+    let on_record = people(20..90).into_iter().enumerate();
+    let on_record = on_record.filter(|(place, _)| place % 7 != 3);
+    let lives = on_record.flat_map(|(place, contact)| {
+        let names = [
+            ["orders", "welcome"],
+            ["welcome", "winback"],
+            ["hello", "winback"],
+        ];
+        names[place % 3].map(|name| {
+            let mut of = recorded(&contact, name, states[place % states.len()]);
+            let days = 24 * (place as i64 % 30);
+            of.triggered_at = Some(now() - days.hours());
+            of.gone_at = (place % 5 == 0).then(|| now() - 1.hours());
+            if name == "orders" {
+                of.key.occurrence = Some(Occurrence::new(format!("o-{}", place + 20)).unwrap());
+            }
+            of
+        })
+    });
+    lives.collect()
+}
+
+#[test]
+fn a_plan_is_the_same_in_parts_of_any_size() {
+    let config = rules();
+    let roster = roster::build(&config, now(), Recorded::Rows(&[])).unwrap();
+    let on_record = lives();
+    let id = |text: &str| ContactId::new(text).unwrap();
+    let merged = || {
+        // They are kept before and behind the others, and among them.
+        let ids = [
+            ("c-22", "c-59"),
+            ("c-80", "c-01"),
+            ("c-70", "c-71"),
+            ("x", "c-30"),
+        ];
+        let ids = ids.map(|(from, to)| (id(from), id(to)));
+        let mut on_record = on_record.clone();
+        on_record.retain(|of| ids.iter().any(|(from, _)| *from == of.key.contact));
+        Merged {
+            ids: ids.into_iter().collect(),
+            done: HashMap::from([(id("x"), id("c-31"))]),
+            on_record,
+        }
+    };
+    let planned = |size: usize| {
+        let contacts = on_record.chunk_by(|a, b| a.key.contact == b.key.contact);
+        let contacts: Vec<_> = contacts.collect();
+        let parts = contacts.chunks(size).map(|part| {
+            let rows: Vec<_> = part.concat();
+            Ok::<_, Infallible>((rows[0].key.contact.clone(), rows.into_iter().map(Ok)))
+        });
+        let Ok(plan) = Plan::build(
+            &config,
+            &roster,
+            parts,
+            &Filter::default(),
+            (now(), now() - 24.hours()),
+            config.steps_of_moves(&[]),
+            merged(),
+        );
+        plan
+    };
+    let whole = planned(usize::MAX);
+    // There is something of each kind to put together.
+    let counts = [
+        ("triggers", whole.triggers() as usize),
+        ("stops", whole.stops() as usize),
+        ("unchanged", whole.unchanged as usize),
+        ("held", whole.held.len()),
+        ("withheld", whole.withheld.len()),
+        ("let go", whole.let_go.len()),
+        ("turns", whole.turns.len()),
+        ("marks", whole.marks.len()),
+        ("by record", whole.by_record.len()),
+        ("displaced", whole.displaced.len()),
+        ("moved", whole.moved.len()),
+        ("merged", whole.merged.len()),
+        ("ids", whole.merges.ids.len()),
+        ("rows", whole.merges.rows.len()),
+        ("tried", whole.tried.len()),
+    ];
+    assert_eq!(
+        counts.iter().find(|(_, count)| *count == 0),
+        None,
+        "{counts:?}"
+    );
+    let whole = format!("{whole:#?}");
+    for size in [1, 2, 3, 17, 40] {
+        assert_eq!(format!("{:#?}", planned(size)), whole, "{size}");
+    }
+}
+
+#[test]
+fn an_error_in_a_part_is_one_of_the_plan() {
+    let config = config("", "", &people(0..9));
+    let roster = roster::build(&config, now(), Recorded::Rows(&[])).unwrap();
+    let part = |contact: &str, is_good: bool| {
+        let rows = vec![match is_good {
+            true => Ok(recorded(contact, "welcome", State::Active)),
+            false => Err("a row that is cut short"),
+        }];
+        Ok((ContactId::new(contact).unwrap(), rows.into_iter()))
+    };
+    let unread = || Err("a page that is cut short");
+    for (parts, error) in [
+        (vec![unread()], "a page that is cut short"),
+        (
+            vec![part("c-00", true), unread()],
+            "a page that is cut short",
+        ),
+        (
+            vec![part("c-00", true), part("c-01", false), part("c-02", true)],
+            "a row that is cut short",
+        ),
+    ] {
+        let planned = Plan::build(
+            &config,
+            &roster,
+            parts.into_iter(),
+            &Filter::default(),
+            (now(), now()),
+            Vec::new(),
+            Merged::default(),
+        );
+        assert_eq!(planned.err(), Some(error));
+    }
 }
 
 #[test]
@@ -268,11 +458,12 @@ fn plan_merged(
         .retain(|of| ids.contains_key(&of.key.contact));
     let roster = roster::build(config, now(), Recorded::Rows(&[])).unwrap();
     let since = now().saturating_sub(24.hours()).unwrap();
-    let recorded = recorded.iter().cloned().map(Ok::<_, Infallible>);
-    let Ok(plan) = Plan::build_merged(
+    let mut recorded = recorded.to_vec();
+    recorded.sort_by(|a, b| a.key.cmp(&b.key));
+    let Ok(plan) = Plan::build(
         config,
         &roster,
-        recorded,
+        parts(recorded),
         &Filter::default(),
         (now(), since),
         Vec::new(),

@@ -1,7 +1,5 @@
 //! People with runs under two ids: what counts, what is stopped, and what is left alone.
 
-use std::convert::Infallible;
-
 use jiff::{Timestamp, ToSpan};
 
 use super::*;
@@ -9,7 +7,7 @@ use crate::config::{self, Config};
 use crate::id::{AutomationName, Occurrence, TriggerCode};
 use crate::participation::{GONE, Move, Over, SUPPRESSED, State};
 use crate::plan::decide::{WhyRenewed, WhyStop};
-use crate::plan::{Action, Filter, Plan, Turned};
+use crate::plan::{Action, Filter, Plan, Turned, parts};
 use crate::roster;
 use crate::source::Recorded;
 
@@ -78,13 +76,12 @@ fn build_moved(config: &Config, rows: &[Participation], moves: &[(&str, &str)]) 
         ids,
         on_record,
     };
-    let recorded = recorded.into_iter().map(Ok::<_, Infallible>);
     let times = (now(), now() - 24.hours());
     let filter = Filter::default();
-    let Ok(plan) = Plan::build_merged(
+    let Ok(plan) = Plan::build(
         config,
         &roster,
-        recorded,
+        parts(recorded),
         &filter,
         times,
         moves.collect(),
