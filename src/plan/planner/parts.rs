@@ -68,6 +68,8 @@ where
             Some(to) => self.roster.before(to.as_str()),
             None => (self.roster.len(), self.roster.withheld().len()),
         };
+        // Where parts are out of their order, their rows say so.
+        let end = (end.0.max(self.begun.0), end.1.max(self.begun.1));
         let start = std::mem::replace(&mut self.begun, end);
         let recorded = recorded.transpose()?;
         if let Some(behind) = self.recorded.next_if(Result::is_err) {
